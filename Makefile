@@ -1,0 +1,66 @@
+# Everything this project does, by name.  `make` alone prints the list.
+
+CONFIG  = configs/default.yaml
+INPUT   =
+OUTPUT  = $(if $(OWN_INPUT),,out/phantom-run)
+CLUSTER =
+
+VENV    = .venv
+BIN     = $(VENV)/bin
+READY   = $(VENV)/.ready
+PHANTOM = out/phantom
+TRUTH   = $(PHANTOM)/truth/truth.json
+
+# A configuration may name its own input.roots.  Where neither it nor INPUT gives one, the phantom cohort is the input.
+OWN_INPUT := $(strip $(INPUT)$(shell grep -Es '^ *(input *:.*)?roots *:' '$(CONFIG)'))
+
+export INPUT CONFIG CLUSTER
+export OUTPUT := $(OUTPUT)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup preprocess test test-slow check fix bench lock clean
+
+help: ## Prints this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo '  make preprocess INPUT=DIR OUTPUT=DIR [CONFIG=FILE] [CLUSTER=ADDRESS]'
+
+setup: $(READY) ## Makes .venv from requirements.lock, with uv where it is found, else with venv and pip.
+
+preprocess: $(READY) $(if $(OWN_INPUT),,$(TRUTH)) ## Prepares INPUT into OUTPUT; without INPUT, a phantom cohort that it makes first.
+	@$(BIN)/ctprep run "$$CONFIG" $(if $(OWN_INPUT),,--input '$(PHANTOM)/dicom') $(if $(INPUT),--input "$$INPUT") \
+	    $(if $(OUTPUT),--output "$$OUTPUT") $(if $(CLUSTER),--cluster "$$CLUSTER"); \
+	code=$$?; if [ $$code -eq 3 ]; then exit 0; else exit $$code; fi
+
+test: $(READY) ## Runs every check and every test but the slow ones.
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
+
+test-slow: $(READY) ## Runs the tests that take minutes.
+	@$(BIN)/python -m pytest -m slow
+
+check: $(READY) ## Looks at style, types and the house's walls; changes nothing.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+fix: $(READY) ## Mends what ruff can mend, and formats.
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(READY) ## Runs every program in benchmarks/, each of which prints one table.
+	@set -e; for program in benchmarks/*.py; do $(BIN)/python "$$program"; done
+
+lock: ## Resolves requirements.lock again from pyproject.toml, keeping versions that still fit (needs uv).
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    --no-emit-index-url --group dev --group bench pyproject.toml --output-file requirements.lock
+
+clean: ## Removes the environment and the tools' caches; results in out/ stay.
+	@rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+$(READY): requirements.lock pyproject.toml scripts/make_venv.sh
+	@sh scripts/make_venv.sh '$(VENV)'
+	@touch $@
+
+$(TRUTH): | $(READY)
+	@$(BIN)/python scripts/make_phantom_cohort.py '$(PHANTOM)'
