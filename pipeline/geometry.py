@@ -1,0 +1,98 @@
+"""Where a volume lies in the patient: shape, spacing, origin and axes, apart from the array."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import permutations
+from math import acos, degrees
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.axes import PATIENT_AXES, Xyz, Zyx
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""DICOM counts x to the left and y to the back; NIfTI counts x to the right and y to the front."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """An even grid in the patient.
+
+    ``origin_mm`` is the centre of voxel [0, 0, 0]; ``axes`` are unit vectors, the directions in the patient in which
+    the array's indices z, y and x grow.
+    """
+
+    shape: Zyx[int]
+    spacing_mm: Zyx[float]
+    origin_mm: Xyz
+    axes: Zyx[Xyz]
+
+    @cached_property
+    def affine_lps(self) -> NDArray[np.float64]:
+        """4 x 4, from index (z, y, x, 1) to LPS millimetres (x, y, z, 1)."""
+        affine = np.eye(4)
+        affine[:3, :3] = np.array(self.axes).T * np.array(self.spacing_mm)
+        affine[:3, 3] = self.origin_mm
+        return affine
+
+    @property
+    def affine_ras(self) -> NDArray[np.float64]:
+        """4 x 4, from index (z, y, x, 1) to RAS millimetres, the world of NIfTI."""
+        return LPS_TO_RAS @ self.affine_lps
+
+    def world(self, index: Zyx[float]) -> Xyz:
+        """Return the place of a (fractional) index, in LPS millimetres."""
+        return Xyz(*(float(value) for value in (self.affine_lps @ (*index, 1.0))[:3]))
+
+    @property
+    def centre_mm(self) -> Xyz:
+        """The middle of the grid, in LPS millimetres."""
+        return self.world(Zyx(*((n - 1) / 2 for n in self.shape)))
+
+    @property
+    def nearest_patient_axes(self) -> Zyx[int]:
+        """For each array axis, which patient axis (0 = x, 1 = y, 2 = z) it runs along, all three different."""
+        cosines = np.abs(np.array(self.axes))
+        best = max(permutations(range(3)), key=lambda order: sum(cosines[i, axis] for i, axis in enumerate(order)))
+        return Zyx(*best)
+
+    @property
+    def orientation(self) -> str:
+        """Three letters for the array's x, y and z: the side of the patient towards which each index grows."""
+        letters = [
+            PATIENT_AXES[patient_axis][0 if axis[patient_axis] >= 0 else 1]
+            for axis, patient_axis in zip(self.axes, self.nearest_patient_axes, strict=True)
+        ]
+        return "".join(reversed(letters))
+
+    @property
+    def obliquity_deg(self) -> float:
+        """The largest angle between an array axis and the patient axis nearest to it."""
+        cosines = (
+            min(1.0, abs(axis[patient_axis]))
+            for axis, patient_axis in zip(self.axes, self.nearest_patient_axes, strict=True)
+        )
+        return degrees(max(acos(cosine) for cosine in cosines))
+
+    def permuted(self, order: Zyx[int]) -> "Geometry":
+        """Return the same grid with its array axes in another order; old axis ``order[i]`` becomes axis i."""
+        return replace(
+            self,
+            shape=Zyx(*(self.shape[axis] for axis in order)),
+            spacing_mm=Zyx(*(self.spacing_mm[axis] for axis in order)),
+            axes=Zyx(*(self.axes[axis] for axis in order)),
+        )
+
+    def sampled(self, start: Zyx[float], step: Zyx[float], shape: Zyx[int]) -> "Geometry":
+        """Return the grid whose index i lies at ``start + step * i`` of this one; a negative step flips the axis."""
+        return Geometry(
+            shape=shape,
+            spacing_mm=Zyx(*(abs(s) * mm for s, mm in zip(step, self.spacing_mm, strict=True))),
+            origin_mm=self.world(start),
+            axes=Zyx(
+                *(
+                    axis if s > 0 else Xyz(*(0.0 - value for value in axis))
+                    for s, axis in zip(step, self.axes, strict=True)
+                )
+            ),
+        )

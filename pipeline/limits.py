@@ -1,0 +1,24 @@
+"""The limits that keep a hostile or broken file from costing more than itself."""
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class Limits:
+    """``limits:`` of the configuration."""
+
+    max_file_mb: int = 2048
+    max_voxels: int = 4_000_000_000
+    max_slices: int = 20_000
+    max_inflate_ratio: int = 20
+    max_nesting: int = 60
+    series_timeout_seconds: int = 1800
+    series_memory_mb: int = 4096
+    retries: int = 2
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            least = 0 if limit.name == "retries" else 1
+            if getattr(self, limit.name) < least:
+                msg = f"{limit.name} must be at least {least}"
+                raise ValueError(msg)

@@ -1,0 +1,288 @@
+"""The closed vocabulary: what may become of a series and why.  Machine codes beside human words."""
+
+from enum import IntEnum, StrEnum
+from typing import Self
+
+
+class Status(StrEnum):
+    """What became of a series."""
+
+    OK = "ok"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    EXCLUDED = "excluded"
+
+
+class FileStatus(StrEnum):
+    """What became of a file: part of a stored volume, set aside, or refused with its series."""
+
+    USED = "used"
+    SKIPPED = "skipped"
+    REJECTED = "rejected"
+
+
+class Verdict(StrEnum):
+    """What the positions and orientations of a series' slices add up to."""
+
+    REGULAR = "regular"
+    TILTED = "tilted"
+    UNEVEN = "uneven"
+    GAP = "gap"
+    DUPLICATE = "duplicate"
+    SINGLE = "single"
+    NONE = "none"
+
+
+class ExitCode(IntEnum):
+    """How a program ends."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    REJECTED = 3
+    FAILED = 4
+    NO_INPUT = 5
+    LOCKED = 6
+    OUTPUT = 7
+    DAMAGED = 8
+    CLUSTER = 9
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class Reason(StrEnum):
+    """Why a series has no store.  The first check that fails, in this order, names the reason.
+
+    Each member carries the ``status`` it gives, its ``meaning``, and ``advice``: what a person can do about it.
+    """
+
+    status: Status
+    meaning: str
+    advice: str
+
+    def __new__(cls, code: str, status: Status, meaning: str, advice: str) -> Self:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.status, member.meaning, member.advice = status, meaning, advice
+        return member
+
+    @property
+    def order(self) -> int:
+        """Rank in the vocabulary: of two reasons that hold, the lower one is named."""
+        return list(type(self)).index(self)
+
+    UNREADABLE = (
+        "UNREADABLE", Status.REJECTED,
+        "The system refuses to read a file (permission, input/output error, dangling link, not a regular file).",
+        "Check the permissions and the disk, then run again.",
+    )
+    UNSTABLE = (
+        "UNSTABLE", Status.REJECTED,
+        "A file changed while it was being read, or is younger than input.settle_seconds.",
+        "Let the copy finish, then run again.",
+    )
+    NOT_DICOM = (
+        "NOT_DICOM", Status.EXCLUDED,
+        "There is no DICOM in the file.",
+        "Nothing, if the file does not belong to a scan.",
+    )
+    CORRUPT = (
+        "CORRUPT", Status.REJECTED,
+        "The structure of a file cannot be parsed to its end.",
+        "Export or copy the series again.",
+    )
+    LIMIT = (
+        "LIMIT", Status.REJECTED,
+        "A declared or real size, depth, inflation or planned output is over a limit.",
+        "If the data is genuine, raise the limit named in the detail.",
+    )
+    TRANSFER_SYNTAX = (
+        "TRANSFER_SYNTAX", Status.REJECTED,
+        "The transfer syntax is missing or unknown, or has no decoder.",
+        "Export the series again, uncompressed or in a lossless syntax.",
+    )
+    NOT_CT = (
+        "NOT_CT", Status.EXCLUDED,
+        "The object is not a CT image: another SOP class or modality, or a dose or information screen.",
+        "Nothing; only CT images are prepared.",
+    )
+    LOCALIZER = (
+        "LOCALIZER", Status.EXCLUDED,
+        "The series holds localizers (scouts, topograms) only.",
+        "Nothing; localizers are no volumes.",
+    )
+    MULTIFRAME = (
+        "MULTIFRAME", Status.REJECTED,
+        "A classic CT image has several frames, or a multi-frame object has no usable functional groups.",
+        "Export the series as single-frame or as Enhanced CT.",
+    )
+    IDENTITY_CONFLICT = (
+        "IDENTITY_CONFLICT", Status.REJECTED,
+        "One series UID is used by two patients or two studies.",
+        "Find out which files belong together, and export them again.",
+    )
+    TAG_MISSING = (
+        "TAG_MISSING", Status.REJECTED,
+        "A required element is absent or empty.",
+        "Export the series again; the detail names the element.",
+    )
+    TAG_INVALID = (
+        "TAG_INVALID", Status.REJECTED,
+        "A required element has an unusable value.",
+        "Export the series again; the detail names the element.",
+    )
+    PIXEL_FORMAT = (
+        "PIXEL_FORMAT", Status.REJECTED,
+        "The pixels are colour, palette, 8 bit or floating point.",
+        "Export the original images, not screen captures.",
+    )
+    PIXELS_MISSING = (
+        "PIXELS_MISSING", Status.REJECTED,
+        "A slice has no pixel data.",
+        "Export the series again, with pixels.",
+    )
+    PIXELS_LENGTH = (
+        "PIXELS_LENGTH", Status.REJECTED,
+        "The pixel data is too short, or too long by more than padding.",
+        "Copy the series again; a transfer was probably cut.",
+    )
+    PIXEL_DECODE = (
+        "PIXEL_DECODE", Status.REJECTED,
+        "The decoder refuses the compressed pixels.",
+        "Copy or export the series again.",
+    )
+    RESCALE_NOT_HU = (
+        "RESCALE_NOT_HU", Status.REJECTED,
+        "The values are not Hounsfield units: another RescaleType, or a modality LUT.",
+        "Nothing; iodine, density and effective-Z maps are not CT numbers.",
+    )
+    POSITION_MISSING = (
+        "POSITION_MISSING", Status.REJECTED,
+        "A slice has no ImagePositionPatient, and no fallback is allowed or usable.",
+        "Allow geometry.missing_position if the order of the slices can be trusted.",
+    )
+    ORIENTATION_INVALID = (
+        "ORIENTATION_INVALID", Status.REJECTED,
+        "ImageOrientationPatient is not two unit vectors at right angles.",
+        "Export the series again.",
+    )
+    MIXED_GEOMETRY = (
+        "MIXED_GEOMETRY", Status.REJECTED,
+        "Size, spacing, orientation, frame of reference or reconstruction differ within the series.",
+        "Separate the parts, and export each as a series of its own.",
+    )
+    TOO_FEW_SLICES = (
+        "TOO_FEW_SLICES", Status.REJECTED,
+        "There are fewer slices than select.min_slices.",
+        "Lower select.min_slices if such a thin stack is wanted.",
+    )
+    DUPLICATE_POSITION = (
+        "DUPLICATE_POSITION", Status.REJECTED,
+        "Several slices with different pixels lie at one position.",
+        "Set geometry.duplicate_position: split for phases or repeated acquisitions.",
+    )
+    SLICE_GAP = (
+        "SLICE_GAP", Status.REJECTED,
+        "Slices are missing from an otherwise evenly spaced stack.",
+        "Find the missing files, or set geometry.gap: interpolate.",
+    )
+    SPACING_NONUNIFORM = (
+        "SPACING_NONUNIFORM", Status.REJECTED,
+        "The distance between slices changes along the stack.",
+        "Set geometry.uneven_spacing: resample.",
+    )
+    GANTRY_TILT = (
+        "GANTRY_TILT", Status.REJECTED,
+        "The gantry was tilted, and the policy refuses tilted series.",
+        "Set geometry.gantry_tilt: correct.",
+    )
+    HU_IMPLAUSIBLE = (
+        "HU_IMPLAUSIBLE", Status.REJECTED,
+        "The values cannot be Hounsfield units; the detail names the error that explains them.",
+        "Look at the series; see hounsfield.wrapped for 12-bit wrap-around.",
+    )
+    NOT_SELECTED = (
+        "NOT_SELECTED", Status.EXCLUDED,
+        "The rules under select leave the series out.",
+        "Nothing, if the rule named in the detail is meant.",
+    )
+    WORKER_LOST = (
+        "WORKER_LOST", Status.FAILED,
+        "The process that worked on the series died.",
+        "Run again; if it repeats, look at the series alone.",
+    )
+    TIMEOUT = (
+        "TIMEOUT", Status.FAILED,
+        "The series took longer than limits.series_timeout_seconds.",
+        "Run again, or raise the limit.",
+    )
+    OUT_OF_MEMORY = (
+        "OUT_OF_MEMORY", Status.FAILED,
+        "The series needed more memory than it may have.",
+        "Raise limits.series_memory_mb, or use fewer workers.",
+    )
+    OUTPUT_IO = (
+        "OUTPUT_IO", Status.FAILED,
+        "The output could not be written.",
+        "Check the disk, then run again.",
+    )
+    CANCELLED = (
+        "CANCELLED", Status.FAILED,
+        "The run was stopped before the series was finished.",
+        "Run again.",
+    )
+    INTERNAL = (
+        "INTERNAL", Status.FAILED,
+        "The program itself made an error.",
+        "Report it with private/ left out; run.json holds the traceback.",
+    )
+
+
+class SeriesWarning(StrEnum):
+    """What was noticed about an accepted series, or repaired in it."""
+
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> Self:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    W_FILE_SKIPPED = "W_FILE_SKIPPED", "A file beside the series belongs to no series and was skipped."
+    W_PREAMBLE = "W_PREAMBLE", "The 128-byte preamble of a file is an executable or another format's header."
+    W_META_REPAIRED = "W_META_REPAIRED", "The file meta information was absent or wrong, and was inferred."
+    W_CHARSET = "W_CHARSET", "Text does not fit the declared character set."
+    W_ID_MISSING = "W_ID_MISSING", "PatientID is absent or empty."
+    W_ID_SHARED = "W_ID_SHARED", "One PatientID appears to be used by several people."
+    W_UID_INVALID = "W_UID_INVALID", "A UID is absent, empty or not a UID."
+    W_UID_DUPLICATE = "W_UID_DUPLICATE", "One SOPInstanceUID is used by different slices."
+    W_DUPLICATE_DROPPED = "W_DUPLICATE_DROPPED", "Identical files or slices were dropped."
+    W_DUPLICATE_SERIES = "W_DUPLICATE_SERIES", "Every file is present again in another folder; the copies were dropped."
+    W_DUPLICATE_CONTENT = "W_DUPLICATE_CONTENT", "Another series holds the same pixels."
+    W_LOCALIZER_DROPPED = "W_LOCALIZER_DROPPED", "Localizers inside the series were left out."
+    W_DERIVED = "W_DERIVED", "The images are derived or reformatted, not original."
+    W_IMAGE_TYPE = "W_IMAGE_TYPE", "ImageType is absent or has too few values."
+    W_LOSSY = "W_LOSSY", "The pixels went through lossy compression."
+    W_MONOCHROME1 = "W_MONOCHROME1", "MONOCHROME1: displayed inverted; Hounsfield units are not."
+    W_BURNED_IN = "W_BURNED_IN", "Text is burned into the pixels."
+    W_TAG_UNPARSED = "W_TAG_UNPARSED", "An optional element has a value that cannot be read."
+    W_TEXT_SANITISED = "W_TEXT_SANITISED", "A text element holds characters unsafe in files, spreadsheets or pages."
+    W_POSITION_FALLBACK = "W_POSITION_FALLBACK", "Positions come from SliceLocation or InstanceNumber."
+    W_GANTRY_TILT = "W_GANTRY_TILT", "The gantry was tilted."
+    W_SPACING_TAG = "W_SPACING_TAG", "SpacingBetweenSlices differs from the measured step."
+    W_SPACING_JITTER = "W_SPACING_JITTER", "Positions deviate from an even stack within tolerance."
+    W_SPACING_RESAMPLED = "W_SPACING_RESAMPLED", "Unevenly spaced slices were resampled to an even step."
+    W_GAP_INTERPOLATED = "W_GAP_INTERPOLATED", "Missing slices were interpolated."
+    W_SPARSE_SLICES = "W_SPARSE_SLICES", "The step between slices is above 1.5 times their thickness."
+    W_MIXED_SERIES = "W_MIXED_SERIES", "Kernel, kVp, thickness or contrast change once along the stack."
+    W_SPECTRAL = "W_SPECTRAL", "A monoenergetic, virtual or other derived spectral image."
+    W_RESCALE_VARIES = "W_RESCALE_VARIES", "Slope or intercept differ between slices; each slice has its own."
+    W_RESCALE_TYPE = "W_RESCALE_TYPE", "RescaleType is not HU, though the values are taken for it."
+    W_PADDING = "W_PADDING", "Padding was repaired, undeclared, or also occurs inside the body."
+    W_HIGH_BITS = "W_HIGH_BITS", "Bits above BitsStored were set and were masked."
+    W_HU_RANGE = "W_HU_RANGE", "The range of values is unusual for Hounsfield units."
+    W_PIXELS_PADDED = "W_PIXELS_PADDED", "The pixel data is a few bytes too long."
+    W_PIXELS_SUSPECT = "W_PIXELS_SUSPECT", "A slice is blank or repeats its neighbour."
+    W_LABEL_MISMATCH = "W_LABEL_MISMATCH", "A mask does not lie on the series' grid."
+    W_NGFF_APPROXIMATE = "W_NGFF_APPROXIMATE", "Scale and translation cannot say the geometry; affine_lps does."
