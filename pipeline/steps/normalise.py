@@ -1,0 +1,53 @@
+"""Bring Hounsfield units to the small numbers that networks like."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pipeline.lines import ClampedLine
+from pipeline.steps import measured
+from pipeline.steps.changes import Barrier, LineChange
+from pipeline.steps.step import Step, StepOrderError, require_hu
+from pipeline.volume import Mask, Scale, VolumeSpec, Voxels
+
+TARGETS = {"zero_one": (0.0, 1.0), "minus_one_one": (-1.0, 1.0)}
+
+
+@dataclass(frozen=True)
+class Normalise(Step):
+    """Map a range onto [0, 1] or [-1, 1], or subtract the mean and divide by the standard deviation.
+
+    The range is that of the clip or window before (``statistics: range``, the default), or of the measured voxels
+    (``volume``, the default of z_score), or of the training split (``cohort``).  Each channel by itself.
+    """
+
+    name: ClassVar = "normalise"
+    to: Literal["zero_one", "minus_one_one", "z_score"]
+    statistics: Literal["range", "volume", "cohort"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.statistics is None:
+            object.__setattr__(self, "statistics", "volume" if self.to == "z_score" else "range")
+        if (self.to, self.statistics) == ("z_score", "range"):
+            msg = "z_score needs statistics: volume or cohort; a range has no mean"
+            raise ValueError(msg)
+
+    def change(self, spec: VolumeSpec) -> LineChange | Barrier:
+        """Return lines from known limits, or a wait for the statistic."""
+        require_hu(spec, self.name)
+        if self.statistics == "range":
+            return LineChange(tuple(self._from_range(line) for line in spec.lines), Scale.NORMALISED)
+        return Barrier(Scale.NORMALISED, self._from_volume if self.statistics == "volume" else None)
+
+    def _from_range(self, line: ClampedLine | None) -> ClampedLine:
+        """Return the line from the limits that the steps before have set."""
+        if line is None or not line.bounded or line.low == line.high:
+            msg = "normalise by range needs known limits; put a clip or window before it"
+            raise StepOrderError(msg)
+        return ClampedLine.between((line.low, line.high), TARGETS[self.to])
+
+    def _from_volume(self, voxels: Voxels, mask: Mask) -> ClampedLine:
+        """Return the line from the measured voxels [z, y, x]."""
+        if self.to != "z_score":
+            return ClampedLine.between(measured.extremes(voxels, mask), TARGETS[self.to])
+        mean, std = measured.mean_and_std(voxels, mask)
+        return ClampedLine(a=1 / std, b=-mean / std)

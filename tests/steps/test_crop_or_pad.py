@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+import volumes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.steps.crop_or_pad import CropOrPad
+from pipeline.steps.program import Program
+from pipeline.volume import Volume, VolumeSpec
+
+SOURCE = volumes.noise()
+SPEC = VolumeSpec(SOURCE.geometry)
+
+shapes = st.tuples(*[st.integers(1, 15)] * 3)
+
+
+def run(shape: tuple[int, int, int], source: Volume = SOURCE) -> Volume:
+    prepared = Program.compile([CropOrPad(shape)], VolumeSpec(source.geometry), "float32").run(source)
+    return Volume(prepared.array.astype(np.float32), prepared.measured, prepared.spec.geometry)
+
+
+@settings(max_examples=40, deadline=None)
+@given(shapes)
+def test_the_shape_is_as_asked_and_the_centre_stays_within_half_a_voxel(shape: tuple[int, int, int]) -> None:
+    result = run(shape)
+    assert result.voxels.shape == shape
+    moved = np.subtract(result.geometry.centre_mm, SOURCE.geometry.centre_mm)
+    assert (np.abs(moved) <= np.array(SOURCE.geometry.spacing_mm)[::-1] / 2 + 1e-9).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(shapes)
+def test_every_voxel_keeps_its_place_in_the_patient(shape: tuple[int, int, int]) -> None:
+    result = run(shape, volumes.ramp())
+    expected = volumes.ramp(result.geometry)
+    np.testing.assert_allclose(result.voxels[result.measured], expected.voxels[result.measured], atol=1e-3)
+    assert (result.voxels[~result.measured] == -1024).all()
+
+
+def test_cropping_undoes_padding() -> None:
+    padded = run((9, 11, 20))
+    np.testing.assert_array_equal(run((6, 8, 7), padded).voxels, SOURCE.voxels)
+    assert run((6, 8, 7), padded).measured.all()
+
+
+def test_the_own_shape_changes_nothing() -> None:
+    result = run((6, 8, 7))
+    assert result.geometry == SOURCE.geometry
+    np.testing.assert_array_equal(result.voxels, SOURCE.voxels)
+
+
+@pytest.mark.parametrize("shape", [(0, 1, 1), (1, -1, 1), (1, 1, 100_001)])
+def test_a_shape_that_cannot_be_is_refused(shape: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match="from 1 to 100000"):
+        CropOrPad(shape)

@@ -1,0 +1,87 @@
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+import volumes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.axes import Xyz, Zyx
+from pipeline.geometry import Geometry
+from pipeline.steps.apply import apply
+from pipeline.steps.changes import Barrier, Warp
+from pipeline.steps.grid import GridChange
+from pipeline.steps.orient import Orient, nearest_turn, straightened
+from pipeline.volume import Volume, VolumeSpec
+
+UNITS = (Xyz(1.0, 0.0, 0.0), Xyz(0.0, 1.0, 0.0), Xyz(0.0, 0.0, 1.0))
+ALL_48 = [
+    Zyx(*(Xyz(*(sign * value + 0.0 for value in axis)) for sign, axis in zip(signs, axes, strict=True)))
+    for axes in permutations(UNITS)
+    for signs in product((1, -1), repeat=3)
+]
+
+
+def oriented(source: Volume, step: Orient) -> Volume:
+    spec = VolumeSpec(source.geometry)
+    change = step.change(spec)
+    assert not isinstance(change, Barrier)
+    return apply(change, source, spec.padding)
+
+
+@pytest.mark.parametrize("axes", ALL_48)
+def test_every_orientation_becomes_lps_with_each_voxel_in_its_place(axes: Zyx[Xyz]) -> None:
+    source = volumes.ramp(volumes.grid(axes=axes))
+    result = oriented(source, Orient("LPS"))
+    assert result.geometry.orientation == "LPS"
+    np.testing.assert_allclose(result.voxels, volumes.ramp(result.geometry).voxels, atol=1e-3)
+    assert np.array_equal(np.sort(result.voxels, axis=None), np.sort(source.voxels, axis=None))
+
+
+@pytest.mark.parametrize("axes", ALL_48[::7])
+def test_twice_is_once(axes: Zyx[Xyz]) -> None:
+    once = oriented(volumes.noise(volumes.grid(axes=axes)), Orient("LPS"))
+    twice = oriented(once, Orient("LPS"))
+    assert twice.geometry == once.geometry
+    np.testing.assert_array_equal(twice.voxels, once.voxels)
+
+
+def test_an_oblique_volume_goes_to_the_nearest_axes_and_keeps_its_angle() -> None:
+    turn = nearest_turn(volumes.turned(20))
+    assert turn.geometry.obliquity_deg == pytest.approx(20)
+    assert turn.exact
+
+
+def test_a_straight_volume_has_no_angle_to_remove() -> None:
+    assert isinstance(Orient("LPS", "resample").change(VolumeSpec(volumes.grid())), GridChange)
+    assert isinstance(Orient("LPS", "resample").change(VolumeSpec(volumes.turned(0.005))), GridChange)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(-40, 40).filter(lambda degrees: abs(degrees) > 0.02))
+def test_a_straightened_grid_has_the_same_spacing_and_centre_and_covers_the_source(degrees: float) -> None:
+    source = nearest_turn(volumes.turned(degrees)).geometry
+    target = straightened(source)
+    assert target.obliquity_deg == 0
+    assert target.spacing_mm == source.spacing_mm
+    np.testing.assert_allclose(target.centre_mm, source.centre_mm, atol=1e-9)
+    outside = np.linalg.solve(target.affine_lps, source.affine_lps) @ faces(source)
+    assert (outside[:3] >= -0.5 - 1e-5).all()
+    assert (outside[:3] <= np.array(target.shape)[:, None] - 0.5 + 1e-5).all()
+
+
+def faces(geometry: Geometry) -> np.ndarray:
+    """Return the grid's outer corners as indices (z, y, x, 1), a column each."""
+    ends = [(-0.5, n - 0.5) for n in geometry.shape]
+    return np.array([(*corner, 1.0) for corner in product(*ends)]).T
+
+
+def test_removing_the_angle_leaves_a_ramp_a_ramp() -> None:
+    source = volumes.ramp(volumes.turned(12, volumes.grid((20, 30, 10), (1.0, 0.8, 0.8))))
+    step = Orient("LPS", "resample")
+    assert isinstance(step.change(VolumeSpec(source.geometry)), Warp)
+    result = oriented(source, step)
+    expected = volumes.ramp(result.geometry)
+    assert 0.5 < result.measured.mean() < 1
+    np.testing.assert_allclose(result.voxels[result.measured], expected.voxels[result.measured], atol=1e-3)
+    assert (result.voxels[~result.measured] == -1024).all()

@@ -1,0 +1,155 @@
+from math import ceil, nan
+from typing import Any
+
+import numpy as np
+import oracles
+import pytest
+import volumes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline.axes import Zyx
+from pipeline.steps.apply import apply_grid
+from pipeline.steps.resample import Resample
+from pipeline.steps.weights import axis_weights
+from pipeline.volume import Volume, VolumeSpec
+
+spacings = st.one_of(st.none(), st.floats(0.3, 6))
+
+
+def resampled(source: Volume, step: Resample) -> Volume:
+    return apply_grid(source, step.change(VolumeSpec(source.geometry)), (-1024,))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(spacings, spacings, spacings))
+def test_spacing_is_as_asked_the_shape_covers_the_extent_and_the_centre_stays(asked: tuple[Any, Any, Any]) -> None:
+    source = volumes.grid()
+    target = Resample(spacing_mm=asked).change(VolumeSpec(source)).geometry
+    for axis, mm in enumerate(asked):
+        new = source.spacing_mm[axis] if mm is None else mm
+        assert target.spacing_mm[axis] == new
+        assert target.shape[axis] == max(1, ceil(source.shape[axis] * source.spacing_mm[axis] / new - 1e-6))
+    np.testing.assert_allclose(target.centre_mm, source.centre_mm, atol=1e-9)
+    assert target.axes == source.axes
+
+
+@pytest.mark.parametrize("step", [Resample(shape=(3, 5, None)), Resample(factor=(0.5, 0.6, None))])
+def test_a_shape_or_factor_keeps_the_outer_faces(step: Resample) -> None:
+    source = volumes.grid()
+    target = step.change(VolumeSpec(source)).geometry
+    assert target.shape == (3, 5, 7)
+    np.testing.assert_allclose(np.multiply(target.shape, target.spacing_mm), [6 * 2.5, 8 * 0.7, 7 * 0.7])
+    np.testing.assert_allclose(target.centre_mm, source.centre_mm)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Resample(spacing_mm=(2.5, 0.7, 0.7)),
+        Resample(spacing_mm=(2.5 * (1 + 5e-7), 0.7, None), method="cubic"),
+        Resample(shape=(6, 8, 7)),
+        Resample(factor=(1, None, 1), method="nearest"),
+        Resample(spacing_mm=(None, None, None)),
+    ],
+)
+def test_to_the_own_spacing_changes_no_bit(step: Resample) -> None:
+    source = volumes.half_measured()
+    result = resampled(source, step)
+    assert result.voxels.tobytes() == source.voxels.tobytes()
+    assert result.measured.tobytes() == source.measured.tobytes()
+    assert result.geometry.shape == source.geometry.shape
+
+
+def test_a_spacing_that_is_the_own_but_for_its_last_digits_is_written_as_asked() -> None:
+    source = volumes.grid((6, 8, 7), (1.0000000001, 0.7, 0.7))
+    assert Resample(spacing_mm=(1, None, None)).change(VolumeSpec(source)).geometry.spacing_mm == Zyx(1, 0.7, 0.7)
+
+
+def deviation(step: Resample) -> float:
+    """Return by how much a ramp of 1 HU a source sample along x is missed where the whole kernel lies inside, in HU."""
+    geometry = volumes.grid((2, 2, 300), (1.0, 1.0, 1.0))
+    change = step.change(VolumeSpec(geometry))
+    reach = max(1.0, change.axes.x.step)
+    at = change.axes.x.positions
+    inside = (at >= reach - 1) & (at <= 300 - reach)
+    result = resampled(volumes.ramp(geometry, (1, 0, 0)), step)
+    assert inside.any()
+    return float(np.abs(result.voxels - volumes.ramp(change.geometry, (1, 0, 0)).voxels)[:, :, inside].max())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.one_of(st.floats(0.1, 1), st.integers(2, 20)), st.floats(0.1, 20))
+def test_a_ramp_is_reproduced_inside_unless_a_filter_stands_askew(even: float, any_spacing: float) -> None:
+    assert deviation(Resample(spacing_mm=(None, None, even))) < 1e-3
+    assert deviation(Resample(spacing_mm=(None, None, any_spacing), antialias=False)) < 1e-3
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(1, 20))
+def test_a_filter_of_any_width_shifts_a_ramp_by_less_than_a_tenth_of_a_sample(coarser: float) -> None:
+    assert deviation(Resample(spacing_mm=(None, None, coarser))) < 0.09
+
+
+def test_a_ramp_in_space_stays_where_it_is() -> None:
+    source = volumes.ramp(volumes.grid((20, 24, 22)))
+    result = resampled(source, Resample(spacing_mm=(1, 0.5, 1.4)))
+    inner = (slice(3, -3), slice(3, -3), slice(2, -2))
+    np.testing.assert_allclose(result.voxels[inner], volumes.ramp(result.geometry).voxels[inner], atol=1e-3)
+    assert result.measured[inner].all()
+
+
+def test_the_rim_beyond_the_source_takes_the_edge_value_and_is_not_measured() -> None:
+    source = volumes.noise(volumes.grid((4, 4, 4), (1, 1, 1)))
+    result = resampled(source, Resample(shape=(8, None, None)))
+    np.testing.assert_array_equal(result.voxels[[0, -1]], source.voxels[[0, -1]])
+    np.testing.assert_array_equal(result.measured.all(axis=(1, 2)), [False, *[True] * 6, False])
+
+
+@pytest.mark.parametrize(
+    ("method", "theirs"), [("linear", Image.Resampling.BILINEAR), ("cubic", Image.Resampling.BICUBIC)]
+)
+@pytest.mark.parametrize("shape", [(11, 9), (40, 33), (64, 80), (20, 90)])
+def test_a_plane_comes_out_as_from_pillow(method: Any, theirs: Image.Resampling, shape: tuple[int, int]) -> None:
+    source = volumes.noise(volumes.grid((1, 40, 33), (1, 1, 1)))
+    result = resampled(source, Resample(shape=(None, *shape), method=method))
+    # Beyond the outermost samples Pillow's cubic goes on curving; here the rim keeps its value and is not measured.
+    inside = result.measured[0]
+    assert inside.mean() > 0.9
+    np.testing.assert_allclose(
+        result.voxels[0][inside], oracles.pillow(source.voxels[0], shape, theirs)[inside], atol=0.02
+    )
+
+
+def test_nearest_invents_no_value() -> None:
+    source = volumes.noise()
+    result = resampled(source, Resample(spacing_mm=(1, 1, 1.3), method="nearest"))
+    assert np.isin(result.voxels, source.voxels).all()
+
+
+def test_a_coarser_axis_is_filtered_and_a_finer_is_not() -> None:
+    change = Resample(spacing_mm=(1, 2, None)).change(VolumeSpec(volumes.grid((6, 30, 30))))
+    assert [axis_weights(axis)[1].shape[1] for axis in change.axes] == [2, 6, 1]
+
+
+def test_a_single_slice_made_finer_is_measured_only_where_it_was() -> None:
+    result = resampled(volumes.noise(volumes.grid((1, 4, 4), (5, 1, 1))), Resample(spacing_mm=(1, None, None)))
+    np.testing.assert_array_equal(result.measured.all(axis=(1, 2)), [False, False, True, False, False])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({}, "exactly one"),
+        ({"spacing_mm": (1, 1, 1), "shape": (1, 1, 1)}, "exactly one"),
+        ({"spacing_mm": (0, 1, 1)}, "between 0.05 and 100, not 0"),
+        ({"spacing_mm": (1, 1, 101)}, "between 0.05 and 100"),
+        ({"spacing_mm": (1, nan, 1)}, "spacing_mm must lie"),
+        ({"factor": (1, -1, 1)}, "factor must lie"),
+        ({"shape": (0, 1, 1)}, "shape must lie"),
+    ],
+)
+def test_impossible_parameters_are_refused_in_a_sentence(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        Resample(**wrong)

@@ -1,0 +1,85 @@
+import numpy as np
+import oracles
+import pytest
+import volumes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.axes import Zyx
+from pipeline.steps.grid import AxisMap, Method
+from pipeline.steps.separable import weighted
+from pipeline.steps.weights import axis_weights
+
+COARSER = Zyx(AxisMap(9, 6, -0.1, 0.6), AxisMap(4, 8, 0.2, 2.1), AxisMap(5, 7, 6.1, -1.4))
+
+
+def matrices(axes: Zyx[AxisMap]) -> tuple[oracles.Floats, oracles.Floats, oracles.Floats]:
+    z, y, x = (oracles.band_matrix(*axis_weights(axis), axis.source_n) for axis in axes)
+    return z, y, x
+
+
+def test_sums_are_those_of_dense_matrices_renormalised_over_measured_voxels() -> None:
+    source = volumes.half_measured()
+    expected, share = oracles.weighted_sums(source, matrices(COARSER))
+    voxels, measured = weighted(source.by_channel, source.measured, COARSER)
+    np.testing.assert_allclose(voxels[0], expected, atol=1e-3)
+    within = [(axis.positions >= -1e-6) & (axis.positions <= axis.source_n - 1 + 1e-6) for axis in COARSER]
+    inside = within[0][:, None, None] & within[1][:, None] & within[2]
+    np.testing.assert_array_equal(measured, inside & (share >= 0.5 - 1e-6))
+
+
+def test_no_padding_leaks_into_what_was_measured() -> None:
+    source = volumes.half_measured()
+    flat = np.where(source.measured, np.float32(40), np.float32(-1024))[None]
+    voxels, measured = weighted(flat, source.measured, COARSER)
+    assert measured.any()
+    assert not measured.all()
+    np.testing.assert_allclose(voxels[0][measured], 40)
+
+
+def test_what_was_invented_keeps_its_value_where_nothing_was_measured() -> None:
+    source = np.full((1, 6, 8, 7), 25, np.float32)
+    voxels, measured = weighted(source, np.zeros((6, 8, 7), np.bool_), COARSER)
+    np.testing.assert_array_equal(voxels, 25)
+    assert not measured.any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(-3000, 3000, width=32), st.sampled_from(["linear", "cubic", "nearest"]))
+def test_a_constant_stays_constant(value: float, method: Method) -> None:
+    axes = Zyx(*(AxisMap(axis.n, axis.source_n, axis.start, axis.step, method) for axis in COARSER))
+    voxels, _ = weighted(np.full((1, 6, 8, 7), value, np.float32), np.ones((6, 8, 7), np.bool_), axes)
+    np.testing.assert_allclose(voxels, value, rtol=1e-7)
+
+
+def test_negative_weights_never_blow_up_a_small_share() -> None:
+    axes = Zyx(*(AxisMap(axis.n, axis.source_n, axis.start, axis.step, "cubic") for axis in COARSER))
+    source = volumes.half_measured()
+    voxels, _ = weighted(source.by_channel, source.measured, axes)
+    assert np.abs(voxels).max() < 3 * np.abs(source.voxels).max()
+
+
+def test_channels_are_summed_each_by_itself() -> None:
+    source = volumes.half_measured()
+    both = np.stack([source.voxels, -source.voxels])
+    voxels, measured = weighted(both, source.measured, COARSER)
+    alone, mask = weighted(source.by_channel, source.measured, COARSER)
+    np.testing.assert_array_equal(voxels, np.concatenate([alone, -alone]))
+    np.testing.assert_array_equal(measured, mask)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5e-6, -0.5e-6])
+def test_a_position_on_the_outermost_samples_is_measured(shift: float) -> None:
+    axes = Zyx(AxisMap(3, 6, 0, 2.5), AxisMap(8, 8, shift), AxisMap(7, 7, 0))
+    _, measured = weighted(np.zeros((1, 6, 8, 7), np.float32), np.ones((6, 8, 7), np.bool_), axes)
+    assert measured.all()
+
+
+@pytest.mark.parametrize("step", [1.7, 2.857])
+def test_filtered_noise_has_the_variance_that_the_weights_leave(step: float) -> None:
+    axis = AxisMap(20, 60, 1.0, step)
+    whole = AxisMap(60, 60)
+    white = np.random.default_rng(0).normal(0, 100, (1, 60, 60, 60)).astype(np.float32)
+    voxels, _ = weighted(white, np.ones((60, 60, 60), np.bool_), Zyx(axis, whole, whole))
+    expected = np.square(axis_weights(axis)[1]).sum(axis=1)
+    np.testing.assert_allclose(voxels.var(axis=(0, 2, 3)) / 1e4, expected, rtol=0.12)

@@ -1,0 +1,65 @@
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import volumes
+
+from pipeline.steps.apply import apply
+from pipeline.steps.clip import Clip
+from pipeline.steps.step import StepOrderError
+from pipeline.steps.window import PRESETS, Channel, Preset, Window
+from pipeline.volume import Scale, VolumeSpec
+
+SPEC = VolumeSpec(volumes.grid())
+HEAD = Window(channels=(Channel("brain"), Channel("subdural"), Channel(centre_hu=600, width_hu=2800)))
+
+
+def test_a_window_limits_to_half_its_width_on_either_side_of_its_centre() -> None:
+    assert Window(centre_hu=-600, width_hu=1500).after(SPEC) == Clip(-1350, 150).after(SPEC)
+
+
+def test_a_preset_is_its_centre_and_width() -> None:
+    assert Window("lung").after(SPEC) == Window(centre_hu=-600, width_hu=1500).after(SPEC)
+
+
+def test_every_preset_has_its_numbers() -> None:
+    assert set(PRESETS) == set(get_args(Preset))
+
+
+def test_channels_see_the_same_voxels_each_through_its_window() -> None:
+    source = volumes.noise()
+    result = apply(HEAD.change(SPEC), source, SPEC.padding)
+    expected = [np.clip(source.voxels, *limits) for limits in ((0, 80), (-20, 180), (-800, 2000))]
+    np.testing.assert_array_equal(result.voxels, expected)
+    assert HEAD.after(SPEC).channels == ("brain", "subdural", "600/2800")
+    assert HEAD.after(SPEC).scale is Scale.HU
+
+
+def test_one_window_over_channels_is_over_each_of_them() -> None:
+    spec = Window("bone").after(HEAD.after(SPEC))
+    assert spec.channels == HEAD.after(SPEC).channels
+    assert len(spec.lines) == 3
+
+
+def test_channels_cannot_be_made_of_channels() -> None:
+    with pytest.raises(StepOrderError, match="channels already"):
+        HEAD.after(HEAD.after(SPEC))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({}, "preset, or centre_hu and width_hu"),
+        ({"centre_hu": 40}, "preset, or centre_hu and width_hu"),
+        ({"preset": "lung", "width_hu": 40}, "preset, or centre_hu and width_hu"),
+        ({"preset": "lungs"}, "there is no window lungs"),
+        ({"centre_hu": 40, "width_hu": 0}, "above 0"),
+        ({"centre_hu": float("nan"), "width_hu": 10}, "finite"),
+        ({"channels": ()}, "at least one channel"),
+        ({"channels": (Channel("brain"), Channel("brain"))}, "only once"),
+        ({"channels": (Channel("brain"),), "preset": "bone"}, "not both"),
+    ],
+)
+def test_impossible_parameters_are_refused_in_a_sentence(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        Window(**wrong)

@@ -1,0 +1,155 @@
+"""The laws that every step of the table keeps, whatever it does."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import volumes
+from pydantic import TypeAdapter
+
+from pipeline.axes import Xyz, Zyx
+from pipeline.steps import STEPS, Step
+from pipeline.steps.centre import Centre
+from pipeline.steps.clip import Clip
+from pipeline.steps.crop_or_pad import CropOrPad
+from pipeline.steps.normalise import Normalise
+from pipeline.steps.orient import Orient
+from pipeline.steps.program import Prepared, Program
+from pipeline.steps.resample import Resample
+from pipeline.steps.window import Channel, Window
+from pipeline.volume import Volume, VolumeSpec
+
+EXAMPLES: dict[str, tuple[Step, ...]] = {
+    "orient": (Orient("LPS"), Orient("LPS", "resample")),
+    "resample": (
+        Resample(spacing_mm=(1, 1, None)),
+        Resample(spacing_mm=(3, 1.7, 1.7), method="cubic"),
+        Resample(shape=(None, 5, 20), method="nearest"),
+        Resample(factor=(1, 0.5, 2), antialias=False),
+    ),
+    "clip": (Clip(-900, 300), Clip(-2000.5, 0)),
+    "window": (
+        Window("mediastinum"),
+        Window(centre_hu=-600, width_hu=1500),
+        Window(channels=(Channel("brain"), Channel(centre_hu=0, width_hu=2000))),
+    ),
+    "normalise": (Normalise("zero_one"), Normalise("minus_one_one", "volume"), Normalise("z_score")),
+    "centre": (Centre("volume"), Centre(-12.5)),
+    "crop_or_pad": (CropOrPad((8, 10, 9)), CropOrPad((9, 7, 30))),
+}
+IDEMPOTENT = ("orient", "clip", "window", "crop_or_pad")
+BEFORE = Clip(-1000, 400)
+AWRY = Zyx(Xyz(0.0, 0.6, -0.8), Xyz(0.0, -0.8, -0.6), Xyz(-1.0, 0.0, 0.0))
+"""A head first, prone, nodding patient: permuting, flipping and straightening all have something to do."""
+
+SOURCE = volumes.half_measured(volumes.grid((9, 12, 11), (2.5, 0.8, 0.8), AWRY))
+SPEC = VolumeSpec(SOURCE.geometry)
+
+
+def examples(names: Iterator[str] | tuple[str, ...]) -> list[Step]:
+    return [step for name in names for step in EXAMPLES[name]]
+
+
+def run(*steps: Step, source: Volume = SOURCE) -> Prepared:
+    return Program.compile([BEFORE, *steps], replace(SPEC, geometry=source.geometry), "float32").run(source)
+
+
+def titled(step: Step) -> str:
+    return f"{step.name} {json.dumps(step.parameters)}"
+
+
+every_step = pytest.mark.parametrize("step", examples(tuple(EXAMPLES)), ids=titled)
+
+
+def test_every_step_of_the_table_has_examples() -> None:
+    assert set(EXAMPLES) == set(STEPS)
+    assert all(type(step) is STEPS[name] for name, steps in EXAMPLES.items() for step in steps)
+
+
+def test_a_step_bears_the_name_that_it_has_in_the_table() -> None:
+    assert {name: step.name for name, step in STEPS.items()} == {name: name for name in STEPS}
+
+
+@every_step
+def test_after_describes_the_result_but_for_lines_that_wait(step: Step) -> None:
+    described, prepared = step.after(BEFORE.after(SPEC)), run(step)
+    lines = tuple(line and found for line, found in zip(described.lines, prepared.spec.lines, strict=True))
+    assert replace(prepared.spec, lines=lines) == described
+    assert None not in prepared.spec.lines
+    assert prepared.array.shape == described.shape
+
+
+@every_step
+def test_the_mask_lies_on_the_grid(step: Step) -> None:
+    prepared = run(step)
+    assert prepared.measured.shape == tuple(prepared.spec.geometry.shape)
+    assert prepared.measured.any()
+
+
+@every_step
+def test_values_lie_between_the_limits_that_are_described(step: Step) -> None:
+    prepared = run(step)
+    for line, values in zip(prepared.spec.lines, prepared.array.reshape(-1, *prepared.measured.shape), strict=True):
+        assert line is not None
+        reach = 0.15 * (line.high - line.low) if getattr(step, "method", "") == "cubic" else 1e-5 * abs(line.low)
+        assert line.low - reach <= values.min()
+        assert values.max() <= line.high + reach
+
+
+@every_step
+def test_padding_becomes_what_is_described(step: Step) -> None:
+    padded = CropOrPad((30, 40, 40))
+    prepared = run(padded, step)
+    corner = prepared.array.reshape(-1, *prepared.measured.shape)[:, 0, 0, 0]
+    np.testing.assert_allclose(corner, np.array(prepared.spec.padding, np.float64), rtol=1e-6, atol=1e-6)
+
+
+@every_step
+def test_the_source_is_left_as_it_was(step: Step) -> None:
+    voxels, measured = SOURCE.voxels.tobytes(), SOURCE.measured.tobytes()
+    run(step)
+    assert (SOURCE.voxels.tobytes(), SOURCE.measured.tobytes()) == (voxels, measured)
+
+
+@every_step
+def test_the_same_input_gives_the_same_bytes(step: Step) -> None:
+    copy = Volume(np.asfortranarray(SOURCE.voxels), SOURCE.measured.copy(), SOURCE.geometry)
+    assert run(step).array.tobytes() == run(step, source=copy).array.tobytes()
+
+
+@every_step
+def test_parameters_survive_the_way_through_json(step: Step) -> None:
+    written = json.dumps(asdict(step))
+    assert TypeAdapter(type(step)).validate_json(written, strict=True) == step
+
+
+@every_step
+def test_parameters_told_are_enough_to_make_the_step_again(step: Step) -> None:
+    assert TypeAdapter(type(step)).validate_json(json.dumps(step.parameters), strict=True) == step
+
+
+@pytest.mark.parametrize("step", examples(IDEMPOTENT), ids=titled)
+def test_twice_is_once(step: Step) -> None:
+    once = run(step)
+    if once.spec.channels is not None:
+        return
+    twice = run(step, step)
+    assert twice.spec == once.spec
+    np.testing.assert_array_equal(twice.array, once.array)
+    np.testing.assert_array_equal(twice.measured, once.measured)
+
+
+@pytest.mark.parametrize("step", examples(("orient", "resample", "clip", "window", "crop_or_pad")), ids=titled)
+def test_nothing_becomes_measured_that_was_not(step: Step) -> None:
+    nothing = Volume(SOURCE.voxels, np.zeros_like(SOURCE.measured), SOURCE.geometry)
+    assert not run(step, source=nothing).measured.any()
+
+
+@pytest.mark.parametrize("step", examples(("orient", "resample", "crop_or_pad")), ids=titled)
+def test_channels_go_through_a_change_of_grid_side_by_side(step: Step) -> None:
+    windows = (Channel("lung"), Channel("bone"))
+    together = run(Window(channels=windows), step)
+    for channel, window in enumerate(windows):
+        np.testing.assert_array_equal(together.array[channel], run(Window(window.preset), step).array)

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+import volumes
+
+from pipeline.lines import ClampedLine
+from pipeline.volume import Scale, Volume, VolumeSpec
+
+
+def test_a_source_is_hounsfield_units_with_nothing_done_to_them() -> None:
+    spec = VolumeSpec(volumes.grid())
+    assert (spec.scale, spec.lines, spec.shape) == (Scale.HU, (ClampedLine(),), (6, 8, 7))
+
+
+def test_padding_goes_through_the_lines() -> None:
+    spec = VolumeSpec(volumes.grid(), padding_hu=-1024, lines=(ClampedLine(low=-1000), None), channels=("lung", "bone"))
+    assert spec.padding == (-1000, None)
+    assert spec.shape == (2, 6, 8, 7)
+
+
+def test_channels_are_seen_one_by_one() -> None:
+    plain = volumes.noise()
+    assert plain.by_channel.shape == (1, 6, 8, 7)
+    several = Volume(np.stack([plain.voxels] * 3), plain.measured, plain.geometry)
+    assert several.by_channel.shape == (3, 6, 8, 7)
+
+
+def test_voxels_mask_and_grid_must_have_one_shape() -> None:
+    plain = volumes.noise()
+    with pytest.raises(ValueError, match="must agree"):
+        Volume(plain.voxels[:, :, :-1], plain.measured, plain.geometry)
+    with pytest.raises(ValueError, match="must agree"):
+        Volume(plain.voxels, plain.measured[:-1], plain.geometry)
