@@ -1,0 +1,90 @@
+"""A geometry in the words of a store: OME-NGFF 0.5 multiscales and ctprep's own affines, and back.
+
+Sources: https://ngff.openmicroscopy.org/0.5 (axes, multiscales) and its RFC-4 (orientation).
+"""
+
+from collections.abc import Mapping
+from math import hypot
+from typing import Any
+
+import numpy as np
+
+from pipeline.axes import Xyz, Zyx
+from pipeline.geometry import Geometry
+
+NGFF_VERSION = "0.5"
+
+EXACT_WITHIN = 1e-4
+"""Cosines of an axis may differ by this much from the patient's: 0.05 mm over half a metre."""
+
+PATIENT_AXES = Zyx(Xyz(0.0, 0.0, 1.0), Xyz(0.0, 1.0, 0.0), Xyz(1.0, 0.0, 0.0))
+"""z grows towards the head, y towards the back, x towards the left."""
+
+_DIRECTIONS = {
+    "L": "right-to-left",
+    "R": "left-to-right",
+    "P": "anterior-to-posterior",
+    "A": "posterior-to-anterior",
+    "S": "inferior-to-superior",
+    "I": "superior-to-inferior",
+}
+"""RFC-4's names, by the side of the patient towards which an index grows."""
+
+
+def ngff_is_exact(geometry: Geometry) -> bool:
+    """Tell whether scale and translation say all of the geometry: the array's axes are the patient's."""
+    return bool(np.allclose(geometry.axes, PATIENT_AXES, rtol=0, atol=EXACT_WITHIN))
+
+
+def multiscales(geometry: Geometry, *, has_channels: bool) -> dict[str, Any]:
+    """Return the ``ome`` attribute of a group whose array ``0`` lies on the grid.
+
+    The translation is the coordinate of voxel [0, 0, 0] along each array axis: where the axes are the patient's, the
+    origin's z, y and x.  An oblique grid is told as if it were turned to its own axes; ``affine_lps`` is the truth.
+    """
+    scale = [float(mm) for mm in geometry.spacing_mm]
+    translation = [float(np.dot(axis, geometry.origin_mm)) + 0.0 for axis in geometry.axes]
+    leading_scale, leading_translation = ([1.0], [0.0]) if has_channels else ([], [])
+    dataset = {
+        "path": "0",
+        "coordinateTransformations": [
+            {"type": "scale", "scale": leading_scale + scale},
+            {"type": "translation", "translation": leading_translation + translation},
+        ],
+    }
+    channel_axis = [{"name": "c", "type": "channel"}] if has_channels else []
+    image = {"name": "volume", "axes": channel_axis + _space_axes(geometry), "datasets": [dataset]}
+    return {"version": NGFF_VERSION, "multiscales": [image]}
+
+
+def _space_axes(geometry: Geometry) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "type": "space",
+            "unit": "millimeter",
+            "orientation": {"type": "anatomical", "value": _DIRECTIONS[side]},
+        }
+        for name, side in zip("zyx", reversed(geometry.orientation), strict=True)
+    ]
+
+
+def geometry_to_json(geometry: Geometry) -> dict[str, Any]:
+    """Return the geometry's own attributes; ``affine_lps`` turns an index (z, y, x, 1) into LPS millimetres."""
+    return {
+        "spacing_mm": [float(mm) for mm in geometry.spacing_mm],
+        "origin_mm": [float(mm) for mm in geometry.origin_mm],
+        "affine_lps": (geometry.affine_lps + 0.0).tolist(),
+        "affine_ras": (geometry.affine_ras + 0.0).tolist(),
+    }
+
+
+def geometry_from_json(attributes: Mapping[str, Any], shape: Zyx[int]) -> Geometry:
+    """Return the grid that the attributes tell of; only the axes pass through a division."""
+    columns = np.array(attributes["affine_lps"])[:3, :3].T
+    return Geometry(
+        shape=shape,
+        spacing_mm=Zyx(*attributes["spacing_mm"]),
+        origin_mm=Xyz(*attributes["origin_mm"]),
+        axes=Zyx(*(Xyz(*(float(value) / hypot(*column) for value in column)) for column in columns)),
+    )
