@@ -1,0 +1,11 @@
+"""YAML to the options that the rooms below own; errors name file, line, column and key.
+
+The only room that knows YAML and pydantic.  What a key means, and which values are possible, its owner says.
+"""
+
+from pipeline.config.load import load
+from pipeline.config.model import Config, OutputOptions, schema
+from pipeline.config.paths import check_paths
+from pipeline.config.resolved import config_hash, dump
+
+__all__ = ["Config", "OutputOptions", "check_paths", "config_hash", "dump", "load", "schema"]

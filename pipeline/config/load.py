@@ -1,0 +1,98 @@
+"""A configuration file and the options of a command to a Config, or to one error that says where and what."""
+
+import json
+from collections.abc import Sequence
+from os import PathLike, fspath
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pipeline.config.dialect import MAX_DEPTH, is_encodable, parse, parse_value
+from pipeline.config.document import Document, Keys, Place, about
+from pipeline.config.model import Config, adapter
+from pipeline.config.order import impossible_program
+from pipeline.config.paths import folder_clash
+from pipeline.config.problems import first_problem
+from pipeline.errors import UsageError
+
+MAX_BYTES = 1 << 20
+"""Far more than any configuration needs."""
+
+
+def load(
+    path: Path,
+    *,
+    overrides: Sequence[str] = (),
+    inputs: Sequence[str | PathLike[str]] = (),
+    output: str | PathLike[str] | None = None,
+    cluster: str | None = None,
+) -> Config:
+    """Read a configuration; ``overrides`` (``a.b=VALUE``, the value in YAML) and the other options win over the file.
+
+    Raises
+    ------
+    UsageError
+        Where anything is wrong; a `ConfigError` where it is wrong in the file.
+    """
+    document = parse(_text(path), str(path))
+    for override in overrides:
+        _override(document, override)
+    if inputs:
+        document.put(("input", "roots"), [_folder(root, "--input") for root in inputs], Place("--input"))
+    if output is not None:
+        document.put(("output", "folder"), _folder(output, "--output"), Place("--output"))
+    if cluster is not None:
+        _put_cluster(document, cluster)
+    return _build(document)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        message = f"{path}: cannot be read: {error.strerror}"
+        raise UsageError(message) from None
+    if len(content) > MAX_BYTES:
+        message = f"{path}: longer than {MAX_BYTES} bytes; this is no configuration"
+        raise UsageError(message)
+    # What is not UTF-8 becomes surrogates, which the dialect refuses at their place.
+    return content.decode("utf-8-sig", "surrogateescape")
+
+
+def _override(document: Document, override: str) -> None:
+    name, equals, value = override.partition("=")
+    place = Place(f"--set {name}")
+    parts = name.split(".")
+    if not equals or not all(parts) or len(parts) > MAX_DEPTH:
+        message = "allowed is KEY=VALUE with a dotted key, as in store.level=3 or steps.0.clip.low_hu=-500"
+        raise place.error(message)
+    keys: Keys = tuple(int(key) if key.isdecimal() else key for key in parts)
+    document.put(keys, parse_value(value, place), place)
+
+
+def _folder(path: str | PathLike[str], option: str) -> str:
+    folder = fspath(path)
+    if not folder or not is_encodable(folder):
+        message = f"found {folder!r}; allowed is the name of a folder, in UTF-8"
+        raise Place(option).error(message)
+    return folder
+
+
+def _put_cluster(document: Document, cluster: str) -> None:
+    in_process = cluster in {"serial", "local"}
+    document.put(("cluster", "kind"), cluster if in_process else "address", Place("--cluster"))
+    document.put(("cluster", "address"), None if in_process else cluster, Place("--cluster"))
+
+
+def _build(document: Document) -> Config:
+    try:
+        config = adapter().validate_json(json.dumps(document.data))
+    except ValidationError as error:
+        raise first_problem(error, document) from None
+    if impossible := impossible_program(config):
+        keys, message = impossible
+        raise document.place(keys).error(about(keys, message))
+    if clash := folder_clash(config):
+        raise document.place(("output", "folder")).error(clash)
+    return config

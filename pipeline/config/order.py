@@ -1,0 +1,38 @@
+"""Whether the steps can follow each other and the store can hold the result, tried on a usual chest without data."""
+
+from dataclasses import replace
+
+from pipeline.axes import Xyz, Zyx
+from pipeline.config.document import Keys
+from pipeline.config.model import Config
+from pipeline.errors import UsageError
+from pipeline.geometry import Geometry
+from pipeline.steps import NeedsStatisticsError, StepOrderError
+from pipeline.steps.program import Program
+from pipeline.volume import VolumeSpec
+
+USUAL = VolumeSpec(
+    Geometry(
+        shape=Zyx(300, 512, 512),
+        spacing_mm=Zyx(1.25, 0.75, 0.75),
+        origin_mm=Xyz(0.0, 0.0, 0.0),
+        axes=Zyx(Xyz(0.0, 0.0, 1.0), Xyz(0.0, 1.0, 0.0), Xyz(1.0, 0.0, 0.0)),
+    )
+)
+
+
+def impossible_program(config: Config) -> tuple[Keys, str] | None:
+    """Return the place and the fault of the first step that cannot follow those before it, or of a dtype too small.
+
+    None where all can be done.  A step that waits for statistics of the cohort can: ``ctprep fit`` finds them.
+    """
+    try:
+        Program.compile(config.steps, replace(USUAL, padding_hu=config.hounsfield.padding_hu), config.store.dtype)
+    except NeedsStatisticsError:
+        return None
+    except StepOrderError as error:
+        keys: Keys = ("steps",) if error.index is None else ("steps", error.index, config.steps[error.index].name)
+        return keys, str(error)
+    except UsageError as error:
+        return ("store", "dtype"), str(error)
+    return None

@@ -1,0 +1,60 @@
+import pytest
+
+from pipeline.config.model import Config, OutputOptions
+from pipeline.config.order import impossible_program
+from pipeline.dicom.find import InputOptions
+from pipeline.steps import Step
+from pipeline.steps.centre import Centre
+from pipeline.steps.clip import Clip
+from pipeline.steps.normalise import Normalise
+from pipeline.steps.orient import Orient
+from pipeline.steps.resample import Resample
+from pipeline.store import StoreOptions
+
+CLIP = Clip(low_hu=-1000, high_hu=400)
+
+
+def config(*steps: Step, store: StoreOptions = StoreOptions()) -> Config:  # noqa: B008  frozen
+    return Config(InputOptions(("in",)), OutputOptions("out"), steps=steps, store=store)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (),
+        (Orient("LPS", oblique="resample"), Resample(spacing_mm=(1, 1, 1)), CLIP, Normalise("zero_one")),
+        (CLIP, Normalise("zero_one"), Resample(factor=(1, 0.5, 0.5))),
+        (Clip(percentiles=(0.5, 99.5), statistics="cohort"), Normalise("z_score", "cohort")),
+    ],
+)
+def test_steps_that_can_follow_each_other_are_possible(steps: tuple[Step, ...]) -> None:
+    assert impossible_program(config(*steps)) is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "keys"),
+    [
+        ((CLIP, Normalise("zero_one"), CLIP), ("steps", 2, "clip")),
+        ((Normalise("zero_one"),), ("steps", 0, "normalise")),
+        ((Orient("LPS"), Centre(0), CLIP), ("steps", 2, "clip")),
+    ],
+)
+def test_the_first_step_that_cannot_follow_is_named(steps: tuple[Step, ...], keys: tuple[str | int, ...]) -> None:
+    found = impossible_program(config(*steps))
+    assert found is not None
+    assert found[0] == keys
+    assert found[1]
+
+
+def test_a_dtype_that_cannot_hold_the_result_is_named() -> None:
+    found = impossible_program(config(store=StoreOptions(dtype="uint8")))
+    assert found is not None
+    assert found[0] == ("store", "dtype")
+    assert impossible_program(config(Clip(low_hu=0, high_hu=80), store=StoreOptions(dtype="uint8"))) is None
+
+
+def test_what_waits_for_statistics_of_the_cohort_is_judged_by_its_order_too() -> None:
+    steps = (Normalise("z_score", "cohort"), CLIP)
+    found = impossible_program(config(*steps))
+    assert found is not None
+    assert found[0] == ("steps", 1, "clip")

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.config.model import Config, OutputOptions
+from pipeline.config.paths import check_paths, folder_clash
+from pipeline.dicom.find import InputOptions
+from pipeline.errors import UsageError
+
+
+def config(output: Path, *roots: Path) -> Config:
+    return Config(InputOptions(tuple(map(str, roots))), OutputOptions(str(output)))
+
+
+def test_folders_beside_each_other_may_be_used(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    check_paths(config(tmp_path / "out", tmp_path / "in"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_begins_like_a_root_is_not_inside_it(tmp_path: Path) -> None:
+    assert folder_clash(config(tmp_path / "in_out", tmp_path / "in")) is None
+
+
+@pytest.mark.parametrize("output", ["in", "in/out", "in/deep/out", "other/../in/out"])
+def test_the_output_may_not_lie_inside_a_root(tmp_path: Path, output: str) -> None:
+    clash = folder_clash(config(tmp_path / output, tmp_path / "other", tmp_path / "in"))
+    assert clash is not None
+    assert "lies inside the input root" in clash
+
+
+def test_a_root_may_not_lie_inside_the_output(tmp_path: Path) -> None:
+    clash = folder_clash(config(tmp_path / "all", tmp_path / "all" / "in"))
+    assert clash is not None
+    assert "holds the input root" in clash
+
+
+def test_relative_folders_count_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert folder_clash(config(Path("in/out"), tmp_path / "in")) is not None
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert folder_clash(config(tmp_path / "link" / "out", tmp_path / "in")) is not None
+    assert folder_clash(config(tmp_path / "loop", tmp_path / "in")) is None
+
+
+def test_the_root_of_a_file_system_is_no_output(tmp_path: Path) -> None:
+    clash = folder_clash(config(Path("/"), tmp_path))
+    assert clash is not None
+    assert "root of a file system" in clash
+
+
+def test_a_root_that_is_no_folder_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for root in ("gone", "file"):
+        with pytest.raises(UsageError, match=f"{root} is not a folder"):
+            check_paths(config(tmp_path / "out", tmp_path / root))
+
+
+def test_a_clash_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="lies inside"):
+        check_paths(config(tmp_path / "out", tmp_path))
