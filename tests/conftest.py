@@ -1,0 +1,31 @@
+"""Where the shared data lies: beside the project, never in it."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        pytest.skip(f"needs {path.relative_to(SHARED.parent)} beside the project")
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Everything that is shared between projects."""
+    return _folder(SHARED)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real DICOM files."""
+    return _folder(SHARED / "data")
+
+
+@pytest.fixture(scope="session")
+def bad_inputs() -> Path:
+    """Small spoilt series with known answers in ``cases.json``."""
+    return _folder(SHARED / "bad_inputs")
