@@ -1,0 +1,71 @@
+"""Arguments in, words out: the command line, a file a command.  The only room that prints.
+
+A command's own module is imported when it is called, so that ``ctprep --help`` answers at once.
+"""
+
+import argparse
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+from typing import Never
+
+from pipeline.cli.words import print_error
+from pipeline.errors import CtprepError
+from pipeline.vocabulary import ExitCode
+
+COMMANDS = {
+    "run": "the main job: scan, plan, process what is new or changed, write manifest and report",
+    "scan": "read headers only, and account for every file",
+    "plan": "say what a run would do, and why; writes nothing",
+    "status": "count an output's series by status and reason, and say what to do next",
+    "show": "show one series: record, trail, geometry, warnings",
+    "verify": "read every store again and compare it with the manifest",
+    "schema": "print the JSON Schema of the configuration",
+}
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM, which ends a run as Ctrl-C does: what was finished is kept."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; no exception gets past it."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        signal.signal(signal.SIGTERM, _terminate)
+        return int(_carry_out(words))
+    except CtprepError as error:
+        return print_error(str(error), error.exit_code, words)
+    except TerminatedError:
+        return print_error("terminated; what was finished is kept: run again to go on", ExitCode.TERMINATED, words)
+    except KeyboardInterrupt:
+        return print_error("interrupted; what was finished is kept: run again to go on", ExitCode.INTERRUPTED, words)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return ExitCode.OK
+    except Exception as error:  # noqa: BLE001  the roof: a person is told, and the traceback goes to the log
+        message = f"internal error ({type(error).__name__}); --log-json shows where"
+        return print_error(message, ExitCode.INTERNAL, words, traceback.format_exc())
+
+
+def _carry_out(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="ctprep", description="CT series from DICOM to training-ready Zarr stores.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    name = next((word for word in words if not word.startswith("-")), None)
+    module = None
+    for command, sentence in COMMANDS.items():
+        own = commands.add_parser(command, help=sentence, description=sentence)
+        if command == name:
+            module = import_module(f"pipeline.cli.{command}")
+            module.add_arguments(own)
+    options = parser.parse_args(words)
+    if module is None:
+        parser.error("a command is needed")
+    return int(module.execute(options))
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> Never:
+    raise TerminatedError

@@ -1,0 +1,40 @@
+"""The options that several commands share."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+
+
+def add_config(parser: ArgumentParser) -> None:
+    """Add the configuration, and the options that win over it."""
+    parser.add_argument("config", metavar="CONFIG", type=Path, help="the configuration, a YAML file")
+    parser.add_argument("--input", metavar="DIR", action="append", default=[], help="an input root (repeatable)")
+    parser.add_argument("--output", metavar="DIR", help="the output folder")
+    parser.add_argument(
+        "--set", metavar="a.b=VALUE", action="append", default=[], help="one value of the configuration (repeatable)"
+    )
+    parser.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler's address, or: local, serial")
+
+
+def add_talk(parser: ArgumentParser) -> None:
+    """Add how much is printed, and in what form."""
+    parser.add_argument("--log-json", action="store_true", help="print one line of JSON an event")
+    parser.add_argument("--quiet", action="store_true", help="print the exit code only")
+    parser.add_argument("--no-progress", action="store_true", help="print a line a series, no progress bar")
+
+
+def add_output(parser: ArgumentParser) -> None:
+    """Add the folder of an earlier run."""
+    parser.add_argument("output", metavar="OUTPUT", type=Path, help="the output folder of a run")
+
+
+def config_of(options: Namespace) -> "Config":
+    """Read the configuration that a command line asks for."""
+    from pipeline.config import load  # noqa: PLC0415  what reads YAML is slow to import
+
+    return load(
+        options.config, overrides=options.set, inputs=options.input, output=options.output, cluster=options.cluster
+    )

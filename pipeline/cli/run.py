@@ -1,0 +1,32 @@
+"""``ctprep run``: the main job."""
+
+from argparse import ArgumentParser, Namespace
+
+from pipeline.cli.arguments import add_config, add_talk, config_of
+from pipeline.cli.words import print_event
+from pipeline.vocabulary import ExitCode
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the command's options."""
+    add_config(parser)
+    add_talk(parser)
+
+
+def execute(options: Namespace) -> ExitCode:
+    """Run, and say how it ended and where everything is."""
+    from pipeline.cli.progress import listener_for  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.run import run  # noqa: PLC0415
+
+    config = config_of(options)
+    with listener_for(options) as listener:
+        outcome = run(config, listener)
+    if options.log_json:
+        print_event("ended", **outcome.summary)
+        return outcome.exit_code
+    if not options.quiet:
+        from pipeline.cli.tables import print_outcome  # noqa: PLC0415
+
+        print_outcome(outcome)
+    print(f"exit code {int(outcome.exit_code)}", flush=True)
+    return outcome.exit_code

@@ -1,0 +1,22 @@
+"""``ctprep scan``: headers only."""
+
+from argparse import ArgumentParser, Namespace
+
+from pipeline.cli.arguments import add_config, add_talk, config_of
+from pipeline.vocabulary import ExitCode
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the command's options."""
+    add_config(parser)
+    add_talk(parser)
+
+
+def execute(options: Namespace) -> ExitCode:
+    """Read every header, and print what was found and where it is told."""
+    from pipeline.cli.tables import print_fields  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.run import scan_only  # noqa: PLC0415
+
+    counts = scan_only(config_of(options))
+    print_fields(list(counts.items()))
+    return ExitCode.OK

@@ -1,0 +1,40 @@
+"""``ctprep status``: what an output holds, and what to do next."""
+
+import json
+from argparse import ArgumentParser, Namespace
+
+from pipeline.cli.arguments import add_output
+from pipeline.vocabulary import ExitCode, Status
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the command's options."""
+    add_output(parser)
+
+
+def execute(options: Namespace) -> ExitCode:
+    """Print the counts by status and reason, when the last run ended, and the next step."""
+    from pipeline.cli.tables import print_counts, print_fields  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.manifest import read_records  # noqa: PLC0415
+    from pipeline.output import OutputFolder  # noqa: PLC0415
+
+    output = OutputFolder(options.output)
+    records = read_records(output)
+    print_counts(records)
+    last = json.loads(output.run.read_bytes()) if output.run.exists() else {}
+    next_step = _next_step({record.status for record in records})
+    print_fields(
+        [
+            ("last run", f"{last.get('finished_at', 'unknown')}, exit code {last.get('exit_code', 'unknown')}"),
+            ("next", next_step),
+        ]
+    )
+    return ExitCode.OK
+
+
+def _next_step(statuses: set[Status]) -> str:
+    if Status.FAILED in statuses:
+        return "run again: failed series are tried once more"
+    if Status.REJECTED in statuses:
+        return "read the reasons above; `ctprep show OUTPUT SERIES_KEY` tells more of one series"
+    return "train; `ctprep verify OUTPUT` compares every store with the manifest"

@@ -1,0 +1,73 @@
+"""Counts and records as a person reads them on a terminal."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.record import SeriesRecord
+from pipeline.run import Outcome
+from pipeline.vocabulary import Reason, SeriesWarning, Status
+
+CONSOLE = Console(highlight=False, markup=False, emoji=False)
+
+
+def print_outcome(outcome: Outcome) -> None:
+    """Print how a run ended, what was refused and what to do about it, and where everything lies."""
+    print_counts(outcome.records)
+    root = outcome.output.root
+    places = {
+        "manifest": outcome.output.manifest,
+        "stores": outcome.output.volumes,
+        "report": root / "report/index.html",
+    }
+    for what, path in places.items():
+        if path.exists():
+            CONSOLE.print(f"{what + ':':<10}{path}", soft_wrap=True)
+
+
+def print_counts(records: Sequence[SeriesRecord]) -> None:
+    """Print the counts by status, then a line a reason with its advice, then the warnings."""
+    counts = Counter(record.status for record in records)
+    CONSOLE.print(", ".join(f"{counts[status]} {status.value}" for status in Status))
+    reasons = Counter(record.reason for record in records if record.reason)
+    if reasons:
+        _print_table(
+            ("series", "reason", "what to do"), [(n, reason, reason.advice) for reason, n in _ordered(reasons)]
+        )
+    warnings = Counter(warning for record in records for warning in record.warnings)
+    if warnings:
+        _print_table(
+            ("series", "warning", "means"),
+            [(n, word, SeriesWarning[word].meaning) for word, n in sorted(warnings.items())],
+        )
+
+
+def _ordered(reasons: Counter[Reason]) -> list[tuple[Reason, int]]:
+    return sorted(reasons.items(), key=lambda pair: pair[0].order)
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for n, name in enumerate(header):
+        table.add_column(name, justify="right" if n == 0 else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    CONSOLE.print(table)
+
+
+def print_fields(fields: Sequence[tuple[str, object]]) -> None:
+    """Print names and values, a line each."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in fields:
+        table.add_row(name, str(value))
+    CONSOLE.print(table)
+
+
+def print_path(what: str, path: Path) -> None:
+    """Print where something lies."""
+    CONSOLE.print(f"{what + ':':<10}{path}", soft_wrap=True)

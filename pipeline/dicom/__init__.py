@@ -1,0 +1,1 @@
+"""DICOM files to volumes in Hounsfield units: the only room that knows pydicom."""

@@ -1,0 +1,109 @@
+"""Folders to files: everything that lies under the input roots, in one fixed order."""
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.vocabulary import Reason
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """``input:`` of the configuration."""
+
+    roots: tuple[str, ...]
+    follow_symlinks: bool = False
+    settle_seconds: float = 0
+
+    def __post_init__(self) -> None:
+        if not self.roots:
+            msg = "roots needs at least one folder"
+            raise ValueError(msg)
+        if self.settle_seconds < 0:
+            msg = "settle_seconds must not be negative"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file under a root, or something that cannot be read as one: then ``refusal`` says why."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    refusal: tuple[Reason, str] | None = None
+
+    @property
+    def folder(self) -> str:
+        """The folder that the file lies in."""
+        return os.path.dirname(self.path)  # noqa: PTH120  a str path, as everywhere in this room
+
+
+def find_files(options: InputOptions) -> Iterator[FoundFile]:
+    """Yield everything under the roots that is no folder, by any name and at any depth, each path once.
+
+    A folder's files come before its folders, each by name.
+
+    Links are followed only where ``follow_symlinks`` says so, and never out of their root.
+    """
+    newest_ns = time.time_ns() - int(options.settle_seconds * 1e9) if options.settle_seconds else None
+    seen: set[str] = set()
+    for root in sorted(os.path.realpath(root) for root in options.roots):
+        for path in _walk(root, options, seen):
+            yield _found(path, root, newest_ns, follow=options.follow_symlinks)
+
+
+def _walk(root: str, options: InputOptions, seen: set[str]) -> Iterator[str]:
+    """Yield the paths below a root; ``seen`` keeps overlapping roots and looping links from coming twice.
+
+    Folders wait in a list, for a tree may be deeper than Python's stack.
+    """
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        if os.path.realpath(folder) in seen:
+            continue
+        seen.add(os.path.realpath(folder))
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError:
+            yield folder
+            continue
+        folders = []
+        for entry in entries:
+            if _is_folder(entry, root, options):
+                folders.append(entry.path)
+            else:
+                yield entry.path
+        waiting += reversed(folders)
+
+
+def _is_folder(entry: os.DirEntry[str], root: str, options: InputOptions) -> bool:
+    if entry.is_dir(follow_symlinks=False):
+        return True
+    try:
+        return options.follow_symlinks and entry.is_dir() and _stays_inside(entry.path, root)
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _stays_inside(path: str, root: str) -> bool:
+    return os.path.commonpath([os.path.realpath(path), root]) == root
+
+
+def _found(path: str, root: str, newest_ns: int | None, *, follow: bool) -> FoundFile:
+    try:
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode) and follow and _stays_inside(path, root):
+            status = os.stat(path)  # noqa: PTH116  as above
+    except OSError as error:
+        return FoundFile(path, 0, 0, (Reason.UNREADABLE, f"the system refuses the file ({type(error).__name__})"))
+    refusal = None
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a link that is not followed" if stat.S_ISLNK(status.st_mode) else "not a regular file"
+        refusal = Reason.UNREADABLE, kind
+    elif newest_ns is not None and status.st_mtime_ns > newest_ns:
+        refusal = Reason.UNSTABLE, "the file is younger than settle_seconds"
+    return FoundFile(path, status.st_size, status.st_mtime_ns, refusal)

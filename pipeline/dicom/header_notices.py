@@ -1,0 +1,54 @@
+"""What one slice's header alone gives cause to warn of."""
+
+import re
+
+from pipeline.dicom.structure import Element
+from pipeline.dicom.values import DECIMAL_VRS, Values, is_single_valued, keyword_of
+from pipeline.privacy import is_unsafe_text
+from pipeline.vocabulary import SeriesWarning
+
+UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+LONGEST_UID = 64
+REQUIRED = frozenset(
+    {"Modality", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "SamplesPerPixel"}
+    | {"PhotometricInterpretation", "PixelRepresentation", "ImageOrientationPatient", "ImagePositionPatient"}
+    | {"PixelSpacing", "RescaleSlope", "RescaleIntercept"}
+)
+"""What a volume cannot do without: a flaw in one of these refuses the series, and is no warning."""
+
+
+def header_warnings(values: Values) -> set[SeriesWarning]:
+    """Return the warnings of one slice."""
+    found = {
+        SeriesWarning.W_ID_MISSING: not values.text("PatientID"),
+        SeriesWarning.W_UID_INVALID: not all(
+            is_uid(values.text(keyword)) for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+        ),
+        SeriesWarning.W_LOSSY: values.text("LossyImageCompression") == "01",
+        SeriesWarning.W_MONOCHROME1: values.text("PhotometricInterpretation") == "MONOCHROME1",
+        SeriesWarning.W_BURNED_IN: values.text("BurnedInAnnotation") == "YES",
+        SeriesWarning.W_TAG_UNPARSED: any(_is_unparsed(values, element) for element in values.elements.values()),
+    }
+    return {warning for warning, holds in found.items() if holds} | _text_warnings(values)
+
+
+def is_uid(text: str) -> bool:
+    """Report whether a text is a unique identifier (PS3.5 section 9.1)."""
+    return len(text) <= LONGEST_UID and UID.fullmatch(text) is not None
+
+
+def _is_unparsed(values: Values, element: Element) -> bool:
+    if element.vr not in DECIMAL_VRS or not element.value.strip(b" \0"):
+        return False
+    return values.verbatim(element) is None and keyword_of(element.tag) not in REQUIRED
+
+
+def _text_warnings(values: Values) -> set[SeriesWarning]:
+    found = set()
+    for element in values.text_elements():
+        text, fits = values.decoded(element)
+        if not fits:
+            found.add(SeriesWarning.W_CHARSET)
+        if is_unsafe_text(text, element.vr, single_valued=is_single_valued(element.tag)):
+            found.add(SeriesWarning.W_TEXT_SANITISED)
+    return found

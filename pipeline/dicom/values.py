@@ -1,0 +1,172 @@
+"""Elements to values: text in its character set, numbers as they are written, by keyword.
+
+Follows DICOM PS3.5 section 6.2 and never fails: what cannot be read is a ``Flaw``.
+"""
+
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from math import isfinite
+
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.datadict import dictionary_VM as dictionary_vm
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
+from pydicom.valuerep import TEXT_VR_DELIMS
+
+from pipeline.dicom.structure import Element
+from pipeline.record import ElementValue
+
+DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+"""What DS and IS may hold; Python's own float would also take 'nan', 'inf' and '1_000'."""
+TEXT_VRS = frozenset({"LO", "SH", "PN", "ST", "LT", "UT", "UC", "CS"})
+UNSPLIT_VRS = frozenset({"ST", "LT", "UT", "UR"})
+"""Text in which a backslash is a character, not a separator."""
+STRING_VRS = TEXT_VRS | {"AE", "AS", "DA", "DT", "TM", "UI", "UR"}
+DECIMAL_VRS = frozenset({"DS", "IS"})
+INTEGER_VRS = frozenset({"IS", "US", "SS", "UL", "SL", "UV", "SV", "US or SS"})
+BINARY_NUMBERS = {
+    "US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q", "US or SS": "H",
+}  # fmt: skip
+ESCAPE = b"\x1b"
+"""Announces another character set inside a text (ISO 2022)."""
+SPECIFIC_CHARACTER_SET = 0x00080005
+
+
+class Flaw(StrEnum):
+    """Why an element gives no value."""
+
+    MISSING = "missing"
+    INVALID = "invalid"
+
+
+@cache
+def tag_of(keyword: str) -> int:
+    """Return the tag of a keyword of the dictionary; raises ValueError for a word that is none."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        msg = f"{keyword} is no DICOM keyword"
+        raise ValueError(msg)
+    return tag
+
+
+@cache
+def keyword_of(tag: int) -> str:
+    """Return the keyword of a tag, empty where the dictionary has none (private elements)."""
+    return keyword_for_tag(tag)
+
+
+@cache
+def is_single_valued(tag: int) -> bool:
+    """Report whether the dictionary allows an element one value only; True for what it does not know."""
+    try:
+        return dictionary_vm(tag) == "1"
+    except KeyError:
+        return True
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values of one data set's elements."""
+
+    elements: Mapping[int, Element]
+    little_endian: bool = True
+
+    def __contains__(self, keyword: str) -> bool:
+        return tag_of(keyword) in self.elements
+
+    def element(self, keyword: str) -> Element | None:
+        """Return the element as it stands in the file."""
+        return self.elements.get(tag_of(keyword))
+
+    def text(self, keyword: str) -> str:
+        """Return a text as a whole, without padding; empty where the element is absent or empty."""
+        element = self.element(keyword)
+        return "" if element is None else self.decoded(element)[0]
+
+    def texts(self, keyword: str) -> tuple[str, ...]:
+        """Return the parts of a multi-valued text."""
+        text = self.text(keyword)
+        return tuple(part.strip(" \0") for part in text.split("\\")) if text else ()
+
+    def numbers(self, keyword: str, count: int | None = None) -> tuple[float, ...] | Flaw:
+        """Return finite numbers, or why there are none; with ``count`` exactly so many."""
+        element = self.element(keyword)
+        if element is None or not (element.value.strip(b" \0") if element.vr in DECIMAL_VRS else element.value):
+            return Flaw.MISSING
+        values = numbers_in(element, little_endian=self.little_endian)
+        if values is None or (count is not None and len(values) != count):
+            return Flaw.INVALID
+        return values
+
+    def number(self, keyword: str) -> float | Flaw:
+        """Return one finite number, or why there is none."""
+        values = self.numbers(keyword, count=1)
+        return values if isinstance(values, Flaw) else values[0]
+
+    def decoded(self, element: Element) -> tuple[str, bool]:
+        """Return an element's text, and whether its bytes fit the declared character set."""
+        raw = element.value.rstrip(b" \0")
+        if raw.isascii() and ESCAPE not in raw:
+            return raw.decode("ascii").lstrip(" "), True
+        return decode(raw, self._declared_encodings())
+
+    def _declared_encodings(self) -> tuple[str, ...]:
+        element = self.elements.get(SPECIFIC_CHARACTER_SET)
+        return () if element is None else python_encodings(element.value.decode("ascii", "replace").strip(" \0"))
+
+    def text_elements(self) -> Iterator[Element]:
+        """Yield every element that holds text which a person may have typed."""
+        return (element for element in self.elements.values() if element.vr in TEXT_VRS)
+
+    def verbatim(self, element: Element) -> ElementValue:
+        """Return a value as the manifest holds it: text, number, or a list of either; None where it cannot be read."""
+        if element.vr in STRING_VRS:
+            text = self.decoded(element)[0]
+            parts = [text] if element.vr in UNSPLIT_VRS else [part.strip(" \0") for part in text.split("\\")]
+            return (parts[0] or None) if len(parts) == 1 else parts
+        values = numbers_in(element, little_endian=self.little_endian)
+        if not values:
+            return None
+        numbers = [int(value) for value in values] if element.vr in INTEGER_VRS else list(values)
+        return numbers[0] if len(numbers) == 1 else numbers
+
+
+@cache
+def python_encodings(declared: str) -> tuple[str, ...]:
+    """Translate SpecificCharacterSet (PS3.3 C.12.1.1.2) to Python's names; empty where it is unknown."""
+    try:
+        return tuple(convert_encodings(declared.split("\\")))
+    except LookupError:
+        return ()
+
+
+def decode(raw: bytes, encodings: tuple[str, ...]) -> tuple[str, bool]:
+    """Decode bytes that are not ASCII, strictly, in the first encoding that takes them; else as Latin-1, said so."""
+    if ESCAPE in raw and len(encodings) > 1:
+        return decode_bytes(raw, list(encodings), TEXT_VR_DELIMS).strip(" \0"), True
+    for encoding in encodings:
+        try:
+            return raw.decode(encoding).strip(" \0"), True
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return raw.decode("latin-1").strip(" \0"), False
+
+
+def numbers_in(element: Element, *, little_endian: bool) -> tuple[float, ...] | None:
+    """Return the numbers that an element holds, None where one of them is no finite number."""
+    if element.vr in BINARY_NUMBERS:
+        return _unpacked(element.value, BINARY_NUMBERS[element.vr], little_endian=little_endian)
+    parts = element.value.decode("latin-1").split("\\")
+    values = tuple(float(part) for part in (part.strip(" \0") for part in parts) if DECIMAL.fullmatch(part))
+    return values if len(values) == len(parts) and all(isfinite(value) for value in values) else None
+
+
+def _unpacked(raw: bytes, code: str, *, little_endian: bool) -> tuple[float, ...] | None:
+    size = struct.calcsize(f"={code}")
+    if not raw or len(raw) % size:
+        return None
+    values = struct.unpack(f"{'<' if little_endian else '>'}{len(raw) // size}{code}", raw)
+    return tuple(float(value) for value in values) if all(isfinite(value) for value in values) else None

@@ -1,0 +1,49 @@
+"""One series of an output, by any name it is known by."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import UsageError
+from pipeline.manifest import read_records
+from pipeline.output import OutputFolder
+from pipeline.record import SeriesRecord
+from pipeline.store import open_store
+from pipeline.tables import read_table
+
+NAMES = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "folder")
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A series' record, and what its store says of itself; empty without a store."""
+
+    record: SeriesRecord
+    attributes: dict[str, Any]
+
+
+def inspect(output: OutputFolder, name: str) -> list[Inspected]:
+    """Return the series that a name means: a series_key, or a PatientID, UID or source path found in ``private/``.
+
+    Raises UsageError where it means none.
+    """
+    records = read_records(output)
+    keys = {name} | _keys_in_private(output, name)
+    found = [Inspected(record, _attributes(output, record)) for record in records if record.series_key in keys]
+    if not found:
+        msg = "no series of this output has that name; allowed are series_key, PatientID, UID and source path"
+        raise UsageError(msg)
+    return found
+
+
+def _keys_in_private(output: OutputFolder, name: str) -> set[str]:
+    index = read_table(output.index) if output.index.exists() else []
+    path = os.path.realpath(name)
+    keys = {row["series_key"] for row in index if name in {row[column] for column in NAMES} or row["folder"] == path}
+    if os.path.isfile(path) and output.files.exists():  # noqa: PTH113  a name that may be no path at all
+        keys |= {row["series_key"] for row in read_table(output.files) if row["path"] == path}
+    return keys
+
+
+def _attributes(output: OutputFolder, record: SeriesRecord) -> dict[str, Any]:
+    return open_store(output.root / record.store).attributes if record.store else {}

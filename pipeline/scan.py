@@ -1,0 +1,120 @@
+"""Input folders to series: every file's header is read once, and what belongs together is named and judged."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipeline.dicom.checks import header_refusal
+from pipeline.dicom.find import InputOptions, find_files
+from pipeline.dicom.group import Groups, grouped, has_uid, shared_patient_ids, skipped_beside
+from pipeline.dicom.header import read_headers
+from pipeline.dicom.policy import Policy
+from pipeline.dicom.slice import Refusal, Series, SliceHeader
+from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
+from pipeline.record import SeriesRecord
+from pipeline.vocabulary import SeriesWarning, Status
+
+
+@dataclass(frozen=True)
+class ScannedSeries:
+    """A series as its headers tell it, before its pixels are read.
+
+    ``record`` holds what is known already; ``signature`` changes when a file is added, removed, moved or touched.
+    """
+
+    series: Series
+    record: SeriesRecord
+    warnings: frozenset[SeriesWarning]
+    refusal: Refusal | None
+    signature: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Everything that lies under the roots."""
+
+    series: tuple[ScannedSeries, ...]
+    strays: tuple[SliceHeader, ...]
+
+    @property
+    def n_files(self) -> int:
+        """How many files, links and special files were seen."""
+        in_series = {header.file.path for scanned in self.series for header in scanned.series.slices}
+        return len(in_series | {stray.file.path for stray in self.strays})
+
+
+def scan(options: InputOptions, policy: Policy, key: PseudonymKey, tags: Iterable[str] = ()) -> Scan:
+    """Read every header under the roots; ``tags`` names elements to keep beside those of the manifest."""
+    wanted = ALLOWED_ELEMENTS | frozenset(KEPT_IDENTIFIERS) | frozenset(tags)
+    groups = grouped(header for found in find_files(options) for header in read_headers(found, policy.limits, wanted))
+    beside, shared = skipped_beside(groups), shared_patient_ids(groups)
+    days = _study_days(groups)
+    scanned = []
+    for series in groups.series:
+        header = series.slices[0]
+        warnings = set(beside.get(series.identity, ()))
+        if not has_uid(series):
+            warnings.add(SeriesWarning.W_UID_INVALID)
+        if header.identity.patient_id in shared:
+            warnings.add(SeriesWarning.W_ID_SHARED)
+        scanned.append(
+            ScannedSeries(
+                series=series,
+                record=_first_record(series, key, days.get(_study_of(header))),
+                warnings=frozenset(warnings),
+                refusal=header_refusal(series, policy),
+                signature=_signature(series),
+            )
+        )
+    return Scan(tuple(scanned), groups.strays)
+
+
+def patient_of(header: SliceHeader) -> tuple[str, ...]:
+    """Return what a patient is known by: PatientID, else the study, else the series."""
+    identity = header.identity
+    if identity.patient_id:
+        return ("patient", identity.patient_id)
+    return ("patient of study", identity.study_instance_uid or identity.series_instance_uid or header.file.folder)
+
+
+def _study_of(header: SliceHeader) -> tuple[str, ...]:
+    return (*patient_of(header), header.identity.study_instance_uid)
+
+
+def _first_record(series: Series, key: PseudonymKey, study_day: int | None) -> SeriesRecord:
+    header = series.slices[0]
+    return SeriesRecord(
+        series_key=key.keyed_hash("series", *series.identity),
+        status=Status.FAILED,
+        patient=key.keyed_hash(*patient_of(header)),
+        study=key.keyed_hash("study", *_study_of(header)),
+        study_day=study_day,
+        n_files=len({member.file.path for member in series.slices}),
+        elements=header.elements,
+    )
+
+
+def _study_days(groups: Groups) -> dict[tuple[str, ...], int]:
+    """Return for each study the days since its patient's first; studies without a date have none."""
+    dates: dict[tuple[str, ...], dict[tuple[str, ...], int]] = defaultdict(dict)
+    for series in groups.series:
+        for header in series.slices[:1]:
+            if (day := _day_number(header.identity.study_date)) is not None:
+                dates[patient_of(header)][_study_of(header)] = day
+    return {study: day - min(studies.values()) for studies in dates.values() for study, day in studies.items()}
+
+
+def _day_number(date: str) -> int | None:
+    try:
+        return datetime.strptime(date, "%Y%m%d").toordinal()  # noqa: DTZ007  a day has no time zone
+    except ValueError:
+        return None
+
+
+def _signature(series: Series) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for header in series.slices:
+        digest.update(repr((header.file.path, header.file.size, header.file.mtime_ns, header.frame)).encode())
+    return digest.hexdigest()
