@@ -4,6 +4,7 @@ CONFIG  = configs/default.yaml
 INPUT   =
 OUTPUT  = $(if $(OWN_INPUT),,out/phantom-run)
 CLUSTER =
+FUZZ_SECONDS = 300
 
 VENV    = .venv
 BIN     = $(VENV)/bin
@@ -18,7 +19,7 @@ export INPUT CONFIG CLUSTER
 export OUTPUT := $(OUTPUT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup preprocess test test-slow check fix bench lock clean
+.PHONY: help setup preprocess test test-slow fuzz check fix bench lock clean
 
 help: ## Prints this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -37,6 +38,9 @@ test: $(READY) ## Runs every check and every test but the slow ones.
 
 test-slow: $(READY) ## Runs the tests that take minutes.
 	@$(BIN)/python -m pytest -m slow
+
+fuzz: $(READY) ## Gives the program spoilt files to read, for five minutes; FUZZ_SECONDS=N for longer or shorter.
+	@FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/test_fuzz.py
 
 check: $(READY) ## Looks at style, types and the house's walls; changes nothing.
 	@$(BIN)/ruff check .

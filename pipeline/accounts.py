@@ -4,7 +4,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pipeline.census import write_tags
 from pipeline.dicom.slice import SliceHeader
+from pipeline.findings import findings_of, write_findings
 from pipeline.ledger import Finished
 from pipeline.output import OutputFolder
 from pipeline.privacy import PseudonymKey
@@ -68,6 +70,12 @@ def publish_accounts(output: OutputFolder, scan: Scan, finished: Mapping[str, Fi
         (_slice_row(*row, key) for row in slices), key=lambda row: (row["series_key"] or "", row["slice_key"])
     )
     write_table(output.slices, SLICE_COLUMNS, public)
+
+
+def publish_census(output: OutputFolder, scan: Scan, *, keep_identifiers: bool) -> None:
+    """Write tags.parquet, what each element holds, and findings.json, what follows from the headers."""
+    write_tags(output.tags, scan.census, keep_identifiers=keep_identifiers)
+    write_findings(output.findings, findings_of(scan))
 
 
 def _members(

@@ -86,3 +86,16 @@ class SeriesRefusedError(CtprepError):
 
     def __reduce__(self) -> tuple[type["SeriesRefusedError"], tuple[Reason, str]]:
         return type(self), (self.reason, self.detail)
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM, which ends a run as Ctrl-C does: what was finished is kept."""
+
+
+def exit_code_for(error: BaseException) -> ExitCode:
+    """Return the code with which the program ends on an error."""
+    if isinstance(error, CtprepError):
+        return error.exit_code
+    if isinstance(error, TerminatedError):
+        return ExitCode.TERMINATED
+    return ExitCode.INTERRUPTED if isinstance(error, KeyboardInterrupt) else ExitCode.INTERNAL

@@ -8,6 +8,7 @@ from pipeline.errors import UsageError
 from pipeline.manifest import read_records
 from pipeline.output import OutputFolder
 from pipeline.record import SeriesRecord
+from pipeline.report.snapshot import snapshot_of
 from pipeline.store import open_store
 from pipeline.tables import read_table
 
@@ -34,6 +35,11 @@ def inspect(output: OutputFolder, name: str) -> list[Inspected]:
         msg = "no series of this output has that name; allowed are series_key, PatientID, UID and source path"
         raise UsageError(msg)
     return found
+
+
+def png_of(output: OutputFolder, record: SeriesRecord) -> bytes:
+    """Return the three middle planes of a series, which must have a store, as a PNG file."""
+    return snapshot_of(open_store(output.store(record.series_key)))
 
 
 def _keys_in_private(output: OutputFolder, name: str) -> set[str]:

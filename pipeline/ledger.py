@@ -94,15 +94,28 @@ class Ledger:
         }
         return known | {key: found.histogram for key, found in self.finished.items() if found.histogram}
 
+    def forget(self, keys: Iterable[str]) -> None:
+        """Take series out of the journal, so that the next run sees them as new; all else in it stays."""
+        for key in keys:
+            self.finished.pop(key, None)
+        Journal(self.output.journal).compact(map(_entry, self.finished.values()))
+
     def settle_stores(self) -> None:
         """Adopt the unfinished stores whose records are in the journal, and remove all others."""
         for folder in list(_unfinished(self.output.volumes)):
-            key = folder.name.removeprefix(".").removesuffix(".unfinished")
-            found = self.finished.get(key)
-            if found and found.record.sha256 and hash_store(folder) == found.record.sha256:
-                move_folder(folder, self.output.store(key))
+            if self.adopts(folder):
+                move_folder(folder, self.output.store(_key_of(folder)))
             else:
                 shutil.rmtree(folder)
+
+    def adopts(self, unfinished: Path) -> bool:
+        """Tell whether an unfinished store is whole, and its record in the journal."""
+        found = self.finished.get(_key_of(unfinished))
+        return bool(found and found.record.sha256 and hash_store(unfinished) == found.record.sha256)
+
+
+def _key_of(unfinished: Path) -> str:
+    return unfinished.name.removeprefix(".").removesuffix(".unfinished")
 
 
 def _unfinished(volumes: Path) -> Iterator[Path]:

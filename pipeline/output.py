@@ -48,6 +48,10 @@ class OutputFolder:
         return self.root / "tags.parquet"
 
     @property
+    def findings(self) -> Path:
+        return self.root / "findings.json"
+
+    @property
     def histograms(self) -> Path:
         return self.root / "histograms.parquet"
 

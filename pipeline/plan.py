@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipeline.choose import Choice
 from pipeline.ledger import Finished
 from pipeline.scan import Scan, ScannedSeries
-from pipeline.vocabulary import Status
+from pipeline.vocabulary import Reason, Status
 
 
 class State(StrEnum):
@@ -33,6 +34,12 @@ class Planned:
         """True where pixels are to be read."""
         return self.scanned is not None and self.scanned.refusal is None and self.state is not State.DONE
 
+    @property
+    def is_left_out(self) -> bool:
+        """True where `select` leaves the series out."""
+        refusal = self.scanned.refusal if self.scanned else None
+        return refusal is not None and refusal[0] is Reason.NOT_SELECTED
+
 
 @dataclass(frozen=True)
 class Versions:
@@ -41,6 +48,23 @@ class Versions:
     config_hash: str
     code_version: str
     rules: str
+
+
+def settled(choice: Choice, finished: Mapping[str, Finished], versions: Versions) -> list[Planned]:
+    """Return what there is to do with the series chosen, the next best taken where one was refused at its pixels."""
+    spent: set[str] = set()
+    while True:
+        plans = planned(choice.without(spent), finished, versions)
+        refused = {plan.series_key for plan in plans if _was_refused_at_its_pixels(plan, finished)}
+        if refused <= spent:
+            return plans
+        spent |= refused
+
+
+def _was_refused_at_its_pixels(plan: Planned, finished: Mapping[str, Finished]) -> bool:
+    if plan.scanned is None or plan.scanned.refusal or plan.state is not State.DONE:
+        return False
+    return finished[plan.series_key].record.status is Status.REJECTED
 
 
 def planned(scan: Scan, finished: Mapping[str, Finished], versions: Versions) -> list[Planned]:
@@ -63,8 +87,11 @@ def _state(scanned: ScannedSeries, found: Finished | None, versions: Versions) -
 
 
 def _why_judged_otherwise(scanned: ScannedSeries, found: Finished) -> str | None:
-    is_known = scanned.refusal is not None and scanned.refusal[0] == found.record.reason
-    return None if is_known else "its headers are judged otherwise now"
+    reason, detail = scanned.refusal or (None, None)
+    if reason is Reason.NOT_SELECTED:
+        is_known = (found.record.reason, found.record.detail) == (reason, detail)
+        return None if is_known else "it is left out now, or for another series"
+    return None if found.record.reason == reason else "its headers are judged otherwise now"
 
 
 def _why_stale(found: Finished, versions: Versions) -> str | None:
@@ -72,6 +99,8 @@ def _why_stale(found: Finished, versions: Versions) -> str | None:
         return "the configuration changed"
     if found.record.code_version != versions.code_version:
         return "the program changed"
+    if found.record.reason is Reason.NOT_SELECTED:
+        return "it is selected now"
     if found.record.status is not Status.OK and found.rules != versions.rules:
         return "the limits changed"
     return None

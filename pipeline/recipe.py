@@ -1,19 +1,34 @@
 """A configuration to what a run needs of it: policy, recipe, pseudonym key, and what makes a store stale."""
 
 import hashlib
+from pathlib import Path
 
 from pipeline import __version__
+from pipeline.choose import Choice, slice_count_before
 from pipeline.config import Config, config_hash
 from pipeline.dicom.policy import Policy
+from pipeline.headers import Reading
 from pipeline.output import OutputFolder
 from pipeline.plan import Versions
 from pipeline.privacy import PseudonymKey
+from pipeline.scan import Scan, scan
 from pipeline.series import Recipe
 
 
 def policy_of(config: Config) -> Policy:
     """Return what the checks are told."""
     return Policy(config.limits, config.geometry, config.hounsfield, config.select.min_slices)
+
+
+def scan_of(config: Config, key: PseudonymKey, cache: Path | None = None) -> Scan:
+    """Read every header under the roots, as the configuration asks; with a cache, those of new files only."""
+    reading = Reading(config.cluster, cache)
+    return scan(config.input, policy_of(config), key, config.manifest.tags, config.select, reading)
+
+
+def choice_of(config: Config, found: Scan, output: OutputFolder) -> Choice:
+    """Return what of a scan is selected, by the same slice count as in the output's first run."""
+    return Choice.of(found, config.select, policy_of(config), slice_count_before(output))
 
 
 def recipe_of(config: Config, key: PseudonymKey) -> Recipe:

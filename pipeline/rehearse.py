@@ -11,10 +11,9 @@ from pipeline.dicom.stack_checks import stack_refusal
 from pipeline.errors import SeriesRefusedError
 from pipeline.ledger import Ledger
 from pipeline.output import OutputFolder
-from pipeline.plan import Planned, State, planned
+from pipeline.plan import Planned, State, settled
 from pipeline.privacy import KEY_FILE_VARIABLE, PseudonymKey
-from pipeline.recipe import key_of, recipe_of, versions_of
-from pipeline.scan import scan
+from pipeline.recipe import choice_of, key_of, recipe_of, scan_of, versions_of
 from pipeline.series import Recipe, program_of
 from pipeline.steps.program import Program
 from pipeline.vocabulary import Verdict
@@ -41,8 +40,8 @@ def rehearsed(config: Config) -> Iterator[Rehearsed]:
     keeps_key = output.key.exists() or KEY_FILE_VARIABLE in os.environ
     key = key_of(config, output) if keeps_key else PseudonymKey()
     recipe = recipe_of(config, key)
-    found = scan(config.input, recipe.policy, key)
-    for plan in planned(found, Ledger.read(output).finished, versions_of(config)):
+    choice = choice_of(config, scan_of(config, key), output)
+    for plan in settled(choice, Ledger.read(output).finished, versions_of(config)):
         yield _rehearsed(plan, recipe)
 
 

@@ -1,25 +1,28 @@
 """One run: scan, plan, work what is new or changed, publish, report.  Knows no CT and no Dask."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline.accounts import publish_accounts
+from pipeline.accounts import publish_accounts, publish_census
+from pipeline.choose import Choice, slice_count_before
 from pipeline.config import Config, check_paths, dump
 from pipeline.durable import write_bytes
-from pipeline.engine import Lost, open_engine
+from pipeline.engine import Engine, Lost, open_engine
+from pipeline.engine.child import trace
+from pipeline.errors import exit_code_for
 from pipeline.ledger import Finished, Ledger
 from pipeline.lock import run_lock
 from pipeline.output import OutputFolder
-from pipeline.plan import Planned, State, planned
+from pipeline.plan import Planned, State, settled
 from pipeline.privacy import PseudonymKey
-from pipeline.recipe import key_of, policy_of, recipe_of, versions_of
+from pipeline.recipe import choice_of, key_of, recipe_of, scan_of, versions_of
 from pipeline.record import SeriesRecord
 from pipeline.report.page import write_report
-from pipeline.scan import Scan, scan
+from pipeline.scan import Scan
 from pipeline.series import Job, SeriesResult, process, refused
 from pipeline.summary import exit_code_of, summarised, write_summary
 from pipeline.vocabulary import ExitCode, Reason, SeriesWarning, Status
@@ -71,8 +74,9 @@ def scan_only(config: Config) -> dict[str, int]:
     output.prepare()
     with run_lock(output):
         key = key_of(config, output)
-        found = scan(config.input, policy_of(config), key, config.manifest.tags)
+        found = scan_of(config, key, output.scan)
         publish_accounts(output, found, Ledger.open(output).finished, key)
+        publish_census(output, found, keep_identifiers=config.manifest.identifiers == "keep")
     refused_by_headers = sum(scanned.refusal is not None for scanned in found.series)
     return {
         "files": found.n_files,
@@ -97,32 +101,58 @@ class Run:
     def __post_init__(self) -> None:
         self.versions = versions_of(self.config)
         self.recipe = recipe_of(self.config, self.key)
+        self.slice_count = slice_count_before(self.output)
 
     def carry_out(self) -> Outcome:
-        """Tell the story."""
-        found = scan(self.config.input, self.recipe.policy, self.key, self.config.manifest.tags)
+        """Tell the story; whatever ends it early, what was finished is published before the error goes on."""
+        found = scan_of(self.config, self.key, self.output.scan)
         if not found.n_files:
             self.listener.says("The input holds no file at all (is it mounted?); nothing was changed.")
-            return self._ended(())
-        plans = planned(found, self.ledger.finished, self.versions)
+            return self._ended([known.record for known in self.ledger.finished.values()], found)
+        choice = choice_of(self.config, found, self.output)
+        self.slice_count = choice.slice_count
         try:
-            self._work(plans)
-        finally:
-            records = self._publish(plans, found)
-        return self._ended(records)
+            self._work(choice)
+        except BaseException as error:
+            self.tracebacks.append(trace(error))
+            self._ended(self._publish(choice), found, exit_code_for(error))
+            raise
+        records = self._publish(choice)
+        if self.config.report.enabled:
+            self._report(records, found)
+        return self._ended(records, found)
 
-    def _work(self, plans: Sequence[Planned]) -> None:
-        """Record what the headers refuse, and send the rest through the engine; each result is kept at once."""
-        signatures = {plan.series_key: plan.scanned.signature for plan in plans if plan.scanned}
-        jobs = [self._job(plan) for plan in plans if plan.is_work]
+    def _work(self, choice: Choice) -> None:
+        """Record what the headers refuse, send the rest through the engine, and record what was left out for it.
+
+        Each result is kept at once.  Where one is a refusal, the next best series of its study is worked too.
+        """
+        plans = self._plans(choice)
+        jobs = [plan for plan in plans if plan.is_work]
         self.listener.begins(len(jobs), sum(plan.state is State.DONE for plan in plans))
-        for plan in plans:
-            if plan.scanned and plan.scanned.refusal and plan.state is not State.DONE:
-                self._keep(self._job(plan), _refused_by_headers(self._job(plan), plan), plan.scanned.signature)
+        self._keep_refusals(plan for plan in plans if not plan.is_left_out)
         if jobs:
             with open_engine(self.config.cluster, self.config.limits, len(jobs)) as engine:
-                for job, result in engine.run(process, jobs):
-                    self._keep(job, result, signatures[job.record.series_key])
+                self._exhaust(engine, jobs, choice)
+        self._keep_refusals(self._plans(choice))
+
+    def _exhaust(self, engine: Engine, jobs: Sequence[Planned], choice: Choice) -> None:
+        """Work jobs, and those that follow from their results, until none does."""
+        worked: set[str] = set()
+        while jobs:
+            signatures = {plan.series_key: plan.scanned.signature for plan in jobs if plan.scanned}
+            for job, result in engine.run(process, map(self._job, jobs)):
+                self._keep(job, result, signatures[job.record.series_key])
+            worked |= signatures.keys()
+            jobs = [plan for plan in self._plans(choice) if plan.is_work and plan.series_key not in worked]
+
+    def _plans(self, choice: Choice) -> list[Planned]:
+        return settled(choice, self.ledger.finished, self.versions)
+
+    def _keep_refusals(self, plans: Iterable[Planned]) -> None:
+        for plan in plans:
+            if plan.scanned and plan.scanned.refusal and plan.state is not State.DONE:
+                self._keep(self._job(plan), self._unworked(plan), plan.scanned.signature)
 
     def _job(self, plan: Planned) -> Job:
         if plan.scanned is None:
@@ -141,34 +171,42 @@ class Run:
         self.ledger.commit(Finished(result.record, signature, self.versions.rules, result.slices, result.histogram))
         self.listener.finished(result.record)
 
-    def _publish(self, plans: Sequence[Planned], found: Scan) -> tuple[SeriesRecord, ...]:
-        """Write every table; a series that was not reached has its row too, a gone one as long as its store is kept."""
-        finished = self.ledger.finished
+    def _unworked(self, plan: Planned) -> SeriesResult:
+        """Return what becomes of a series whose pixels were not read."""
+        job, refusal = self._job(plan), plan.scanned.refusal if plan.scanned else None
+        reason, detail = refusal or (Reason.CANCELLED, "the run ended before it")
+        return refused(job.record, job.series, reason, detail)
+
+    def _publish(self, choice: Choice) -> list[SeriesRecord]:
+        """Write every table; a series not reached has its row too, a gone one as long as its store is kept."""
+        plans, finished = self._plans(choice), self.ledger.finished
         records = [finished[plan.series_key].record for plan in plans if _is_kept(plan, finished)]
-        missed = [self._job(plan) for plan in plans if plan.series_key not in finished]
-        records += [
-            refused(job.record, job.series, Reason.CANCELLED, "the run ended before it").record for job in missed
-        ]
+        records += [self._unworked(plan).record for plan in plans if plan.series_key not in finished]
         records = with_content_warnings(sorted(records, key=lambda record: record.series_key))
         self.ledger.publish(records, self.config.manifest.identifiers)
-        publish_accounts(self.output, found, finished, self.key)
+        publish_accounts(self.output, choice.scan, finished, self.key)
+        publish_census(self.output, choice.scan, keep_identifiers=self.config.manifest.identifiers == "keep")
         write_bytes(self.output.config, dump(self.config, paths=False).encode())
         write_bytes(self.output.private_config, dump(self.config, paths=True).encode(), private=True)
         self.ledger.compact([record.series_key for record in records if record.series_key in finished])
-        return tuple(records)
+        return records
 
-    def _ended(self, records: tuple[SeriesRecord, ...]) -> Outcome:
-        extra = {"tracebacks": self.tracebacks} if self.tracebacks else {}
-        summary = summarised(records, self.started, self.recipe.config_hash, extra)
-        if records and self.config.report.enabled:
-            write_report(self.output, records, summary, self.config.report, self.ledger.histograms())
+    def _report(self, records: Sequence[SeriesRecord], found: Scan) -> None:
+        summary = self._summary(records, exit_code_of(records, saw_ct=found.has_ct))
+        write_report(self.output, records, summary, self.config.report, self.ledger.histograms())
+
+    def _summary(self, records: Sequence[SeriesRecord], code: ExitCode) -> dict[str, Any]:
+        extra = {name: told for name, told in self._extras().items() if told}
+        return summarised(records, code, self.started, self.recipe.config_hash, extra)
+
+    def _extras(self) -> dict[str, Any]:
+        return {"slice_count": self.slice_count, "tracebacks": self.tracebacks}
+
+    def _ended(self, records: Sequence[SeriesRecord], found: Scan, code: ExitCode | None = None) -> Outcome:
+        code = exit_code_of(records, saw_ct=found.has_ct) if code is None else code
+        summary = self._summary(records, code)
         write_summary(self.output, summary)
-        return Outcome(exit_code_of(records), self.output, summary, records)
-
-
-def _refused_by_headers(job: Job, plan: Planned) -> SeriesResult:
-    reason, detail = plan.scanned.refusal if plan.scanned and plan.scanned.refusal else (Reason.INTERNAL, "")
-    return refused(job.record, job.series, reason, detail)
+        return Outcome(code, self.output, summary, tuple(records))
 
 
 def _is_kept(plan: Planned, finished: dict[str, Finished]) -> bool:

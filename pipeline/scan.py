@@ -3,18 +3,26 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from pipeline.census import Census
+from pipeline.dicom.batch import Terms
 from pipeline.dicom.checks import header_refusal
+from pipeline.dicom.fallback import with_fallback
 from pipeline.dicom.find import InputOptions, find_files
 from pipeline.dicom.group import Groups, grouped, has_uid, shared_patient_ids, skipped_beside
-from pipeline.dicom.header import read_headers
 from pipeline.dicom.policy import Policy
+from pipeline.dicom.regroup import regrouped
+from pipeline.dicom.select import SelectOptions
 from pipeline.dicom.slice import Refusal, Series, SliceHeader
+from pipeline.dicom.split import split_parts
+from pipeline.headers import Reading
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
 from pipeline.record import SeriesRecord
-from pipeline.vocabulary import SeriesWarning, Status
+from pipeline.vocabulary import Reason, SeriesWarning, Status
+
+NO_CT = frozenset({Reason.NOT_CT, Reason.LOCALIZER, Reason.NOT_DICOM})
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,12 @@ class Scan:
 
     series: tuple[ScannedSeries, ...]
     strays: tuple[SliceHeader, ...]
+    census: Census = field(default_factory=Census)
+
+    @property
+    def has_ct(self) -> bool:
+        """True where a series holds a CT image that is no localizer; a broken one counts."""
+        return any(scanned.refusal is None or scanned.refusal[0] not in NO_CT for scanned in self.series)
 
     @property
     def n_files(self) -> int:
@@ -45,30 +59,42 @@ class Scan:
         return len(in_series | {stray.file.path for stray in self.strays})
 
 
-def scan(options: InputOptions, policy: Policy, key: PseudonymKey, tags: Iterable[str] = ()) -> Scan:
-    """Read every header under the roots; ``tags`` names elements to keep beside those of the manifest."""
-    wanted = ALLOWED_ELEMENTS | frozenset(KEPT_IDENTIFIERS) | frozenset(tags)
-    groups = grouped(header for found in find_files(options) for header in read_headers(found, policy.limits, wanted))
-    beside, shared = skipped_beside(groups), shared_patient_ids(groups)
-    days = _study_days(groups)
+def scan(
+    options: InputOptions,
+    policy: Policy,
+    key: PseudonymKey,
+    tags: Iterable[str] = (),
+    select: SelectOptions | None = None,
+    reading: Reading | None = None,
+) -> Scan:
+    """Read every header under the roots; ``tags`` names elements to keep beside those of the manifest.
+
+    ``select`` tells which elements its rules look at, and whether series of one slice are joined; ``reading`` how
+    headers are read.
+    """
+    select = select or SelectOptions()
+    wanted = ALLOWED_ELEMENTS | frozenset(KEPT_IDENTIFIERS) | frozenset(tags) | select.keywords
+    headers = (reading or Reading()).headers_of(find_files(options), Terms(policy.limits, wanted))
+    groups = grouped(headers.slices)
+    groups = regrouped(groups) if select.regroup == "geometry" else groups
+    days, beside, shared = _study_days(groups), skipped_beside(groups), shared_patient_ids(groups)
     scanned = []
-    for series in groups.series:
-        header = series.slices[0]
-        warnings = set(beside.get(series.identity, ()))
-        if not has_uid(series):
-            warnings.add(SeriesWarning.W_UID_INVALID)
-        if header.identity.patient_id in shared:
-            warnings.add(SeriesWarning.W_ID_SHARED)
-        scanned.append(
-            ScannedSeries(
-                series=series,
-                record=_first_record(series, key, days.get(_study_of(header))),
-                warnings=frozenset(warnings),
-                refusal=header_refusal(series, policy),
-                signature=_signature(series),
-            )
-        )
-    return Scan(tuple(scanned), groups.strays)
+    for whole in groups.series:
+        warnings = beside.get(whole.identity, set()) | _identity_warnings(whole, shared)
+        for part in split_parts(with_fallback(whole, policy.geometry), policy):
+            record = _first_record(part, key, days.get(_study_of(part.slices[0])))
+            refusal = header_refusal(part, policy)
+            scanned.append(ScannedSeries(part, record, frozenset(warnings), refusal, _signature(part)))
+    return Scan(tuple(scanned), groups.strays, headers.census)
+
+
+def _identity_warnings(series: Series, shared: set[str]) -> set[SeriesWarning]:
+    """Return what there is to warn of in how a series and its patient are named."""
+    found = {
+        SeriesWarning.W_UID_INVALID: not has_uid(series),
+        SeriesWarning.W_ID_SHARED: series.slices[0].identity.patient_id in shared,
+    }
+    return {warning for warning, holds in found.items() if holds}
 
 
 def patient_of(header: SliceHeader) -> tuple[str, ...]:

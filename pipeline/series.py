@@ -10,22 +10,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.dicom.load import Loaded, load_volume, without_copies
+from pipeline.axes import Zyx
+from pipeline.dicom.load import Deduplicated, Loaded, load_volume, without_copies
+from pipeline.dicom.named_errors import Reading
+from pipeline.dicom.outcomes import refused_outcomes, used_outcomes
 from pipeline.dicom.plausible import has_odd_range, implausibility
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.series_notices import series_warnings
 from pipeline.dicom.slice import Series, SliceHeader
-from pipeline.dicom.stack import Stack, stacked
+from pipeline.dicom.stack import GeometryOptions, Stack, stacked
 from pipeline.dicom.stack_checks import stack_refusal
 from pipeline.errors import SeriesRefusedError
-from pipeline.features import Histogram, features_of, histogram_of
+from pipeline.features import Histogram, features_of, histogram_of, judged
+from pipeline.limits import Limits
 from pipeline.ngff import ngff_is_exact
 from pipeline.privacy import PseudonymKey
 from pipeline.record import SeriesRecord, SliceOutcome
 from pipeline.steps import Step
+from pipeline.steps.correct_tilt import CorrectTilt
+from pipeline.steps.even_slices import EvenSlices, InterpolateGap, ResampleSlices
 from pipeline.steps.program import Prepared, Program
 from pipeline.store import StoreContent, StoreOptions, write_store
-from pipeline.vocabulary import FileStatus, Reason, SeriesWarning, Status
+from pipeline.vocabulary import Reason, SeriesWarning, Status, Verdict
 from pipeline.volume import VolumeSpec
 
 
@@ -79,92 +85,103 @@ def process(job: Job) -> SeriesResult:
 
 def refused(record: SeriesRecord, series: Series, reason: Reason, detail: str) -> SeriesResult:
     """Return what becomes of a series that has no store."""
-    outcomes = tuple(_refused_outcome(header, reason) for header in series.slices)
-    return SeriesResult(replace(record, status=reason.status, reason=reason, detail=detail), outcomes)
-
-
-def _refused_outcome(header: SliceHeader, reason: Reason) -> SliceOutcome:
-    """Return the outcome of a slice of a refused series: its own reason first."""
-    if header.refusal:
-        return _outcome(header, FileStatus.REJECTED, header.refusal[0])
-    return _set_aside(header) or _outcome(header, FileStatus.REJECTED, reason)
-
-
-def _set_aside(header: SliceHeader) -> SliceOutcome | None:
-    """Return the outcome of an object that is left out of any volume, None for an image."""
-    if not header.is_ct:
-        return _outcome(header, FileStatus.SKIPPED, Reason.NOT_CT)
-    return _outcome(header, FileStatus.SKIPPED, Reason.LOCALIZER) if header.is_localizer else None
-
-
-def _outcome(header: SliceHeader, status: FileStatus, reason: Reason) -> SliceOutcome:
-    return SliceOutcome(header.file.path, header.frame, status, reason)
+    record = replace(record, status=reason.status, reason=reason, detail=detail)
+    return SeriesResult(record, refused_outcomes(series, reason))
 
 
 def _prepared(job: Job) -> SeriesResult:
     recipe = job.recipe
-    unique = without_copies(job.series.images, recipe.policy.limits)
+    unique = _unique(job.series, recipe.policy)
     warnings = job.warnings | unique.warnings
     stack = stacked(unique.slices)
     if refusal := stack_refusal(stack, recipe.policy):
         raise SeriesRefusedError(*refusal)
     program = program_of(stack, recipe)
     loaded = load_volume(stack, recipe.policy)
-    histogram = _plausible(loaded)
+    histogram = _plausible(stack, loaded)
     if has_odd_range(histogram.first_bin_hu, histogram.counts):
         warnings |= {SeriesWarning.W_HU_RANGE}
     features = features_of(loaded.volume, histogram)
     if features.blank_slices or features.repeated_slices:
         warnings |= {SeriesWarning.W_PIXELS_SUSPECT}
-    record = replace(_described(job.record, stack, loaded, recipe), **asdict(features))
+    record = replace(_described(job, stack, loaded, program), **asdict(features))
     prepared = program.run(loaded.volume)
     if not ngff_is_exact(prepared.spec.geometry):
         warnings |= {SeriesWarning.W_NGFF_APPROXIMATE}
     warnings |= series_warnings(job.series, stack) | loaded.warnings
-    record = replace(_stored(record, program, prepared, job), warnings=tuple(sorted(warnings)))
-    return SeriesResult(record, _outcomes(job.series, stack, unique.dropped), histogram)
+    record = judged(replace(_stored(record, program, prepared, job, loaded), warnings=tuple(sorted(warnings))))
+    return SeriesResult(record, used_outcomes(job.series, stack, unique.dropped), histogram)
+
+
+def _unique(series: Series, policy: Policy) -> Deduplicated:
+    """Drop identical copies, unless the policy refuses any duplicate."""
+    if policy.geometry.duplicate_position == "reject":
+        return Deduplicated(series.images, ())
+    return without_copies(series.images, policy.limits)
 
 
 def program_of(stack: Stack, recipe: Recipe) -> Program:
-    """Compile the steps, and refuse a planned output that is over a limit before anything is allocated."""
+    """Compile repairs and steps, and refuse a volume that would be over a limit before anything is allocated."""
     source = VolumeSpec(geometry=stack.geometry(), padding_hu=recipe.policy.hounsfield.padding_hu)
-    program = Program.compile(recipe.steps, source, recipe.store.dtype)
-    limits, shape = recipe.policy.limits, program.result.geometry.shape
+    steps = (*repairs_of(stack, recipe.policy.geometry), *recipe.steps)
+    program = Program.compile(steps, source, recipe.store.dtype)
+    for spec in program.specs:
+        _check_limits(spec.geometry.shape, recipe.policy.limits)
+    return program
+
+
+def repairs_of(stack: Stack, options: GeometryOptions) -> tuple[Step, ...]:
+    """Return the steps that come before all others: none for a stack that is upright and even."""
+    repairs: list[Step] = []
+    if stack.is_tilted and options.gantry_tilt == "correct":
+        offsets_mm = tuple((x, y) for x, y in stack.offsets_mm.tolist())
+        repairs.append(CorrectTilt(stack.tilt_deg, offsets_mm, stack.told_tilt_deg))
+    if stack.verdict == Verdict.GAP:
+        repairs.append(InterpolateGap(tuple((stack.planes * stack.step_mm).tolist()), stack.step_mm))
+    if stack.verdict == Verdict.UNEVEN:
+        positions_mm = tuple((stack.positions_mm - stack.positions_mm[0]).tolist())
+        repairs.append(ResampleSlices(positions_mm, stack.step_mm))
+    return tuple(repairs)
+
+
+def _check_limits(shape: Zyx[int], limits: Limits) -> None:
     if shape.z > limits.max_slices:
         detail = f"{shape.z} planned slices are over max_slices {limits.max_slices}"
         raise SeriesRefusedError(Reason.LIMIT, detail)
     if (n_voxels := shape.z * shape.y * shape.x) > limits.max_voxels:
         detail = f"{n_voxels} planned voxels are over max_voxels {limits.max_voxels}"
         raise SeriesRefusedError(Reason.LIMIT, detail)
-    return program
 
 
-def _plausible(loaded: Loaded) -> Histogram:
+def _plausible(stack: Stack, loaded: Loaded) -> Histogram:
     """Count the voxels; values that cannot be Hounsfield units are refused."""
     histogram = histogram_of(loaded.volume)
-    if detail := implausibility(histogram.first_bin_hu, histogram.counts):
+    if detail := implausibility(histogram.first_bin_hu, histogram.counts, Reading.of(stack.slices)):
         raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)
     return histogram
 
 
-def _described(record: SeriesRecord, stack: Stack, loaded: Loaded, recipe: Recipe) -> SeriesRecord:
+def _described(job: Job, stack: Stack, loaded: Loaded, program: Program) -> SeriesRecord:
     """Return the record with what the source stack and its pixels tell."""
     geometry = loaded.volume.geometry
-    thickness = stack.slices[0].plane.thickness
+    n_repairs = len(program.steps) - len(job.recipe.steps)
+    repaired = (program.source, *program.specs)[n_repairs].geometry
+    invented = sum((step.interpolated_share for step in program.steps if isinstance(step, EvenSlices)), 0.0)
     return replace(
-        record,
+        job.record,
         status=Status.OK,
-        n_slices=len(stack.slices),
+        n_slices=repaired.shape.z,
         geometry=stack.verdict,
         shape_in=geometry.shape,
         spacing_in_mm=geometry.spacing_mm,
-        slice_thickness_mm=thickness,
-        coverage_share=min(1.0, thickness / stack.step_mm) if thickness and stack.step_mm else None,
+        slice_thickness_mm=stack.slices[0].plane.thickness,
+        coverage_share=stack.coverage_share,
         tilt_deg=round(stack.tilt_deg, 3) if stack.is_tilted else 0.0,
-        obliquity_deg=round(geometry.obliquity_deg, 3),
+        obliquity_deg=round(repaired.obliquity_deg, 3),
         span_mm=round(stack.span_mm, 3),
+        interpolated_share=round(invented, 6),
         content_hash=_hash_of(loaded.hu_hashes),
-        fingerprint=fingerprint(stack.slices, loaded.pixel_hashes, recipe.key),
+        fingerprint=fingerprint(stack.slices, loaded.pixel_hashes, job.recipe.key),
         elements=stack.slices[0].elements,
     )
 
@@ -179,7 +196,7 @@ def fingerprint(slices: Iterable[SliceHeader], pixel_hashes: Iterable[str], key:
     return key.keyed_hash("fingerprint", *(part for pair in sorted(pairs) for part in pair))
 
 
-def _stored(record: SeriesRecord, program: Program, prepared: Prepared, job: Job) -> SeriesRecord:
+def _stored(record: SeriesRecord, program: Program, prepared: Prepared, job: Job, loaded: Loaded) -> SeriesRecord:
     """Write the store, and return the record with what it holds."""
     geometry = prepared.spec.geometry
     record = replace(
@@ -196,7 +213,7 @@ def _stored(record: SeriesRecord, program: Program, prepared: Prepared, job: Job
         array=prepared.array,
         measured=prepared.measured,
         geometry=geometry,
-        attributes=_attributes(record, program, prepared),
+        attributes=_attributes(record, program, prepared, loaded),
         channels=prepared.spec.channels,
         scale_factor=prepared.scale_factor,
         add_offset=prepared.add_offset,
@@ -206,7 +223,7 @@ def _stored(record: SeriesRecord, program: Program, prepared: Prepared, job: Job
     return replace(record, store_bytes=receipt.n_bytes, sha256=receipt.sha256)
 
 
-def _attributes(record: SeriesRecord, program: Program, prepared: Prepared) -> dict[str, Any]:
+def _attributes(record: SeriesRecord, program: Program, prepared: Prepared, loaded: Loaded) -> dict[str, Any]:
     source = program.source.geometry
     return {
         "units": prepared.spec.scale.value,
@@ -217,25 +234,13 @@ def _attributes(record: SeriesRecord, program: Program, prepared: Prepared) -> d
             "affine_lps": source.affine_lps.tolist(),
             "tilt_deg": record.tilt_deg,
         },
-        "trail": program.trail(),
+        "trail": [*loaded.repairs, *program.trail()],
         "inverse": prepared.inverse,
         "series_key": record.series_key,
         "fingerprint": record.fingerprint,
         "config_hash": record.config_hash,
         "code_version": record.code_version,
     }
-
-
-def _outcomes(series: Series, stack: Stack, copies: Iterable[SliceHeader]) -> tuple[SliceOutcome, ...]:
-    used = [
-        SliceOutcome(header.file.path, header.frame, FileStatus.USED, None, position, (offset[0], offset[1]), z)
-        for z, (header, position, offset) in enumerate(
-            zip(stack.slices, stack.positions_mm.tolist(), stack.offsets_mm.tolist(), strict=True)
-        )
-    ]
-    dropped = [_outcome(header, FileStatus.SKIPPED, Reason.DUPLICATE_POSITION) for header in copies]
-    aside = [outcome for header in series.slices if (outcome := _set_aside(header))]
-    return tuple(used + dropped + aside)
 
 
 def _peak_memory_mb() -> float:

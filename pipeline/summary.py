@@ -12,31 +12,32 @@ from pipeline import __version__
 from pipeline.durable import write_bytes
 from pipeline.output import OutputFolder
 from pipeline.record import SeriesRecord
-from pipeline.vocabulary import ExitCode, Reason, Status
+from pipeline.vocabulary import ExitCode, Status
 
-NO_CT = frozenset({Reason.NOT_CT, Reason.LOCALIZER, Reason.NOT_DICOM})
 LIBRARIES = ("dask", "distributed", "numpy", "pydicom", "scipy", "zarr")
 """Whose versions run.json tells."""
 
 
-def exit_code_of(records: Iterable[SeriesRecord]) -> ExitCode:
-    """Return the code that a manifest stands for: of several that hold, 4 before 3 before 5 before 0."""
-    ct = [record for record in records if record.reason not in NO_CT]
-    statuses = {record.status for record in ct}
+def exit_code_of(records: Iterable[SeriesRecord], *, saw_ct: bool) -> ExitCode:
+    """Return the code of a run that came to its end: of several that hold, 4 before 3 before 5 before 0.
+
+    ``records`` are the manifest as it now stands; ``saw_ct`` tells whether this run's input held a CT image series.
+    """
+    statuses = {record.status for record in records}
     if Status.FAILED in statuses:
         return ExitCode.FAILED
     if Status.REJECTED in statuses:
         return ExitCode.REJECTED
-    return ExitCode.OK if ct else ExitCode.NO_INPUT
+    return ExitCode.OK if saw_ct else ExitCode.NO_INPUT
 
 
 def summarised(
-    records: Sequence[SeriesRecord], started: datetime, config_hash: str, extra: Mapping[str, Any]
+    records: Sequence[SeriesRecord], exit_code: ExitCode, started: datetime, config_hash: str, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what run.json holds of a run that ended well; counts are over the manifest as it now stands."""
+    """Return what run.json holds; counts are over the manifest as it now stands."""
     finished = datetime.now(UTC)
     return {
-        "exit_code": int(exit_code_of(records)),
+        "exit_code": int(exit_code),
         "counts": {status.value: sum(record.status is status for record in records) for status in Status},
         "reasons": dict(sorted(Counter(record.reason.value for record in records if record.reason).items())),
         "started_at": started.isoformat(timespec="seconds"),

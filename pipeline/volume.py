@@ -28,6 +28,7 @@ class VolumeSpec:
     ``lines`` holds, for each channel, all that was done to its intensities since they were HU.  So a line's clamps are
     the limits of the values, its inverse leads back to HU, and its value at ``padding_hu`` is what padding has become.
     It is None while it waits for a statistic of voxels not yet read.  ``channels`` names a leading c axis, if any.
+    ``invented`` says that a repair put planes between slices.
     """
 
     geometry: Geometry
@@ -35,6 +36,7 @@ class VolumeSpec:
     scale: Scale = Scale.HU
     lines: tuple[ClampedLine | None, ...] = (ClampedLine(),)
     channels: tuple[str, ...] | None = None
+    invented: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from running import InThisProcess
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -29,3 +30,9 @@ def shared_data() -> Path:
 def bad_inputs() -> Path:
     """Small spoilt series with known answers in ``cases.json``."""
     return _folder(SHARED / "bad_inputs")
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work series without a child process."""
+    monkeypatch.setattr("pipeline.run.open_engine", lambda *_: InThisProcess())

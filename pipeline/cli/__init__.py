@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Never
 
 from pipeline.cli.words import print_error
-from pipeline.errors import CtprepError
+from pipeline.errors import CtprepError, TerminatedError, exit_code_for
 from pipeline.vocabulary import ExitCode
 
 COMMANDS = {
@@ -21,31 +21,29 @@ COMMANDS = {
     "scan": "read headers only, and account for every file",
     "plan": "say what a run would do, and why; writes nothing",
     "status": "count an output's series by status and reason, and say what to do next",
-    "show": "show one series: record, trail, geometry, warnings",
+    "show": "show one series: record, trail, geometry, warnings, and on request a picture",
     "verify": "read every store again and compare it with the manifest",
+    "retry": "run rejected or failed series again",
+    "diff": "compare two DICOM files or two series, element by element",
+    "gc": "list, and on request remove, stores whose source is gone or that no record names",
     "schema": "print the JSON Schema of the configuration",
 }
 
 
-class TerminatedError(KeyboardInterrupt):
-    """SIGTERM, which ends a run as Ctrl-C does: what was finished is kept."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; no exception gets past it."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         signal.signal(signal.SIGTERM, _terminate)
         return int(_carry_out(words))
-    except CtprepError as error:
-        return print_error(str(error), error.exit_code, words)
-    except TerminatedError:
-        return print_error("terminated; what was finished is kept: run again to go on", ExitCode.TERMINATED, words)
-    except KeyboardInterrupt:
-        return print_error("interrupted; what was finished is kept: run again to go on", ExitCode.INTERRUPTED, words)
     except BrokenPipeError:
         sys.stderr.close()
         return ExitCode.OK
+    except CtprepError as error:
+        return print_error(str(error), error.exit_code, words)
+    except KeyboardInterrupt as error:
+        message = "stopped; what was finished is kept: run the same command again to go on"
+        return print_error(message, exit_code_for(error), words)
     except Exception as error:  # noqa: BLE001  the roof: a person is told, and the traceback goes to the log
         message = f"internal error ({type(error).__name__}); --log-json shows where"
         return print_error(message, ExitCode.INTERNAL, words, traceback.format_exc())

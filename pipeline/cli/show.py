@@ -2,19 +2,33 @@
 
 import json
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.cli.arguments import add_output
+from pipeline.errors import UsageError
 from pipeline.vocabulary import ExitCode, SeriesWarning
 
 if TYPE_CHECKING:
     from pipeline.inspect import Inspected
+    from pipeline.output import OutputFolder
+
+BY_KEY = Path()
+"""``--png`` without a file's name: each picture is called after its series."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's options."""
     add_output(parser)
     parser.add_argument("series", metavar="SERIES", help="series_key, PatientID, SeriesInstanceUID or source path")
+    parser.add_argument(
+        "--png",
+        metavar="FILE",
+        type=Path,
+        nargs="?",
+        const=BY_KEY,
+        help="write the three middle planes to one picture, without FILE to SERIES_KEY.png",
+    )
 
 
 def execute(options: Namespace) -> ExitCode:
@@ -23,10 +37,32 @@ def execute(options: Namespace) -> ExitCode:
     from pipeline.inspect import inspect  # noqa: PLC0415
     from pipeline.output import OutputFolder  # noqa: PLC0415
 
-    for found in inspect(OutputFolder(options.output), options.series):
+    output = OutputFolder(options.output)
+    series = inspect(output, options.series)
+    for found in series:
         print_fields(_fields(found))
         print()
+    if options.png is not None:
+        _write_pictures(output, series, options.png)
     return ExitCode.OK
+
+
+def _write_pictures(output: "OutputFolder", series: "list[Inspected]", png: Path) -> None:
+    from pipeline.cli.tables import print_path  # noqa: PLC0415  as above
+    from pipeline.durable import write_bytes  # noqa: PLC0415
+    from pipeline.inspect import png_of  # noqa: PLC0415
+
+    stored = [found.record for found in series if found.record.store]
+    if not stored:
+        msg = "no picture: the series has no store"
+        raise UsageError(msg)
+    if png != BY_KEY and len(stored) > 1:
+        msg = f"that name means {len(stored)} series, for which one picture is not enough: leave out the file's name"
+        raise UsageError(msg)
+    for record in stored:
+        path = png if png != BY_KEY else Path(f"{record.series_key}.png")
+        write_bytes(path, png_of(output, record))
+        print_path("picture", path)
 
 
 def _fields(found: "Inspected") -> list[tuple[str, object]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.slice import CT_IMAGE, Refusal, Series, SliceHeader
+from pipeline.dicom.spectral import is_material_map
 from pipeline.dicom.stack import directions
 from pipeline.dicom.syntax import COMPRESSED_SYNTAXES, NATIVE_SYNTAXES
 from pipeline.dicom.values import Flaw
@@ -31,7 +32,7 @@ def header_refusal(series: Series, policy: Policy) -> Refusal | None:
     """
     for reason in Reason:
         slices = series.slices if reason.order <= Reason.LOCALIZER.order else series.images
-        detail = _own_detail(series.slices, reason)
+        detail = _own_detail(slices, reason)
         if detail is None and reason in HEADER_CHECKS:
             detail = HEADER_CHECKS[reason](slices, policy)
         if detail is not None:
@@ -165,8 +166,10 @@ def _pixels_length(slices: Slices, _: Policy) -> str | None:
 
 def _rescale_not_hu(slices: Slices, _: Policy) -> str | None:
     """Rescaled values are Hounsfield units (PS3.3 C.11.1.1.2)."""
-    return _counted(slices, "a RescaleType that is not HU", lambda h: h.rescale.kind not in HU_KINDS) or _counted(
-        slices, "a modality LUT", lambda h: h.rescale.has_lut
+    return (
+        _counted(slices, "a RescaleType that is not HU", lambda h: h.rescale.kind not in HU_KINDS)
+        or _counted(slices, "an ImageType that is a map of a material, not of HU", is_material_map)
+        or _counted(slices, "a modality LUT", lambda h: h.rescale.has_lut)
     )
 
 

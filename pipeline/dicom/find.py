@@ -45,7 +45,6 @@ def find_files(options: InputOptions) -> Iterator[FoundFile]:
     """Yield everything under the roots that is no folder, by any name and at any depth, each path once.
 
     A folder's files come before its folders, each by name.
-
     Links are followed only where ``follow_symlinks`` says so, and never out of their root.
     """
     newest_ns = time.time_ns() - int(options.settle_seconds * 1e9) if options.settle_seconds else None
@@ -63,9 +62,10 @@ def _walk(root: str, options: InputOptions, seen: set[str]) -> Iterator[str]:
     waiting = [root]
     while waiting:
         folder = waiting.pop()
-        if os.path.realpath(folder) in seen:
+        real = os.path.realpath(folder) if options.follow_symlinks else folder
+        if real in seen:
             continue
-        seen.add(os.path.realpath(folder))
+        seen.add(real)
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.dicom.header_notices import is_uid
 from pipeline.dicom.slice import Series, SliceHeader
-from pipeline.vocabulary import SeriesWarning
+from pipeline.vocabulary import Reason, SeriesWarning
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ def grouped(slices: Iterable[SliceHeader]) -> Groups:
     """Group slices into series, each in the order of its paths.
 
     A file whose SeriesInstanceUID can be read belongs to that series whatever else is wrong with it.  A CT image
-    without one is grouped by folder, study, frame of reference and series number; anything else is a stray.
+    without one is grouped by folder, study, frame of reference and series number; anything else is a stray, also a file
+    that breaks off before its UID.
     """
     by_key: dict[tuple[str, ...], list[SliceHeader]] = defaultdict(list)
     strays = []
@@ -40,7 +41,7 @@ def series_identity(header: SliceHeader) -> tuple[str, ...] | None:
     identity = header.identity
     if identity.series_instance_uid:
         return (identity.series_instance_uid,)
-    if not header.is_ct:
+    if not header.is_ct or _was_cut_short(header):
         return None
     return (
         header.file.folder,
@@ -48,6 +49,11 @@ def series_identity(header: SliceHeader) -> tuple[str, ...] | None:
         identity.frame_of_reference_uid,
         identity.series_number,
     )
+
+
+def _was_cut_short(header: SliceHeader) -> bool:
+    """Report a file of which only a part was read: its UID may be in the rest."""
+    return header.refusal is not None and header.refusal[0].order <= Reason.LIMIT.order
 
 
 def _in_path_order(slices: list[SliceHeader]) -> tuple[SliceHeader, ...]:

@@ -10,15 +10,19 @@ from pipeline.dicom.frames import frames_of
 from pipeline.dicom.header_notices import header_warnings
 from pipeline.dicom.padding import declared_padding
 from pipeline.dicom.part10 import DataSet, read_data_set
-from pipeline.dicom.slice import MULTIFRAME_CLASSES, Identity, Pixels, Plane, Rescale, SliceHeader
+from pipeline.dicom.slice import MULTIFRAME_CLASSES, PHASE_ELEMENTS, Identity, Pixels, Plane, Rescale, SliceHeader
 from pipeline.dicom.structure import PIXEL_DATA, PIXEL_TAGS, Element
-from pipeline.dicom.values import Flaw, Values
+from pipeline.dicom.values import LARGEST_INTEGER_STRING, STRING_VRS, Flaw, Values
 from pipeline.limits import Limits
 from pipeline.record import ElementValue
 from pipeline.vocabulary import Reason
 
 SMALLEST_SPACING_MM, LARGEST_SPACING_MM = 0.01, 100.0
 """Beyond these no scanner makes an image; it is a unit mistaken or a value lost."""
+FARTHEST_MM = 1e7
+"""No table moves ten kilometres; a position beyond is a value lost, and would overflow what counts with it."""
+LARGEST_US = 0xFFFF
+"""All that says how pixels lie is an unsigned short (PS3.6), whatever representation a file may give it."""
 RECONSTRUCTION = ("ConvolutionKernel", "KVP", "SliceThickness", "ContrastBolusAgent")
 """What is constant within one reconstruction, beside the geometry."""
 
@@ -43,8 +47,8 @@ class Reader:
         return numbers
 
     def whole(self, keyword: str, least: int = 0) -> int:
-        """Return a required whole number, 0 where it is flawed."""
-        numbers = self.required(keyword, 1, lambda number: number >= least and number.is_integer())
+        """Return a required whole number of 16 bits, 0 where it is flawed."""
+        numbers = self.required(keyword, 1, lambda number: least <= number <= LARGEST_US and number.is_integer())
         return int(numbers[0]) if numbers else 0
 
     def optional(self, keyword: str) -> float | None:
@@ -65,16 +69,22 @@ def read_headers(found: FoundFile, limits: Limits, wanted: frozenset[str]) -> tu
 
     Never raises for what is in the file: a file that is refused gives one slice with its ``refusal``.
     """
+    return read_file(found, limits, wanted)[0]
+
+
+def read_file(found: FoundFile, limits: Limits, wanted: frozenset[str]) -> tuple[tuple[SliceHeader, ...], DataSet]:
+    """Read the slices of a file, as `read_headers` does, and return its elements beside them."""
     if found.refusal:
-        return (SliceHeader(file=found, refusal=found.refusal),)
+        return (SliceHeader(file=found, refusal=found.refusal),), DataSet()
     try:
         data_set = read_data_set(found, limits)
     except OSError as error:
-        return (SliceHeader(file=found, refusal=(Reason.UNREADABLE, f"reading failed ({type(error).__name__})")),)
+        refusal = Reason.UNREADABLE, f"reading failed ({type(error).__name__})"
+        return (SliceHeader(file=found, refusal=refusal),), DataSet()
     header = slice_header(found, data_set, data_set.elements, wanted)
     if header.refusal or header.identity.sop_class_uid not in MULTIFRAME_CLASSES:
-        return (header,)
-    return _frame_headers(header, data_set, limits, wanted)
+        return (header,), data_set
+    return _frame_headers(header, data_set, limits, wanted), data_set
 
 
 def _frame_headers(
@@ -111,6 +121,7 @@ def slice_header(
         instance_number=_instance_number(reader),
         reconstruction=tuple(_verbatim(reader.values, keyword) for keyword in RECONSTRUCTION),
         reconstruction_diameter=reader.optional("ReconstructionDiameter"),
+        phase={word: text for word in PHASE_ELEMENTS if (text := _as_text(reader.values, word))},
         flaws=reader.flaws,
         elements={word: _verbatim(reader.values, word) for word in wanted if word in reader.values},
     )
@@ -121,9 +132,20 @@ def _verbatim(values: Values, keyword: str) -> ElementValue:
     return None if element is None else values.verbatim(element)
 
 
+def _as_text(values: Values, keyword: str) -> str:
+    """Return a value as one text, the same for the decimals 1 and 1.0; empty where there is none."""
+    element = values.element(keyword)
+    if element is None:
+        return ""
+    number = values.number(keyword)
+    if element.vr not in STRING_VRS and not isinstance(number, Flaw):
+        return f"{number:.17g}"
+    return str(values.verbatim(element) or "")
+
+
 def _instance_number(reader: Reader) -> int | None:
     number = reader.optional("InstanceNumber")
-    return None if number is None else int(number)
+    return None if number is None or abs(number) > LARGEST_INTEGER_STRING else int(number)
 
 
 def _identity(reader: Reader, data_set: DataSet) -> Identity:
@@ -179,7 +201,7 @@ def _is_signed(reader: Reader) -> bool:
 
 
 def _plane(reader: Reader) -> Plane:
-    position = reader.required("ImagePositionPatient", 3)
+    position = reader.required("ImagePositionPatient", 3, lambda mm: abs(mm) <= FARTHEST_MM)
     orientation = reader.required("ImageOrientationPatient", 6)
     spacing = reader.required("PixelSpacing", 2, lambda mm: SMALLEST_SPACING_MM <= mm <= LARGEST_SPACING_MM)
     return Plane(
@@ -200,8 +222,8 @@ def _rescale(reader: Reader, pixels: Pixels) -> Rescale:
     intercept = reader.required("RescaleIntercept", 1)
     padding = declared_padding(reader.values, signed=pixels.signed, bits_stored=pixels.bits_stored)
     return Rescale(
-        slope=slope[0] if slope else nan,
-        intercept=intercept[0] if intercept else nan,
+        slope=slope[0] if slope else 1.0,
+        intercept=intercept[0] if intercept else 0.0,
         kind=reader.values.text("RescaleType"),
         padding=padding.value,
         padding_limit=padding.limit,

@@ -1,7 +1,7 @@
 """Stored values to Hounsfield units: rescale and padding (DICOM PS3.3 C.11.1.1.2 and C.7.5.1.1.2)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,11 @@ from pipeline.dicom.slice import Rescale, SliceHeader
 from pipeline.volume import Mask, Voxels
 
 UNDECLARED_BELOW_HU = -1100
-"""No tissue and no air lies below: a plateau of one such value at a slice's corner is padding, declared or not."""
+"""No tissue and no air lies below: a plateau of one such value in a slice's corner is padding, declared or not."""
+PLATEAU = 3
+"""So many voxels to each side of a corner must be equal: noise never is."""
+AIR_HU = (-1100, -900)
+"""A padding value of this kind is air wherever it is kept, in a bowel or a windpipe, and not worth a warning."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def to_hounsfield(stored: Stored, header: SliceHeader, options: HounsfieldOption
 def _padding(stored: Stored, hu: Voxels, header: SliceHeader) -> tuple[Mask, bool]:
     """Find padding: voxels of a padding value that hang together with the border, or lie outside the circle.
 
-    Equal values inside the body are tissue, and stay; they, like repaired and undeclared padding, are odd.
+    Equal values inside the body stay.  Odd are these, unless they are air, and repaired and undeclared padding.
     """
     declared = _declared(stored, header.rescale)
     undeclared = _undeclared(stored, hu, declared)
@@ -56,8 +60,13 @@ def _padding(stored: Stored, hu: Voxels, header: SliceHeader) -> tuple[Mask, boo
     if not candidates.any():
         return candidates, False
     padding = _joined_to_border(candidates) | (candidates & _outside_circle(header))
-    is_odd = (header.rescale.padding_repaired and declared.any()) or undeclared.any() or (candidates & ~padding).any()
-    return padding, bool(is_odd)
+    is_repaired = header.rescale.padding_repaired and declared.any()
+    return padding, bool(is_repaired or undeclared.any() or _has_kept_tissue(hu[candidates & ~padding]))
+
+
+def _has_kept_tissue(kept_hu: Voxels) -> bool:
+    low, high = AIR_HU
+    return bool(((kept_hu < low) | (kept_hu > high)).any())
 
 
 def _declared(stored: Stored, rescale: Rescale) -> Mask:
@@ -70,11 +79,17 @@ def _declared(stored: Stored, rescale: Rescale) -> Mask:
 
 
 def _undeclared(stored: Stored, hu: Voxels, declared: Mask) -> Mask:
-    corners = np.ix_((0, -1), (0, -1))
-    is_padding = (hu[corners] < UNDECLARED_BELOW_HU) & ~declared[corners]
-    if not is_padding.any():
-        return np.zeros(stored.shape, bool)
-    return np.isin(stored, stored[corners][is_padding])
+    found = {
+        int(corner[0, 0])
+        for corner, corner_hu, known in zip(_corners(stored), _corners(hu), _corners(declared), strict=True)
+        if corner_hu[0, 0] < UNDECLARED_BELOW_HU and not known[0, 0] and (corner == corner[0, 0]).all()
+    }
+    return np.isin(stored, list(found)) if found else np.zeros(stored.shape, bool)
+
+
+def _corners(plane: NDArray[Any]) -> list[NDArray[Any]]:
+    ends = (slice(None, PLATEAU), slice(-PLATEAU, None))
+    return [plane[y, x] for y in ends for x in ends]
 
 
 def _joined_to_border(candidates: Mask) -> Mask:

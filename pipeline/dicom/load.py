@@ -14,6 +14,7 @@ from pipeline.dicom.pixels import raw_pixels, read_stored
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.slice import SliceHeader
 from pipeline.dicom.stack import Stack
+from pipeline.dicom.wrapped import unwrap_of, unwrapped
 from pipeline.limits import Limits
 from pipeline.vocabulary import SeriesWarning
 from pipeline.volume import Volume
@@ -21,12 +22,16 @@ from pipeline.volume import Volume
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A volume in HU, what its pixels gave cause to warn of, and hashes of each slice as stored and in HU."""
+    """A volume in HU, what its pixels gave cause to warn of, and hashes of each slice as stored and in HU.
+
+    ``repairs`` is what was done to stored values, as a trail tells it.
+    """
 
     volume: Volume
     warnings: frozenset[SeriesWarning]
     pixel_hashes: tuple[str, ...]
     hu_hashes: tuple[str, ...]
+    repairs: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +92,12 @@ def load_volume(stack: Stack, policy: Policy) -> Loaded:
     geometry = stack.geometry()
     voxels = np.empty(geometry.shape, np.float32)
     measured = np.empty(geometry.shape, bool)
-    warnings = set()
+    unwrap = unwrap_of(stack.slices, policy)
+    warnings = {SeriesWarning.W_HU_RANGE} if unwrap else set()
     pixel_hashes, hu_hashes = [], []
     for k, header in enumerate(stack.slices):
         stored = read_stored(header, policy.limits)
-        slice_hu = to_hounsfield(stored.values, header, policy.hounsfield)
+        slice_hu = to_hounsfield(*unwrapped(stored.values, header, unwrap), policy.hounsfield)
         voxels[k], measured[k] = slice_hu.hu, slice_hu.measured
         pixel_hashes.append(_hash(stored.values, "<i4"))
         hu_hashes.append(_hash(slice_hu.hu, "<f4"))
@@ -99,7 +105,8 @@ def load_volume(stack: Stack, policy: Policy) -> Loaded:
             warnings.add(SeriesWarning.W_HIGH_BITS)
         if slice_hu.has_odd_padding:
             warnings.add(SeriesWarning.W_PADDING)
-    return Loaded(Volume(voxels, measured, geometry), frozenset(warnings), tuple(pixel_hashes), tuple(hu_hashes))
+    volume, repairs = Volume(voxels, measured, geometry), (unwrap.trail,) if unwrap else ()
+    return Loaded(volume, frozenset(warnings), tuple(pixel_hashes), tuple(hu_hashes), repairs)
 
 
 def _hash(plane: NDArray[Any], dtype: str) -> str:

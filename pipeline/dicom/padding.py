@@ -41,5 +41,5 @@ def _stored(values: Values, element: Element, *, signed: bool, bits_stored: int)
         return (int(numbers[0]) if numbers else None), True
     value = int.from_bytes(element.value, "little" if values.little_endian else "big", signed=signed)
     if value >= 1 << bits_stored and SHORT_TEXT.fullmatch(element.value):
-        return int(element.value), True
+        return int(element.value.strip(b" \0")), True
     return value, element.vr not in {"SS" if signed else "US", "US or SS"}

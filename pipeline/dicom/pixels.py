@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
 
+from pipeline.dicom.codestream import has_end, size_told
 from pipeline.dicom.find import FoundFile
 from pipeline.dicom.part10 import inflated
 from pipeline.dicom.slice import Pixels, SliceHeader
@@ -25,6 +27,8 @@ DECODERS = (
     | {RLE_LOSSLESS: "pylibjpeg"}
 )
 """The decoder for each syntax; gdcm for the JPEG family.  Left to itself pydicom tries its own, slow RLE first."""
+
+OTHER_SIZE = "the codestream has another size than the header"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,7 @@ def raw_pixels(header: SliceHeader, limits: Limits) -> bytes:
     if is_compressed != pixels.encapsulated:
         detail = "the pixel data is not encoded as the transfer syntax says"
         raise SeriesRefusedError(Reason.PIXEL_DECODE, detail)
+    _check_unchanged(header.file)
     if pixels.transfer_syntax == DEFLATED_LE:
         source = _inflated(header.file, limits)
         raw = source[_frame_offset(header) :][: pixels.frame_bytes]
@@ -71,6 +76,7 @@ def raw_pixels(header: SliceHeader, limits: Limits) -> bytes:
         raw = _read(header.file, pixels.offset, header.file.size - pixels.offset)
     else:
         raw = _read(header.file, _frame_offset(header), pixels.frame_bytes)
+    _check_unchanged(header.file)
     if not is_compressed and len(raw) < pixels.frame_bytes:
         raise SeriesRefusedError(Reason.PIXELS_LENGTH, "the pixel data is too short")
     return raw
@@ -81,13 +87,9 @@ def _frame_offset(header: SliceHeader) -> int:
 
 
 def _read(found: FoundFile, offset: int, n_bytes: int) -> bytes:
-    """Read bytes of a file that is still the one that was scanned."""
     try:
         descriptor = os.open(found.path, os.O_RDONLY)
         try:
-            status = os.fstat(descriptor)
-            if (status.st_size, status.st_mtime_ns) != (found.size, found.mtime_ns):
-                raise SeriesRefusedError(Reason.UNSTABLE, "a file changed between scan and reading")
             return os.pread(descriptor, n_bytes, offset)
         finally:
             os.close(descriptor)
@@ -104,13 +106,23 @@ def _inflated(found: FoundFile, limits: Limits) -> bytes:
         raise _unreadable(error) from error
 
 
+def _check_unchanged(found: FoundFile) -> None:
+    """Refuse a file that is no longer the one that was scanned."""
+    try:
+        status = os.stat(found.path)  # noqa: PTH116  a str path, as it came from the walk
+    except OSError as error:
+        raise _unreadable(error) from error
+    if (status.st_size, status.st_mtime_ns) != (found.size, found.mtime_ns):
+        raise SeriesRefusedError(Reason.UNSTABLE, "a file changed between scan and reading")
+
+
 def _unreadable(error: OSError) -> SeriesRefusedError:
     return SeriesRefusedError(Reason.UNREADABLE, f"reading failed ({type(error).__name__})")
 
 
 def _decoded(raw: bytes, pixels: Pixels, index: int) -> NDArray[np.integer]:
     """Decode one frame; whatever a decoder raises means that it refuses."""
-    decoder = get_decoder(pixels.transfer_syntax)
+    _check_codestream(raw, pixels, index)
     options: dict[str, Any] = {
         "rows": pixels.rows,
         "columns": pixels.columns,
@@ -124,13 +136,31 @@ def _decoded(raw: bytes, pixels: Pixels, index: int) -> NDArray[np.integer]:
     }
     plugin = DECODERS.get(pixels.transfer_syntax, "gdcm")
     try:
+        decoder = get_decoder(pixels.transfer_syntax)
         frame, _ = decoder.as_array(raw, index=index, raw=True, decoding_plugin=plugin, **options)
-    except Exception as error:  # each decoder has its own tree of errors
-        detail = f"the decoder refuses the pixels ({type(error).__name__})"
-        raise SeriesRefusedError(Reason.PIXEL_DECODE, detail) from error
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # each decoder has its own tree of errors; a panic in Rust is no Exception
+        raise _undecodable(error) from error
     if frame.shape != (pixels.rows, pixels.columns):
-        raise SeriesRefusedError(Reason.PIXEL_DECODE, "the decoder gives another size than the header")
+        raise SeriesRefusedError(Reason.PIXEL_DECODE, OTHER_SIZE)
     return frame
+
+
+def _check_codestream(raw: bytes, pixels: Pixels, index: int) -> None:
+    """Refuse a frame that tells another size than its header, or breaks off, before a decoder spends time on it."""
+    try:
+        codestream = get_frame(raw, index, number_of_frames=pixels.n_frames)
+    except Exception as error:
+        raise _undecodable(error) from error
+    if size_told(codestream) not in {None, (pixels.rows, pixels.columns)}:
+        raise SeriesRefusedError(Reason.PIXEL_DECODE, OTHER_SIZE)
+    if pixels.transfer_syntax in JPEG_LS_SYNTAXES and not has_end(codestream):
+        raise SeriesRefusedError(Reason.PIXEL_DECODE, "the codestream breaks off")
+
+
+def _undecodable(error: BaseException) -> SeriesRefusedError:
+    return SeriesRefusedError(Reason.PIXEL_DECODE, f"the decoder refuses the pixels ({type(error).__name__})")
 
 
 def _put_right(frame: NDArray[np.integer], header: SliceHeader) -> StoredSlice:

@@ -18,6 +18,20 @@ CT_CLASSES = MULTIFRAME_CLASSES | {CT_IMAGE}
 SCREENS = frozenset({"DOSE_INFO", "DOSE INFO", "PATIENT_INFO", "SCREEN SAVE", "SCREEN_SAVE", "RESULTS"})
 """Values 3 and 4 of ImageType by which scanners mark pages of text that they store as images."""
 
+PHASE_ELEMENTS = (
+    "TemporalPositionIdentifier",
+    "TemporalPositionIndex",
+    "NominalPercentageOfCardiacPhase",
+    "TriggerTime",
+    "AcquisitionNumber",
+    "AcquisitionDateTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "ConvolutionKernel",
+    "ReconstructionDiameter",
+)
+"""What may tell apart the volumes that share one series."""
+
 Refusal = tuple[Reason, str]
 """A reason of the vocabulary and a detail: figures and keywords, never text of a header."""
 
@@ -82,10 +96,13 @@ class Plane:
 
 @dataclass(frozen=True, kw_only=True)
 class Rescale:
-    """What turns stored values into Hounsfield units, and which of them are padding."""
+    """What turns stored values into Hounsfield units, and which of them are padding.
 
-    slope: float = nan
-    intercept: float = nan
+    Without slope and intercept the stored values are taken for Hounsfield units, where the policy allows that.
+    """
+
+    slope: float = 1
+    intercept: float = 0
     kind: str = ""
     padding: int | None = None
     padding_limit: int | None = None
@@ -97,7 +114,8 @@ class Rescale:
 class SliceHeader:
     """One slice: a file, or one frame of a multi-frame object (``frame`` counted from 1).
 
-    ``flaws`` names the elements that gave no value; their fields hold the defaults above.
+    ``flaws`` names the elements that gave no value; their fields hold the defaults above.  ``phase`` holds
+    those of PHASE_ELEMENTS that have a value, as text.
     """
 
     file: FoundFile
@@ -111,6 +129,7 @@ class SliceHeader:
     instance_number: int | None = None
     reconstruction: tuple[ElementValue, ...] = ()
     reconstruction_diameter: float | None = None
+    phase: dict[str, str] = field(default_factory=dict)
     flaws: dict[str, Flaw] = field(default_factory=dict)
     elements: dict[str, ElementValue] = field(default_factory=dict)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.dicom.slice import SliceHeader
+from pipeline.dicom.spacing import STEP_DECIMALS, even_step, planes_among, usual_step_mm
 from pipeline.geometry import Geometry
 from pipeline.vocabulary import Verdict
 
@@ -27,10 +28,10 @@ STRAIGHT_SHARE, STRAIGHT_MM = 0.1, 0.06
 """How far in-plane offsets may lie from a straight line, in pixels and millimetres."""
 GAP_RATIO = 1.6
 """An interval this many times the step, where all others fit, is a gap."""
+TOLD_TILT_DEG = 0.5
+"""GantryDetectorTilt is nominal: less than this is no disagreement."""
 JITTER_SHARE, JITTER_MM = 0.02, 0.01
 """Deviations below this are rounding, not worth a warning."""
-STEP_DECIMALS = 6
-"""A step is told to the nanometre: more is noise of the positions' decimals."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class GeometryOptions:
     missing_position: Literal["reject", "slice_location", "instance_number"] = "reject"
 
     def __post_init__(self) -> None:
-        if self.max_gap_mm <= 0:
+        if not self.max_gap_mm > 0:
             msg = "max_gap_mm must be above 0"
             raise ValueError(msg)
         if not 0 <= self.max_missing_share < 1:
@@ -60,7 +61,8 @@ class Stack:
 
     ``positions_mm`` [k] run along the normal and grow; ``offsets_mm`` [k, 2] are in-plane, along the row and the column
     direction, from the first slice.  ``step_mm`` is between neighbours along the normal, of those that are evenly
-    spaced; ``deviation_mm`` is how far the worst slice lies from its place.
+    spaced, or of an uneven stack the usual one; ``deviation_mm`` is how far the worst slice lies from its place in an
+    even stack, missing slices put in.
     """
 
     slices: tuple[SliceHeader, ...]
@@ -84,6 +86,12 @@ class Stack:
         return degrees(atan(hypot(*self.drift))) * (1.0 if larger >= 0 else -1.0)
 
     @property
+    def told_tilt_deg(self) -> float | None:
+        """What GantryDetectorTilt says, where that is another angle; its sign means something else at each vendor."""
+        told = self.slices[0].plane.gantry_tilt
+        return None if told is None or abs(abs(told) - abs(self.tilt_deg)) <= TOLD_TILT_DEG else told
+
+    @property
     def is_tilted(self) -> bool:
         """True where the in-plane drift over the whole stack is more than rounding."""
         return hypot(*self.drift) * self.span_mm > straight_tolerance_mm(self.slices[0])
@@ -94,19 +102,43 @@ class Stack:
         return self.bend_mm <= straight_tolerance_mm(self.slices[0])
 
     @property
+    def coverage_share(self) -> float | None:
+        """The share of the way from the first slice to the last that lies within a slice; None without a thickness."""
+        thickness = self.slices[0].plane.thickness
+        if not thickness or not self.step_mm:
+            return None
+        if self.verdict in {Verdict.GAP, Verdict.UNEVEN}:
+            return float(np.minimum(np.diff(self.positions_mm), thickness).sum() / self.span_mm)
+        return min(1.0, thickness / self.step_mm)
+
+    @property
     def has_jitter(self) -> bool:
-        """True where positions deviate by more than the rounding of a well-written header."""
-        return self.deviation_mm > max(JITTER_SHARE * self.step_mm, JITTER_MM)
+        """True where an even stack's positions deviate by more than the rounding of a well-written header."""
+        return self.verdict != Verdict.UNEVEN and self.deviation_mm > max(JITTER_SHARE * self.step_mm, JITTER_MM)
 
     @property
     def n_missing(self) -> int:
         """How many slices would fill the gaps."""
+        return int(self.planes[-1]) + 1 - len(self.slices)
+
+    @property
+    def planes(self) -> NDArray[np.intp]:
+        """Each slice's plane [k], counted from the first; with gaps, those of missing slices are skipped."""
         if self.verdict != Verdict.GAP:
-            return 0
-        return sum(round(gap / self.step_mm) - 1 for gap in np.diff(self.positions_mm))
+            return np.arange(len(self.slices))
+        return planes_among(self.positions_mm, self.step_mm)
+
+    @property
+    def is_even(self) -> bool:
+        """True where every slice lies on its plane, missing slices put in."""
+        return self.deviation_mm <= even_tolerance_mm(self.step_mm)
 
     def geometry(self) -> Geometry:
-        """Return the grid of a regular stack; under tilt, the sheared one whose z axis follows the positions."""
+        """Return the grid of a regular stack; under tilt, the sheared one whose z axis follows the positions.
+
+        Of a stack with gaps or an uneven one, the grid that its slices would have if they were neighbours, a step
+        apart: the one that a repair starts from.
+        """
         first = self.slices[0]
         plane, pixels = first.plane, first.pixels
         row, column, normal = directions(first)
@@ -121,8 +153,10 @@ class Stack:
         )
 
     def _fitted_start(self) -> float:
-        """Where an even stack of this step fits best, to the nanometre."""
-        places = np.arange(len(self.slices)) * self.step_mm
+        """Where an even stack of this step fits best, to the nanometre; an uneven one starts with its first slice."""
+        if self.verdict == Verdict.UNEVEN:
+            return float(self.positions_mm[0])
+        places = self.planes * self.step_mm
         shift = float(np.mean(self.positions_mm - self.positions_mm[0] - places))
         return float(self.positions_mm[0]) + round(shift, STEP_DECIMALS)
 
@@ -164,6 +198,11 @@ def stacked(slices: Sequence[SliceHeader]) -> Stack:
     return stack
 
 
+def even_tolerance_mm(step_mm: float) -> float:
+    """Return how far a slice may lie from its place in an even stack."""
+    return max(EVEN_SHARE * step_mm, EVEN_MM)
+
+
 def same_tolerance_mm(positions: Floats) -> float:
     """Return how close two slices lie that share one position."""
     gaps = np.diff(positions)
@@ -179,22 +218,22 @@ def _judged(unique: Floats, n_slices: int) -> tuple[Verdict, float, float]:
     usual = float(np.quantile(gaps, 0.5, method="lower"))
     wide = gaps >= GAP_RATIO * usual
     closed = np.r_[0.0, np.cumsum(np.where(wide, usual, gaps))]
-    step, deviation = _even_step(closed)
-    even = deviation <= max(EVEN_SHARE * step, EVEN_MM)
+    step, deviation = even_step(closed, np.arange(len(closed)))
+    even = deviation <= even_tolerance_mm(step)
     if len(unique) < n_slices:
         return Verdict.DUPLICATE, step, deviation
-    if not wide.any():
-        return (Verdict.REGULAR if even else Verdict.UNEVEN), step, deviation
     isolated = not (wide[1:] & wide[:-1]).any() and wide.sum() <= len(gaps) / 2
-    return (Verdict.GAP if even and isolated else Verdict.UNEVEN), step, deviation
+    if not (even and isolated):
+        return Verdict.UNEVEN, usual_step_mm(unique), deviation
+    if not wide.any():
+        return Verdict.REGULAR, step, deviation
+    return Verdict.GAP, *_with_missing_slices(unique, step)
 
 
-def _even_step(positions: Floats) -> tuple[float, float]:
-    """Fit an even stack by least squares: its step, and the largest residual."""
-    planes = np.arange(len(positions))
-    slope, start = np.polyfit(planes, positions, 1)
-    residuals = positions - (start + slope * planes)
-    return round(float(slope), STEP_DECIMALS), float(np.max(np.abs(residuals)))
+def _with_missing_slices(unique: Floats, step: float) -> tuple[float, float]:
+    """Return the step and the worst deviation of a stack with its missing slices put in; ``step`` where none fits."""
+    fitted, deviation = even_step(unique, planes_among(unique, step))
+    return (fitted if deviation <= even_tolerance_mm(fitted) else step), deviation
 
 
 def _line_through(positions: Floats, offsets: Floats) -> tuple[tuple[float, float], float]:

@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.slice import Refusal
-from pipeline.dicom.stack import Stack, same_tolerance_mm
+from pipeline.dicom.slice import Refusal, SliceHeader
+from pipeline.dicom.stack import SAME_MM, Stack, same_tolerance_mm
 from pipeline.vocabulary import Reason, Verdict
 
 SMALLEST_STEP_MM, LARGEST_STEP_MM = 0.01, 100.0
@@ -41,12 +41,18 @@ def _crooked(stack: Stack, _: Policy) -> str | None:
 
 def _interleaved(stack: Stack, _: Policy) -> str | None:
     """One reconstruction is not interleaved with another: a value that was left does not come back."""
-    for values in zip(*(header.reconstruction for header in stack.slices), strict=True):
-        changes = sum(str(one) != str(next_one) for one, next_one in pairwise(values))
-        distinct = len({str(value) for value in values})
+    for values in zip(*(_constants(header) for header in stack.slices), strict=True):
+        changes = sum(one != next_one for one, next_one in pairwise(values))
+        distinct = len(set(values))
         if changes > distinct - 1:
             return f"{distinct} reconstructions alternate along the stack ({changes} changes)"
     return None
+
+
+def _constants(header: SliceHeader) -> tuple[str, ...]:
+    """Return what is constant within one reconstruction, as text."""
+    kinds = header.identity.image_type[2:]
+    return *(str(value) for value in header.reconstruction), str(header.reconstruction_diameter), str(kinds)
 
 
 def _too_few(stack: Stack, policy: Policy) -> str | None:
@@ -64,21 +70,34 @@ def _duplicate_position(stack: Stack, _: Policy) -> str | None:
     return f"{len(stack.slices)} slices with different pixels at {n_places} positions"
 
 
-def _slice_gap(stack: Stack, _: Policy) -> str | None:
-    """No slice is missing from an evenly spaced stack."""
+def _slice_gap(stack: Stack, policy: Policy) -> str | None:
+    """No slice is missing from an evenly spaced stack, but for gaps that the policy fills."""
     if stack.verdict != Verdict.GAP:
         return None
-    widest = int(np.argmax(np.diff(stack.positions_mm)))
-    width = float(np.diff(stack.positions_mm)[widest])
-    return (
-        f"{stack.n_missing} slices missing; the widest gap is {width:g} mm, after slice {widest + 1}, "
+    gaps = np.diff(stack.positions_mm)
+    widest = int(np.argmax(gaps))
+    found = (
+        f"{stack.n_missing} slices missing; the widest gap is {gaps[widest]:g} mm, after slice {widest + 1}, "
         f"where the step is {stack.step_mm:g} mm"
     )
+    options = policy.geometry
+    if options.gap == "reject":
+        return found
+    missing_share = stack.n_missing / (stack.n_missing + len(stack.slices))
+    if not stack.is_even:
+        return f"{found}: no whole number of slices fits"
+    if gaps[widest] > options.max_gap_mm + SAME_MM:
+        return f"{found}; geometry.max_gap_mm is {options.max_gap_mm:g}"
+    if missing_share > options.max_missing_share:
+        return (
+            f"{found}: a share of {missing_share:.3g}, and geometry.max_missing_share is {options.max_missing_share:g}"
+        )
+    return None
 
 
-def _uneven(stack: Stack, _: Policy) -> str | None:
-    """The step does not change along the stack."""
-    if stack.verdict != Verdict.UNEVEN:
+def _uneven(stack: Stack, policy: Policy) -> str | None:
+    """The step does not change along the stack, where the policy does not resample it."""
+    if stack.verdict != Verdict.UNEVEN or policy.geometry.uneven_spacing == "resample":
         return None
     gaps = np.diff(stack.positions_mm)
     return f"slices are {gaps.min():g} to {gaps.max():g} mm apart"

@@ -71,20 +71,9 @@ class Encoding:
     explicit: bool = True
     little_endian: bool = True
 
-    @property
-    def tag(self) -> struct.Struct:
-        """Group and element number."""
-        return struct.Struct("<HH" if self.little_endian else ">HH")
-
-    @property
-    def short(self) -> struct.Struct:
-        """A length of two bytes."""
-        return struct.Struct("<H" if self.little_endian else ">H")
-
-    @property
-    def long(self) -> struct.Struct:
-        """A length of four bytes."""
-        return struct.Struct("<L" if self.little_endian else ">L")
+    def layout(self, codes: str) -> struct.Struct:
+        """Return how whole numbers lie in the file; ``codes`` are those of the struct module."""
+        return struct.Struct(("<" if self.little_endian else ">") + codes)
 
 
 EXPLICIT_LITTLE = Encoding()
@@ -107,7 +96,7 @@ class Walker:
 
     def _use(self, encoding: Encoding) -> None:
         self.encoding = encoding
-        self._tag, self._short, self._long = encoding.tag, encoding.short, encoding.long
+        self._tag, self._short, self._long = (encoding.layout(codes) for codes in ("HH", "H", "L"))
 
     def walk(self) -> dict[int, Element]:
         """Read every element from where the stream stands to the end."""
@@ -136,11 +125,12 @@ class Walker:
             if depth == 0 and self._only_padding_follows():
                 return
             element = self._element(end, depth)
-            if element.tag == ITEM_END and delimited:
+            if element.tag != ITEM_END:
+                yield element
+            elif delimited:
                 return
-            if element.tag == ITEM_END:
+            else:
                 raise StructureError(Reason.CORRUPT, "a delimiter stands outside an item")
-            yield element
         if delimited:
             raise StructureError(Reason.CORRUPT, "an item has no end")
 

@@ -5,13 +5,14 @@ Follows DICOM PS3.5 section 6.2 and never fails: what cannot be read is a ``Flaw
 
 import re
 import struct
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from math import isfinite
 
-from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.charset import decode_bytes, default_encoding, python_encoding
 from pydicom.datadict import dictionary_VM as dictionary_vm
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.valuerep import TEXT_VR_DELIMS
@@ -30,6 +31,7 @@ INTEGER_VRS = frozenset({"IS", "US", "SS", "UL", "SL", "UV", "SV", "US or SS"})
 BINARY_NUMBERS = {
     "US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q", "US or SS": "H",
 }  # fmt: skip
+LARGEST_INTEGER_STRING = 1 << 31
 ESCAPE = b"\x1b"
 """Announces another character set inside a text (ISO 2022)."""
 SPECIFIC_CHARACTER_SET = 0x00080005
@@ -136,23 +138,37 @@ class Values:
 
 @cache
 def python_encodings(declared: str) -> tuple[str, ...]:
-    """Translate SpecificCharacterSet (PS3.3 C.12.1.1.2) to Python's names; empty where it is unknown."""
+    """Translate SpecificCharacterSet (PS3.3 C.12.1.1.2) to Python's names; empty where it names one that is unknown.
+
+    Its default is ASCII, which pydicom takes for Latin-1.
+    """
     try:
-        return tuple(convert_encodings(declared.split("\\")))
-    except LookupError:
+        encodings = [python_encoding[term.strip()] for term in declared.split("\\")]
+    except KeyError:
         return ()
+    return tuple("ascii" if encoding == default_encoding else encoding for encoding in encodings)
 
 
 def decode(raw: bytes, encodings: tuple[str, ...]) -> tuple[str, bool]:
     """Decode bytes that are not ASCII, strictly, in the first encoding that takes them; else as Latin-1, said so."""
     if ESCAPE in raw and len(encodings) > 1:
-        return decode_bytes(raw, list(encodings), TEXT_VR_DELIMS).strip(" \0"), True
+        return _decode_extended(raw, encodings)
     for encoding in encodings:
         try:
             return raw.decode(encoding).strip(" \0"), True
-        except (UnicodeDecodeError, LookupError):
+        except UnicodeDecodeError:
             continue
     return raw.decode("latin-1").strip(" \0"), False
+
+
+def _decode_extended(raw: bytes, encodings: tuple[str, ...]) -> tuple[str, bool]:
+    """Decode a text that changes its character set on the way (ISO 2022); it does not fit where pydicom guesses."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return decode_bytes(raw, list(encodings), TEXT_VR_DELIMS).strip(" \0"), True
+    except (UnicodeDecodeError, UserWarning):
+        return raw.decode("latin-1").strip(" \0"), False
 
 
 def numbers_in(element: Element, *, little_endian: bool) -> tuple[float, ...] | None:
@@ -161,7 +177,13 @@ def numbers_in(element: Element, *, little_endian: bool) -> tuple[float, ...] | 
         return _unpacked(element.value, BINARY_NUMBERS[element.vr], little_endian=little_endian)
     parts = element.value.decode("latin-1").split("\\")
     values = tuple(float(part) for part in (part.strip(" \0") for part in parts) if DECIMAL.fullmatch(part))
-    return values if len(values) == len(parts) and all(isfinite(value) for value in values) else None
+    usable = isfinite if element.vr != "IS" else _fits_integer_string
+    return values if len(values) == len(parts) and all(usable(value) for value in values) else None
+
+
+def _fits_integer_string(value: float) -> bool:
+    """Report whether a number is within the 32 bits of an IS (PS3.5 section 6.2)."""
+    return abs(value) <= LARGEST_INTEGER_STRING
 
 
 def _unpacked(raw: bytes, code: str, *, little_endian: bool) -> tuple[float, ...] | None:

@@ -1,39 +1,36 @@
-"""Records, pictures and histograms to ``report/index.html``: one file that opens from disk, offline."""
+"""Records, tables and stores to ``report/``: pages that open from disk, offline; ``index.html`` is the first."""
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from pipeline.durable import write_bytes
-from pipeline.errors import CtprepError
 from pipeline.features import Histogram
+from pipeline.manifest import RECORD_COLUMNS
 from pipeline.output import OutputFolder
 from pipeline.record import SeriesRecord
-from pipeline.report import words
+from pipeline.report.census import by_module, findings_of, tags_of
+from pipeline.report.charts import Figure
+from pipeline.report.figures import cohort_figures
+from pipeline.report.history import changes
+from pipeline.report.made import keep_marks, marks_before, program_mark, series_mark
 from pipeline.report.options import ReportOptions
-from pipeline.report.pictures import Pictures, pictures_of
-from pipeline.report.plot import Plot, plot_of
-from pipeline.store import open_store
+from pipeline.report.public import public
+from pipeline.report.render import SITE, put, rendered
+from pipeline.report.series_page import Told, folder_of, remove, write_series
+from pipeline.tables import Row, read_table, write_csv
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
-TEMPLATES = Path(__file__).parent
+PER_PAGE = 60
+"""Series on a page of the contact sheet."""
 
-FILTERS: tuple[Callable[..., str], ...] = (words.element, words.figure, words.percent, words.product)
+MOST_NAMED = 30
+"""Series named under a reason; the table has them all."""
 
-
-@dataclass(frozen=True)
-class Card:
-    """One prepared series on the page; ``missing`` says why there are no pictures where there should be some."""
-
-    record: SeriesRecord
-    pictures: Pictures | None
-    plot: Plot | None
-    missing: bool
+ASSETS = ("report.css", "viewer.js")
+SERIES_KEY = re.compile(r"[0-9a-f]{20}")
 
 
 def write_report(
@@ -43,70 +40,131 @@ def write_report(
     options: ReportOptions,
     histograms: Mapping[str, Histogram],
 ) -> Path:
-    """Write the page and return its path.
+    """Write the report and return its first page.
 
     ``summary`` is what run.json holds; ``histograms`` are those of histograms.parquet by series_key.  The same input
-    gives the same bytes.  A store that cannot be read costs its pictures, not the report.  Raises OutputError where the
-    page cannot be written.
+    gives the same bytes, and the page of a series that did not change is left as it is.  Raises OutputError where the
+    report cannot be written, DamageError where a table beside it cannot be read.
     """
-    ordered = sorted(records, key=lambda record: record.series_key)
-    page = render(ordered, _cards(output, ordered, options, histograms), summary, _cohort(ordered, histograms))
-    output.report.mkdir(parents=True, exist_ok=True)
+    ordered = sorted(map(public, records), key=lambda record: record.series_key)
+    _write_series(output, ordered, options, histograms)
+    _write_sheets(output, ordered)
+    tags = tags_of(output)
+    drawn = cohort_figures(ordered, tags, histograms)
+    _write_tables(output, ordered, tags, drawn)
+    put(output.report / "figures.html", rendered("figures.html.j2", root="", figures=drawn))
+    put(output.report / "elements.html", rendered("elements.html.j2", root="", modules=by_module(tags)))
+    for name in ASSETS:
+        put(output.report / name, (SITE / name).read_bytes())
     path = output.report / "index.html"
-    write_bytes(path, page.encode("utf-8", errors="replace"))  # text from a header may hold half a surrogate pair
+    put(path, _overview(output, ordered, summary))
     return path
 
 
-def render(
-    records: Sequence[SeriesRecord], cards: Sequence[Card], summary: Mapping[str, Any], cohort: Plot | None
-) -> str:
-    """Return the page; everything that comes from data is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {filter_.__name__: filter_ for filter_ in FILTERS}
+def _overview(output: OutputFolder, records: Sequence[SeriesRecord], summary: Mapping[str, Any]) -> bytes:
     by_reason = _by_reason(records)
-    return environment.get_template("page.html.j2").render(
-        records=records,
-        cards=cards,
-        summary=summary,
-        cohort=cohort,
+    return rendered(
+        "index.html.j2",
+        root="",
+        n_series=len(records),
         counts={status: sum(record.status is status for record in records) for status in Status},
+        summary=summary,
+        changes=changes(output, summary),
+        findings=findings_of(output),
         refused={reason: found for reason, found in by_reason.items() if reason.status is not Status.EXCLUDED},
         excluded={reason: found for reason, found in by_reason.items() if reason.status is Status.EXCLUDED},
+        look=[record for record in records if record.qc == "look"],
         warnings=_warnings(records),
+        most_named=MOST_NAMED,
     )
 
 
-def _cards(
-    output: OutputFolder, records: Iterable[SeriesRecord], options: ReportOptions, histograms: Mapping[str, Histogram]
-) -> list[Card]:
-    cards = []
+def _write_series(
+    output: OutputFolder,
+    records: Iterable[SeriesRecord],
+    options: ReportOptions,
+    histograms: Mapping[str, Histogram],
+) -> None:
+    """Make the pages of series that are new or changed, and remove those of series that are gone."""
+    slices = _slices(output)
+    program = program_mark(options, [*SITE.parent.glob("*.py"), *SITE.glob("*.j2")])
+    before, now = marks_before(output.report), {}
+    todo = []
     for record in records:
-        if record.status is Status.OK:
-            pictures = _pictures(output, record) if options.pictures else None
-            histogram = histograms.get(record.series_key)
-            plot = plot_of(histogram) if histogram and histogram.total else None
-            cards.append(Card(record, pictures, plot, missing=options.pictures and pictures is None))
-    return cards
+        key = record.series_key
+        told = Told(record, slices.get(key, ()), histograms.get(key))
+        now[key] = series_mark(program, record, told.slices, told.histogram)
+        if before.get(key) != now[key] or not (folder_of(output, key) / "index.html").exists():
+            todo.append(told)
+    output.report.mkdir(parents=True, exist_ok=True)
+    keep_marks(output.report, {key: mark for key, mark in now.items() if before.get(key) == mark})
+    for told in todo:
+        write_series(output, told, options)
+    _remove_gone(output.report / "series", now.keys())
+    keep_marks(output.report, now)
 
 
-def _pictures(output: OutputFolder, record: SeriesRecord) -> Pictures | None:
-    try:
-        return pictures_of(open_store(output.store(record.series_key)))
-    except (CtprepError, KeyError, OSError, RuntimeError, TypeError, ValueError):  # whatever a damaged store raises
-        return None
+def _slices(output: OutputFolder) -> dict[str, list[Row]]:
+    found: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in read_table(output.slices) if output.slices.exists() else ():
+        found[row["series_key"]].append(row)
+    return found
 
 
-def _cohort(records: Iterable[SeriesRecord], histograms: Mapping[str, Histogram]) -> Plot | None:
-    ready = (histograms.get(record.series_key, Histogram.empty()) for record in records if record.status is Status.OK)
-    merged = reduce(Histogram.merge, ready, Histogram.empty())
-    return plot_of(merged) if merged.total else None
+def _remove_gone(folder: Path, keys: Iterable[str]) -> None:
+    kept = set(keys)
+    for path in sorted(folder.iterdir()) if folder.exists() else ():
+        if SERIES_KEY.fullmatch(path.name) and path.name not in kept:
+            remove(path)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A series on the contact sheet."""
+
+    record: SeriesRecord
+    has_picture: bool
+
+
+def _write_sheets(output: OutputFolder, records: Sequence[SeriesRecord]) -> None:
+    starts = range(0, max(len(records), 1), PER_PAGE)
+    names = [f"series-{number}.html" for number in range(1, len(starts) + 1)]
+    for number, (name, start) in enumerate(zip(names, starts, strict=True), start=1):
+        entries = [
+            Entry(record, (folder_of(output, record.series_key) / "thumb.webp").exists())
+            for record in records[start : start + PER_PAGE]
+        ]
+        near = [n for n in range(1, len(names) + 1) if n in {1, len(names)} or abs(n - number) <= 2]
+        page = rendered(
+            "sheet.html.j2", root="", entries=entries, number=number, n_pages=len(names), near=near, n=len(records)
+        )
+        put(output.report / name, page)
+    _remove_others(output.report, "series-*.html", names)
+
+
+def _write_tables(
+    output: OutputFolder, records: Sequence[SeriesRecord], tags: Sequence[Row], drawn: Sequence[Figure]
+) -> None:
+    folder = output.report / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_csv(folder / "series.csv", list(RECORD_COLUMNS), (record.own_columns() for record in records))
+    names = ["series.csv"]
+    if tags:
+        write_csv(folder / "elements.csv", list(tags[0]), tags)
+        names.append("elements.csv")
+    for one in drawn:
+        rows = (dict(zip(one.columns, row, strict=True)) for row in one.rows)
+        write_csv(folder / f"{one.name}.csv", one.columns, rows)
+        names.append(f"{one.name}.csv")
+    _remove_others(folder, "*.csv", names)
+
+
+def _remove_others(folder: Path, pattern: str, names: Iterable[str]) -> None:
+    """Remove what an earlier report left and this one does not have."""
+    kept = set(names)
+    for path in folder.glob(pattern):
+        if path.name not in kept:
+            path.unlink()
 
 
 def _by_reason(records: Iterable[SeriesRecord]) -> dict[Reason, list[SeriesRecord]]:

@@ -1,123 +1,132 @@
-"""A stored volume to three pictures that stand in the page itself."""
+"""A stored volume to picture files: a strip of slices a view and window, an animation a view, and a thumbnail."""
 
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.report.planes import VIEWS, Plane, View, plane_of
+from pipeline.geometry import Geometry
+from pipeline.report.planes import VIEWS, Planes, View, planes_of
+from pipeline.report.windows import Window, hu_line, unpacked, windows_for
 from pipeline.store import StoredVolume
 
-LONGEST_SIDE = 320
-"""Pixels of the longest side of a volume's pictures: sharp enough beside each other, some 30 kB a series."""
+MOST_FRAMES = 36
+"""Slices of a view that can be looked at, evenly spread: enough to follow a vessel, and a strip stays below 200 kB."""
 
-QUALITY = 70
+LONGEST_SIDE = 256
+"""Pixels of the longest side of a volume's slices."""
 
-LUNG_TISSUE_HU = (-900.0, -500.0)
-LUNG_LEAST_SHARE = 0.25
-"""Of all that is denser than air in the middle of the planes, so much must be lung for the lung window to be chosen."""
+MOST_READ = 640
+"""Voxels along an axis that are read: more is finer than the pictures, and this bounds memory to a gigabyte."""
 
-Values = NDArray[np.float32]
+QUALITY = 60
+EFFORT = 2
+"""Of WebP's 0 to 6: above it files shrink by a few per cent and take twice as long."""
 
+FRAME_MS = 120
 
-@dataclass(frozen=True)
-class Window:
-    """The range of values shown from black to white, and how it is written; values that are not HU have no unit."""
-
-    name: str
-    low: float
-    high: float
-    unit: str = "HU"
-    digits: int = 0
-
-
-LUNG = Window("lung", -1350.0, 150.0)
-SOFT_TISSUE = Window("soft tissue", -160.0, 240.0)
+Animations = Literal["webp", "gif", "none"]
+Greys = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture as a data URI, true to scale: all pictures of a volume have the same millimetres a pixel."""
+class Strip:
+    """The slices of a view beside each other in one picture, true to scale: a volume's have the same mm a pixel."""
 
     view: View
-    uri: str
+    n: int
     width: int
     height: int
+    places_mm: tuple[float, ...]
+
+    @property
+    def middle(self) -> int:
+        """The slice that is shown first."""
+        return self.n // 2
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures of a volume and the window they are shown in."""
+    """The pictures of a volume: the windows they are shown in, the best first, a strip a view, and their files."""
 
-    window: Window
-    planes: tuple[Picture, ...]
-
-
-def pictures_of(stored: StoredVolume) -> Pictures:
-    """Take the three middle planes of a stored volume, in HU where they can be turned back into HU."""
-    planes = [plane_of(stored.array, stored.geometry, view) for view in VIEWS]
-    hu = hu_line(stored.attributes)
-    values = [_unpacked(plane.values, stored.array.attrs) for plane in planes]
-    if hu is not None:
-        values = [value * np.float32(hu[0]) + np.float32(hu[1]) for value in values]
-    window = window_for(values, in_hu=hu is not None)
-    px_per_mm = LONGEST_SIDE / max(max(plane.height_mm, plane.width_mm) for plane in planes)
-    return Pictures(
-        window, tuple(_picture(plane, value, window, px_per_mm) for plane, value in zip(planes, values, strict=True))
-    )
+    windows: tuple[Window, ...]
+    strips: tuple[Strip, ...]
+    animations: tuple[str, ...]
+    files: dict[str, bytes]
 
 
-def hu_line(attributes: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Return a and b of ``HU = a * value + b`` for a store's first channel, or None where there is no way back."""
-    if attributes.get("units") == "HU":
-        return 1.0, 0.0
-    inverse = attributes.get("inverse")
-    first = inverse[0] if isinstance(inverse, list) and inverse else inverse
-    return (float(first["a"]), float(first["b"])) if first else None
+def pictures_of(stored: StoredVolume, animations: Animations) -> Pictures:
+    """Draw a stored volume, in HU where it can be turned back into HU; of several channels the first."""
+    array, geometry = _sampled(stored)
+    volumes = [planes_of(array, geometry, view, _spread(array.shape)) for view in VIEWS]
+    line = hu_line(stored.attributes)
+    values = [_values(planes, stored, line) for planes in volumes]
+    windows = windows_for([value[len(value) // 2] for value in values], in_hu=line is not None)
+    px_per_mm = LONGEST_SIDE / max(max(planes.height_mm, planes.width_mm) for planes in volumes)
+    strips, files = [], {}
+    for planes, value in zip(volumes, values, strict=True):
+        strip = _strip(planes, px_per_mm)
+        strips.append(strip)
+        files |= dict(_files(strip, value, windows, animations))
+    moving = tuple(name for name in files if name.startswith("moving-"))
+    return Pictures(windows, tuple(strips), moving, files)
 
 
-def window_for(planes: Sequence[Values], *, in_hu: bool) -> Window:
-    """Return the window that suits the values, no wider than they are.
-
-    Lung is looked for in the middle half of the planes alone: what a patient lies on has the density of lung as well.
-    """
-    values = np.concatenate([plane.ravel() for plane in planes])
-    if not in_hu:
-        low, high = np.percentile(values, (1, 99))
-        return Window("stored values", float(low), max(float(high), np.nextafter(low, np.inf)), unit="", digits=3)
-    middle = np.concatenate([_middle(plane) for plane in planes])
-    dense = middle > LUNG_TISSUE_HU[0]
-    lung = np.count_nonzero(dense & (middle < LUNG_TISSUE_HU[1]))
-    fit = LUNG if lung > LUNG_LEAST_SHARE * np.count_nonzero(dense) else SOFT_TISSUE
-    low, high = max(fit.low, float(values.min())), min(fit.high, float(values.max()))
-    return Window(fit.name, low, high) if low < high else fit
+def _sampled(stored: StoredVolume) -> tuple[NDArray[Any], Geometry]:
+    """Read a volume [z, y, x], every k-th voxel along an axis that is finer than any picture of it."""
+    geometry = stored.geometry
+    shape = geometry.shape
+    steps = type(shape)(*(-(-n // MOST_READ) for n in shape))
+    index = tuple(slice(None, None, step) for step in steps)
+    array = np.asarray(stored.array[(0,) * (stored.array.ndim - 3) + index])
+    return array, geometry.sampled(type(shape)(0, 0, 0), steps, type(shape)(*array.shape))
 
 
-def _middle(plane: Values) -> Values:
-    height, width = plane.shape
-    return plane[height // 4 : height - height // 4, width // 4 : width - width // 4].ravel()
+def _spread(shape: tuple[int, ...]) -> list[float]:
+    """Return the shares of the way at which planes are cut: at most ``MOST_FRAMES``, none twice on the longest axis."""
+    n = min(MOST_FRAMES, max(shape))
+    return [i / (n - 1) if n > 1 else 0.5 for i in range(n)]
 
 
-def _unpacked(values: NDArray[Any], packing: Mapping[str, Any]) -> Values:
-    """Return what stored numbers stand for (CF conventions 8.1)."""
-    scale, offset = packing.get("scale_factor"), packing.get("add_offset")
-    unpacked: Values = values.astype(np.float32)
-    return unpacked * np.float32(1 if scale is None else scale) + np.float32(0 if offset is None else offset)
+def _values(planes: Planes, stored: StoredVolume, line: tuple[float, float] | None) -> NDArray[np.float32]:
+    values = unpacked(planes.values, stored.array.attrs)
+    return values if line is None else values * np.float32(line[0]) + np.float32(line[1])
 
 
-def _picture(plane: Plane, values: Values, window: Window, px_per_mm: float) -> Picture:
-    grey = np.clip((values - window.low) / (window.high - window.low), 0, 1) * 255
-    size = (max(round(plane.width_mm * px_per_mm), 1), max(round(plane.height_mm * px_per_mm), 1))
-    image = Image.fromarray(np.rint(grey).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
-    return Picture(plane.view, _data_uri(image), *size)
+def _strip(planes: Planes, px_per_mm: float) -> Strip:
+    size = (max(round(planes.width_mm * px_per_mm), 1), max(round(planes.height_mm * px_per_mm), 1))
+    return Strip(planes.view, len(planes.values), *size, planes.places_mm)
 
 
-def _data_uri(image: Image.Image) -> str:
+def _files(
+    strip: Strip, values: NDArray[np.float32], windows: tuple[Window, ...], animations: Animations
+) -> Iterator[tuple[str, bytes]]:
+    """Yield names and bytes: a strip in each window, and in the first an animation, of the axial view a thumbnail."""
+    for number, window in enumerate(windows):
+        frames = [_resized(plane, strip) for plane in window.grey(values)]
+        yield f"{strip.view.name}-{window.slug}.webp", _webp(Image.fromarray(np.hstack([np.asarray(f) for f in frames])))
+        if number == 0 and animations != "none":
+            yield f"moving-{strip.view.name}.{animations}", _animation(frames, animations)
+        if number == 0 and strip.view is VIEWS[0]:
+            yield "thumb.webp", _webp(frames[strip.middle])
+
+
+def _resized(plane: Greys, strip: Strip) -> Image.Image:
+    return Image.fromarray(plane).resize((strip.width, strip.height), Image.Resampling.BILINEAR)
+
+
+def _webp(image: Image.Image) -> bytes:
     file = BytesIO()
-    image.save(file, "WEBP", quality=QUALITY)
-    return f"data:image/webp;base64,{b64encode(file.getvalue()).decode('ascii')}"
+    image.save(file, "WEBP", quality=QUALITY, method=EFFORT)
+    return file.getvalue()
+
+
+def _animation(frames: list[Image.Image], kind: Animations) -> bytes:
+    file = BytesIO()
+    options: dict[str, Any] = {"quality": QUALITY, "method": EFFORT} if kind == "webp" else {}
+    frames[0].save(file, kind.upper(), save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0, **options)
+    return file.getvalue()

@@ -1,5 +1,6 @@
-"""The three planes through the middle of a volume, each turned the way a radiologist looks at it."""
+"""Planes through a volume, each turned the way a radiologist looks at it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,61 +15,73 @@ SIDES = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "H": (2, 1), "F":
 
 @dataclass(frozen=True)
 class View:
-    """A plane by its name and by the sides of the patient that its four edges show."""
+    """A plane by its name and by the sides of the patient that its four edges show; planes are counted from ``first``."""
 
     name: str
     left: str
     right: str
     top: str
     bottom: str
+    first: str
 
 
 VIEWS = (
-    View("axial", left="R", right="L", top="A", bottom="P"),
-    View("coronal", left="R", right="L", top="H", bottom="F"),
-    View("sagittal", left="A", right="P", top="H", bottom="F"),
+    View("axial", left="R", right="L", top="A", bottom="P", first="H"),
+    View("coronal", left="R", right="L", top="H", bottom="F", first="A"),
+    View("sagittal", left="A", right="P", top="H", bottom="F", first="R"),
 )
 """The radiological convention: the patient faces the viewer, or is seen from the feet, so right is on the left."""
 
 
 @dataclass(frozen=True, eq=False)
-class Plane:
-    """The values of one plane, rows downwards, and its size in the patient."""
+class Planes:
+    """Some planes of one view, [plane, row, column] with rows downwards, and their size in the patient.
+
+    ``places_mm`` is where each plane lies along the patient axis across it (LPS, from the volume's nearest axis).
+    """
 
     view: View
     values: NDArray[Any]
     height_mm: float
     width_mm: float
+    places_mm: tuple[float, ...]
 
 
-def plane_of(array: Any, geometry: Geometry, view: View) -> Plane:
-    """Cut the middle plane out of an array [z, y, x] or [c, z, y, x] (its first channel), reading no other plane.
+def planes_of(array: NDArray[Any], geometry: Geometry, view: View, shares: Sequence[float]) -> Planes:
+    """Cut planes out of an array [z, y, x], each at a share (0 to 1) of the way from the view's first side to the other.
 
-    Any orientation of the array gives the same picture; where the array is oblique its nearest axes are meant.
+    Any orientation of the array gives the same pictures; where the array is oblique its nearest axes are meant.
     """
     patient_axes = geometry.nearest_patient_axes
     rows = patient_axes.index(SIDES[view.bottom][0])
     columns = patient_axes.index(SIDES[view.right][0])
     across = 3 - rows - columns
-    index: list[slice | int] = [slice(None)] * 3
-    index[across] = _middle(geometry, across)
-    values = np.asarray(array[(0,) * (array.ndim - 3) + tuple(index)])
-    upright = values if rows < columns else values.T
-    return Plane(
+    upright = array.transpose(across, rows, columns)[
+        _direction(geometry, across, view.first, away=True),
+        _direction(geometry, rows, view.bottom),
+        _direction(geometry, columns, view.right),
+    ]
+    last = upright.shape[0] - 1
+    chosen = [int(share * last + 0.5) for share in shares]
+    return Planes(
         view=view,
-        values=upright[_direction(geometry, rows, view.bottom), _direction(geometry, columns, view.right)],
+        values=upright[chosen],
         height_mm=geometry.shape[rows] * geometry.spacing_mm[rows],
         width_mm=geometry.shape[columns] * geometry.spacing_mm[columns],
+        places_mm=tuple(_place(geometry, across, view, index) for index in chosen),
     )
 
 
-def _middle(geometry: Geometry, array_axis: int) -> int:
-    """Return the middle index; of the two in the middle of an even axis the same plane, whichever way the axis runs."""
-    runs_back = geometry.axes[array_axis][geometry.nearest_patient_axes[array_axis]] < 0
-    return (geometry.shape[array_axis] - runs_back) // 2
+def _place(geometry: Geometry, across: int, view: View, index: int) -> float:
+    patient_axis, sign = SIDES[view.first]
+    runs_away = geometry.axes[across][patient_axis] * sign < 0
+    middle = [(n - 1) / 2 for n in geometry.shape]
+    middle[across] = index if runs_away else geometry.shape[across] - 1 - index
+    return round(geometry.world(type(geometry.shape)(*middle))[patient_axis], 1)
 
 
-def _direction(geometry: Geometry, array_axis: int, side: str) -> slice:
-    """Return the slice that makes an array axis run towards a side of the patient."""
+def _direction(geometry: Geometry, array_axis: int, side: str, *, away: bool = False) -> slice:
+    """Return the slice that makes an array axis run towards a side of the patient, or away from it."""
     patient_axis, sign = SIDES[side]
-    return slice(None, None, 1 if geometry.axes[array_axis][patient_axis] * sign > 0 else -1)
+    runs_towards = geometry.axes[array_axis][patient_axis] * sign > 0
+    return slice(None, None, 1 if runs_towards != away else -1)

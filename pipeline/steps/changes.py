@@ -1,4 +1,4 @@
-"""What a step comes down to: lines, a change of grid, a shear, a warp, or a wait for the whole volume.  Data only, no voxels."""
+"""What a step comes down to: lines, a change of grid, a shear, a warp, or a wait for the whole volume; data only."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

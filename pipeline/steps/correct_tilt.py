@@ -20,9 +20,9 @@ WHOLE = 1e-4
 class CorrectTilt(Step):
     """Move each slice by its own offset onto one grid at right angles, in the slices' frame; slice k stays plane k.
 
-    ``offsets_mm`` [k] says how far slice k lies from the first, along the rows (x) and down the columns (y).  Values are
-    blended linearly within a slice, never between slices; offsets of whole pixels change no bit.  The grid grows until
-    it covers every slice; outside a slice lies padding, which is not measured.
+    ``offsets_mm`` [k] says how far slice k lies from the first, along the rows (x) and down the columns (y).  Values
+    are blended linearly within a slice, never between slices; offsets of whole pixels change no bit.  The grid grows
+    until it covers every slice; outside a slice lies padding, which is not measured.
 
     ``told_deg`` is what GantryDetectorTilt says, where it says something else than was measured.
     """
@@ -50,10 +50,10 @@ class CorrectTilt(Step):
             for axis, mm, n in ((1, sheared.spacing_mm.y, sheared.shape.y), (0, sheared.spacing_mm.x, sheared.shape.x))
         )
         normal = np.cross(sheared.axes.x, sheared.axes.y)
-        first = Zyx(0.0, -y[0].start, -x[0].start)
+        corner, shape = Zyx(0.0, y[0].start, x[0].start), Zyx(sheared.shape.z, y[0].n, x[0].n)
         upright = replace(
-            sheared.sampled(Zyx(0.0, -first.y, -first.x), Zyx(1.0, 1.0, 1.0), Zyx(sheared.shape.z, y[0].n, x[0].n)),
-            spacing_mm=sheared.spacing_mm._replace(z=sheared.spacing_mm.z * float(np.dot(sheared.axes.z, normal))),
+            sheared.sampled(corner, Zyx(1.0, 1.0, 1.0), shape),
+            spacing_mm=sheared.spacing_mm._replace(z=round(sheared.spacing_mm.z * float(normal @ sheared.axes.z), 9)),
             axes=sheared.axes._replace(z=Xyz(*(float(value) for value in normal))),
         )
         return Shear(tuple(zip(y, x, strict=True)), upright)

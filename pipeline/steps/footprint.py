@@ -13,17 +13,28 @@ VOXEL_BYTES, MASK_BYTES, PLANE_BYTES = 4, 1, 8
 
 def volume_bytes(spec: VolumeSpec) -> int:
     """Return the bytes of a volume in memory: voxels and mask."""
-    return VOXEL_BYTES * prod(spec.shape) + MASK_BYTES * prod(spec.geometry.shape)
+    n_masks = 2 if spec.invented else 1
+    return VOXEL_BYTES * prod(spec.shape) + n_masks * MASK_BYTES * prod(spec.geometry.shape)
 
 
 def peak_bytes(change: Change, before: VolumeSpec) -> int:
     """Return the most that a change holds at once: its source, its result, and what lies between them."""
-    return volume_bytes(before) + volume_bytes(change.after(before)) + _between(change, before)
+    return (
+        volume_bytes(before) + volume_bytes(change.after(before)) + _between(change, before) + _layers(change, before)
+    )
+
+
+def _layers(change: Change, before: VolumeSpec) -> int:
+    """Return the bytes of the mask that travels as a channel: a copy of all channels before, one more after."""
+    if not before.invented or isinstance(change, LineChange | Barrier):
+        return 0
+    copies = (len(before.lines) + 1) * prod(before.geometry.shape) + prod(change.after(before).geometry.shape)
+    return VOXEL_BYTES * copies
 
 
 def _between(change: Change, before: VolumeSpec) -> int:
     """Return the bytes of a change's working arrays."""
-    channels, voxels = len(before.lines), prod(before.geometry.shape)
+    channels, voxels = len(before.lines) + before.invented, prod(before.geometry.shape)
     planes = PLANE_BYTES * prod(before.geometry.shape[1:])
     match change:
         case LineChange():

@@ -64,7 +64,7 @@ class AxisMap:
     @property
     def within(self) -> NDArray[np.bool_]:
         """Which output samples lie between the first and the last of the source."""
-        first, *_, last = (0.0, self.source_n - 1.0) if self.samples is None else self.samples
+        first, last = (0, self.source_n - 1) if self.samples is None else (self.samples[0], self.samples[-1])
         return (self.positions >= first - RIM_TOLERANCE) & (self.positions <= last + RIM_TOLERANCE)
 
     @property
@@ -102,7 +102,7 @@ class GridChange:
 
     def after(self, spec: VolumeSpec) -> VolumeSpec:
         """Return what comes out of the change."""
-        return replace(spec, geometry=self.geometry)
+        return replace(spec, geometry=self.geometry, invented=spec.invented or self.axes.z.samples is not None)
 
     def then(self, other: "GridChange") -> "GridChange | None":
         """Return the one change that does this and then the other, or None where two are needed.

@@ -27,7 +27,7 @@ def axes(draw: st.DrawFn) -> AxisMap:
 
 def dense(axis: AxisMap, positions: list[float] | None = None) -> oracles.Floats:
     at = None if positions is None else np.array(positions, np.float64)
-    return oracles.band_matrix(*axis_weights(replace(axis, samples=at and tuple(at))), axis.source_n)
+    return oracles.band_matrix(*axis_weights(replace(axis, samples=None if at is None else tuple(at))), axis.source_n)
 
 
 @given(axes())

@@ -1,0 +1,32 @@
+"""``ctprep gc``: what an output need not keep."""
+
+from argparse import ArgumentParser, Namespace
+
+from pipeline.cli.arguments import add_output
+from pipeline.vocabulary import ExitCode
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the command's options."""
+    add_output(parser)
+    parser.add_argument("--delete", action="store_true", help="remove what is listed; without it nothing is changed")
+
+
+def execute(options: Namespace) -> ExitCode:
+    """Print a line for each series that is gone and each folder that no record names, and what they take."""
+    from pipeline.collect_garbage import collect_garbage  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.output import OutputFolder  # noqa: PLC0415
+
+    garbage = collect_garbage(OutputFolder(options.output), delete=options.delete)
+    for found in garbage:
+        print(f"{found.kind} {found.name}: {found.kind.meaning}, {_megabytes(found.n_bytes)}")
+    if not garbage:
+        print("nothing to remove")
+        return ExitCode.OK
+    done = "removed" if options.delete else "could be removed with --delete"
+    print(f"{len(garbage)} {done}, {_megabytes(sum(found.n_bytes for found in garbage))}")
+    return ExitCode.OK
+
+
+def _megabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 2**20:.1f} MB"

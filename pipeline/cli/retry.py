@@ -1,0 +1,36 @@
+"""``ctprep retry``: rejected or failed series once more."""
+
+from argparse import ArgumentParser, Namespace
+
+from pipeline.cli.arguments import add_output, add_talk
+from pipeline.cli.run import told
+from pipeline.vocabulary import ExitCode, Reason, Status
+
+REASONS = [reason.value for reason in Reason if reason.status is not Status.EXCLUDED]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the command's options."""
+    add_output(parser)
+    add_talk(parser)
+    parser.add_argument(
+        "--reason",
+        metavar="R",
+        nargs="+",
+        action="extend",
+        choices=REASONS,
+        default=[],
+        help="only series with one of these reasons, as in SLICE_GAP TIMEOUT",
+    )
+
+
+def execute(options: Namespace) -> ExitCode:
+    """Run as the last run was configured, and say how it ended."""
+    from pipeline.cli.progress import listener_for  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.output import OutputFolder  # noqa: PLC0415
+    from pipeline.retry import retry  # noqa: PLC0415
+
+    reasons = {Reason[name] for name in options.reason}
+    with listener_for(options) as listener:
+        outcome = retry(OutputFolder(options.output), reasons, listener)
+    return told(outcome, options)

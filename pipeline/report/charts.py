@@ -1,0 +1,142 @@
+"""The few kinds of chart that a cohort is read by: bars, a histogram, a scatter plot with its margins."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10, sqrt
+
+from markupsafe import Markup
+
+from pipeline.report.canvas import WIDTH, Canvas, cut
+from pipeline.report.words import figure
+
+MOST_BARS = 20
+"""More categories than this are not told apart at a glance; the table has them all."""
+
+ROW = 20
+MOST_BINS = 30
+WIDEST = 40
+"""Of a bin's column: a single one shall not look like a block."""
+
+LABEL = 150
+"""Width of the names beside bars."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart, the table behind it, and what both are called; ``name`` is a file's name too."""
+
+    name: str
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    svg: Markup
+
+
+def bars(name: str, title: str, what: str, counts: Sequence[tuple[str, float]], unit: str = "series") -> Figure:
+    """Draw one bar a category, in the order given."""
+    shown = counts[:MOST_BARS]
+    canvas = Canvas(ROW * len(shown) + 6)
+    most = max((value for _, value in shown), default=1) or 1
+    for row, (label, value) in enumerate(shown):
+        y = ROW * row + 3
+        width = (WIDTH - LABEL - 60) * value / most
+        canvas.text(cut(label, 22), (LABEL - 8, y + 13), "end")
+        canvas.rect("mark", (LABEL, y + 2, width, ROW - 6), f"{label}: {figure(value, 1)}")
+        canvas.text(figure(value, 1), (LABEL + width + 6, y + 13), kind="quiet")
+    left_out = f"; the first {len(shown)} are drawn" if len(counts) > len(shown) else ""
+    note = f"{figure(len(counts))} value{'s' * (len(counts) != 1)}{left_out}."
+    return Figure(name, title, note, (what, unit), tuple(counts), canvas.svg(f"f-{name}", title, _told(shown)))
+
+
+def histogram(name: str, title: str, what: str, values: Sequence[float], unit: str = "") -> Figure:
+    """Draw how often numbers occur, in bins of a round width."""
+    bins = binned(values)
+    canvas = Canvas(170)
+    _columns(canvas, bins, (40.0, 10.0, WIDTH - 60.0, 125.0))
+    low, high = bins[0][0], bins[-1][1]
+    for share in (0, 0.5, 1):
+        tick = f"{figure(low + share * (high - low), 3)}{' ' + unit if share == 1 and unit else ''}"
+        canvas.text(tick, (40 + share * (WIDTH - 60), 155), ("start", "middle", "end")[int(2 * share)], "quiet")
+    canvas.text(figure(max(count for *_, count in bins)), (34, 20), "end", "quiet")
+    ordered = sorted(values)
+    note = (
+        f"{figure(len(values))} series: {figure(ordered[0], 3)} to {figure(ordered[-1], 3)}, "
+        f"median {figure(ordered[len(ordered) // 2], 3)}{' ' + unit if unit else ''}."
+    )
+    rows = tuple((round(low, 6), round(high, 6), count) for low, high, count in bins if count)
+    return Figure(name, title, note, (f"{what} from", "to", "series"), rows, canvas.svg(f"f-{name}", title, note))
+
+
+def scatter(name: str, title: str, axes: tuple[str, str], points: Sequence[tuple[float, float]]) -> Figure:
+    """Draw pairs of numbers as discs whose area is how often they occur, each axis with its histogram."""
+    places = Counter(points)
+    xs, ys = binned([x for x, _ in points]), binned([y for _, y in points])
+    left, top, width, height = 60.0, 74.0, WIDTH - 144.0, 170.0
+    canvas = Canvas(top + height + 52)
+    canvas.path("axis", f"M{left - 12} {top - 12}V{top + height + 12}H{left + width + 12}")
+    _columns(canvas, xs, (left, 6.0, width, top - 24))
+    most = max(count for *_, count in ys)
+    for low, high, count in ys:
+        y, step = top + height * (1 - _share(high, ys)), height * (_share(high, ys) - _share(low, ys))
+        tip = f"{figure(low, 3)} to {figure(high, 3)}: {count}"
+        canvas.rect("mark", (left + width + 18, y, 56 * count / most, max(step - 1, 1)), tip)
+    biggest = max(places.values())
+    for (x, y), count in sorted(places.items()):
+        centre = (left + width * _share(x, xs), top + height * (1 - _share(y, ys)))
+        tip = f"{axes[0]} {figure(x, 3)}, {axes[1]} {figure(y, 3)}: {count}"
+        canvas.circle("faint", centre, 2.5 + 9 * sqrt(count / biggest), tip)
+    _ends(canvas, (left, top, width, height), (xs[0][0], xs[-1][1]), (ys[0][0], ys[-1][1]))
+    canvas.text(f"{axes[0]} (across), {axes[1]} (up)", (left, top + height + 44), kind="quiet")
+    note = f"{figure(len(points))} series at {figure(len(places))} places; a disc's area is how many lie there."
+    rows = tuple((x, y, count) for (x, y), count in sorted(places.items()))
+    return Figure(name, title, note, (*axes, "series"), rows, canvas.svg(f"f-{name}", title, note))
+
+
+def binned(values: Sequence[float]) -> list[tuple[float, float, int]]:
+    """Return at most ``MOST_BINS`` + 1 bins of a round width, from the least to the greatest value: low, high, count."""
+    low, high = min(values), max(values)
+    step = _round_up((high - low) / MOST_BINS) if high > low else max(abs(low), 1) / 10
+    first = floor(low / step)
+    counts = Counter(floor(round(value / step, 6)) - first for value in values)
+    return [((first + i) * step, (first + i + 1) * step, counts[i]) for i in range(max(counts) + 1)]
+
+
+def _round_up(step: float) -> float:
+    """Return the next of 1, 2, 5 times a power of ten."""
+    power = 10.0 ** floor(log10(step))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * (1 - 1e-9))
+
+
+def _columns(
+    canvas: Canvas, bins: Sequence[tuple[float, float, int]], box: tuple[float, float, float, float]
+) -> None:
+    left, top, width, height = box
+    most = max(count for *_, count in bins)
+    step = width / len(bins)
+    wide = min(max(step - 1, 0.8), WIDEST)
+    for i, (low, high, count) in enumerate(bins):
+        if count:
+            tall = max(height * count / most, 1.5)
+            tip = f"{figure(low, 3)} to {figure(high, 3)}: {figure(count)}"
+            canvas.rect("mark", (left + (i + 0.5) * step - wide / 2, top + height - tall, wide, tall), tip)
+    canvas.line("axis", (left, top + height), (left + width, top + height))
+
+
+def _share(value: float, bins: Sequence[tuple[float, float, int]]) -> float:
+    return (value - bins[0][0]) / (bins[-1][1] - bins[0][0])
+
+
+def _ends(
+    canvas: Canvas, box: tuple[float, float, float, float], xs: tuple[float, float], ys: tuple[float, float]
+) -> None:
+    left, top, width, height = box
+    canvas.text(figure(xs[0], 3), (left, top + height + 26), kind="quiet")
+    canvas.text(figure(xs[1], 3), (left + width, top + height + 26), "end", "quiet")
+    canvas.text(figure(ys[0], 3), (left - 16, top + height + 4), "end", "quiet")
+    canvas.text(figure(ceil(ys[1]), 3), (left - 16, top + 4), "end", "quiet")
+
+
+def _told(counts: Sequence[tuple[str, float]]) -> str:
+    return "; ".join(f"{label}: {figure(value, 1)}" for label, value in counts[:6])

@@ -1,0 +1,124 @@
+"""Records and the census of elements to the figures of a cohort."""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import reduce
+
+from pipeline.features import Histogram
+from pipeline.output import OutputFolder
+from pipeline.record import ElementValue, SeriesRecord
+from pipeline.report import words
+from pipeline.report.canvas import standalone
+from pipeline.report.charts import Figure, bars, histogram, scatter
+from pipeline.report.plot import plot_of
+from pipeline.report.public import public
+from pipeline.tables import Row, read_table
+from pipeline.vocabulary import Reason, Status
+
+Told = Callable[[SeriesRecord], str]
+
+CATEGORIES: tuple[tuple[str, str, Told], ...] = (
+    ("bits-stored", "BitsStored", lambda record: _element(record, "BitsStored")),
+    ("image-sizes", "Image size, rows x columns", lambda record: _size(record)),
+    ("kvp", "KVP", lambda record: _element(record, "KVP")),
+    ("manufacturers", "Manufacturer", lambda record: _element(record, "Manufacturer")),
+    ("models", "Manufacturer and model", lambda record: _pair(record, "Manufacturer", "ManufacturerModelName", " ")),
+    ("kernels", "Convolution kernel", lambda record: _element(record, "ConvolutionKernel")),
+    ("rescale", "RescaleSlope / RescaleIntercept", lambda record: _pair(record, "RescaleSlope", "RescaleIntercept")),
+)
+MEASURES: tuple[tuple[str, str, Callable[[SeriesRecord], float | None], str], ...] = (
+    ("slice-spacing", "Spacing between slices", lambda record: record.spacing_in_mm and record.spacing_in_mm.z, "mm"),
+    ("pixel-spacing", "Pixel spacing, rows", lambda record: record.spacing_in_mm and record.spacing_in_mm.y, "mm"),
+    ("span", "Span from first to last slice", lambda record: record.span_mm, "mm"),
+    ("slice-counts", "Slices a series", lambda record: record.n_slices, ""),
+)
+
+
+def figures(output: OutputFolder, records: Sequence[SeriesRecord], histograms: Mapping[str, Histogram]) -> dict[str, str]:
+    """Return every figure of a cohort as a standalone SVG image by its name, for a paper."""
+    tags = read_table(output.tags) if output.tags.exists() else []
+    return {one.name: standalone(one.svg) for one in cohort_figures([*map(public, records)], tags, histograms)}
+
+
+def cohort_figures(
+    records: Sequence[SeriesRecord], tags: Sequence[Row], histograms: Mapping[str, Histogram]
+) -> list[Figure]:
+    """Draw what the records of CT series tell; a figure that would be empty is left out."""
+    series = ct_series(records)
+    merged = reduce(Histogram.merge, (histograms[key] for key in _ready(series) if key in histograms), Histogram.empty())
+    drawn = [plot_of(merged, "hounsfield", "Hounsfield units of the cohort")] if merged.total else []
+    drawn += _missing(tags)
+    if series:
+        drawn += [bars(name, title, title, counted(map(told, series))) for name, title, told in CATEGORIES]
+        drawn += [_positions(series), _image_types(series)]
+    drawn += [histogram(name, title, title, values, unit) for name, title, values, unit in _measures(series)]
+    points = [(r.slice_thickness_mm, float(r.n_slices)) for r in series if r.slice_thickness_mm and r.n_slices]
+    if points:
+        title = "Slice thickness and slice count"
+        drawn.append(scatter("thickness", title, ("thickness, mm", "slices"), points))
+    return drawn
+
+
+def ct_series(records: Iterable[SeriesRecord]) -> list[SeriesRecord]:
+    """Return the records of CT image series, those that a rule left out too."""
+    return [r for r in records if r.status is not Status.EXCLUDED or r.reason is Reason.NOT_SELECTED]
+
+
+def counted(labels: Iterable[str]) -> list[tuple[str, int]]:
+    """Return how often each label occurs, the most frequent first."""
+    return sorted(Counter(labels).items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _ready(series: Iterable[SeriesRecord]) -> list[str]:
+    return [record.series_key for record in series if record.status is Status.OK]
+
+
+def _missing(tags: Sequence[Row]) -> list[Figure]:
+    lacking = [(tag["keyword"], tag["n_missing"] or 0) for tag in tags if tag["n_missing"]]
+    if not lacking:
+        return []
+    lacking.sort(key=lambda pair: (-pair[1], pair[0]))
+    return [bars("missing", "Files without an element", "element", lacking, "files")]
+
+
+def _positions(series: Iterable[SeriesRecord]) -> Figure:
+    """Count patients, not series: one patient lies in one position as a rule."""
+    patients = {(record.patient, _element(record, "PatientPosition")) for record in series}
+    title = "Patient position, by patients"
+    return bars("positions", title, "position", counted(position for _, position in patients), "patients")
+
+
+def _image_types(series: Iterable[SeriesRecord]) -> Figure:
+    parts = [
+        f"{number}: {part}"
+        for record in series
+        for number, part in enumerate(_parts(record.elements.get("ImageType")), start=1)
+    ]
+    order = sorted(Counter(parts).items(), key=lambda pair: (int(pair[0].split(":")[0]), -pair[1], pair[0]))
+    return bars("image-type", "ImageType, part by part", "part", order)
+
+
+def _measures(series: Sequence[SeriesRecord]) -> Iterable[tuple[str, str, list[float], str]]:
+    for name, title, measure, unit in MEASURES:
+        values = [float(value) for record in series if (value := measure(record)) is not None]
+        if values:
+            yield name, title, values, unit
+
+
+def _element(record: SeriesRecord, keyword: str) -> str:
+    return words.element(record.elements.get(keyword))
+
+
+def _pair(record: SeriesRecord, first: str, second: str, between: str = " / ") -> str:
+    values = [_element(record, keyword) for keyword in (first, second)]
+    return between.join(value for value in values if value != words.MISSING) or words.MISSING
+
+
+def _size(record: SeriesRecord) -> str:
+    if record.shape_in is not None:
+        return words.product(record.shape_in[1:])
+    return words.MISSING
+
+
+def _parts(value: ElementValue) -> list[Hashable]:
+    return list(value) if isinstance(value, list) else [value] if value is not None else []

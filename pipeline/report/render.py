@@ -1,0 +1,48 @@
+"""Templates to pages: everything that comes from data is escaped, and no page asks for anything outside its folder."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline.errors import OutputError
+from pipeline.report import words
+
+SITE = Path(__file__).parent / "site"
+
+FILTERS: tuple[Callable[..., str], ...] = (words.element, words.figure, words.percent, words.product)
+
+
+def rendered(template: str, **values: Any) -> bytes:
+    """Return a page."""
+    page = _environment().get_template(template).render(**values)
+    return page.encode("utf-8", errors="replace")  # text from a header may hold half a surrogate pair
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file that can be made again: not forced to disk, or ten thousand pages would take minutes.
+
+    Raises OutputError where the system refuses.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        msg = f"cannot write {path.name} of the report: {error.strerror or error}"
+        raise OutputError(msg) from error
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(SITE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {filter_.__name__: filter_ for filter_ in FILTERS}
+    return environment

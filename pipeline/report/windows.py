@@ -1,0 +1,87 @@
+"""The ranges of values that pictures are shown in, from black to white."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float32]
+
+LUNG_TISSUE_HU = (-900.0, -500.0)
+LUNG_LEAST_SHARE = 0.25
+"""Of all that is denser than air in the middle of the planes, so much must be lung for a chest to be seen in them."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The range of values shown from black to white, and how it is written; values that are not HU have no unit."""
+
+    name: str
+    low: float
+    high: float
+    unit: str = "HU"
+    digits: int = 0
+
+    @property
+    def slug(self) -> str:
+        """The window's name as part of a file's."""
+        return self.name.replace(" ", "-")
+
+    def grey(self, values: Values) -> NDArray[np.uint8]:
+        """Return values as grey, black to white."""
+        return np.rint(np.clip((values - self.low) / (self.high - self.low), 0, 1) * 255).astype(np.uint8)
+
+
+LUNG = Window("lung", -1350.0, 150.0)
+SOFT_TISSUE = Window("soft tissue", -160.0, 240.0)
+BRAIN = Window("brain", 0.0, 80.0)
+BONE = Window("bone", -770.0, 1730.0)
+
+
+def hu_line(attributes: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return a and b of ``HU = a * value + b`` for a store's first channel, or None where there is no way back."""
+    if attributes.get("units") == "HU":
+        return 1.0, 0.0
+    inverse = attributes.get("inverse")
+    first = inverse[0] if isinstance(inverse, list) and inverse else inverse
+    return (float(first["a"]), float(first["b"])) if first else None
+
+
+def unpacked(values: NDArray[Any], packing: Mapping[str, Any]) -> Values:
+    """Return what stored numbers stand for (CF conventions 8.1)."""
+    scale, offset = packing.get("scale_factor"), packing.get("add_offset")
+    numbers: Values = values.astype(np.float32)
+    return numbers * np.float32(1 if scale is None else scale) + np.float32(0 if offset is None else offset)
+
+
+def windows_for(planes: Sequence[Values], *, in_hu: bool) -> tuple[Window, ...]:
+    """Return the windows that suit the values, the best first, none wider than the values are.
+
+    A chest is told by its lung, looked for in the middle half of the planes alone: what a patient lies on has the
+    density of lung as well.
+    """
+    values = np.concatenate([plane.ravel() for plane in planes])
+    if not in_hu:
+        low, high = np.percentile(values, (1, 99))
+        return (Window("stored values", float(low), max(float(high), np.nextafter(low, np.inf)), unit="", digits=3),)
+    middle = np.concatenate([_middle(plane) for plane in planes])
+    dense = middle > LUNG_TISSUE_HU[0]
+    lung = np.count_nonzero(dense & (middle < LUNG_TISSUE_HU[1]))
+    is_chest = lung > LUNG_LEAST_SHARE * np.count_nonzero(dense)
+    least, most = float(values.min()), float(values.max())
+    return tuple(
+        _within(window, least, most)
+        for window in ((LUNG, SOFT_TISSUE, BONE) if is_chest else (SOFT_TISSUE, BRAIN, BONE))
+    )
+
+
+def _within(window: Window, least: float, most: float) -> Window:
+    low, high = max(window.low, least), min(window.high, most)
+    return Window(window.name, low, high) if low < high else window
+
+
+def _middle(plane: Values) -> Values:
+    height, width = plane.shape
+    return plane[height // 4 : height - height // 4, width // 4 : width - width // 4].ravel()

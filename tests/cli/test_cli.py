@@ -1,0 +1,81 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from phantoms import write_series
+
+from pipeline.cli import COMMANDS, main
+from pipeline.vocabulary import ExitCode
+
+HEAVY = ("dask", "distributed", "numba", "numpy", "pyarrow", "pydantic", "pydicom", "scipy", "zarr")
+
+
+def test_help_names_every_command_and_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from pipeline.cli import main\n"
+        "try: main(['--help'])\n"
+        f"except SystemExit: print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "[]"
+    assert all(command in ended.stdout for command in COMMANDS)
+
+
+def test_the_program_is_the_same_as_a_module() -> None:
+    ended = subprocess.run([sys.executable, "-m", "pipeline", "--help"], capture_output=True, text=True, check=True)
+    assert "usage: ctprep" in ended.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"ctprep {command}" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["frobnicate"])
+    assert ended.value.code == ExitCode.USAGE
+    assert "frobnicate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [("KeyboardInterrupt()", 130), ("ZeroDivisionError()", 1), ("OutputError('full')", 7)]
+)
+def test_no_traceback_reaches_a_person(error: str, code: int, tmp_path: Path) -> None:
+    program = (
+        "import sys, pipeline.config\n"
+        "from pipeline.cli import main; from pipeline.errors import OutputError\n"
+        f"def failing(*_, **__): raise {error}\n"
+        "pipeline.config.load = failing\n"
+        "sys.exit(main(['run', 'x.yaml']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert ended.returncode == code
+    assert ended.stdout.splitlines()[-1] == f"exit code {code}"
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_sigterm_ends_a_run_with_143_and_keeps_what_was_finished(tmp_path: Path) -> None:
+    for number in range(30):
+        write_series(tmp_path / "in" / str(number), patient_id=str(number), seed=number)
+    config = tmp_path / "config.yaml"
+    config.write_text("cluster: {kind: serial}\n")
+    words = ["run", config, "--input", tmp_path / "in", "--output", tmp_path / "out"]
+    command = [sys.executable, "-m", "pipeline", *map(str, words)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    ) as run:
+        assert run.stdout is not None
+        lines = [next(run.stdout), next(run.stdout)]
+        run.terminate()
+        lines += run.stdout.readlines()
+    assert run.returncode == ExitCode.TERMINATED
+    assert lines[-1] == "exit code 143\n"
+    manifest = (tmp_path / "out/manifest.csv").read_text().splitlines()
+    assert len(manifest) == 31
+    assert 1 <= sum(",ok," in line for line in manifest) < 30

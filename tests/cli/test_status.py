@@ -1,0 +1,25 @@
+from pathlib import Path
+
+import pytest
+from phantoms import write_series
+from running import carry_out
+
+from pipeline.cli import main
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
+
+def test_status_counts_and_says_what_to_do_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_series(tmp_path / "in" / "good")
+    write_series(tmp_path / "in" / "thin", n=2, patient_id="thin")
+    carry_out(tmp_path, tmp_path / "in")
+    assert main(["status", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    assert "1 ok, 1 rejected, 0 failed, 0 excluded" in told
+    assert "TOO_FEW_SLICES" in told
+    assert "exit code 3" in told
+
+
+def test_a_folder_that_is_no_output_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", str(tmp_path)]) == 2
+    assert "no output of `ctprep run`" in capsys.readouterr().err

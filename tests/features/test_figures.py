@@ -1,0 +1,77 @@
+import tracemalloc
+from dataclasses import asdict, fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from measured import masked_volumes, noisy, volume_of
+
+from pipeline.features.figures import Features, features_of
+from pipeline.features.histogram import histogram_of
+from pipeline.record import SeriesRecord
+from pipeline.vocabulary import Status
+from pipeline.volume import Volume
+
+
+@given(masked_volumes)
+@settings(max_examples=60)
+def test_extremes_mean_and_spread_are_those_of_the_measured_voxels(volume: Volume) -> None:
+    features = features_of(volume)
+    values = volume.voxels[volume.measured].astype(np.float64)
+    assert features.padding_share == pytest.approx(1 - values.size / volume.voxels.size)
+    if not values.size:
+        assert (features.hu_min, features.hu_max, features.hu_mean, features.hu_std) == (None,) * 4
+        return
+    assert (features.hu_min, features.hu_max) == (values.min(), values.max())
+    assert features.hu_mean == pytest.approx(values.mean(), rel=1e-9, abs=1e-9)
+    assert features.hu_std == pytest.approx(values.std(), rel=1e-6, abs=1e-6)
+
+
+def test_features_fit_into_a_record_under_their_own_names_as_plain_numbers() -> None:
+    features = features_of(volume_of(noisy(0, 10)))
+    record = SeriesRecord(series_key="0" * 20, status=Status.OK, **asdict(features))
+    assert {field.name for field in fields(Features)} <= set(SeriesRecord.__dataclass_fields__)
+    assert {type(value) for value in asdict(features).values()} == {float, int, type(None)}
+    assert record.hu_mean == features.hu_mean
+
+
+def test_a_histogram_that_was_counted_before_is_used() -> None:
+    volume = volume_of(noisy(-1000, 10))
+    assert features_of(volume, histogram_of(volume)) == features_of(volume)
+
+
+def test_what_is_not_measured_changes_nothing_but_its_share() -> None:
+    voxels = noisy(40, 10)
+    padded = np.concatenate([voxels, np.full_like(voxels, -1024)], axis=2)
+    measured = np.arange(padded.shape[2]) < voxels.shape[2]
+    features = features_of(volume_of(padded, np.broadcast_to(measured, padded.shape)))
+    assert features == replace(features_of(volume_of(voxels)), padding_share=0.5)
+
+
+def test_body_and_metal_are_shares_of_the_measured_voxels() -> None:
+    features = features_of(volume_of(np.array([[[-1000, -300, -299, 0, 3000, 3001, 5000, 40]]])))
+    assert (features.body_share, features.metal_share) == (6 / 8, 2 / 8)
+
+
+def test_blank_and_repeated_slices_are_counted() -> None:
+    voxels = noisy(0, 10, (6, 8, 8))
+    voxels[1] = -1000
+    voxels[4] = voxels[3]
+    features = features_of(volume_of(voxels))
+    assert (features.blank_slices, features.repeated_slices) == (1, 1)
+
+
+def test_a_slice_is_blank_when_only_its_padding_differs() -> None:
+    voxels = np.zeros((2, 4, 4))
+    voxels[:, 0] = -1024
+    voxels[1, 3, 3] = 7
+    assert features_of(volume_of(voxels, voxels != -1024)).blank_slices == 1
+
+
+def test_the_memory_of_the_figures_is_a_part_of_the_volumes() -> None:
+    volume = volume_of(noisy(0, 10, (600, 64, 64)))
+    tracemalloc.start()
+    features_of(volume)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < volume.voxels.nbytes / 2

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from measured import noisy, volume_of
+
+from pipeline.features.truncation import truncated_share
+
+N = 64
+Y, X = np.ogrid[:N, :N]
+
+
+def slices(body: np.ndarray, tissue_hu: float = 40) -> np.ndarray:
+    return np.repeat(np.where(body, tissue_hu, -1000.0)[None], 3, axis=0)
+
+
+def ellipse(half_height: float, half_width: float, middle: float = (N - 1) / 2) -> np.ndarray:
+    found: np.ndarray = ((Y - (N - 1) / 2) / half_height) ** 2 + ((X - middle) / half_width) ** 2 <= 1
+    return found
+
+
+def test_a_body_within_the_field_is_not_truncated() -> None:
+    assert truncated_share(volume_of(slices(ellipse(20, 25)))) == 0
+
+
+def test_a_body_that_fills_the_image_is_truncated_all_around() -> None:
+    assert truncated_share(volume_of(slices(np.ones((N, N), bool)))) == 1
+
+
+def test_the_share_is_that_of_the_outline_along_the_border() -> None:
+    square = np.zeros((N, N), bool)
+    square[20:40, :20] = True
+    on_the_border, outline = 20, 4 * 20 - 4
+    assert truncated_share(volume_of(slices(square))) == pytest.approx(on_the_border / outline)
+
+
+def test_padding_is_an_edge_of_the_field_too() -> None:
+    measured = np.broadcast_to(np.hypot(Y - 31.5, X - 31.5) < 28, (3, N, N))
+    wide = truncated_share(volume_of(slices(ellipse(20, 40)), measured))
+    narrow = truncated_share(volume_of(slices(ellipse(20, 20)), measured))
+    assert wide is not None
+    assert 0.2 < wide < 0.6
+    assert narrow == 0
+
+
+def test_lungs_and_single_voxels_of_air_that_read_like_padding_are_no_edge() -> None:
+    body = ellipse(25, 28)
+    voxels = slices(body & ~ellipse(10, 8))
+    measured = np.random.default_rng(1).random(voxels.shape) > 0.3
+    assert truncated_share(volume_of(voxels, measured | body)) == 0
+
+
+def test_a_table_beside_the_body_changes_nothing() -> None:
+    body = ellipse(20, 20)
+    table = np.zeros_like(body)
+    table[60:62] = True
+    assert truncated_share(volume_of(slices(body | table))) == truncated_share(volume_of(slices(body))) == 0
+
+
+def test_without_a_body_there_is_no_share() -> None:
+    assert truncated_share(volume_of(noisy(-1000, 10))) is None
+    assert truncated_share(volume_of(slices(ellipse(2, 2)))) is None

@@ -1,0 +1,27 @@
+"""Volumes for the tests of what is measured on them: voxels in HU on a grid of 1 mm."""
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pipeline.axes import Xyz, Zyx
+from pipeline.geometry import Geometry
+from pipeline.volume import Mask, Volume
+
+AXES = Zyx(Xyz(0, 0, 1), Xyz(0, 1, 0), Xyz(1, 0, 0))
+
+
+def volume_of(voxels: np.ndarray, measured: Mask | None = None) -> Volume:
+    geometry = Geometry(Zyx(*voxels.shape), Zyx(1.0, 1.0, 1.0), Xyz(0, 0, 0), AXES)
+    known = np.ones(voxels.shape, np.bool_) if measured is None else measured
+    return Volume(voxels.astype(np.float32), known, geometry)
+
+
+def noisy(mean: float, std: float, shape: tuple[int, int, int] = (4, 64, 64)) -> np.ndarray:
+    return np.random.default_rng(7).normal(mean, std, shape)
+
+
+voxel_blocks = arrays(np.float32, st.tuples(*[st.integers(1, 6)] * 3), elements=st.floats(-3000, 5000, width=32))
+masked_volumes = voxel_blocks.flatmap(
+    lambda voxels: arrays(np.bool_, voxels.shape).map(lambda measured: volume_of(voxels, measured))
+)

@@ -1,0 +1,75 @@
+"""Runs of the whole program for tests: in this process, or as a user would start it."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from pipeline.config import load
+from pipeline.output import OutputFolder
+from pipeline.record import SeriesRecord
+from pipeline.run import Outcome, run
+from pipeline.tables import read_table
+
+ORIENTED = "steps: [{orient: {to: LPS}}]\n"
+
+
+class Quiet:
+    """A listener that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    def begins(self, n_jobs: int, n_done: int) -> None:
+        self.heard.append((n_jobs, n_done))
+
+    def finished(self, record: SeriesRecord) -> None:
+        self.heard.append(record)
+
+    def says(self, message: str) -> None:
+        self.heard.append(message)
+
+
+class InThisProcess:
+    """An engine without a child process: as fast as a function call, and as fragile."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        return None
+
+    def run(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        for job in jobs:
+            yield job, function(job)
+
+
+def carry_out(tmp_path: Path, source: Path, yaml: str = ORIENTED, name: str = "out", **options: Any) -> Outcome:
+    """Run a configuration over an input; ``name`` is the output folder's."""
+    config = tmp_path / f"{name}.yaml"
+    config.write_text(yaml)
+    return run(load(config, inputs=[source], output=tmp_path / name, **options), Quiet())
+
+
+def by_uid(outcome: Outcome) -> dict[str, SeriesRecord]:
+    """Return the records by SeriesInstanceUID, as ``private/`` knows it."""
+    uids = {row["series_key"]: row["SeriesInstanceUID"] for row in read_table(outcome.output.index)}
+    return {uids[record.series_key]: record for record in outcome.records}
+
+
+def store_of(output: OutputFolder, record: SeriesRecord) -> Path:
+    assert record.store is not None
+    return output.root / record.store
+
+
+def bytes_of_stores(outcome: Outcome) -> dict[str, bytes]:
+    """Return every file of every store by its relative path."""
+    volumes = outcome.output.volumes
+    return {str(path.relative_to(volumes)): path.read_bytes() for path in sorted(volumes.rglob("*")) if path.is_file()}
+
+
+def ctprep(*words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the program as a user does."""
+    command = [sys.executable, "-m", "pipeline", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)

@@ -1,0 +1,107 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.features import Histogram
+from pipeline.ledger import Finished, Ledger
+from pipeline.output import OutputFolder
+from pipeline.record import SeriesRecord, SliceOutcome
+from pipeline.store import hash_store
+from pipeline.vocabulary import FileStatus, Reason, Status
+
+KEY = "0123456789abcdef0123"
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> OutputFolder:
+    folder = OutputFolder(tmp_path / "out")
+    folder.prepare()
+    return folder
+
+
+def unfinished(output: OutputFolder, content: bytes = b"voxels") -> str:
+    """Leave a store as a worker does, and return its hash."""
+    folder = output.unfinished_store(KEY)
+    folder.mkdir()
+    (folder / "zarr.json").write_bytes(content)
+    return hash_store(folder)
+
+
+def finished(sha256: str | None, status: Status = Status.OK) -> Finished:
+    outcome = SliceOutcome("/in/1", None, FileStatus.USED, None, 1.5, (0.0, 0.5), 0)
+    dropped = SliceOutcome("/in/2", 3, FileStatus.SKIPPED, Reason.LOCALIZER)
+    histogram = Histogram(-1000, np.array([3, 0, 2], np.int64))
+    record = SeriesRecord(series_key=KEY, status=status, sha256=sha256)
+    return Finished(record, "signature", "rules", (outcome, dropped), histogram)
+
+
+def same(one: Finished, other: Finished) -> bool:
+    assert one.histogram is not None
+    assert other.histogram is not None
+    np.testing.assert_array_equal(one.histogram.counts, other.histogram.counts)
+    return (one.record, one.signature, one.rules, one.slices) == (
+        other.record, other.signature, other.rules, other.slices,
+    )  # fmt: skip
+
+
+def test_what_is_committed_is_what_is_read(output: OutputFolder) -> None:
+    told = finished(unfinished(output))
+    Ledger(output).commit(told)
+    assert same(Ledger.read(output).finished[KEY], told)
+    assert output.store(KEY).is_dir()
+    assert not output.unfinished_store(KEY).exists()
+
+
+def test_a_store_whose_record_is_in_the_journal_is_adopted_after_a_kill(output: OutputFolder) -> None:
+    Ledger(output).commit(finished(unfinished(output)))
+    output.store(KEY).rename(output.unfinished_store(KEY))  # as if killed before the rename
+    Ledger.open(output)
+    assert output.store(KEY).is_dir()
+    assert not output.unfinished_store(KEY).exists()
+
+
+def test_a_store_that_no_record_names_is_removed_after_a_kill(output: OutputFolder) -> None:
+    unfinished(output)
+    Ledger.open(output)
+    assert list(output.volumes.iterdir()) == []
+
+
+def test_a_store_that_differs_from_its_record_is_not_adopted(output: OutputFolder) -> None:
+    Ledger(output).commit(finished(unfinished(output)))
+    unfinished(output, b"other voxels")
+    Ledger.open(output)
+    assert (output.store(KEY) / "zarr.json").read_bytes() == b"voxels"
+
+
+def test_reading_alone_settles_nothing(output: OutputFolder) -> None:
+    unfinished(output)
+    Ledger.read(output)
+    assert output.unfinished_store(KEY).exists()
+
+
+def test_a_refused_series_moves_no_store(output: OutputFolder) -> None:
+    Ledger(output).commit(finished(None, Status.REJECTED))
+    assert not output.store(KEY).exists()
+
+
+def test_histograms_outlive_the_compacted_journal(output: OutputFolder) -> None:
+    ledger = Ledger(output)
+    ledger.commit(finished(unfinished(output)))
+    ledger.publish([ledger.finished[KEY].record], "pseudonym")
+    ledger.compact([KEY])
+    again = Ledger.open(output)
+    assert again.finished[KEY].slices is None
+    assert again.histograms()[KEY].counts.tolist() == [3, 0, 2]
+
+
+def test_what_is_forgotten_is_out_of_the_journal_and_the_rest_is_whole(output: OutputFolder) -> None:
+    ledger = Ledger(output)
+    told = finished(unfinished(output))
+    ledger.commit(told)
+    ledger.commit(replace(finished(None, Status.REJECTED), record=SeriesRecord(series_key="b", status=Status.REJECTED)))
+    ledger.forget(["b", "never there"])
+    again = Ledger.read(output)
+    assert list(again.finished) == [KEY]
+    assert same(again.finished[KEY], told)

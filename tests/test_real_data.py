@@ -1,0 +1,89 @@
+"""The public CT series beside the project: every file accounted for, every volume as another group reads it."""
+
+from collections import Counter
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from running import ORIENTED, carry_out, store_of
+
+from pipeline.geometry import LPS_TO_RAS
+from pipeline.run import Outcome
+from pipeline.store import open_store
+from pipeline.tables import read_table
+
+DEFAULT = (Path(__file__).parents[1] / "configs" / "default.yaml").read_text()
+
+
+@pytest.fixture(scope="module")
+def whole(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """Everything in one cohort, with the default configuration."""
+    return carry_out(tmp_path_factory.mktemp("real"), shared_data, DEFAULT, cluster="serial")
+
+
+def by_folder(outcome: Outcome, part: str) -> list[tuple[str, str | None]]:
+    """Return status and reason of every series whose folder's path holds a text."""
+    keys = {row["series_key"] for row in read_table(outcome.output.index) if part in row["folder"]}
+    return [(record.status.value, record.reason) for record in outcome.records if record.series_key in keys]
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [f"sts_ibsi/dicom/STS_{number}/CT/image" for number in ("002", "008", "019", "025", "042")]
+    + ["lung_pet_ct_dx", "philips_head_phantom/S21570/S2010", "siemens_mct_j2k"],
+)
+def test_a_ct_is_prepared(whole: Outcome, folder: str) -> None:
+    assert by_folder(whole, folder) == [("ok", None)]
+
+
+@pytest.mark.parametrize(
+    ("folder", "status", "reason"),
+    [
+        ("STS_008/MR_T1/image", "excluded", "NOT_CT"),
+        ("STS_008/PET/image", "excluded", "NOT_CT"),
+        ("STS_008/CT/mask", "excluded", "NOT_CT"),
+        ("philips_head_phantom/S21570/S1000", "excluded", "LOCALIZER"),
+        ("philips_head_phantom/S21570/S4010", "excluded", "NOT_CT"),
+        ("notavolume", "rejected", "DUPLICATE_POSITION"),
+        ("sliceincrement", "rejected", "SLICE_GAP"),
+    ],
+)
+def test_what_is_no_volume_has_its_reason(whole: Outcome, folder: str, status: str, reason: str) -> None:
+    assert by_folder(whole, folder) == [(status, reason)]
+
+
+def test_every_file_is_accounted_for(whole: Outcome, shared_data: Path) -> None:
+    rows = read_table(whole.output.files)
+    paths = Counter(str(path) for path in shared_data.resolve().rglob("*") if not path.is_dir())
+    assert Counter(row["path"] for row in rows) == paths
+    assert {row["status"] for row in rows} <= {"used", "skipped", "rejected"}
+    assert all((row["reason"] is None) == (row["status"] == "used") for row in rows)
+    assert len(read_table(whole.output.slices)) == len(rows)
+
+
+def test_a_run_with_rejected_series_ends_with_3(whole: Outcome) -> None:
+    assert whole.exit_code == 3
+
+
+@pytest.mark.parametrize("patient", ["STS_002", "STS_025"])
+@pytest.mark.usefixtures("in_this_process")
+def test_hounsfield_volume_and_affine_equal_another_groups_nifti(
+    patient: str, shared_data: Path, tmp_path: Path
+) -> None:
+    reference = nibabel.load(next((shared_data / "sts_ibsi/nifti" / patient).rglob("*image*.nii*")))
+    outcome = carry_out(tmp_path, shared_data / "sts_ibsi/dicom" / patient / "CT/image", ORIENTED)
+    store = open_store(store_of(outcome.output, outcome.records[0]))
+    ours = nibabel.Nifti1Image(np.asarray(store.array[:]).T, xyz(LPS_TO_RAS @ store.geometry.affine_lps))
+    ours = ours.as_reoriented(nibabel.orientations.ornt_transform(*map(axes_of, (ours, reference))))
+    assert np.abs(np.asarray(ours.dataobj, float) - reference.get_fdata()).max() == 0
+    np.testing.assert_allclose(ours.affine, reference.affine, atol=1e-4)
+
+
+def xyz(affine: np.ndarray) -> np.ndarray:
+    """Return an affine that takes (x, y, z) for one that takes (z, y, x)."""
+    return affine[:, [2, 1, 0, 3]]
+
+
+def axes_of(image: nibabel.Nifti1Image) -> np.ndarray:
+    return nibabel.orientations.io_orientation(image.affine)
