@@ -108,7 +108,7 @@ class _Cache:
         """Return what is known of these files, and forget all else: other terms, changed and vanished files."""
         unknown = {file.path: file for file in files}
         batches = []
-        for path in sorted(self.folder.glob("*")) if self.folder.is_dir() else ():
+        for path in sorted(self.folder.glob("*-*.json")) if self.folder.is_dir() else ():
             batch = self._read(path)
             kept = (
                 batch.only({file.path for file in batch.files if unknown.get(file.path) == file}) if batch else Batch()

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, fields
 
+DEEPEST_NESTING = 100
+"""Sequences are walked by functions that call themselves; deeper than this Python's own stack is the limit."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -17,6 +20,9 @@ class Limits:
     retries: int = 2
 
     def __post_init__(self) -> None:
+        if self.max_nesting > DEEPEST_NESTING:
+            msg = f"max_nesting must be at most {DEEPEST_NESTING}"
+            raise ValueError(msg)
         for limit in fields(self):
             least = 0 if limit.name == "retries" else 1
             if getattr(self, limit.name) < least:

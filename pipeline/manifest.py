@@ -45,6 +45,9 @@ class ManifestOptions:
     patient_map: str | None = None
 
 
+LARGEST_INTEGER = 2**63
+"""What a column of integers holds."""
+
 RECORD_COLUMNS: dict[str, ColumnType] = {
     "series_key": "text",
     "status": "text",
@@ -231,7 +234,8 @@ def _as_number(value: Any) -> float | None:
 
 def _as_integer(value: Any) -> int | None:
     number = _as_number(value)
-    return int(number) if number is not None and number.is_integer() else None
+    fits = number is not None and number.is_integer() and abs(number) < LARGEST_INTEGER
+    return int(number) if fits and number is not None else None
 
 
 _FITS = {"text": _as_text, "number": _as_number, "integer": _as_integer}

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pipeline.accounts import publish_accounts, publish_census
 from pipeline.choose import Choice, slice_count_before
-from pipeline.config import Config, check_paths, dump
+from pipeline.config import Config, check_paths, dump, with_absolute_paths
 from pipeline.durable import write_bytes
 from pipeline.engine import Engine, Lost, open_engine
 from pipeline.engine.child import trace
@@ -25,6 +25,7 @@ from pipeline.report.page import write_report
 from pipeline.scan import Scan
 from pipeline.series import Job, SeriesResult, process, refused
 from pipeline.summary import exit_code_of, summarised, write_summary
+from pipeline.unchanged import LastScan
 from pipeline.vocabulary import ExitCode, Reason, SeriesWarning, Status
 
 
@@ -73,17 +74,24 @@ def scan_only(config: Config) -> dict[str, int]:
     output = OutputFolder(Path(config.output.folder))
     output.prepare()
     with run_lock(output):
-        key = key_of(config, output)
-        found = scan_of(config, key, output.scan)
-        publish_accounts(output, found, Ledger.open(output).finished, key)
-        publish_census(output, found, keep_identifiers=config.manifest.identifiers == "keep")
-    refused_by_headers = sum(scanned.refusal is not None for scanned in found.series)
-    return {
+        last = LastScan(config, output)
+        return last.counts() or _scanned(config, output, last)
+
+
+def _scanned(config: Config, output: OutputFolder, last: LastScan) -> dict[str, int]:
+    """Scan, and write every table that follows from headers."""
+    key = key_of(config, output)
+    found = scan_of(config, key, output.scan)
+    publish_accounts(output, found, Ledger.open(output).finished, key)
+    publish_census(output, found, keep_identifiers=config.manifest.identifiers == "keep")
+    counts = {
         "files": found.n_files,
         "series": len(found.series),
-        "refused by their headers": refused_by_headers,
+        "refused by their headers": sum(scanned.refusal is not None for scanned in found.series),
         "files of no series": len(found.strays),
     }
+    last.keep(found, counts)
+    return counts
 
 
 @dataclass
@@ -187,7 +195,8 @@ class Run:
         publish_accounts(self.output, choice.scan, finished, self.key)
         publish_census(self.output, choice.scan, keep_identifiers=self.config.manifest.identifiers == "keep")
         write_bytes(self.output.config, dump(self.config, paths=False).encode())
-        write_bytes(self.output.private_config, dump(self.config, paths=True).encode(), private=True)
+        resolved = dump(with_absolute_paths(self.config), paths=True)
+        write_bytes(self.output.private_config, resolved.encode(), private=True)
         self.ledger.compact([record.series_key for record in records if record.series_key in finished])
         return records
 

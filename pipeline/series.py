@@ -15,10 +15,10 @@ from pipeline.dicom.load import Deduplicated, Loaded, load_volume, without_copie
 from pipeline.dicom.named_errors import Reading
 from pipeline.dicom.outcomes import refused_outcomes, used_outcomes
 from pipeline.dicom.plausible import has_odd_range, implausibility
-from pipeline.dicom.policy import Policy
+from pipeline.dicom.policy import GeometryOptions, Policy
 from pipeline.dicom.series_notices import series_warnings
 from pipeline.dicom.slice import Series, SliceHeader
-from pipeline.dicom.stack import GeometryOptions, Stack, stacked
+from pipeline.dicom.stack import Stack, stacked
 from pipeline.dicom.stack_checks import stack_refusal
 from pipeline.errors import SeriesRefusedError
 from pipeline.features import Histogram, features_of, histogram_of, judged
@@ -122,7 +122,8 @@ def _unique(series: Series, policy: Policy) -> Deduplicated:
 
 def program_of(stack: Stack, recipe: Recipe) -> Program:
     """Compile repairs and steps, and refuse a volume that would be over a limit before anything is allocated."""
-    source = VolumeSpec(geometry=stack.geometry(), padding_hu=recipe.policy.hounsfield.padding_hu)
+    padding_hu, reach = recipe.policy.hounsfield.padding_hu, Zyx(stack.reach, None, None)
+    source = VolumeSpec(geometry=stack.geometry(), padding_hu=padding_hu, reach=reach)
     steps = (*repairs_of(stack, recipe.policy.geometry), *recipe.steps)
     program = Program.compile(steps, source, recipe.store.dtype)
     for spec in program.specs:

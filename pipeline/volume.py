@@ -6,6 +6,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.axes import Zyx
 from pipeline.geometry import Geometry
 from pipeline.lines import ClampedLine
 
@@ -28,7 +29,8 @@ class VolumeSpec:
     ``lines`` holds, for each channel, all that was done to its intensities since they were HU.  So a line's clamps are
     the limits of the values, its inverse leads back to HU, and its value at ``padding_hu`` is what padding has become.
     It is None while it waits for a statistic of voxels not yet read.  ``channels`` names a leading c axis, if any.
-    ``invented`` says that a repair put planes between slices.
+    ``invented`` says that planes were put where no slice comes near.  ``reach`` says, in samples and along each axis,
+    how far from a sample its measurement speaks: half a slice's thickness; None where samples touch.
     """
 
     geometry: Geometry
@@ -37,6 +39,7 @@ class VolumeSpec:
     lines: tuple[ClampedLine | None, ...] = (ClampedLine(),)
     channels: tuple[str, ...] | None = None
     invented: bool = False
+    reach: Zyx[float | None] = Zyx(None, None, None)  # noqa: RUF009  a tuple of nothing
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -8,8 +8,7 @@ import numpy as np
 
 from pipeline.dicom.find import InputOptions
 from pipeline.dicom.hounsfield import HounsfieldOptions
-from pipeline.dicom.policy import Policy
-from pipeline.dicom.stack import GeometryOptions
+from pipeline.dicom.policy import GeometryOptions, Policy
 from pipeline.engine.guard import Guard
 from pipeline.limits import Limits
 from pipeline.privacy import PseudonymKey

@@ -6,6 +6,7 @@ import pytest
 from phantoms import write_series
 from running import ORIENTED, bytes_of_stores, carry_out
 
+from pipeline.accounts import INDEX_COLUMNS
 from pipeline.collect_garbage import GarbageKind, collect_garbage
 from pipeline.errors import LockedError, OutputError, UsageError
 from pipeline.ledger import Ledger
@@ -13,19 +14,22 @@ from pipeline.lock import run_lock
 from pipeline.manifest import read_records
 from pipeline.output import OutputFolder
 from pipeline.run import Outcome
+from pipeline.tables import write_table
 from pipeline.verify import verify
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
+BARE = ORIENTED + "report: {enabled: false}\n"
+
 
 @pytest.fixture
 def outcome(tmp_path: Path) -> Outcome:
-    """A run over two patients, the files of one of whom are gone since."""
+    """Run over two patients, and again when the files of one are gone."""
     for number in range(2):
         write_series(tmp_path / "in" / f"p{number}", patient_id=f"p{number}", seed=number)
-    first = carry_out(tmp_path, tmp_path / "in")
+    first = carry_out(tmp_path, tmp_path / "in", BARE)
     (tmp_path / "in" / "p0").rename(tmp_path / "elsewhere")
-    assert len(carry_out(tmp_path, tmp_path / "in").records) == len(first.records) == 2
+    assert len(carry_out(tmp_path, tmp_path / "in", BARE).records) == len(first.records) == 2
     return first
 
 
@@ -53,7 +57,7 @@ def test_what_is_gone_is_removed_with_its_rows_and_the_rest_is_as_it_was(outcome
     assert verify(output) == []
     assert collect_garbage(output) == []
     stores = bytes_of_stores(outcome)
-    carry_out(tmp_path, tmp_path / "in")
+    carry_out(tmp_path, tmp_path / "in", BARE)
     assert bytes_of_stores(outcome) == stores
 
 
@@ -61,14 +65,14 @@ def test_a_series_that_comes_back_is_prepared_again(outcome: Outcome, tmp_path: 
     before = bytes_of_stores(outcome)
     collect_garbage(outcome.output, delete=True)
     (tmp_path / "elsewhere").rename(tmp_path / "in" / "p0")
-    again = carry_out(tmp_path, tmp_path / "in")
+    again = carry_out(tmp_path, tmp_path / "in", BARE)
     assert bytes_of_stores(again) == before
 
 
 def test_identifiers_that_are_kept_stay_in_the_manifest(tmp_path: Path) -> None:
     for name in ("one", "other"):
         write_series(tmp_path / "in" / name, patient_id=name)
-    kept = ORIENTED + "manifest: {identifiers: keep, tags: [PatientID]}\n"
+    kept = BARE + "manifest: {identifiers: keep, tags: [PatientID]}\n"
     output = carry_out(tmp_path, tmp_path / "in", kept).output
     shutil.rmtree(tmp_path / "in" / "one")
     carry_out(tmp_path, tmp_path / "in", kept)
@@ -78,10 +82,7 @@ def test_identifiers_that_are_kept_stay_in_the_manifest(tmp_path: Path) -> None:
     assert "other" in row.split(",")
 
 
-def test_an_empty_scan_calls_nothing_gone(outcome: Outcome, tmp_path: Path) -> None:
-    from pipeline.accounts import INDEX_COLUMNS
-    from pipeline.tables import write_table
-
+def test_an_empty_scan_calls_nothing_gone(outcome: Outcome) -> None:
     write_table(outcome.output.index, INDEX_COLUMNS, [], private=True)
     assert collect_garbage(outcome.output) == []
 
@@ -116,10 +117,10 @@ def test_an_unfinished_store_that_the_next_run_adopts_is_kept(outcome: Outcome) 
 
 def test_the_store_of_a_series_that_is_refused_now_is_removed(tmp_path: Path) -> None:
     series = write_series(tmp_path / "in" / "one", n=4)
-    output = carry_out(tmp_path, tmp_path / "in").output
+    output = carry_out(tmp_path, tmp_path / "in", BARE).output
     for path in series.paths[:2]:
         path.unlink()
-    carry_out(tmp_path, tmp_path / "in")
+    carry_out(tmp_path, tmp_path / "in", BARE)
     assert [garbage.kind for garbage in collect_garbage(output, delete=True)] == [GarbageKind.UNNAMED]
     assert [record.reason for record in read_records(output)] == ["TOO_FEW_SLICES"]
     assert verify(output) == []

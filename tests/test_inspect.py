@@ -31,5 +31,5 @@ def test_a_name_that_means_nothing_is_told(tmp_path: Path) -> None:
 
 def test_a_series_has_a_picture(tmp_path: Path) -> None:
     write_series(tmp_path / "in")
-    outcome = carry_out(tmp_path, tmp_path / "in")
+    outcome = carry_out(tmp_path, tmp_path / "in", "report: {enabled: false}\n")
     assert png_of(outcome.output, outcome.records[0]).startswith(b"\x89PNG")

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from running import carry_out
 
-from pipeline.dicom.stack import GeometryOptions, Stack, stacked
+from pipeline.dicom.policy import GeometryOptions
+from pipeline.dicom.stack import Stack, stacked
 from pipeline.series import repairs_of
 from pipeline.steps.apply import apply
 from pipeline.vocabulary import Verdict

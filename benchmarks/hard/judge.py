@@ -95,12 +95,12 @@ def verdict_on(outcome: Outcome, parts: Sequence[Part], usual: frozenset[str] = 
     warned = bool(outcome.notices - usual)
     if not volumes:
         return _empty_handed(outcome)
-    matches = [min((off_share(volume, part), k) for k, part in enumerate(parts)) for volume in volumes]
-    if any(share > OFF_SHARE for share, _ in matches):
+    fits = np.array([[off_share(volume, part) <= OFF_SHARE for part in parts] for volume in volumes])
+    if not fits.any(axis=1).all():
         return _wrong(volumes, parts, warned=warned)
-    if len({k for _, k in matches}) < len(parts):
+    if not fits.any(axis=0).all():
         return Verdict.PART
-    if any(keeps_padding(volume, parts[k]) for volume, (_, k) in zip(volumes, matches, strict=True)):
+    if any(keeps_padding(volume, part) for volume in volumes for part in parts):
         return Verdict.UNMASKED
     return Verdict.REPAIRED if warned else Verdict.RIGHT
 

@@ -24,9 +24,8 @@ def simpleitk(folder: Path, mode: str) -> Volumes:
     import SimpleITK as sitk  # noqa: N813, PLC0415  its customary name; only this peer has it
 
     for uid in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)):
-        reader = sitk.ImageSeriesReader()
-        reader.SetFileNames(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid))
-        image = reader.Execute()
+        paths = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)
+        image = sitk.ReadImage(paths if len(paths) > 1 else paths[0])  # one file may hold a whole volume
         key = "ITK_non_uniform_sampling_deviation"
         if mode == "best" and image.HasMetaDataKey(key):
             msg = f"{key} = {image.GetMetaData(key)}: sampling is not uniform"

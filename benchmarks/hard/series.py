@@ -17,7 +17,7 @@ from hard.phantom import Part, hu_at, part_of
 from hard.stack import SIDE, SPACING, N, placed, points_of, write
 from pipeline.axes import Xyz
 
-PADDING_HU, RADIUS_MM = -2000, 23.0
+PADDING_HU, RADIUS_MM = -2000, 26.0
 MISSING = 8
 
 Write = Callable[[Path], tuple[Part, ...]]
@@ -217,5 +217,5 @@ CASES = (
     Case("pixels truncated", truncated),
     Case("JPEG 2000", simple(transfer_syntax=JPEG2000Lossless)),
     Case("RLE", simple(transfer_syntax=RLELossless)),
-    Case("enhanced multi-frame", enhanced),
+    Case("multi-frame, out of order", enhanced),
 )

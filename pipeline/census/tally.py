@@ -1,6 +1,5 @@
 """How often each value came, within bounds: of too many distinct ones a fair sample is kept, the same in any order."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 

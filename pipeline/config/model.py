@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 from pipeline.dicom.find import InputOptions
 from pipeline.dicom.hounsfield import HounsfieldOptions
 from pipeline.dicom.select import SelectOptions
-from pipeline.dicom.stack import GeometryOptions
+from pipeline.dicom.policy import GeometryOptions
 from pipeline.engine.options import ClusterOptions
 from pipeline.limits import Limits
 from pipeline.manifest import ManifestOptions

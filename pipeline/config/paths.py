@@ -1,6 +1,7 @@
 """Whether the folders of a configuration may be used together; looks, and writes nothing."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from stat import S_ISDIR
 
@@ -60,3 +61,10 @@ def _stat(path: Path) -> os.stat_result | None:
         return path.stat()
     except OSError:
         return None
+
+
+def with_absolute_paths(config: Config) -> Config:
+    """Return the same configuration for any working directory: its roots and its output by their whole paths."""
+    roots = tuple(os.path.abspath(root) for root in config.input.roots)  # noqa: PTH100  links stay as they were named
+    output = replace(config.output, folder=os.path.abspath(config.output.folder))  # noqa: PTH100
+    return replace(config, input=replace(config.input, roots=roots), output=output)

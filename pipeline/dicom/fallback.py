@@ -7,9 +7,10 @@ from math import isclose
 import numpy as np
 
 from pipeline.axes import Xyz
+from pipeline.dicom.policy import GeometryOptions
 from pipeline.dicom.slice import Series, SliceHeader
 from pipeline.dicom.spacing import ALIKE_SHARE, usual_step_mm
-from pipeline.dicom.stack import GeometryOptions, directions
+from pipeline.dicom.stack import directions
 from pipeline.vocabulary import SeriesWarning
 
 AXIAL_COSINE = 0.9998

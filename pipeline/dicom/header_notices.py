@@ -1,9 +1,18 @@
 """What one slice's header alone gives cause to warn of."""
 
 import re
+from functools import lru_cache
 
 from pipeline.dicom.structure import Element
-from pipeline.dicom.values import DECIMAL_VRS, Values, is_single_valued, keyword_of
+from pipeline.dicom.values import (
+    DECIMAL_VRS,
+    LONGEST_REMEMBERED,
+    REMEMBERED,
+    Values,
+    decoded_text,
+    is_single_valued,
+    keyword_of,
+)
 from pipeline.privacy import is_unsafe_text
 from pipeline.vocabulary import SeriesWarning
 
@@ -43,12 +52,20 @@ def _is_unparsed(values: Values, element: Element) -> bool:
     return values.verbatim(element) is None and keyword_of(element.tag) not in REQUIRED
 
 
-def _text_warnings(values: Values) -> set[SeriesWarning]:
-    found = set()
-    for element in values.text_elements():
-        text, fits = values.decoded(element)
-        if not fits:
-            found.add(SeriesWarning.W_CHARSET)
-        if is_unsafe_text(text, element.vr, single_valued=is_single_valued(element.tag)):
-            found.add(SeriesWarning.W_TEXT_SANITISED)
-    return found
+def _text_warnings(values: Values) -> frozenset[SeriesWarning]:
+    return frozenset().union(*(_warnings_of(element, values.encodings) for element in values.text_elements()))
+
+
+def _warnings_of(element: Element, encodings: tuple[str, ...]) -> frozenset[SeriesWarning]:
+    judge = _text_warnings_of if len(element.value) <= LONGEST_REMEMBERED else _text_warnings_of.__wrapped__
+    return judge(element.tag, element.vr, element.value, encodings)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _text_warnings_of(tag: int, vr: str, raw: bytes, encodings: tuple[str, ...]) -> frozenset[SeriesWarning]:
+    text, fits = decoded_text(raw, encodings)
+    found = {
+        SeriesWarning.W_CHARSET: not fits,
+        SeriesWarning.W_TEXT_SANITISED: is_unsafe_text(text, vr, single_valued=is_single_valued(tag)),
+    }
+    return frozenset(warning for warning, holds in found.items() if holds)

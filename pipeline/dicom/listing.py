@@ -1,7 +1,7 @@
 """One file to a flat list of its elements, each told as one line of text; nested and private ones have names too."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
 from typing import BinaryIO
@@ -131,19 +131,19 @@ class _Lister:
             return self._pixels(element)
         if element.length > len(element.value):  # only its beginning was kept
             return digest(self._content(element))
-        known = replace(element, vr=dictionary_vr(element.tag)) if element.vr == "UN" else element
-        text = self._readable(known)
+        text = self._readable(element, dictionary_vr(element.tag) if element.vr == "UN" else element.vr)
         return digest(element.value) if text is None else _shown(text, element.value)
 
-    def _readable(self, element: Element) -> str | None:
+    def _readable(self, element: Element, vr: str) -> str | None:
         """Return text and numbers as they are written, None for what is neither."""
         if not element.value:
             return ""
-        if element.vr in UNSPLIT_VRS:
+        if vr in UNSPLIT_VRS:
             return self.values.decoded(element)[0]
-        if element.vr in STRING_VRS | DECIMAL_VRS:
+        if vr in STRING_VRS | DECIMAL_VRS:
             return "\\".join(part.strip(" \0") for part in self.values.decoded(element)[0].split("\\"))
-        numbers = self.values.verbatim(element) if element.vr in BINARY_NUMBERS else None
+        known = Element(element.tag, vr, element.offset, element.length, element.value)
+        numbers = self.values.verbatim(known) if vr in BINARY_NUMBERS else None
         if numbers is None:
             return None
         return "\\".join(map(str, numbers)) if isinstance(numbers, list) else str(numbers)

@@ -61,8 +61,6 @@ def read_data_set(found: FoundFile, limits: Limits) -> DataSet:
             _read(stream, found.size, data_set, limits)
         except StructureError as error:
             data_set.refusal = data_set.refusal or (error.reason, error.detail)
-        except RecursionError:  # where max_nesting allows more than Python's stack
-            data_set.refusal = Reason.LIMIT, "sequences nest deeper than can be followed"
     return data_set
 
 

@@ -138,7 +138,7 @@ def _decoded(raw: bytes, pixels: Pixels, index: int) -> NDArray[np.integer]:
     try:
         decoder = get_decoder(pixels.transfer_syntax)
         frame, _ = decoder.as_array(raw, index=index, raw=True, decoding_plugin=plugin, **options)
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, MemoryError, SystemExit):
         raise
     except BaseException as error:  # each decoder has its own tree of errors; a panic in Rust is no Exception
         raise _undecodable(error) from error

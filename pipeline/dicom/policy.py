@@ -1,10 +1,31 @@
 """What the checks are told by the configuration."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pipeline.dicom.hounsfield import HounsfieldOptions
-from pipeline.dicom.stack import GeometryOptions
 from pipeline.limits import Limits
+
+
+@dataclass(frozen=True)
+class GeometryOptions:
+    """``geometry:`` of the configuration: what to do with a stack that is not regular."""
+
+    gantry_tilt: Literal["correct", "keep", "reject"] = "correct"
+    uneven_spacing: Literal["reject", "resample"] = "reject"
+    gap: Literal["reject", "interpolate"] = "reject"
+    max_gap_mm: float = 10
+    max_missing_share: float = 0.1
+    duplicate_position: Literal["drop_identical", "split", "reject"] = "drop_identical"
+    missing_position: Literal["reject", "slice_location", "instance_number"] = "reject"
+
+    def __post_init__(self) -> None:
+        if not self.max_gap_mm > 0:
+            msg = "max_gap_mm must be above 0"
+            raise ValueError(msg)
+        if not 0 <= self.max_missing_share < 1:
+            msg = "max_missing_share must be at least 0 and below 1"
+            raise ValueError(msg)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from pipeline.vocabulary import SeriesWarning, Verdict
 
 SPECTRAL_WORDS = ("MONO", "VMI", "VIRTUAL", "VNC", "SPECTRAL")
 """Parts of ImageType's values from the third on, by which vendors mark spectral reconstructions."""
-SPARSE_RATIO = 1.5
 SPACING_TAG_SHARE, SPACING_TAG_MM = 0.1, 0.06
 """How far SpacingBetweenSlices may be from the measured step."""
 
@@ -29,7 +28,7 @@ def series_warnings(series: Series, stack: Stack) -> set[SeriesWarning]:
         SeriesWarning.W_SPACING_RESAMPLED: stack.verdict == Verdict.UNEVEN,
         SeriesWarning.W_SPACING_JITTER: stack.has_jitter,
         SeriesWarning.W_SPACING_TAG: any(_says_other_spacing(header, stack) for header in slices),
-        SeriesWarning.W_SPARSE_SLICES: _is_sparse(stack),
+        SeriesWarning.W_SPARSE_SLICES: stack.reach is not None,
         SeriesWarning.W_MIXED_SERIES: len({str(header.reconstruction) for header in slices}) > 1,
         SeriesWarning.W_PIXELS_PADDED: any(_has_spare_bytes(header) for header in slices),
     }
@@ -60,11 +59,6 @@ def _says_other_spacing(header: SliceHeader, stack: Stack) -> bool:
         return False
     steps = (stack.step_mm, stack.geometry().spacing_mm.z)
     return all(abs(abs(told) - step) > max(SPACING_TAG_SHARE * step, SPACING_TAG_MM) for step in steps)
-
-
-def _is_sparse(stack: Stack) -> bool:
-    thicknesses = [header.plane.thickness for header in stack.slices if header.plane.thickness]
-    return bool(thicknesses) and stack.step_mm > SPARSE_RATIO * max(thicknesses)
 
 
 def _has_spare_bytes(header: SliceHeader) -> bool:

@@ -37,3 +37,9 @@ def even_step(positions: Floats, planes: NDArray[np.intp]) -> tuple[float, float
     slope, start = np.polyfit(planes, positions, 1)
     residuals = positions - (start + slope * planes)
     return round(float(slope), STEP_DECIMALS), float(np.max(np.abs(residuals)))
+
+
+def deviation_mm(positions: Floats, planes: NDArray[np.intp], step_mm: float) -> float:
+    """Return how far the worst slice lies from its plane, where an even stack of this step fits best."""
+    residuals = positions - planes * step_mm
+    return float(np.max(np.abs(residuals - residuals.mean())))

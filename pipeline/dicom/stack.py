@@ -7,14 +7,13 @@ InstanceNumber, SpacingBetweenSlices and file names are never believed here.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import atan, degrees, hypot
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.dicom.slice import SliceHeader
-from pipeline.dicom.spacing import STEP_DECIMALS, even_step, planes_among, usual_step_mm
+from pipeline.dicom.spacing import STEP_DECIMALS, deviation_mm, even_step, planes_among, usual_step_mm
 from pipeline.geometry import Geometry
 from pipeline.vocabulary import Verdict
 
@@ -30,29 +29,10 @@ GAP_RATIO = 1.6
 """An interval this many times the step, where all others fit, is a gap."""
 TOLD_TILT_DEG = 0.5
 """GantryDetectorTilt is nominal: less than this is no disagreement."""
+SPARSE_RATIO = 1.5
+"""A step this many times the slices' thickness leaves tissue between them that no slice saw."""
 JITTER_SHARE, JITTER_MM = 0.02, 0.01
 """Deviations below this are rounding, not worth a warning."""
-
-
-@dataclass(frozen=True)
-class GeometryOptions:
-    """``geometry:`` of the configuration: what to do with a stack that is not regular."""
-
-    gantry_tilt: Literal["correct", "keep", "reject"] = "correct"
-    uneven_spacing: Literal["reject", "resample"] = "reject"
-    gap: Literal["reject", "interpolate"] = "reject"
-    max_gap_mm: float = 10
-    max_missing_share: float = 0.1
-    duplicate_position: Literal["drop_identical", "split", "reject"] = "drop_identical"
-    missing_position: Literal["reject", "slice_location", "instance_number"] = "reject"
-
-    def __post_init__(self) -> None:
-        if not self.max_gap_mm > 0:
-            msg = "max_gap_mm must be above 0"
-            raise ValueError(msg)
-        if not 0 <= self.max_missing_share < 1:
-            msg = "max_missing_share must be at least 0 and below 1"
-            raise ValueError(msg)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +90,13 @@ class Stack:
         if self.verdict in {Verdict.GAP, Verdict.UNEVEN}:
             return float(np.minimum(np.diff(self.positions_mm), thickness).sum() / self.span_mm)
         return min(1.0, thickness / self.step_mm)
+
+    @property
+    def reach(self) -> float | None:
+        """How far from a slice, in steps, its thickness speaks; None unless the slices lie apart."""
+        thickness = max((header.plane.thickness or 0 for header in self.slices), default=0)
+        is_sparse = thickness > 0 and self.step_mm > SPARSE_RATIO * thickness
+        return thickness / 2 / self.step_mm if is_sparse else None
 
     @property
     def has_jitter(self) -> bool:
@@ -232,8 +219,11 @@ def _judged(unique: Floats, n_slices: int) -> tuple[Verdict, float, float]:
 
 def _with_missing_slices(unique: Floats, step: float) -> tuple[float, float]:
     """Return the step and the worst deviation of a stack with its missing slices put in; ``step`` where none fits."""
-    fitted, deviation = even_step(unique, planes_among(unique, step))
-    return (fitted if deviation <= even_tolerance_mm(fitted) else step), deviation
+    planes = planes_among(unique, step)
+    fitted, deviation = even_step(unique, planes)
+    if deviation <= even_tolerance_mm(fitted):
+        return fitted, deviation
+    return step, deviation_mm(unique, planes, step)
 
 
 def _line_through(positions: Floats, offsets: Floats) -> tuple[tuple[float, float], float]:

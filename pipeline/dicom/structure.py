@@ -16,6 +16,7 @@ from pipeline.vocabulary import Reason
 
 UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+DELIMITERS = frozenset({ITEM, ITEM_END, SEQUENCE_END})
 PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_PIXEL_DATA = 0x7FE00010, 0x7FE00008, 0x7FE00009
 PIXEL_TAGS = frozenset({PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_PIXEL_DATA})
 
@@ -25,6 +26,7 @@ SHORT_VRS = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT"}
     | {b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
+VR_NAMES = {vr: vr.decode() for vr in LONG_VRS | SHORT_VRS}
 KEPT_BYTES = 1 << 20
 """Of a longer value only its beginning is kept; nothing that is read by keyword comes near."""
 
@@ -112,7 +114,7 @@ class Walker:
                 self.stream.seek(start)
                 return self.elements
             self.stream.seek(start)
-            element = self._element(self.end, depth=0)
+            element = self._element(self.stream.read(4), self.end, depth=0)
             self.elements[element.tag] = element
 
     def _next_group(self) -> int | None:
@@ -122,9 +124,11 @@ class Walker:
     def _elements(self, end: int, depth: int, *, delimited: bool) -> Iterator[Element]:
         """Yield elements up to ``end``; those of a delimited item up to its delimiter, which must come before."""
         while self.stream.tell() < end:
-            if depth == 0 and self._only_padding_follows():
+            head = self.stream.read(4)
+            if depth == 0 and not head.strip(b"\0"):
+                self._pass_padding(len(head))
                 return
-            element = self._element(end, depth)
+            element = self._element(head, end, depth)
             if element.tag != ITEM_END:
                 yield element
             elif delimited:
@@ -134,22 +138,18 @@ class Walker:
         if delimited:
             raise StructureError(Reason.CORRUPT, "an item has no end")
 
-    def _only_padding_follows(self) -> bool:
-        """Report whether nothing but zero bytes is left, as copies on block devices leave it."""
-        start = self.stream.tell()
-        head = self.stream.read(4)
-        if head.strip(b"\0"):
-            self.stream.seek(start)
-            return False
+    def _pass_padding(self, n_bytes: int) -> None:
+        """Check that nothing but zero bytes follows the first few, as copies on block devices leave it."""
+        start = self.stream.tell() - n_bytes
         while block := self.stream.read(1 << 16):
             if block.strip(b"\0"):
                 raise StructureError(Reason.CORRUPT, "bytes that are no element follow the data set")
         self.trailing_bytes = self.end - start
-        return True
 
-    def _element(self, end: int, depth: int) -> Element:
-        tag = self._read_tag()
-        if tag in {ITEM, ITEM_END, SEQUENCE_END}:
+    def _element(self, head: bytes, end: int, depth: int) -> Element:
+        """Read an element, of which ``head`` holds the tag."""
+        tag = self._tag_in(head)
+        if tag in DELIMITERS:
             return self._delimiter(tag)
         vr, length = self._vr_and_length(tag)
         if length == UNDEFINED:
@@ -160,18 +160,16 @@ class Walker:
         if vr == "SQ" and length:
             return Element(tag, vr, offset, length, items=self._items(offset + length, depth + 1, delimited=False))
         value = b"" if tag in PIXEL_TAGS else self.stream.read(min(length, KEPT_BYTES))
-        self.stream.seek(offset + length)
+        if len(value) != length:
+            self.stream.seek(offset + length)
         return Element(tag, vr, offset, length, value)
 
-    def _read_tag(self) -> int:
-        group, element = self._tag.unpack(self._exactly(4))
+    def _tag_in(self, raw: bytes) -> int:
+        group, element = self._tag.unpack(_whole(raw, 4))
         return int(group << 16 | element)
 
     def _exactly(self, n: int) -> bytes:
-        raw = self.stream.read(n)
-        if len(raw) < n:
-            raise StructureError(Reason.CORRUPT, "the data set ends inside an element")
-        return raw
+        return _whole(self.stream.read(n), n)
 
     def _delimiter(self, tag: int) -> Element:
         self._exactly(4)
@@ -182,12 +180,12 @@ class Walker:
     def _vr_and_length(self, tag: int) -> tuple[str, int]:
         if not self.encoding.explicit:
             return dictionary_vr(tag), self._long.unpack(self._exactly(4))[0]
-        vr = self._exactly(2)
+        raw = self._exactly(4)
+        vr = raw[:2]
         if vr in SHORT_VRS:
-            return vr.decode(), self._short.unpack(self._exactly(2))[0]
+            return VR_NAMES[vr], self._short.unpack_from(raw, 2)[0]
         if vr in LONG_VRS:
-            self._exactly(2)
-            return vr.decode(), self._long.unpack(self._exactly(4))[0]
+            return VR_NAMES[vr], self._long.unpack(self._exactly(4))[0]
         raise StructureError(Reason.CORRUPT, "an element has no known value representation")
 
     def _cut(self, element: Element, depth: int) -> NoReturn:
@@ -217,7 +215,7 @@ class Walker:
         items = []
         has_ended = False
         while not has_ended and self.stream.tell() < end:
-            tag, length = self._read_tag(), self._long.unpack(self._exactly(4))[0]
+            tag, length = self._tag_in(self.stream.read(4)), self._long.unpack(self._exactly(4))[0]
             has_ended = tag == SEQUENCE_END
             if not has_ended:
                 items.append(self._item(tag, length, end, depth))
@@ -237,9 +235,16 @@ class Walker:
 
     def _skip_fragments(self) -> None:
         while True:
-            tag, length = self._read_tag(), self._long.unpack(self._exactly(4))[0]
+            tag, length = self._tag_in(self.stream.read(4)), self._long.unpack(self._exactly(4))[0]
             if tag == SEQUENCE_END:
                 return
             if tag != ITEM or self.stream.tell() + length > self.end:
                 raise StructureError(Reason.CORRUPT, "the fragments of the pixel data break off")
             self.stream.seek(length, 1)
+
+
+def _whole(raw: bytes, n: int) -> bytes:
+    """Return the bytes that were read, if all ``n`` are there."""
+    if len(raw) < n:
+        raise StructureError(Reason.CORRUPT, "the data set ends inside an element")
+    return raw

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from math import isfinite
 
 from pydicom.charset import decode_bytes, default_encoding, python_encoding
@@ -31,6 +31,8 @@ INTEGER_VRS = frozenset({"IS", "US", "SS", "UL", "SL", "UV", "SV", "US or SS"})
 BINARY_NUMBERS = {
     "US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q", "US or SS": "H",
 }  # fmt: skip
+REMEMBERED, LONGEST_REMEMBERED = 4096, 256
+"""The slices of a series repeat most bytes: so many values, none longer, are read once."""
 LARGEST_INTEGER_STRING = 1 << 31
 ESCAPE = b"\x1b"
 """Announces another character set inside a text (ISO 2022)."""
@@ -110,12 +112,11 @@ class Values:
 
     def decoded(self, element: Element) -> tuple[str, bool]:
         """Return an element's text, and whether its bytes fit the declared character set."""
-        raw = element.value.rstrip(b" \0")
-        if raw.isascii() and ESCAPE not in raw:
-            return raw.decode("ascii").lstrip(" "), True
-        return decode(raw, self._declared_encodings())
+        return decoded_text(element.value, self.encodings)
 
-    def _declared_encodings(self) -> tuple[str, ...]:
+    @cached_property
+    def encodings(self) -> tuple[str, ...]:
+        """Return the character sets of the data set's texts, by Python's names."""
         element = self.elements.get(SPECIFIC_CHARACTER_SET)
         return () if element is None else python_encodings(element.value.decode("ascii", "replace").strip(" \0"))
 
@@ -134,6 +135,14 @@ class Values:
             return None
         numbers = [int(value) for value in values] if element.vr in INTEGER_VRS else list(values)
         return numbers[0] if len(numbers) == 1 else numbers
+
+
+def decoded_text(raw: bytes, encodings: tuple[str, ...]) -> tuple[str, bool]:
+    """Return the text that bytes hold, without padding, and whether they fit the character sets."""
+    raw = raw.rstrip(b" \0")
+    if raw.isascii() and ESCAPE not in raw:
+        return raw.decode("ascii").lstrip(" "), True
+    return decode(raw, encodings)
 
 
 @cache
@@ -173,11 +182,17 @@ def _decode_extended(raw: bytes, encodings: tuple[str, ...]) -> tuple[str, bool]
 
 def numbers_in(element: Element, *, little_endian: bool) -> tuple[float, ...] | None:
     """Return the numbers that an element holds, None where one of them is no finite number."""
-    if element.vr in BINARY_NUMBERS:
-        return _unpacked(element.value, BINARY_NUMBERS[element.vr], little_endian=little_endian)
-    parts = element.value.decode("latin-1").split("\\")
+    read = _numbers if len(element.value) <= LONGEST_REMEMBERED else _numbers.__wrapped__
+    return read(element.vr, element.value, little_endian)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _numbers(vr: str, raw: bytes, little_endian: bool) -> tuple[float, ...] | None:  # noqa: FBT001  a cache's key
+    if vr in BINARY_NUMBERS:
+        return _unpacked(raw, BINARY_NUMBERS[vr], little_endian=little_endian)
+    parts = raw.decode("latin-1").split("\\")
     values = tuple(float(part) for part in (part.strip(" \0") for part in parts) if DECIMAL.fullmatch(part))
-    usable = isfinite if element.vr != "IS" else _fits_integer_string
+    usable = isfinite if vr != "IS" else _fits_integer_string
     return values if len(values) == len(parts) and all(usable(value) for value in values) else None
 
 

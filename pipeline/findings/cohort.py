@@ -28,7 +28,7 @@ def unsteady(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
 
 
 def slice_counts(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
-    """The least and the most slices of a series."""
+    """Tell the least and the most slices of a series."""
     counts = sorted(len(facts.images) for facts in cohort)
     if counts and counts[0] != counts[-1]:
         detail = f"From {counts[0]} to {counts[-1]} slices a series, {counts[len(counts) // 2]} in the middle."
@@ -45,8 +45,10 @@ def several(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
     n_series = sum(len(keys) > 1 for keys in series_of.values())
     n_studies = sum(len(studies) > 1 for studies in studies_of.values())
     if n_series or n_studies:
-        studies, patients = counted(len(series_of), "study").replace("studys", "studies"), len(studies_of)
-        detail = f"{n_series} of {studies} hold several series; {n_studies} of {counted(patients, 'patient')} several studies."
+        patients = counted(len(studies_of), "patient")
+        detail = (
+            f"Of {len(series_of)} studies {n_series} hold several series; of {patients} {n_studies} several studies."
+        )
         yield Finding("SEVERAL", "One patient, several series: split by patient", detail)
 
 

@@ -95,7 +95,7 @@ def scatter(name: str, title: str, axes: tuple[str, str], points: Sequence[tuple
 
 
 def binned(values: Sequence[float]) -> list[tuple[float, float, int]]:
-    """Return at most ``MOST_BINS`` + 1 bins of a round width, from the least to the greatest value: low, high, count."""
+    """Return at most ``MOST_BINS`` + 1 bins of a round width from least to greatest value: low, high, count."""
     low, high = min(values), max(values)
     step = _round_up((high - low) / MOST_BINS) if high > low else max(abs(low), 1) / 10
     first = floor(low / step)
@@ -109,9 +109,7 @@ def _round_up(step: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * (1 - 1e-9))
 
 
-def _columns(
-    canvas: Canvas, bins: Sequence[tuple[float, float, int]], box: tuple[float, float, float, float]
-) -> None:
+def _columns(canvas: Canvas, bins: Sequence[tuple[float, float, int]], box: tuple[float, float, float, float]) -> None:
     left, top, width, height = box
     most = max(count for *_, count in bins)
     step = width / len(bins)

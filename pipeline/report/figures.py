@@ -17,9 +17,25 @@ from pipeline.vocabulary import Reason, Status
 
 Told = Callable[[SeriesRecord], str]
 
+
+def _element(record: SeriesRecord, keyword: str) -> str:
+    return words.element(record.elements.get(keyword))
+
+
+def _pair(record: SeriesRecord, first: str, second: str, between: str = " / ") -> str:
+    values = [_element(record, keyword) for keyword in (first, second)]
+    return between.join(value for value in values if value != words.MISSING) or words.MISSING
+
+
+def _size(record: SeriesRecord) -> str:
+    if record.shape_in is not None:
+        return words.product(record.shape_in[1:])
+    return words.MISSING
+
+
 CATEGORIES: tuple[tuple[str, str, Told], ...] = (
     ("bits-stored", "BitsStored", lambda record: _element(record, "BitsStored")),
-    ("image-sizes", "Image size, rows x columns", lambda record: _size(record)),
+    ("image-sizes", "Image size, rows x columns", _size),
     ("kvp", "KVP", lambda record: _element(record, "KVP")),
     ("manufacturers", "Manufacturer", lambda record: _element(record, "Manufacturer")),
     ("models", "Manufacturer and model", lambda record: _pair(record, "Manufacturer", "ManufacturerModelName", " ")),
@@ -34,7 +50,9 @@ MEASURES: tuple[tuple[str, str, Callable[[SeriesRecord], float | None], str], ..
 )
 
 
-def figures(output: OutputFolder, records: Sequence[SeriesRecord], histograms: Mapping[str, Histogram]) -> dict[str, str]:
+def figures(
+    output: OutputFolder, records: Sequence[SeriesRecord], histograms: Mapping[str, Histogram]
+) -> dict[str, str]:
     """Return every figure of a cohort as a standalone SVG image by its name, for a paper."""
     tags = read_table(output.tags) if output.tags.exists() else []
     return {one.name: standalone(one.svg) for one in cohort_figures([*map(public, records)], tags, histograms)}
@@ -45,12 +63,14 @@ def cohort_figures(
 ) -> list[Figure]:
     """Draw what the records of CT series tell; a figure that would be empty is left out."""
     series = ct_series(records)
-    merged = reduce(Histogram.merge, (histograms[key] for key in _ready(series) if key in histograms), Histogram.empty())
+    merged = reduce(
+        Histogram.merge, (histograms[key] for key in _ready(series) if key in histograms), Histogram.empty()
+    )
     drawn = [plot_of(merged, "hounsfield", "Hounsfield units of the cohort")] if merged.total else []
     drawn += _missing(tags)
     if series:
         drawn += [bars(name, title, title, counted(map(told, series))) for name, title, told in CATEGORIES]
-        drawn += [_positions(series), _image_types(series)]
+        drawn += [_positions(series), *_image_types(series)]
     drawn += [histogram(name, title, title, values, unit) for name, title, values, unit in _measures(series)]
     points = [(r.slice_thickness_mm, float(r.n_slices)) for r in series if r.slice_thickness_mm and r.n_slices]
     if points:
@@ -88,14 +108,14 @@ def _positions(series: Iterable[SeriesRecord]) -> Figure:
     return bars("positions", title, "position", counted(position for _, position in patients), "patients")
 
 
-def _image_types(series: Iterable[SeriesRecord]) -> Figure:
+def _image_types(series: Iterable[SeriesRecord]) -> list[Figure]:
     parts = [
         f"{number}: {part}"
         for record in series
         for number, part in enumerate(_parts(record.elements.get("ImageType")), start=1)
     ]
     order = sorted(Counter(parts).items(), key=lambda pair: (int(pair[0].split(":")[0]), -pair[1], pair[0]))
-    return bars("image-type", "ImageType, part by part", "part", order)
+    return [bars("image-type", "ImageType, part by part", "part", order)] if order else []
 
 
 def _measures(series: Sequence[SeriesRecord]) -> Iterable[tuple[str, str, list[float], str]]:
@@ -103,21 +123,6 @@ def _measures(series: Sequence[SeriesRecord]) -> Iterable[tuple[str, str, list[f
         values = [float(value) for record in series if (value := measure(record)) is not None]
         if values:
             yield name, title, values, unit
-
-
-def _element(record: SeriesRecord, keyword: str) -> str:
-    return words.element(record.elements.get(keyword))
-
-
-def _pair(record: SeriesRecord, first: str, second: str, between: str = " / ") -> str:
-    values = [_element(record, keyword) for keyword in (first, second)]
-    return between.join(value for value in values if value != words.MISSING) or words.MISSING
-
-
-def _size(record: SeriesRecord) -> str:
-    if record.shape_in is not None:
-        return words.product(record.shape_in[1:])
-    return words.MISSING
 
 
 def _parts(value: ElementValue) -> list[Hashable]:

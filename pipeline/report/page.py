@@ -3,7 +3,9 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from os import cpu_count
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,9 @@ PER_PAGE = 60
 
 MOST_NAMED = 30
 """Series named under a reason; the table has them all."""
+
+THREADS = min(cpu_count() or 1, 4)
+"""Encoders let go of the interpreter; each thread holds one volume."""
 
 ASSETS = ("report.css", "viewer.js")
 SERIES_KEY = re.compile(r"[0-9a-f]{20}")
@@ -98,8 +103,9 @@ def _write_series(
             todo.append(told)
     output.report.mkdir(parents=True, exist_ok=True)
     keep_marks(output.report, {key: mark for key, mark in now.items() if before.get(key) == mark})
-    for told in todo:
-        write_series(output, told, options)
+    with ThreadPoolExecutor(THREADS) as pool:
+        for _ in pool.map(lambda told: write_series(output, told, options), todo):
+            pass
     _remove_gone(output.report / "series", now.keys())
     keep_marks(output.report, now)
 

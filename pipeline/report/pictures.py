@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from math import ceil
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.axes import Zyx
 from pipeline.geometry import Geometry
-from pipeline.report.planes import VIEWS, Planes, View, planes_of
+from pipeline.report.planes import VIEWS, Planes, View, depth_of, planes_of
 from pipeline.report.windows import Window, hu_line, unpacked, windows_for
 from pipeline.store import StoredVolume
 
@@ -62,12 +64,13 @@ class Pictures:
 def pictures_of(stored: StoredVolume, animations: Animations) -> Pictures:
     """Draw a stored volume, in HU where it can be turned back into HU; of several channels the first."""
     array, geometry = _sampled(stored)
-    volumes = [planes_of(array, geometry, view, _spread(array.shape)) for view in VIEWS]
+    volumes = [planes_of(array, geometry, view, _spread(depth_of(geometry, view))) for view in VIEWS]
     line = hu_line(stored.attributes)
     values = [_values(planes, stored, line) for planes in volumes]
     windows = windows_for([value[len(value) // 2] for value in values], in_hu=line is not None)
     px_per_mm = LONGEST_SIDE / max(max(planes.height_mm, planes.width_mm) for planes in volumes)
-    strips, files = [], {}
+    strips: list[Strip] = []
+    files: dict[str, bytes] = {}
     for planes, value in zip(volumes, values, strict=True):
         strip = _strip(planes, px_per_mm)
         strips.append(strip)
@@ -79,16 +82,15 @@ def pictures_of(stored: StoredVolume, animations: Animations) -> Pictures:
 def _sampled(stored: StoredVolume) -> tuple[NDArray[Any], Geometry]:
     """Read a volume [z, y, x], every k-th voxel along an axis that is finer than any picture of it."""
     geometry = stored.geometry
-    shape = geometry.shape
-    steps = type(shape)(*(-(-n // MOST_READ) for n in shape))
-    index = tuple(slice(None, None, step) for step in steps)
+    steps = Zyx(*(float(ceil(n / MOST_READ)) for n in geometry.shape))
+    index = tuple(slice(None, None, int(step)) for step in steps)
     array = np.asarray(stored.array[(0,) * (stored.array.ndim - 3) + index])
-    return array, geometry.sampled(type(shape)(0, 0, 0), steps, type(shape)(*array.shape))
+    return array, geometry.sampled(Zyx(0.0, 0.0, 0.0), steps, Zyx(*array.shape))
 
 
-def _spread(shape: tuple[int, ...]) -> list[float]:
-    """Return the shares of the way at which planes are cut: at most ``MOST_FRAMES``, none twice on the longest axis."""
-    n = min(MOST_FRAMES, max(shape))
+def _spread(depth: int) -> list[float]:
+    """Return the shares of the way at which planes are cut: at most ``MOST_FRAMES``, none twice."""
+    n = min(MOST_FRAMES, depth)
     return [i / (n - 1) if n > 1 else 0.5 for i in range(n)]
 
 
@@ -108,7 +110,10 @@ def _files(
     """Yield names and bytes: a strip in each window, and in the first an animation, of the axial view a thumbnail."""
     for number, window in enumerate(windows):
         frames = [_resized(plane, strip) for plane in window.grey(values)]
-        yield f"{strip.view.name}-{window.slug}.webp", _webp(Image.fromarray(np.hstack([np.asarray(f) for f in frames])))
+        yield (
+            f"{strip.view.name}-{window.slug}.webp",
+            _webp(Image.fromarray(np.hstack([np.asarray(f) for f in frames]))),
+        )
         if number == 0 and animations != "none":
             yield f"moving-{strip.view.name}.{animations}", _animation(frames, animations)
         if number == 0 and strip.view is VIEWS[0]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.axes import Zyx
 from pipeline.geometry import Geometry
 
 SIDES = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "H": (2, 1), "F": (2, -1)}
@@ -15,7 +15,7 @@ SIDES = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "H": (2, 1), "F":
 
 @dataclass(frozen=True)
 class View:
-    """A plane by its name and by the sides of the patient that its four edges show; planes are counted from ``first``."""
+    """Planes by their name, the sides of the patient that their edges show, and the side they are counted from."""
 
     name: str
     left: str
@@ -48,14 +48,11 @@ class Planes:
 
 
 def planes_of(array: NDArray[Any], geometry: Geometry, view: View, shares: Sequence[float]) -> Planes:
-    """Cut planes out of an array [z, y, x], each at a share (0 to 1) of the way from the view's first side to the other.
+    """Cut planes out of an array [z, y, x], each at a share (0 to 1) of the way from the view's first side.
 
     Any orientation of the array gives the same pictures; where the array is oblique its nearest axes are meant.
     """
-    patient_axes = geometry.nearest_patient_axes
-    rows = patient_axes.index(SIDES[view.bottom][0])
-    columns = patient_axes.index(SIDES[view.right][0])
-    across = 3 - rows - columns
+    across, rows, columns = _array_axes(geometry, view)
     upright = array.transpose(across, rows, columns)[
         _direction(geometry, across, view.first, away=True),
         _direction(geometry, rows, view.bottom),
@@ -72,12 +69,25 @@ def planes_of(array: NDArray[Any], geometry: Geometry, view: View, shares: Seque
     )
 
 
+def depth_of(geometry: Geometry, view: View) -> int:
+    """Return how many planes a view has."""
+    return geometry.shape[_array_axes(geometry, view)[0]]
+
+
+def _array_axes(geometry: Geometry, view: View) -> tuple[int, int, int]:
+    """Return the array axes that run across a view's planes, down their rows and along their columns."""
+    patient_axes = geometry.nearest_patient_axes
+    rows = patient_axes.index(SIDES[view.bottom][0])
+    columns = patient_axes.index(SIDES[view.right][0])
+    return 3 - rows - columns, rows, columns
+
+
 def _place(geometry: Geometry, across: int, view: View, index: int) -> float:
     patient_axis, sign = SIDES[view.first]
     runs_away = geometry.axes[across][patient_axis] * sign < 0
-    middle = [(n - 1) / 2 for n in geometry.shape]
+    middle: list[float] = [(n - 1) / 2 for n in geometry.shape]
     middle[across] = index if runs_away else geometry.shape[across] - 1 - index
-    return round(geometry.world(type(geometry.shape)(*middle))[patient_axis], 1)
+    return round(geometry.world(Zyx(*middle))[patient_axis], 1)
 
 
 def _direction(geometry: Geometry, array_axis: int, side: str, *, away: bool = False) -> slice:

@@ -45,7 +45,7 @@ class Told:
 def write_series(output: OutputFolder, told: Told, options: ReportOptions) -> None:
     """Write a series' folder in place of the one that is there.
 
-    A store that cannot be read costs its pictures, not the page.  Raises OutputError where the folder cannot be written.
+    A store that cannot be read costs its pictures, not the page.  Raises OutputError where the system refuses.
     """
     record = told.record
     folder = folder_of(output, record.series_key)

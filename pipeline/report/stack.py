@@ -43,22 +43,31 @@ def stack_figure(slices: Sequence[Row]) -> Figure | None:
     scale = ACROSS / max(positions[-1] - positions[0], SAME_MM)
     low, high = min(shifts) * scale, max(shifts) * scale
     canvas = Canvas(TOP + TALL + (high - low) + 24)
-    for (before, after), interval in zip(pairwise(positions), intervals, strict=True):
-        if interval > WIDE * usual:
-            box = (LEFT + (before - positions[0]) * scale, TOP, interval * scale, TALL + high - low)
-            canvas.rect("gap", box, f"{figure(interval, 3)} mm without a slice")
-    lines = []
-    for index, (position, shift) in enumerate(zip(positions, shifts, strict=True)):
-        x, y = LEFT + (position - positions[0]) * scale, TOP + shift * scale - low
-        lines.append(f"M{x:.1f} {y:.1f}v{TALL:.0f}")
-        if index and position - positions[index - 1] < SAME_MM:
-            canvas.circle("alert", (x, TOP - 5), 3, f"another slice at {figure(position, 3)} mm")
-    canvas.path("line", "".join(lines))
+    _draw_gaps(canvas, positions, scale, high - low)
+    _draw_slices(canvas, positions, [shift * scale - low for shift in shifts], scale)
     for position, anchor, x in ((positions[0], "start", LEFT), (positions[-1], "end", LEFT + ACROSS)):
         canvas.text(f"{figure(position, 1)} mm", (x, canvas.height - 6), anchor, "quiet")
     title, note = "Where the slices lie", _note(positions, intervals, usual, max(shifts) - min(shifts))
     counts = sorted(Counter(round(interval, 3) for interval in intervals).items(), key=lambda pair: -pair[1])
     return Figure("stack", title, note, ("interval, mm", "times"), tuple(counts), canvas.svg("f-stack", title, note))
+
+
+def _draw_gaps(canvas: Canvas, positions: Sequence[float], scale: float, shifted: float) -> None:
+    usual = median(np.diff(positions).tolist() or [0.0])
+    for before, after in pairwise(positions):
+        if after - before > WIDE * usual:
+            box = (LEFT + (before - positions[0]) * scale, TOP, (after - before) * scale, TALL + shifted)
+            canvas.rect("gap", box, f"{figure(after - before, 3)} mm without a slice")
+
+
+def _draw_slices(canvas: Canvas, positions: Sequence[float], tops: Sequence[float], scale: float) -> None:
+    lines = []
+    for index, (position, top) in enumerate(zip(positions, tops, strict=True)):
+        x = LEFT + (position - positions[0]) * scale
+        lines.append(f"M{x:.1f} {TOP + top:.1f}v{TALL:.0f}")
+        if index and position - positions[index - 1] < SAME_MM:
+            canvas.circle("alert", (x, TOP + top - 5), 3, f"another slice at {figure(position, 3)} mm")
+    canvas.path("line", "".join(lines))
 
 
 def differences(slices: Sequence[Row]) -> list[tuple[str, str]]:

@@ -31,7 +31,10 @@ class Window:
 
     def grey(self, values: Values) -> NDArray[np.uint8]:
         """Return values as grey, black to white."""
-        return np.rint(np.clip((values - self.low) / (self.high - self.low), 0, 1) * 255).astype(np.uint8)
+        grey: NDArray[np.uint8] = np.rint(np.clip((values - self.low) / (self.high - self.low), 0, 1) * 255).astype(
+            np.uint8
+        )
+        return grey
 
 
 LUNG = Window("lung", -1350.0, 150.0)

@@ -59,12 +59,13 @@ def apply_grid(volume: Volume, change: GridChange, padding: Padding) -> Volume:
     source, mask = _turned(volume.by_channel, change.order), _turned(volume.measured, change.order)
     voxels, measured = _indexed(source, mask, change, padding) if change.exact else weighted(source, mask, change.axes)
     result = Volume(_with_axes_of(volume, voxels), measured, change.geometry)
-    return result if change.axes.z.samples is None else _without_invented(result, change.axes.z)
+    return _without_invented(result, change.axes) if any(axis.invents for axis in change.axes) else result
 
 
-def _without_invented(volume: Volume, slices: AxisMap) -> Volume:
+def _without_invented(volume: Volume, axes: Zyx[AxisMap]) -> Volume:
     """Return the volume with planes that no slice speaks for unmarked: their values stay usable."""
-    measured = volume.measured & slices.spoken_for[:, None, None]
+    z, y, x = (axis.spoken_for if axis.invents else np.ones(axis.n, np.bool_) for axis in axes)
+    measured = volume.measured & z[:, None, None] & y[:, None] & x
     return replace(volume, measured=measured, usable=volume.measured)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from pipeline.axes import Zyx
 from pipeline.geometry import Geometry
 from pipeline.lines import ClampedLine
 from pipeline.steps.grid import AxisMap, GridChange
@@ -39,7 +40,7 @@ class Warp:
 
     def after(self, spec: VolumeSpec) -> VolumeSpec:
         """Return what comes out of the change."""
-        return replace(spec, geometry=self.geometry)
+        return replace(spec, geometry=self.geometry, reach=Zyx(None, None, None))
 
 
 @dataclass(frozen=True)

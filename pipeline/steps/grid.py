@@ -24,7 +24,8 @@ class AxisMap:
     """Output index i, of n, lies at source index ``start + step * i``, of source_n; a negative step flips.
 
     ``samples`` says where the source's samples truly lie, growing, in units of the usual interval between them; where
-    it is None they lie on 0, 1, 2 ...
+    it is None they lie on 0, 1, 2 ...  ``reach`` says how far from a sample its measurement speaks, in the same units;
+    None where samples touch.
     """
 
     n: int
@@ -34,6 +35,7 @@ class AxisMap:
     method: Method = "linear"
     antialias: bool = True
     samples: tuple[float, ...] | None = None
+    reach: float | None = None
 
     @property
     def exact(self) -> bool:
@@ -68,8 +70,16 @@ class AxisMap:
         return (self.positions >= first - RIM_TOLERANCE) & (self.positions <= last + RIM_TOLERANCE)
 
     @property
+    def invents(self) -> bool:
+        """Whether an output sample may lie where no sample of the source comes near."""
+        return not self.exact and (self.samples is not None or self.reach is not None)
+
+    @property
     def spoken_for(self) -> NDArray[np.bool_]:
         """Which output samples lie near one of the source, or between two that are close together; else invented."""
+        if self.reach is not None:
+            near = max(self.reach, abs(self.step) / 2) + RIM_TOLERANCE
+            return self.within & (np.abs(self.positions - np.rint(self.positions)) <= near)
         at = self.sampled_at
         after = np.clip(np.searchsorted(at, self.positions), 1, len(at) - 1)
         below, above = at[after - 1], at[after]
@@ -102,7 +112,9 @@ class GridChange:
 
     def after(self, spec: VolumeSpec) -> VolumeSpec:
         """Return what comes out of the change."""
-        return replace(spec, geometry=self.geometry, invented=spec.invented or self.axes.z.samples is not None)
+        reach = (spec.reach[source] if axis.exact else None for source, axis in zip(self.order, self.axes, strict=True))
+        invented = spec.invented or any(axis.invents for axis in self.axes)
+        return replace(spec, geometry=self.geometry, invented=invented, reach=Zyx(*reach))
 
     def then(self, other: "GridChange") -> "GridChange | None":
         """Return the one change that does this and then the other, or None where two are needed.

@@ -57,8 +57,8 @@ class Resample(Step):
         grid = replace(geometry.sampled(start, step, shape), spacing_mm=spacing_mm)
         axes = Zyx(
             *(
-                AxisMap(n, n) if _same(s, 1) else AxisMap(new, n, q, s, self.method, self.antialias)
-                for n, new, q, s in zip(geometry.shape, shape, start, step, strict=True)
+                AxisMap(n, n) if _same(s, 1) else AxisMap(new, n, q, s, self.method, self.antialias, reach=reach)
+                for n, new, q, s, reach in zip(geometry.shape, shape, start, step, spec.reach, strict=True)
             )
         )
         return GridChange(Zyx(0, 1, 2), axes, grid)

@@ -6,15 +6,17 @@ from running import carry_out
 
 from pipeline.cli import main
 
+BARE = "report: {enabled: false}\n"
+
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 def test_gc_lists_then_removes_then_finds_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("one", "other"):
         write_series(tmp_path / "in" / name, patient_id=name)
-    carry_out(tmp_path, tmp_path / "in")
+    carry_out(tmp_path, tmp_path / "in", BARE)
     (tmp_path / "in" / "one").rename(tmp_path / "elsewhere")
-    carry_out(tmp_path, tmp_path / "in")
+    carry_out(tmp_path, tmp_path / "in", BARE)
     out = str(tmp_path / "out")
     assert main(["gc", out]) == 0
     told = capsys.readouterr().out

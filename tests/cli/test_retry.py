@@ -12,9 +12,9 @@ pytestmark = pytest.mark.usefixtures("in_this_process")
 
 @pytest.fixture
 def out(tmp_path: Path) -> str:
-    """An output with one series that is rejected."""
+    """Run over a series that is rejected."""
     write_series(tmp_path / "in", n=2)
-    carry_out(tmp_path, tmp_path / "in")
+    carry_out(tmp_path, tmp_path / "in", "report: {enabled: false}\n")
     return str(tmp_path / "out")
 
 

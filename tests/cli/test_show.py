@@ -32,7 +32,7 @@ def test_a_picture_is_written_under_the_key_or_the_name_asked_for(
 ) -> None:
     for name in ("one", "other"):
         write_series(tmp_path / "in" / name, patient_id="Somebody")
-    outcome = carry_out(tmp_path, tmp_path / "in")
+    outcome = carry_out(tmp_path, tmp_path / "in", "report: {enabled: false}\n")
     key, other = (record.series_key for record in outcome.records)
     monkeypatch.chdir(tmp_path)
     assert main(["show", "out", key, "--png", "picture.png"]) == 0
@@ -46,6 +46,6 @@ def test_a_picture_is_written_under_the_key_or_the_name_asked_for(
 
 def test_without_a_store_there_is_no_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_series(tmp_path / "in", n=2, patient_id="Thin")
-    carry_out(tmp_path, tmp_path / "in")
+    carry_out(tmp_path, tmp_path / "in", "report: {enabled: false}\n")
     assert main(["show", str(tmp_path / "out"), "Thin", "--png"]) == 2
     assert "no store" in capsys.readouterr().err

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.model import Config, OutputOptions
-from pipeline.config.paths import check_paths, folder_clash
+from pipeline.config.paths import check_paths, folder_clash, with_absolute_paths
 from pipeline.dicom.find import InputOptions
 from pipeline.errors import UsageError
 
@@ -64,3 +64,10 @@ def test_a_root_that_is_no_folder_is_a_usage_error(tmp_path: Path) -> None:
 def test_a_clash_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="lies inside"):
         check_paths(config(tmp_path / "out", tmp_path))
+
+
+def test_absolute_paths_mean_the_same_folders_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    absolute = with_absolute_paths(config(Path("out"), Path("in"), tmp_path / "more"))
+    assert absolute.input.roots == (str(tmp_path / "in"), str(tmp_path / "more"))
+    assert absolute.output.folder == str(tmp_path / "out")

@@ -5,8 +5,9 @@ import slices
 
 from pipeline.axes import Xyz
 from pipeline.dicom.fallback import with_fallback
+from pipeline.dicom.policy import GeometryOptions
 from pipeline.dicom.slice import Series, SliceHeader
-from pipeline.dicom.stack import GeometryOptions, stacked
+from pipeline.dicom.stack import stacked
 from pipeline.vocabulary import SeriesWarning
 
 BY_LOCATION = GeometryOptions(missing_position="slice_location")

@@ -23,7 +23,7 @@ from pipeline.dicom.part10 import (
 )
 from pipeline.dicom.structure import IMPLICIT_LITTLE, PIXEL_DATA, UNDEFINED, Encoding, StructureError
 from pipeline.dicom.syntax import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
-from pipeline.limits import Limits
+from pipeline.limits import DEEPEST_NESTING, Limits
 from pipeline.vocabulary import Reason, SeriesWarning
 
 LIMITS = Limits()
@@ -139,10 +139,14 @@ def test_a_file_over_the_limit_is_not_opened(path: Path) -> None:
     assert read_back.refusal == (Reason.LIMIT, "a file of 3145729 bytes is over max_file_mb 3")
 
 
-def test_nesting_beyond_the_stack_is_over_the_limit_too(path: Path) -> None:
+def test_the_deepest_nesting_that_may_be_allowed_is_walked_and_one_more_refused(path: Path) -> None:
+    limits = Limits(max_nesting=DEEPEST_NESTING)
     opened = element(0x00082112, "SQ", length=UNDEFINED) + item(length=UNDEFINED)[:8]
-    read_back = read(path, file_bytes(opened * 2000), Limits(max_nesting=1_000_000))
-    assert read_back.refusal == (Reason.LIMIT, "sequences nest deeper than can be followed")
+    deepest, too_deep = (read(path, file_bytes(opened * n), limits).refusal for n in (DEEPEST_NESTING, 2000))
+    assert deepest is not None
+    assert deepest[0] is Reason.CORRUPT  # the items are left open
+    assert too_deep is not None
+    assert too_deep[0] is Reason.LIMIT
 
 
 def test_the_system_may_refuse(path: Path) -> None:

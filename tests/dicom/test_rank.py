@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slices import axial
 
-from pipeline.dicom.policy import Policy
+from pipeline.dicom.policy import GeometryOptions, Policy
 from pipeline.dicom.rank import accepted_stack, name_of, rank_of
 from pipeline.dicom.select import Preference
 from pipeline.dicom.slice import Series, SliceHeader
-from pipeline.dicom.stack import GeometryOptions, Stack, stacked
+from pipeline.dicom.stack import Stack, stacked
 
 
 def told(slices: tuple[SliceHeader, ...], **elements: Any) -> tuple[SliceHeader, ...]:

@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
+from headers import slice_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dicom.spacing import even_step, planes_among, usual_step_mm
+from pipeline.axes import Xyz
+from pipeline.dicom.spacing import deviation_mm, even_step, planes_among, usual_step_mm
+from pipeline.dicom.stack import stacked
+from pipeline.vocabulary import Verdict
 
 
 def after(*gaps: float) -> np.ndarray:
@@ -42,3 +46,16 @@ def test_missing_slices_skip_their_planes(skips: list[int], step_mm: float, jitt
 
 def test_neighbours_that_are_close_together_still_have_planes_of_their_own() -> None:
     assert planes_among(np.array([0.0, 0.3, 2.0]), 1.0).tolist() == [0, 1, 3]
+
+
+def test_the_deviation_is_from_the_step_that_is_told() -> None:
+    positions = np.array([0, 2.6, 3.6, 4.6, 7.2, 8.2])
+    planes = planes_among(positions, 1.0)
+    assert deviation_mm(positions, planes, 1.0) == pytest.approx(0.4667, abs=1e-3)
+    assert deviation_mm(planes * 2.5, planes, 2.5) == pytest.approx(0, abs=1e-9)
+
+
+def test_gaps_of_no_whole_number_of_steps_are_not_even_whatever_step_would_fit_them_best() -> None:
+    stack = stacked([slice_at(0, plane={"position": Xyz(0, 0, z)}) for z in (0, 2.6, 3.6, 4.6, 7.2, 8.2)])
+    assert stack.verdict is Verdict.GAP
+    assert not stack.is_even

@@ -4,10 +4,9 @@ import pytest
 import slices
 
 from pipeline.axes import Xyz
-from pipeline.dicom.policy import Policy
+from pipeline.dicom.policy import GeometryOptions, Policy
 from pipeline.dicom.slice import Series, SliceHeader
 from pipeline.dicom.split import MOST_PARTS, split_parts
-from pipeline.dicom.stack import GeometryOptions
 
 POLICY = Policy(geometry=GeometryOptions(duplicate_position="split"))
 N = 10

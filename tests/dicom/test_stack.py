@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from pipeline.axes import Xyz, Zyx
+from pipeline.dicom.policy import GeometryOptions
 from pipeline.dicom.slice import SliceHeader
-from pipeline.dicom.stack import GeometryOptions, Stack, stacked
+from pipeline.dicom.stack import Stack, stacked
 from pipeline.vocabulary import Verdict
 
 START = np.array([-120.5, 33.0, 871.25])

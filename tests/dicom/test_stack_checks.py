@@ -5,9 +5,9 @@ import pytest
 from headers import slice_at
 
 from pipeline.axes import Xyz
-from pipeline.dicom.policy import Policy
+from pipeline.dicom.policy import GeometryOptions, Policy
 from pipeline.dicom.slice import SliceHeader
-from pipeline.dicom.stack import GeometryOptions, stacked
+from pipeline.dicom.stack import stacked
 from pipeline.dicom.stack_checks import STACK_CHECKS, stack_refusal
 from pipeline.vocabulary import Reason
 

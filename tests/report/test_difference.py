@@ -7,6 +7,7 @@ COMMENT = Difference("0020,4000", "ImageComments", None, "<script>alert(1)</scri
 
 def test_the_page_shows_both_sides_and_what_one_lacks() -> None:
     page = difference_page(Comparison((COMMENT, SLOPE), 1, 3, ("B: a note",)), "one.dcm", "series")
+    assert "<h1>2 elements differ</h1>" in page
     assert "varies (2 values): 1; 2" in page
     assert "not there" in page
     assert "one.dcm, 1 file<" in page
@@ -17,6 +18,8 @@ def test_the_page_shows_both_sides_and_what_one_lacks() -> None:
 
 def test_what_comes_from_data_is_escaped_and_nothing_is_loaded() -> None:
     page = difference_page(Comparison((COMMENT,), 1, 1), "<b>", "b")
+    assert page.startswith("<!doctype html>")
+    assert "<h1>1 element differs</h1>" in page
     assert "<script" not in page
     assert "<b>" not in page
     assert "default-src 'none'" in page

@@ -1,35 +1,23 @@
+import json
 import re
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
+from cohorts import GAP_KEY, HOSTILE, HOSTILE_KEY, MR_KEY, OK_KEY, SUMMARY, Cohort, small_cohort
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.features import Histogram, features_of, histogram_of
-from pipeline.geometry import Geometry
 from pipeline.output import OutputFolder
 from pipeline.record import SeriesRecord
 from pipeline.report.options import ReportOptions
-from pipeline.report.page import TEMPLATES, write_report
-from pipeline.store import StoreContent, StoreOptions, write_store
+from pipeline.report.page import PER_PAGE
+from pipeline.report.render import SITE
 from pipeline.vocabulary import Reason, SeriesWarning, Status
-from pipeline.volume import Volume
 
-HOSTILE = '"><img src=x onerror=alert(1)>'
-OK_KEY, SPLIT_KEY, GAP_KEY, MR_KEY = ("0a" * 10, "1b" * 10, "2c" * 10, "3d" * 10)
-SUMMARY = {
-    "exit_code": 3,
-    "started_at": "2026-05-04T02:00:00Z",
-    "finished_at": "2026-05-04T02:03:11Z",
-    "config_hash": "5a2b77c09d1e",
-    "versions": {"ctprep": "0.1.0"},
-}
-VOID = {"img", "link", "meta", "path"}
+VOID = {"circle", "img", "input", "link", "meta", "path"}
+PLAIN = ReportOptions(pictures=False)
 
 Attributes = dict[str, str | None]
 
@@ -48,7 +36,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
+        if tag not in VOID or tag == "circle":
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -63,157 +51,176 @@ class Page(HTMLParser):
     def every(self, attribute: str) -> list[str]:
         return [value for _, attributes in self.tags if (value := attributes.get(attribute)) is not None]
 
-    def named(self, tag: str) -> list[Attributes]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
-
-def prepared(output: OutputFolder, key: str) -> tuple[SeriesRecord, Histogram]:
-    """Store a series of a few voxels and return its record and histogram."""
-    voxels = np.random.default_rng(3).normal(40, 300, (6, 16, 16)).round().astype(np.float32)
-    geometry = Geometry(
-        Zyx(*voxels.shape), Zyx(2.0, 1.0, 1.0), Xyz(0, 0, 0), Zyx(Xyz(0, 0, 1), Xyz(0, 1, 0), Xyz(1, 0, 0))
-    )
-    volume = Volume(voxels, np.ones(voxels.shape, np.bool_), geometry)
-    content = StoreContent(
-        array=voxels.astype(np.int16), measured=volume.measured, geometry=geometry, attributes={"units": "HU"}
-    )
-    output.volumes.mkdir(parents=True, exist_ok=True)
-    write_store(output.store(key), content, StoreOptions())
-    record = SeriesRecord(
-        series_key=key,
-        status=Status.OK,
-        n_slices=6,
-        shape_in=geometry.shape,
-        spacing_in_mm=geometry.spacing_mm,
-        shape=geometry.shape,
-        spacing_mm=geometry.spacing_mm,
-        orientation="LPS",
-        **asdict(features_of(volume)),
-    )
-    return record, histogram_of(volume)
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    """Of several tests that only read it."""
+    cohort = small_cohort(OutputFolder(tmp_path_factory.mktemp("cohort")))
+    cohort.report()
+    return cohort
 
 
 @pytest.fixture
-def cohort(tmp_path: Path) -> tuple[OutputFolder, list[SeriesRecord], dict[str, Histogram]]:
-    output = OutputFolder(tmp_path)
-    plain, histogram = prepared(output, OK_KEY)
-    hostile = {"Manufacturer": HOSTILE, "ManufacturerModelName": "{{ 7 * 7 }}", "ConvolutionKernel": ["<script>", "3"]}
-    records = [
-        plain,
-        replace(
-            prepared(output, SPLIT_KEY)[0],
-            warnings=(SeriesWarning.W_PADDING, SeriesWarning.W_TEXT_SANITISED),
-            elements=hostile,
-        ),
-        SeriesRecord(series_key=GAP_KEY, status=Status.REJECTED, reason=Reason.SLICE_GAP, detail="1 of 9 <intervals>"),
-        SeriesRecord(series_key=MR_KEY, status=Status.EXCLUDED, reason=Reason.NOT_CT, detail="Modality MR"),
-    ]
-    return output, records, {OK_KEY: histogram, SPLIT_KEY: histogram}
+def own(tmp_path: Path) -> Cohort:
+    """To be changed."""
+    return small_cohort(OutputFolder(tmp_path))
 
 
-def written(cohort: Any, options: ReportOptions = ReportOptions(), summary: dict[str, Any] = SUMMARY) -> str:  # noqa: B008  # read only
-    output, records, histograms = cohort
-    path = write_report(output, records, summary, options, histograms)
-    assert path == output.report / "index.html"
-    assert [file.name for file in output.report.iterdir()] == ["index.html"]
-    return path.read_text(encoding="utf-8")
+def pages(cohort: Cohort) -> dict[Path, Page]:
+    return {path: Page(path.read_text(encoding="utf-8")) for path in cohort.output.report.rglob("*.html")}
 
 
-def test_every_tag_closes_and_every_anchor_leads_somewhere(cohort: Any) -> None:
-    page = Page(written(cohort))
-    ids = page.every("id")
-    assert [name for name, n in Counter(ids).items() if n > 1] == []
-    assert {link[1:] for link in page.every("href") if link.startswith("#")} <= set(ids)
-    assert {name for names in page.every("aria-labelledby") for name in names.split()} <= set(ids)
+def text_of(page: Page) -> str:
+    return " ".join(" ".join(page.text).split())
 
 
-def test_no_request_leaves_the_page(cohort: Any) -> None:
-    text = written(cohort)
-    page = Page(text)
-    addresses = page.every("src") + page.every("href") + page.every("action") + page.every("srcset")
-    assert all(address.startswith(("#", "data:")) for address in addresses)
-    assert not re.search(r"https?:|url\(|@import|<script|<iframe|<object", text)
-    assert {"default-src 'none'; img-src data:; style-src 'unsafe-inline'"} <= set(page.every("content"))
+def test_there_is_a_page_for_everything(cohort: Cohort) -> None:
+    names = {path.relative_to(cohort.output.report).as_posix() for path in pages(cohort)}
+    top = {"index.html", "figures.html", "elements.html", "series-1.html"}
+    assert names == top | {f"series/{key}/index.html" for key in (OK_KEY, HOSTILE_KEY, GAP_KEY, MR_KEY)}
 
 
-def test_what_comes_from_data_stays_text(cohort: Any) -> None:
-    page = Page(written(cohort))
-    assert f"{HOSTILE} {{{{ 7 * 7 }}}}" in page.text
-    assert "<script> / 3" in page.text
-    assert "1 of 9 <intervals>" in page.text
-    assert not any("onerror" in attributes for _, attributes in page.tags)
+def test_every_tag_closes_and_every_name_is_there_once(cohort: Cohort) -> None:
+    for path, page in pages(cohort).items():
+        ids = page.every("id")
+        assert [name for name, n in Counter(ids).items() if n > 1] == [], path
+        assert {name for names in page.every("aria-labelledby") for name in names.split()} <= set(ids), path
 
 
-def test_half_a_surrogate_pair_in_a_header_does_not_cost_the_report(cohort: Any) -> None:
-    output, records, histograms = cohort
-    broken = replace(records[0], elements={"Manufacturer": "half \ud800 pair"})
-    assert "half ? pair" in written((output, [broken], histograms))
+def test_every_link_and_picture_leads_to_a_file_of_the_report(cohort: Cohort) -> None:
+    for path, page in pages(cohort).items():
+        for address in page.every("href") + page.every("src"):
+            if address.startswith("data:"):
+                continue
+            name, _, anchor = address.partition("#")
+            target = (path.parent / name).resolve() if name else path
+            assert target.is_relative_to(cohort.output.report), address
+            assert target.is_file(), address
+            assert not anchor or f'id="{anchor}"' in target.read_text(), address
 
 
-def test_the_headline_counts_ct_series_alone(cohort: Any) -> None:
-    assert "2 of 3 CT series ready" in Page(written(cohort)).text
+def test_no_page_may_ask_for_anything_outside(cohort: Cohort) -> None:
+    for path, page in pages(cohort).items():
+        policy = next(value for value in page.every("content") if "default-src" in value)
+        assert policy.startswith("default-src 'none'; "), path
+        sources = {source for part in policy.split("; ")[1:] for source in part.split()[1:]}
+        assert sources <= {"'self'", "file:", "data:", "'unsafe-inline'", "'none'"}
+        assert "script-src 'self' file:;" in policy
+        assert not re.search(r"url\(|@import|<iframe|<object|<script>", path.read_text()), path
+    for name in ("report.css", "viewer.js"):
+        assert not re.search(r"https?:|url\(|@import|fetch|eval", (cohort.output.report / name).read_text())
 
 
-def test_a_refused_series_comes_with_what_to_do_about_it(cohort: Any) -> None:
-    text = " ".join(Page(written(cohort)).text)
-    for reason in (Reason.SLICE_GAP, Reason.NOT_CT):
-        assert reason.meaning in text
-        assert reason.advice in text
-    assert SeriesWarning.W_PADDING.meaning in text
+def test_what_comes_from_data_stays_text(cohort: Cohort) -> None:
+    for path, page in pages(cohort).items():
+        assert not any("onerror" in attributes for _, attributes in page.tags), path
+    told = text_of(Page(cohort.series_page(HOSTILE_KEY)))
+    assert f"{HOSTILE} {{{{ 7 * 7 }}}}" in told
+    assert "<script> / 3" in told
+    assert "1 of 9 <intervals>" in text_of(Page(cohort.page("index.html")))
 
 
-def test_every_series_has_a_row_and_every_ready_one_pictures_and_a_histogram(cohort: Any) -> None:
-    page = Page(written(cohort))
-    assert [row.get("scope") for row in page.named("th")] == ["col"] * 9 + ["row"] * 4
-    assert len(page.named("img")) == 6
-    assert all(image["alt"] and image["src"].startswith("data:image/webp;base64,") for image in page.named("img"))
-    assert len(page.named("svg")) == len(page.named("desc")) == 3
+def test_nothing_about_a_person_is_in_any_file(cohort: Cohort) -> None:
+    for path in cohort.output.report.rglob("*"):
+        assert path.is_dir() or b"Somebody" not in path.read_bytes(), path
 
 
-def test_pictures_are_left_out_where_they_are_not_wanted(cohort: Any) -> None:
-    text = written(cohort, ReportOptions(pictures=False))
-    assert Page(text).named("img") == []
-    assert "No pictures" not in text
+def test_the_overview_says_what_was_refused_found_and_is_worth_a_look(cohort: Cohort) -> None:
+    told = text_of(Page(cohort.page("index.html")))
+    assert "2 of 3 CT series ready" in told
+    for words in (Reason.SLICE_GAP.meaning, Reason.NOT_CT.advice, SeriesWarning.W_PADDING.meaning, "metal: 3.00%"):
+        assert words in told
+    assert told.index("Quality findings") < told.index("Refused, and what to do")
 
 
-@pytest.mark.parametrize("damage", ["gone", "emptied", "cut"])
-def test_a_damaged_store_costs_its_pictures_and_not_the_report(cohort: Any, damage: str) -> None:
-    output = cohort[0]
-    store = output.store(OK_KEY)
-    if damage == "gone":
-        store.rename(output.root / "elsewhere")
-    elif damage == "emptied":
-        (store / "zarr.json").write_text("{}")
-    else:
-        data = max((file for file in store.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
-        data.write_bytes(data.read_bytes()[:-300] + bytes(300))
-    text = written(cohort)
-    assert len(Page(text).named("img")) == 3
-    assert "No pictures: the store is missing or cannot be read." in text
+def test_elements_stand_in_their_module_with_their_missing_share(cohort: Cohort) -> None:
+    told = text_of(Page(cohort.page("elements.html")))
+    assert "General Equipment" in told
+    assert "33.3 %" in told
 
 
-def test_the_same_input_gives_the_same_bytes_in_any_order(cohort: Any) -> None:
-    output, records, histograms = cohort
-    again = (output, records[::-1], dict(reversed(histograms.items())))
-    assert written(cohort) == written(again)
+def test_a_cohort_without_a_census_says_how_to_make_one(own: Cohort) -> None:
+    own.output.tags.unlink()
+    (own.output.root / "findings.json").unlink()
+    assert "Quality findings" not in own.report(PLAIN)
+    assert "ctprep scan" in own.page("elements.html")
+    assert not (own.output.report / "data/elements.csv").exists()
 
 
-def test_an_output_without_any_series_and_a_run_that_says_nothing_still_have_a_page(tmp_path: Path) -> None:
-    text = written((OutputFolder(tmp_path), [], {}), summary={})
+def test_every_figure_has_its_table_as_csv(cohort: Cohort) -> None:
+    names = re.findall(r'<figure class="chart" id="([\w-]+)"', cohort.page("figures.html"))
+    assert len(names) >= 12
+    for name in names:
+        lines = (cohort.output.report / f"data/{name}.csv").read_text().splitlines()
+        assert len(lines) > 1, name
+
+
+def test_what_changed_since_the_run_before_is_told(own: Cohort) -> None:
+    before = SUMMARY | {"started_at": "2026-05-03T02:00:00Z", "counts": {"ok": 41}}
+    (own.output.runs / "before.json").write_text(json.dumps(before))
+    assert re.search(r"ok\s+41\s+2", text_of(Page(own.report(PLAIN))))
+
+
+def test_a_page_that_did_not_change_is_not_made_again(own: Cohort) -> None:
+    own.report()
+    marked = [own.output.report / f"series/{key}/index.html" for key in (OK_KEY, HOSTILE_KEY)]
+    for path in marked:
+        path.write_text("kept")
+    own.records[1] = replace(own.records[1], qc_why="another")
+    own.report()
+    assert [path.read_text() == "kept" for path in marked] == [True, False]
+    own.report(PLAIN)
+    assert marked[0].read_text() != "kept"
+
+
+def test_pages_of_series_that_are_gone_are_removed(own: Cohort) -> None:
+    own.report(PLAIN)
+    own.records = own.records[:2]
+    own.report(PLAIN)
+    assert {path.name for path in (own.output.report / "series").iterdir()} == {OK_KEY, HOSTILE_KEY}
+
+
+def test_the_same_input_gives_the_same_bytes_in_any_order(own: Cohort, tmp_path: Path) -> None:
+    def files() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in sorted(own.output.report.rglob("*")) if path.is_file()}
+
+    own.report()
+    first = files()
+    own.output.report.rename(tmp_path / "before")
+    own.records.reverse()
+    own.report()
+    assert files() == first
+
+
+def test_many_series_are_paged(own: Cohort) -> None:
+    many = [SeriesRecord(series_key=f"{i:020x}", status=Status.REJECTED, reason=Reason.CORRUPT) for i in range(130)]
+    own.records, own.histograms = many, {}
+    text = own.report(PLAIN)
+    assert "and 100 more" in text_of(Page(text))
+    assert own.page("series-1.html").count('<li class="entry">') == PER_PAGE
+    assert 'rel="next"' not in own.page("series-3.html")
+    own.records = many[:3]
+    own.report(PLAIN)
+    assert not (own.output.report / "series-2.html").exists()
+
+
+def test_an_output_without_any_series_and_a_run_that_says_nothing_still_have_a_report(tmp_path: Path) -> None:
+    text = Cohort(OutputFolder(tmp_path), [], {}).report(summary={})
     assert "No series was seen." in text
     assert "0 of 0 CT series ready" in text
 
 
-def test_headings_go_down_one_level_at_a_time(cohort: Any) -> None:
-    levels = [int(tag[1]) for tag, _ in Page(written(cohort)).tags if re.fullmatch(r"h[1-6]", tag)]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in pairwise(levels))
+def test_headings_go_down_one_level_at_a_time(cohort: Cohort) -> None:
+    for path, page in pages(cohort).items():
+        levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+        assert levels[0] == 1, path
+        assert levels.count(1) == 1, path
+        assert all(after <= before + 1 for before, after in pairwise(levels)), path
 
 
 @pytest.mark.parametrize("scheme", [0, 1, 2], ids=["light", "dark", "print"])
 def test_every_colour_of_text_is_readable_on_every_ground(scheme: int) -> None:
-    css = (TEMPLATES / "page.css").read_text(encoding="utf-8")
+    css = (SITE / "report.css").read_text(encoding="utf-8")
     colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{3,6});", re.findall(r":root \{(.*?)\}", css, re.DOTALL)[scheme]))
     for ground in ("paper", "panel"):
         for ink in ("ink", "quiet", "accent", "ok", "rejected", "failed", "excluded"):

@@ -153,3 +153,25 @@ def test_a_single_slice_made_finer_is_measured_only_where_it_was() -> None:
 def test_impossible_parameters_are_refused_in_a_sentence(wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         Resample(**wrong)
+
+
+@pytest.mark.parametrize("new_mm", [0.5, 1.0, 5.0])
+def test_of_slices_that_lie_apart_only_planes_near_one_are_measured(new_mm: float) -> None:
+    """Slices of 1 mm every 10 mm: one speaks for half a millimetre on each side, or for half a new step."""
+    spec = VolumeSpec(volumes.grid((5, 3, 3), (10.0, 1.0, 1.0)), reach=Zyx(0.05, None, None))
+    source = volumes.volume(np.ones(spec.shape, np.float32), spec.geometry)
+    change = Resample(spacing_mm=(new_mm, None, None)).change(spec)
+    result = apply_grid(source, change, (-1024,))
+    z_mm = (change.axes.z.positions - np.rint(change.axes.z.positions)) * 10
+    near = np.abs(z_mm) <= max(0.5, new_mm / 2) + 1e-6
+    np.testing.assert_array_equal(result.measured[:, 1, 1], near & change.axes.z.within)
+    assert 0 < result.measured.mean() < 1
+    assert (result.voxels == 1).all()
+    assert change.after(spec).reach == Zyx(None, None, None)
+
+
+def test_slices_that_touch_are_measured_in_between() -> None:
+    spec = VolumeSpec(volumes.grid((5, 3, 3), (10.0, 1.0, 1.0)))
+    change = Resample(spacing_mm=(1.0, None, None)).change(spec)
+    result = apply_grid(volumes.volume(np.ones(spec.shape, np.float32), spec.geometry), change, (-1024,))
+    np.testing.assert_array_equal(result.measured[:, 1, 1], change.axes.z.within)

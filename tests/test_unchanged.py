@@ -1,0 +1,68 @@
+import os
+from pathlib import Path
+
+import pytest
+from phantoms import Series, write_series
+
+from pipeline import run
+from pipeline.config import Config, load
+from pipeline.dicom import header
+from pipeline.run import scan_only
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Series:
+    return write_series(tmp_path / "in")
+
+
+@pytest.fixture
+def scans(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Keep a note of each scan that is done in full."""
+    notes: list[object] = []
+    scan_of = run.scan_of
+    monkeypatch.setattr(run, "scan_of", lambda *told: notes.append(told) or scan_of(*told))
+    return notes
+
+
+def config(tmp_path: Path, yaml: str = "steps: []\n") -> Config:
+    (tmp_path / "config.yaml").write_text(yaml)
+    return load(tmp_path / "config.yaml", inputs=[tmp_path / "in"], output=tmp_path / "out")
+
+
+@pytest.mark.usefixtures("series")
+def test_a_scan_of_what_is_unchanged_writes_nothing(tmp_path: Path, scans: list[object]) -> None:
+    first = scan_only(config(tmp_path))
+    tables = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.parquet")}
+    assert scan_only(config(tmp_path)) == first
+    assert len(scans) == 1
+    assert {path: path.stat().st_mtime_ns for path in tables} == tables
+
+
+@pytest.mark.parametrize("spoiled", ["touched", "added", "removed", "table", "configuration", "mark"])
+def test_whatever_changed_is_scanned_again(tmp_path: Path, series: Series, scans: list[object], spoiled: str) -> None:
+    scan_only(config(tmp_path))
+    if spoiled == "touched":
+        os.utime(series.paths[0], ns=(1, 1))
+    elif spoiled == "added":
+        (tmp_path / "in" / "notes.txt").write_text("no DICOM")
+    elif spoiled == "removed":
+        series.paths[0].unlink()
+    elif spoiled == "table":
+        (tmp_path / "out/tags.parquet").unlink()
+    elif spoiled == "mark":
+        (tmp_path / "out/private/scan/last.json").write_text("{")
+    scan_only(config(tmp_path, "steps: []\nselect: {min_slices: 4}\n" if spoiled == "configuration" else "steps: []\n"))
+    assert len(scans) == 2
+
+
+@pytest.mark.usefixtures("series")
+def test_a_file_that_may_yet_be_read_is_tried_again(
+    tmp_path: Path, scans: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(header, "read_data_set", refuses)
+    for _ in range(2):
+        scan_only(config(tmp_path))
+    assert len(scans) == 2
