@@ -1,35 +1,45 @@
 """What became of each slice: part of a volume, set aside, dropped, or refused with its series."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pipeline.dicom.slice import Series, SliceHeader
-from pipeline.dicom.stack import Stack
+from pipeline.dicom.stack import Stack, stacked
 from pipeline.record import SliceOutcome
 from pipeline.vocabulary import FileStatus, Reason, Status
 
 
 def used_outcomes(series: Series, stack: Stack, copies: Iterable[SliceHeader]) -> tuple[SliceOutcome, ...]:
     """Return the outcomes of a series that became a volume; ``copies`` are its identical duplicates."""
-    used = [
-        SliceOutcome(header.file.path, header.frame, FileStatus.USED, None, position, (offset[0], offset[1]), z)
-        for z, (header, position, offset) in enumerate(
-            zip(stack.slices, stack.positions_mm.tolist(), stack.offsets_mm.tolist(), strict=True)
-        )
-    ]
+    used = [_placed(header, FileStatus.USED, None, stack, z) for z, header in enumerate(stack.slices)]
     dropped = [_outcome(header, FileStatus.SKIPPED, Reason.DUPLICATE_POSITION) for header in copies]
     aside = [outcome for header in series.slices if (outcome := _set_aside(header))]
     return tuple(used + dropped + aside)
 
 
 def refused_outcomes(series: Series, reason: Reason) -> tuple[SliceOutcome, ...]:
-    """Return the outcomes of a series that was refused for a reason; a slice's own reason comes first."""
-    return tuple(_refused_outcome(header, reason) for header in series.slices)
+    """Return the outcomes of a series that was refused for a reason; a slice's own reason comes first.
+
+    Where it was refused for the places of its slices, or after they were judged, they are told.
+    """
+    status = FileStatus.SKIPPED if reason.status is Status.EXCLUDED else FileStatus.REJECTED
+    if Reason.TOO_FEW_SLICES.order <= reason.order <= Reason.HU_IMPLAUSIBLE.order:
+        stack = stacked(series.images)
+        placed = [
+            replace(_placed(header, status, reason, stack, k), z_index=None) for k, header in enumerate(stack.slices)
+        ]
+        return (*placed, *(outcome for header in series.slices if (outcome := _set_aside(header))))
+    return tuple(_refused_outcome(header, status, reason) for header in series.slices)
 
 
-def _refused_outcome(header: SliceHeader, reason: Reason) -> SliceOutcome:
+def _placed(header: SliceHeader, status: FileStatus, reason: Reason | None, stack: Stack, k: int) -> SliceOutcome:
+    x, y = stack.offsets_mm[k].tolist()
+    return SliceOutcome(header.file.path, header.frame, status, reason, float(stack.positions_mm[k]), (x, y), k)
+
+
+def _refused_outcome(header: SliceHeader, status: FileStatus, reason: Reason) -> SliceOutcome:
     if header.refusal:
         return _outcome(header, FileStatus.REJECTED, header.refusal[0])
-    status = FileStatus.SKIPPED if reason.status is Status.EXCLUDED else FileStatus.REJECTED
     return _set_aside(header) or _outcome(header, status, reason)
 
 
