@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline.census import write_tags
-from pipeline.dicom.slice import SliceHeader
+from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.findings import findings_of, write_findings
 from pipeline.ledger import Finished
 from pipeline.output import OutputFolder

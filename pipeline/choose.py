@@ -6,9 +6,9 @@ from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.rank import accepted_stack, name_of, rank_of
-from pipeline.dicom.select import SelectOptions, objection_to
-from pipeline.dicom.stack import Stack
+from pipeline.dicom.select.rank import accepted_stack, name_of, rank_of
+from pipeline.dicom.select.rules import SelectOptions, objection_to
+from pipeline.dicom.stack.stack import Stack
 from pipeline.output import OutputFolder
 from pipeline.scan import Scan, ScannedSeries
 from pipeline.vocabulary import Reason

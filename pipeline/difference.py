@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.dicom.find import FoundFile, InputOptions, find_files
-from pipeline.dicom.listing import Listing, Told, list_elements
+from pipeline.dicom.files.find import FoundFile, InputOptions, find_files
+from pipeline.dicom.headers.listing import Listing, Told, list_elements
 from pipeline.errors import UsageError
 from pipeline.limits import Limits
 from pipeline.vocabulary import Reason

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pipeline import __version__
 from pipeline.census import Census
-from pipeline.dicom.batch import Batch, Terms, read_batch
-from pipeline.dicom.batch_text import from_text, to_text
-from pipeline.dicom.find import FoundFile
-from pipeline.dicom.slice import SliceHeader
+from pipeline.dicom.files.find import FoundFile
+from pipeline.dicom.headers.batch import Batch, Terms, read_batch
+from pipeline.dicom.headers.batch_text import from_text, to_text
+from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.durable import write_bytes
 from pipeline.engine import ClusterOptions, Lost, open_engine
 from pipeline.vocabulary import Reason

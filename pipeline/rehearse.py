@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import Config, check_paths
-from pipeline.dicom.stack import stacked
-from pipeline.dicom.stack_checks import stack_refusal
+from pipeline.dicom.stack.checks import stack_refusal
+from pipeline.dicom.stack.stack import stacked
 from pipeline.errors import SeriesRefusedError
 from pipeline.ledger import Ledger
 from pipeline.output import OutputFolder

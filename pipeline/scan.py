@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipeline.census import Census
-from pipeline.dicom.batch import Terms
-from pipeline.dicom.checks import header_refusal
-from pipeline.dicom.fallback import with_fallback
-from pipeline.dicom.find import InputOptions, find_files
-from pipeline.dicom.group import Groups, grouped, has_uid, shared_patient_ids, skipped_beside
+from pipeline.dicom.files.find import InputOptions, find_files
+from pipeline.dicom.headers.batch import Terms
+from pipeline.dicom.headers.group import Groups, grouped, has_uid, shared_patient_ids, skipped_beside
+from pipeline.dicom.headers.slice import Refusal, Series, SliceHeader
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.regroup import regrouped
-from pipeline.dicom.select import SelectOptions
-from pipeline.dicom.slice import Refusal, Series, SliceHeader
-from pipeline.dicom.split import split_parts
+from pipeline.dicom.select.rules import SelectOptions
+from pipeline.dicom.series.checks import header_refusal
+from pipeline.dicom.series.fallback import with_fallback
+from pipeline.dicom.series.regroup import regrouped
+from pipeline.dicom.series.split import split_parts
 from pipeline.headers import Reading
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
 from pipeline.record import SeriesRecord

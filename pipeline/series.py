@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.axes import Zyx
-from pipeline.dicom.load import Deduplicated, Loaded, load_volume, without_copies
-from pipeline.dicom.named_errors import Reading
-from pipeline.dicom.outcomes import refused_outcomes, used_outcomes
-from pipeline.dicom.plausible import has_odd_range, implausibility
+from pipeline.dicom.headers.slice import Series, SliceHeader
+from pipeline.dicom.pixels.load import Deduplicated, Loaded, load_volume, without_copies
+from pipeline.dicom.pixels.named_errors import Reading
+from pipeline.dicom.pixels.plausible import has_odd_range, implausibility
 from pipeline.dicom.policy import GeometryOptions, Policy
-from pipeline.dicom.series_notices import series_warnings
-from pipeline.dicom.slice import Series, SliceHeader
-from pipeline.dicom.stack import Stack, stacked
-from pipeline.dicom.stack_checks import stack_refusal
+from pipeline.dicom.series.notices import series_warnings
+from pipeline.dicom.series.outcomes import refused_outcomes, used_outcomes
+from pipeline.dicom.stack.checks import stack_refusal
+from pipeline.dicom.stack.stack import Stack, stacked
 from pipeline.errors import SeriesRefusedError
 from pipeline.features import Histogram, features_of, histogram_of, judged
 from pipeline.limits import Limits

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pipeline import __version__
 from pipeline.config import Config
-from pipeline.dicom.find import find_files
-from pipeline.dicom.slice import SliceHeader
+from pipeline.dicom.files.find import find_files
+from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.durable import write_bytes
 from pipeline.output import OutputFolder
 from pipeline.scan import Scan

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from pipeline.dicom.find import FoundFile
-from pipeline.dicom.structure import (
+from pipeline.dicom.files.find import FoundFile
+from pipeline.dicom.files.structure import (
     EXPLICIT_LITTLE,
     ITEM,
     ITEM_END,
@@ -18,8 +18,8 @@ from pipeline.dicom.structure import (
     Encoding,
     Walker,
 )
-from pipeline.dicom.syntax import EXPLICIT_LE
-from pipeline.dicom.values import Values
+from pipeline.dicom.files.syntax import EXPLICIT_LE
+from pipeline.dicom.files.values import Values
 
 DICM = bytes(128) + b"DICM"
 

@@ -24,7 +24,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from pipeline.dicom.structure import EXPLICIT_LITTLE, IMPLICIT_LITTLE, LONG_VRS, UNDEFINED, Encoding, Walker
+from pipeline.dicom.files.structure import EXPLICIT_LITTLE, IMPLICIT_LITTLE, LONG_VRS, UNDEFINED, Encoding, Walker
 
 FRONT_BYTES = 132
 SLICES, SIDE = 5, 8

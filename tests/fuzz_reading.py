@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.dicom.find import InputOptions
-from pipeline.dicom.hounsfield import HounsfieldOptions
-from pipeline.dicom.policy import GeometryOptions, Policy
+from pipeline.dicom.files.find import InputOptions
+from pipeline.dicom.policy import GeometryOptions, HounsfieldOptions, Policy
 from pipeline.engine.guard import Guard
 from pipeline.limits import Limits
 from pipeline.privacy import PseudonymKey

@@ -9,8 +9,8 @@ from running import InThisProcess
 
 from pipeline import headers
 from pipeline.dicom import header as header_room
-from pipeline.dicom.batch import Terms
-from pipeline.dicom.find import InputOptions, find_files
+from pipeline.dicom.files.find import InputOptions, find_files
+from pipeline.dicom.headers.batch import Terms
 from pipeline.engine import ClusterOptions, Lost
 from pipeline.headers import Headers, Reading
 from pipeline.limits import Limits

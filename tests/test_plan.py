@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.dicom.slice import Series
+from pipeline.dicom.headers.slice import Series
 from pipeline.ledger import Finished
 from pipeline.plan import Planned, State, Versions, planned
 from pipeline.record import SeriesRecord

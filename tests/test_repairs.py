@@ -30,7 +30,7 @@ from pydicom import Dataset
 from running import carry_out
 
 from pipeline.dicom.policy import GeometryOptions
-from pipeline.dicom.stack import Stack, stacked
+from pipeline.dicom.stack.stack import Stack, stacked
 from pipeline.series import repairs_of
 from pipeline.steps.apply import apply
 from pipeline.vocabulary import Verdict

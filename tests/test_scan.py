@@ -8,7 +8,7 @@ import pytest
 from phantoms import uid, write_series
 from pydicom.dataset import Dataset
 
-from pipeline.dicom.find import InputOptions
+from pipeline.dicom.files.find import InputOptions
 from pipeline.dicom.policy import Policy
 from pipeline.limits import Limits
 from pipeline.privacy import PseudonymKey

@@ -12,9 +12,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless
 
 from pipeline.axes import Xyz, Zyx
-from pipeline.dicom.find import InputOptions
-from pipeline.dicom.hounsfield import HounsfieldOptions
-from pipeline.dicom.policy import Policy
+from pipeline.dicom.files.find import InputOptions
+from pipeline.dicom.policy import HounsfieldOptions, Policy
 from pipeline.limits import Limits
 from pipeline.privacy import PseudonymKey
 from pipeline.scan import scan

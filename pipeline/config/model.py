@@ -8,10 +8,9 @@ from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, Typ
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from pipeline.dicom.find import InputOptions
-from pipeline.dicom.hounsfield import HounsfieldOptions
-from pipeline.dicom.select import SelectOptions
-from pipeline.dicom.policy import GeometryOptions
+from pipeline.dicom.files.find import InputOptions
+from pipeline.dicom.policy import GeometryOptions, HounsfieldOptions
+from pipeline.dicom.select.rules import SelectOptions
 from pipeline.engine.options import ClusterOptions
 from pipeline.limits import Limits
 from pipeline.manifest import ManifestOptions

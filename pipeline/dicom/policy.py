@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.dicom.hounsfield import HounsfieldOptions
 from pipeline.limits import Limits
 
 
@@ -26,6 +25,15 @@ class GeometryOptions:
         if not 0 <= self.max_missing_share < 1:
             msg = "max_missing_share must be at least 0 and below 1"
             raise ValueError(msg)
+
+
+@dataclass(frozen=True)
+class HounsfieldOptions:
+    """``hounsfield:`` of the configuration."""
+
+    padding_hu: float = -1024
+    rescale_missing: Literal["reject", "assume_hu"] = "reject"
+    wrapped: Literal["reject", "repair"] = "reject"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Literal
 
 from pipeline.axes import Xyz
-from pipeline.dicom.slice import SliceHeader
+from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.scan import ScannedSeries
 
 Order = Literal["same", "opposite", "none", "unknown"]

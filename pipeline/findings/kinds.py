@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from pipeline.dicom.slice import SliceHeader
-from pipeline.dicom.syntax import NATIVE_SYNTAXES
+from pipeline.dicom.files.syntax import NATIVE_SYNTAXES
+from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.findings.facts import Facts
 from pipeline.findings.finding import Finding, counted
 from pipeline.privacy import cleaned

@@ -6,7 +6,7 @@ from dicom_bytes import read_element, us
 
 from pipeline.census import Census, write_tags
 from pipeline.census.write import tag_rows
-from pipeline.dicom.observe import Observer
+from pipeline.dicom.headers.observe import Observer
 from pipeline.tables import read_table
 
 BOWL: dict[str, dict[tuple[str, bytes], int]] = {

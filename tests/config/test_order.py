@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.config.model import Config, OutputOptions
 from pipeline.config.order import impossible_program
-from pipeline.dicom.find import InputOptions
+from pipeline.dicom.files.find import InputOptions
 from pipeline.steps import Step
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip

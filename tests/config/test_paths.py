@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.config.model import Config, OutputOptions
 from pipeline.config.paths import check_paths, folder_clash, with_absolute_paths
-from pipeline.dicom.find import InputOptions
+from pipeline.dicom.files.find import InputOptions
 from pipeline.errors import UsageError
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pipeline.config.load import load
 from pipeline.config.model import Config, OutputOptions
 from pipeline.config.resolved import config_hash, dump
-from pipeline.dicom.find import InputOptions
-from pipeline.dicom.hounsfield import HounsfieldOptions
-from pipeline.dicom.select import SelectOptions
+from pipeline.dicom.files.find import InputOptions
+from pipeline.dicom.policy import HounsfieldOptions
+from pipeline.dicom.select.rules import SelectOptions
 from pipeline.engine.options import ClusterOptions
 from pipeline.limits import Limits
 from pipeline.manifest import ManifestOptions

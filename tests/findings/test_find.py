@@ -4,7 +4,7 @@ from scanned import scan_of, scanned
 
 from pipeline.axes import Xyz
 from pipeline.census import Census
-from pipeline.dicom.slice import SliceHeader
+from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.elements import Observation
 from pipeline.findings import Finding, findings_of
 from pipeline.vocabulary import Reason

@@ -1,0 +1,1 @@
+"""Files to elements: found, opened, walked and read, within limits, before anything believes them."""

@@ -1,0 +1,185 @@
+"""One file to its elements: preamble, file meta information, transfer syntax, inflation (DICOM PS3.10 section 7)."""
+
+import zlib
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import BinaryIO
+
+from pipeline.dicom.files.find import FoundFile
+from pipeline.dicom.files.structure import (
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    LONG_VRS,
+    SHORT_VRS,
+    Element,
+    Encoding,
+    StructureError,
+    Walker,
+)
+from pipeline.dicom.files.syntax import DEFLATED_LE, EXPLICIT_BE, IMPLICIT_LE
+from pipeline.limits import Limits
+from pipeline.vocabulary import Reason, SeriesWarning
+
+PREAMBLE_BYTES = 128
+MEGABYTE = 1 << 20
+INFLATE_FREE_BYTES = 16 * MEGABYTE
+"""Below this much inflated data the ratio is not judged: an empty slice deflates far."""
+INFLATED_PREFIX_BYTES = MEGABYTE
+"""What is kept of a file that inflates too far: enough to say which series it belongs to."""
+DEFLATED_BLOCK_BYTES = 1 << 12
+"""Deflated data is read in small blocks: of a damaged one nothing is kept, and the header is in the first."""
+
+TRANSFER_SYNTAX_UID = 0x00020010
+
+OTHER_FORMATS = (b"MZ", b"\x7fELF", b"#!", b"PK\x03\x04", b"%PDF", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
+"""Openings that make a program take the file for something else than DICOM (CVE-2019-11687 and its kin)."""
+
+
+@dataclass
+class DataSet:
+    """What a file holds, as far as it could be read; ``refusal`` says why it is not whole."""
+
+    meta: dict[int, Element] = field(default_factory=dict)
+    elements: dict[int, Element] = field(default_factory=dict)
+    transfer_syntax: str = ""
+    little_endian: bool = True
+    warnings: set[SeriesWarning] = field(default_factory=set)
+    refusal: tuple[Reason, str] | None = None
+
+
+def read_data_set(found: FoundFile, limits: Limits) -> DataSet:
+    """Read a file's elements, pixels left where they are; never raises for what is in the file.
+
+    Raises OSError where the system refuses.
+    """
+    data_set = DataSet()
+    if found.size > limits.max_file_mb * MEGABYTE:
+        data_set.refusal = Reason.LIMIT, f"a file of {found.size} bytes is over max_file_mb {limits.max_file_mb}"
+        return data_set
+    with open(found.path, "rb") as stream:  # noqa: PTH123  a str path, as it came from the walk
+        try:
+            _read(stream, found.size, data_set, limits)
+        except StructureError as error:
+            data_set.refusal = data_set.refusal or (error.reason, error.detail)
+    return data_set
+
+
+def _read(stream: BinaryIO, size: int, data_set: DataSet, limits: Limits) -> None:
+    _skip_preamble(stream, data_set)
+    _read_meta(stream, size, data_set, limits)
+    end = size
+    if data_set.transfer_syntax == DEFLATED_LE:
+        inflated = _inflate_within(stream, size, data_set, limits)
+        stream, end = BytesIO(inflated), len(inflated)
+    encoding = _encoding(stream, data_set)
+    data_set.little_endian = encoding.little_endian
+    walker = Walker(stream, end, encoding, limits.max_nesting)
+    data_set.elements = walker.elements
+    walker.walk()
+    if walker.trailing_bytes:
+        data_set.warnings.add(SeriesWarning.W_META_REPAIRED)
+    if not data_set.transfer_syntax:
+        data_set.refusal = Reason.TRANSFER_SYNTAX, "the file names no transfer syntax"
+
+
+def _skip_preamble(stream: BinaryIO, data_set: DataSet) -> None:
+    """Leave the stream where the elements begin; a file without preamble must begin with one of them."""
+    head = stream.read(PREAMBLE_BYTES + 4)
+    if head[PREAMBLE_BYTES:] == b"DICM":
+        if head.startswith(OTHER_FORMATS):
+            data_set.warnings.add(SeriesWarning.W_PREAMBLE)
+        return
+    if not _begins_with_element(head):
+        raise StructureError(Reason.NOT_DICOM, "there is no DICOM in the file")
+    data_set.warnings.add(SeriesWarning.W_META_REPAIRED)
+    stream.seek(0)
+
+
+def _begins_with_element(head: bytes) -> bool:
+    """Report whether bytes begin with an element of the file meta group, or of the identifying group."""
+    if len(head) < 8 or head[:2] not in {b"\x02\0", b"\x08\0"}:
+        return False
+    element_number = int.from_bytes(head[2:4], "little")
+    if element_number > 0x0100:
+        return False
+    is_explicit = head[4:6] in SHORT_VRS or head[4:6] in LONG_VRS
+    return is_explicit or int.from_bytes(head[4:8], "little") <= 64
+
+
+def _read_meta(stream: BinaryIO, size: int, data_set: DataSet, limits: Limits) -> None:
+    walker = Walker(stream, size, EXPLICIT_LITTLE, limits.max_nesting)
+    data_set.meta = walker.elements
+    walker.walk_group(0x0002)
+    if TRANSFER_SYNTAX_UID in data_set.meta:
+        raw = data_set.meta[TRANSFER_SYNTAX_UID].value
+        data_set.transfer_syntax = raw.decode("ascii", "replace").strip(" \0")
+
+
+def _encoding(stream: BinaryIO, data_set: DataSet) -> Encoding:
+    """Decide how the elements are written: as the transfer syntax says, unless the first one shows otherwise."""
+    declared = {
+        IMPLICIT_LE: IMPLICIT_LITTLE,
+        EXPLICIT_BE: Encoding(explicit=True, little_endian=False),
+    }.get(data_set.transfer_syntax, EXPLICIT_LITTLE)
+    start = stream.tell()
+    head = stream.read(6)
+    stream.seek(start)
+    looks_explicit = head[4:6] in SHORT_VRS or head[4:6] in LONG_VRS
+    if looks_explicit == declared.explicit or len(head) < 6:
+        return declared
+    data_set.warnings.add(SeriesWarning.W_META_REPAIRED)
+    return Encoding(explicit=looks_explicit, little_endian=declared.little_endian)
+
+
+def inflate(stream: BinaryIO, limit: int) -> tuple[bytes, bool]:
+    """Inflate the rest of a stream (PS3.5 annex A.5), at most ``limit`` bytes and one more.
+
+    Returns what came out, up to where the data is damaged, and whether it came to its end.
+    """
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    parts: list[bytes] = []
+    n_bytes = 0
+    while n_bytes <= limit and not inflater.eof:
+        compressed = inflater.unconsumed_tail or stream.read(DEFLATED_BLOCK_BYTES)
+        try:
+            part = inflater.decompress(compressed, min(MEGABYTE, limit + 1 - n_bytes))
+        except zlib.error:
+            break
+        if not (part or compressed):  # zlib may owe bytes after its input has ended
+            break
+        parts.append(part)
+        n_bytes += len(part)
+    return b"".join(parts), inflater.eof
+
+
+def inflate_limit(n_compressed: int, limits: Limits) -> int:
+    """Return how many bytes may come out of so many."""
+    return min(max(INFLATE_FREE_BYTES, limits.max_inflate_ratio * n_compressed), limits.max_file_mb * MEGABYTE)
+
+
+def _inflate_within(stream: BinaryIO, size: int, data_set: DataSet, limits: Limits) -> bytes:
+    start = stream.tell()
+    limit = inflate_limit(size - start, limits)
+    inflated, whole = inflate(stream, limit)
+    if len(inflated) > limit:
+        detail = f"the data set inflates to more than {limit} bytes (max_inflate_ratio {limits.max_inflate_ratio})"
+        data_set.refusal = Reason.LIMIT, detail
+        return inflated[:INFLATED_PREFIX_BYTES]
+    if not whole:
+        data_set.refusal = Reason.CORRUPT, "the deflated data set is damaged or cut"
+    return inflated
+
+
+def inflated(found: FoundFile, limits: Limits) -> bytes:
+    """Return the inflated data set of a deflated file, in which the offsets of its elements count.
+
+    Raises StructureError where it inflates too far or not at all, OSError where the system refuses.
+    """
+    data_set = DataSet()
+    with open(found.path, "rb") as stream:  # noqa: PTH123  as above
+        _skip_preamble(stream, data_set)
+        _read_meta(stream, found.size, data_set, limits)
+        whole = _inflate_within(stream, found.size, data_set, limits)
+    if data_set.refusal:
+        raise StructureError(*data_set.refusal)
+    return whole

@@ -1,0 +1,97 @@
+"""Slices to series: by SeriesInstanceUID, or by the next best key where a file has none."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipeline.dicom.headers.notices import is_uid
+from pipeline.dicom.headers.slice import Series, SliceHeader
+from pipeline.vocabulary import Reason, SeriesWarning
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What a scan found: the series, and the files that belong to none."""
+
+    series: tuple[Series, ...]
+    strays: tuple[SliceHeader, ...]
+
+
+def grouped(slices: Iterable[SliceHeader]) -> Groups:
+    """Group slices into series, each in the order of its paths.
+
+    A file whose SeriesInstanceUID can be read belongs to that series whatever else is wrong with it.  A CT image
+    without one is grouped by folder, study, frame of reference and series number; anything else is a stray, also a file
+    that breaks off before its UID.
+    """
+    by_key: dict[tuple[str, ...], list[SliceHeader]] = defaultdict(list)
+    strays = []
+    for header in slices:
+        key = series_identity(header)
+        if key is None:
+            strays.append(header)
+        else:
+            by_key[key].append(header)
+    series = [Series(identity=key, slices=_in_path_order(members)) for key, members in sorted(by_key.items())]
+    return Groups(tuple(series), tuple(strays))
+
+
+def series_identity(header: SliceHeader) -> tuple[str, ...] | None:
+    """Return what a slice's series is known by, None where it belongs to none."""
+    identity = header.identity
+    if identity.series_instance_uid:
+        return (identity.series_instance_uid,)
+    if not header.is_ct or _was_cut_short(header):
+        return None
+    return (
+        header.file.folder,
+        identity.study_instance_uid,
+        identity.frame_of_reference_uid,
+        identity.series_number,
+    )
+
+
+def _was_cut_short(header: SliceHeader) -> bool:
+    """Report a file of which only a part was read: its UID may be in the rest."""
+    return header.refusal is not None and header.refusal[0].order <= Reason.LIMIT.order
+
+
+def _in_path_order(slices: list[SliceHeader]) -> tuple[SliceHeader, ...]:
+    return tuple(sorted(slices, key=lambda header: (header.file.path, header.frame or 0)))
+
+
+def skipped_beside(groups: Groups) -> dict[tuple[str, ...], set[SeriesWarning]]:
+    """Return W_FILE_SKIPPED for every series with a file in a stray's folder, else in the nearest folder above it."""
+    folders: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for series in groups.series:
+        for header in series.slices:
+            folders[header.file.folder].add(series.identity)
+    warned: dict[tuple[str, ...], set[SeriesWarning]] = defaultdict(set)
+    for stray in groups.strays:
+        for identity in _nearest(stray.file.folder, folders):
+            warned[identity].add(SeriesWarning.W_FILE_SKIPPED)
+    return warned
+
+
+def _nearest(folder: str, folders: dict[str, set[tuple[str, ...]]]) -> set[tuple[str, ...]]:
+    while folder not in folders:
+        above = folder.rpartition("/")[0]
+        if above in {folder, ""}:
+            return set()
+        folder = above
+    return folders[folder]
+
+
+def shared_patient_ids(groups: Groups) -> set[str]:
+    """Return the PatientIDs that belong to several people, told apart by birth date and sex."""
+    people: dict[str, set[str]] = defaultdict(set)
+    for series in groups.series:
+        for header in series.slices:
+            if header.identity.patient_id:
+                people[header.identity.patient_id].add(header.identity.birth_and_sex)
+    return {patient_id for patient_id, births in people.items() if len(births) > 1}
+
+
+def has_uid(series: Series) -> bool:
+    """Report whether a series is known by a valid SeriesInstanceUID."""
+    return len(series.identity) == 1 and is_uid(series.identity[0])

@@ -1,0 +1,189 @@
+"""A data set to observations: what each of its elements holds, inside sequences and private ones too, as text."""
+
+import hashlib
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.dicom.files.structure import PIXEL_TAGS, Element
+from pipeline.dicom.files.values import (
+    BINARY_NUMBERS,
+    DECIMAL_VRS,
+    SPECIFIC_CHARACTER_SET,
+    STRING_VRS,
+    UNSPLIT_VRS,
+    Values,
+    is_single_valued,
+    keyword_of,
+    tag_of,
+)
+from pipeline.dicom.headers.padding import declared_padding
+from pipeline.elements import SEPARATOR, Observation, canonical
+
+LONGEST_TEXT = 256
+"""A longer value is told by its beginning, its length and a hash."""
+LONGEST_KNOWN = 4096
+"""The bytes of a longer element are not kept to know it again."""
+ITEM_JOINT = " | "
+PADDING_TAGS = frozenset({tag_of("PixelPaddingValue"), tag_of("PixelPaddingRangeLimit")})
+CONTEXT_TAGS = (SPECIFIC_CHARACTER_SET, tag_of("PixelRepresentation"), tag_of("BitsStored"))
+"""What decides how the bytes of other elements are read."""
+CREATORS = range(0x10, 0x100)
+"""Element numbers that reserve blocks for private elements (PS3.5 section 7.8.1)."""
+
+Elements = Mapping[int, Element]
+
+
+@dataclass
+class Observer:
+    """Observes data sets one after another, each distinct value once: ``pool`` holds it, its place there is its number.
+
+    The same bytes repeat in every slice of a series, so most elements cost one look into a dictionary.
+    """
+
+    pool: list[Observation] = field(default_factory=list)
+    _numbers: dict[Observation, int] = field(default_factory=dict)
+    _known: dict[Any, dict[Any, tuple[int, ...]]] = field(default_factory=dict)
+
+    def seen_in(self, elements: Elements, *, little_endian: bool) -> list[int]:
+        """Return the numbers of a file's observations, in the order of its elements; each keyword comes once."""
+        values = Values(elements, little_endian)
+        context = (little_endian, *(_value(elements, tag) for tag in CONTEXT_TAGS), *_creators(elements))
+        known = self._known.setdefault(context, {})
+        seen: list[int] = []
+        for element in elements.values():
+            key = _key(element) if element.length <= LONGEST_KNOWN else None
+            numbers = known.get(key)
+            if numbers is None:
+                numbers = tuple(self._number(one) for one in _observed(element, values))
+                if key is not None:
+                    known[key] = numbers
+            seen += numbers
+        return seen
+
+    def _number(self, observation: Observation) -> int:
+        number = self._numbers.setdefault(observation, len(self.pool))
+        if number == len(self.pool):
+            self.pool.append(observation)
+        return number
+
+
+def _key(element: Element) -> Any:
+    """Return what tells elements of one context apart."""
+    if element.items:
+        return element.tag, tuple(tuple(map(_key, item.values())) for item in element.items)
+    return element.tag, element.vr, element.length, element.value
+
+
+def _value(elements: Elements, tag: int) -> bytes:
+    return elements[tag].value if tag in elements else b""
+
+
+def _creators(elements: Elements) -> tuple[tuple[int, bytes], ...]:
+    return tuple((tag, elements[tag].value) for tag in elements if tag & 0x10000 and tag & 0xFFFF in CREATORS)
+
+
+def _observed(element: Element, values: Values) -> Iterator[Observation]:
+    """Yield the observation of an element, then those inside it, their items taken together."""
+    name = _name(element.tag, values)
+    raw = _raw(element, values)
+    has_parts = not _is_whole(element)
+    yield Observation(_tag(element.tag), name, element.vr, raw, _canonical(element, raw, values), has_parts)
+    inside: dict[tuple[str, str], list[Observation]] = {}
+    for item in element.items:
+        nested = Values(item, values.little_endian)
+        for one in (one for child in item.values() for one in _observed(child, nested)):
+            inside.setdefault((one.tag, one.keyword), []).append(one)
+    for (tag, keyword), several in inside.items():
+        raw, reading = (_joined(getattr(one, of) for one in several) for of in ("raw", "canonical"))
+        has_parts = several[0].has_parts and ITEM_JOINT not in raw
+        yield Observation(f"{_tag(element.tag)}.{tag}", f"{name}.{keyword}", several[0].vr, raw, reading, has_parts)
+
+
+def _joined(texts: Iterator[str]) -> str:
+    """Return the distinct values of a sequence's items in their order."""
+    return _shortened(ITEM_JOINT.join(dict.fromkeys(texts)))
+
+
+def _is_whole(element: Element) -> bool:
+    """Report an element that is counted as one value: by its nature, or because the dictionary allows it only one."""
+    if element.vr in UNSPLIT_VRS or not (element.vr in STRING_VRS | DECIMAL_VRS or element.vr in BINARY_NUMBERS):
+        return True
+    return is_single_valued(element.tag) or element.length > LONGEST_TEXT
+
+
+def _tag(tag: int) -> str:
+    return f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
+
+
+def _name(tag: int, values: Values) -> str:
+    """Return the keyword; of a private element its creator, group and low byte; else the tag."""
+    if keyword := keyword_of(tag):
+        return keyword
+    group, number = tag >> 16, tag & 0xFFFF
+    if not group & 1:
+        return "GroupLength" if number == 0 else f"unknown:{_tag(tag)}"
+    if number in CREATORS:
+        return f"private creator:{_tag(tag)}"
+    creator = values.elements.get(group << 16 | number >> 8)
+    name = _shortened(values.decoded(creator)[0]) if creator else ""
+    return f"private:{name}:{group:04x},{number & 0xFF:02x}"
+
+
+def _raw(element: Element, values: Values) -> str:
+    """Return a value as it is written, without the padding to even length."""
+    if element.vr == "SQ":
+        return f"{len(element.items)} items" if element.items else ""
+    if element.tag in PIXEL_TAGS:
+        return "fragments" if element.encapsulated else f"{element.length} bytes"
+    if not element.value:
+        return ""
+    if element.vr in STRING_VRS | DECIMAL_VRS:
+        return _shortened(values.decoded(element)[0])
+    return _shortened(_raw_numbers(element, little_endian=values.little_endian) or _hashed(element))
+
+
+def _raw_numbers(element: Element, *, little_endian: bool) -> str:
+    if element.vr == "AT":
+        code = "H"
+    elif element.vr in BINARY_NUMBERS:
+        code = BINARY_NUMBERS[element.vr]
+    else:
+        return ""
+    size = struct.calcsize(f"={code}")
+    if len(element.value) % size:
+        return ""
+    layout = f"{'<' if little_endian else '>'}{len(element.value) // size}{code}"
+    return SEPARATOR.join(map(str, struct.unpack(layout, element.value)))
+
+
+def _hashed(element: Element) -> str:
+    return f"{element.length} bytes {_digest(element.value)}"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=6).hexdigest()
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= LONGEST_TEXT:
+        return text
+    digest = _digest(text.encode("utf-8", "surrogatepass"))
+    return f"{text[:LONGEST_TEXT]} ... {len(text)} characters {digest}"
+
+
+def _canonical(element: Element, raw: str, values: Values) -> str:
+    """Return the canonical reading; padding is read as the pixels can hold it."""
+    if element.tag in PADDING_TAGS and element.value:
+        return str(_padding(element, values) or canonical(raw, element.vr))
+    return canonical(raw, element.vr) if element.vr not in UNSPLIT_VRS else raw.strip()
+
+
+def _padding(element: Element, values: Values) -> str:
+    signed, bits_stored = values.number("PixelRepresentation") == 1, values.number("BitsStored")
+    bits = int(bits_stored) if isinstance(bits_stored, float) and 0 < bits_stored <= 64 else 16
+    # Read as the value itself: the same repairs apply to the other end of the range.
+    alone = Values({**values.elements, tag_of("PixelPaddingValue"): element}, values.little_endian)
+    value = declared_padding(alone, signed=signed, bits_stored=bits).value
+    return "" if value is None else str(value)

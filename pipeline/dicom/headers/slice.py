@@ -1,0 +1,159 @@
+"""The nouns of this room: a slice as its header tells it, and a series of slices."""
+
+from dataclasses import dataclass, field
+from math import nan
+
+from pipeline.axes import Xyz
+from pipeline.dicom.files.find import FoundFile
+from pipeline.dicom.files.values import Flaw
+from pipeline.record import ElementValue
+from pipeline.vocabulary import Reason, SeriesWarning
+
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.1"
+LEGACY_ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.2"
+MULTIFRAME_CLASSES = frozenset({ENHANCED_CT_IMAGE, LEGACY_ENHANCED_CT_IMAGE})
+CT_CLASSES = MULTIFRAME_CLASSES | {CT_IMAGE}
+
+SCREENS = frozenset({"DOSE_INFO", "DOSE INFO", "PATIENT_INFO", "SCREEN SAVE", "SCREEN_SAVE", "RESULTS"})
+"""Values 3 and 4 of ImageType by which scanners mark pages of text that they store as images."""
+
+PHASE_ELEMENTS = (
+    "TemporalPositionIdentifier",
+    "TemporalPositionIndex",
+    "NominalPercentageOfCardiacPhase",
+    "TriggerTime",
+    "AcquisitionNumber",
+    "AcquisitionDateTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "ConvolutionKernel",
+    "ReconstructionDiameter",
+)
+"""What may tell apart the volumes that share one series."""
+
+Refusal = tuple[Reason, str]
+"""A reason of the vocabulary and a detail: figures and keywords, never text of a header."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What an object says it is and whose."""
+
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    series_instance_uid: str = ""
+    study_instance_uid: str = ""
+    frame_of_reference_uid: str = ""
+    patient_id: str = ""
+    birth_and_sex: str = ""
+    series_number: str = ""
+    study_date: str = ""
+    modality: str = ""
+    image_type: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pixels:
+    """How and where a slice's pixels are stored; ``offset`` and ``length`` of their bytes, -1 where there are none."""
+
+    transfer_syntax: str = ""
+    little_endian: bool = True
+    rows: int = 0
+    columns: int = 0
+    samples: int = 0
+    photometric: str = ""
+    bits_allocated: int = 0
+    bits_stored: int = 0
+    high_bit: int = 0
+    signed: bool = False
+    offset: int = -1
+    length: int = 0
+    encapsulated: bool = False
+    integer: bool = True
+    n_frames: int = 1
+
+    @property
+    def frame_bytes(self) -> int:
+        """The bytes of one native frame."""
+        return self.rows * self.columns * max(1, self.samples) * self.bits_allocated // 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plane:
+    """Where a slice lies in the patient, and what the scanner says of its neighbours; millimetres and degrees."""
+
+    position: Xyz | None = None
+    row_direction: Xyz | None = None
+    column_direction: Xyz | None = None
+    row_spacing: float = nan
+    column_spacing: float = nan
+    thickness: float | None = None
+    spacing_between_slices: float | None = None
+    gantry_tilt: float | None = None
+    slice_location: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rescale:
+    """What turns stored values into Hounsfield units, and which of them are padding.
+
+    Without slope and intercept the stored values are taken for Hounsfield units, where the policy allows that.
+    """
+
+    slope: float = 1
+    intercept: float = 0
+    kind: str = ""
+    padding: int | None = None
+    padding_limit: int | None = None
+    padding_repaired: bool = False
+    has_lut: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceHeader:
+    """One slice: a file, or one frame of a multi-frame object (``frame`` counted from 1).
+
+    ``flaws`` names the elements that gave no value; their fields hold the defaults above.  ``phase`` holds
+    those of PHASE_ELEMENTS that have a value, as text.
+    """
+
+    file: FoundFile
+    frame: int | None = None
+    refusal: Refusal | None = None
+    warnings: frozenset[SeriesWarning] = frozenset()
+    identity: Identity = field(default_factory=Identity)
+    pixels: Pixels = field(default_factory=Pixels)
+    plane: Plane = field(default_factory=Plane)
+    rescale: Rescale = field(default_factory=Rescale)
+    instance_number: int | None = None
+    reconstruction: tuple[ElementValue, ...] = ()
+    reconstruction_diameter: float | None = None
+    phase: dict[str, str] = field(default_factory=dict)
+    flaws: dict[str, Flaw] = field(default_factory=dict)
+    elements: dict[str, ElementValue] = field(default_factory=dict)
+
+    @property
+    def is_ct(self) -> bool:
+        """True for a CT image; one without SOP class counts where Modality says CT, and a page of text never."""
+        if self.identity.modality not in {"CT", ""} or SCREENS & set(self.identity.image_type):
+            return False
+        return self.identity.sop_class_uid in CT_CLASSES | ({""} if self.identity.modality else set())
+
+    @property
+    def is_localizer(self) -> bool:
+        """True for a scout (PS3.3 C.8.2.1.1.1: value 3 of ImageType)."""
+        return "LOCALIZER" in self.identity.image_type[2:]
+
+
+@dataclass(frozen=True)
+class Series:
+    """A group of slices that calls itself one series; ``identity`` is its UID, or the parts of the next best key."""
+
+    identity: tuple[str, ...]
+    slices: tuple[SliceHeader, ...]
+
+    @property
+    def images(self) -> tuple[SliceHeader, ...]:
+        """The CT images that are no localizers: what may become a volume."""
+        return tuple(header for header in self.slices if header.is_ct and not header.is_localizer)

@@ -1,0 +1,1 @@
+"""Stored values to Hounsfield units: decoded, put right, and doubted."""

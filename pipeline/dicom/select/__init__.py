@@ -1,0 +1,1 @@
+"""Which series are wanted, and which of several is the best."""

@@ -1,0 +1,85 @@
+"""Which series are wanted, as far as one series alone tells."""
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from pydicom.datadict import keyword_dict
+
+from pipeline.dicom.headers.slice import Series
+from pipeline.dicom.select.derived import DerivedRule, derived_objection
+from pipeline.dicom.select.where import agrees, check_rule, parts_of
+
+Preference = Literal["thinnest", "most_slices", "earliest"] | dict[str, list[str | int | float]]
+"""How two candidates are ranked: by a measure, or by the place of an element's value in a list."""
+
+MOMENT = ("StudyDate", "StudyTime", "AcquisitionDate", "AcquisitionTime")
+"""What ``earliest`` compares, in this order."""
+
+
+@dataclass(frozen=True)
+class SelectOptions:
+    """``select:`` of the configuration."""
+
+    one_per: Literal["series", "study", "patient"] = "series"
+    prefer: tuple[Preference, ...] = ("thinnest", "most_slices")
+    where: dict[str, Any] = field(default_factory=dict)
+    derived: DerivedRule = "axial"
+    min_slices: int = 3
+    slice_count: Literal["any", "most_common"] | int = "any"
+    regroup: Literal["uid", "geometry"] = "uid"
+
+    def __post_init__(self) -> None:
+        if self.min_slices < 1:
+            msg = "min_slices must be at least 1"
+            raise ValueError(msg)
+        if isinstance(self.slice_count, int) and self.slice_count < 1:
+            msg = "slice_count must be at least 1"
+            raise ValueError(msg)
+        for keyword, rule in self.where.items():
+            _check("where", keyword, rule)
+        for preference in self.prefer:
+            _check_preference(preference)
+
+    @property
+    def keywords(self) -> frozenset[str]:
+        """The elements that the rules look at."""
+        liked = {keyword for preference in self.prefer if isinstance(preference, dict) for keyword in preference}
+        return frozenset(self.where) | liked | (frozenset(MOMENT) if "earliest" in self.prefer else frozenset())
+
+
+def _check_preference(preference: Preference) -> None:
+    if isinstance(preference, str):
+        return
+    if len(preference) != 1:
+        msg = f"prefer: an item of the list holds {len(preference)} keywords; allowed is one"
+        raise ValueError(msg)
+    for keyword, liked in preference.items():
+        _check("prefer", keyword, liked)
+
+
+def _check(key: str, keyword: str, rule: Any) -> None:
+    if keyword not in keyword_dict:
+        near = get_close_matches(keyword, keyword_dict, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        msg = f"{key}: {keyword} is no DICOM keyword{hint}"
+        raise ValueError(msg)
+    try:
+        check_rule(rule)
+    except ValueError as error:
+        msg = f"{key}: {keyword}: {error}"
+        raise ValueError(msg) from None
+
+
+def objection_to(series: Series, options: SelectOptions) -> str | None:
+    """Return the rule that leaves a series out, by its own headers alone; None where it may stay.
+
+    An element counts with all values that the series' images have.  No value of a header is told.
+    """
+    images = series.images
+    if objection := derived_objection(images, options.derived):
+        return f"derived: {options.derived} leaves out {objection}"
+    for keyword, rule in options.where.items():
+        if not agrees(parts_of(header.elements.get(keyword) for header in images), rule):
+            return f"where: {keyword} is not as asked"
+    return None

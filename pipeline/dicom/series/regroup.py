@@ -1,0 +1,87 @@
+"""Series of one slice to whole series again, where a SeriesInstanceUID was rewritten in each file."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from pipeline.dicom.headers.group import Groups
+from pipeline.dicom.headers.slice import Series, SliceHeader
+from pipeline.dicom.stack.stack import stacked
+from pipeline.vocabulary import Verdict
+
+FEWEST = 3
+"""Two slices always lie a step apart; only a third one shows that they are a stack."""
+DIRECTION_DECIMALS = 3
+STACKS = frozenset({Verdict.REGULAR, Verdict.TILTED, Verdict.GAP})
+
+Key = tuple[str, ...]
+
+
+def regrouped(groups: Groups) -> Groups:
+    """Return the groups, with series of one slice joined where their slices form a stack.
+
+    Joined is what has one patient, study, kernel, size, spacing and orientation, and one frame of reference and series
+    number (each counts as absent where it differs in every file), at places of an even stack; else all stays as it is.
+    """
+    alone: dict[Key, list[Series]] = defaultdict(list)
+    for series in groups.series:
+        if _may_be_a_part(series):
+            alone[_likeness(series.slices[0])].append(series)
+    joined = {key: part for likeness, members in alone.items() for key, part in _parts(likeness, members)}
+    gone = {series.identity for part in joined.values() for series in part}
+    whole = [Series(identity, _slices_of(part)) for identity, part in joined.items()]
+    kept = [series for series in groups.series if series.identity not in gone]
+    return replace(groups, series=tuple(sorted(kept + whole, key=lambda series: series.identity)))
+
+
+def _may_be_a_part(series: Series) -> bool:
+    """Report a series of one image whose place is known."""
+    if len(series.slices) != 1 or not series.images:
+        return False
+    header = series.slices[0]
+    has_directions = any(header.plane.row_direction or ()) and any(header.plane.column_direction or ())
+    return header.refusal is None and not header.flaws and has_directions
+
+
+def _likeness(header: SliceHeader) -> Key:
+    """Return what slices of one reconstruction share."""
+    identity, plane, pixels = header.identity, header.plane, header.pixels
+    cosines = (*(plane.row_direction or ()), *(plane.column_direction or ()))
+    return (
+        "regrouped",
+        identity.patient_id,
+        identity.study_instance_uid,
+        *(str(value) for value in header.reconstruction),
+        f"{pixels.rows} x {pixels.columns}",
+        f"{plane.row_spacing:g} x {plane.column_spacing:g}",
+        *(f"{round(cosine, DIRECTION_DECIMALS) + 0.0:g}" for cosine in cosines),
+    )
+
+
+def _parts(likeness: Key, members: Sequence[Series]) -> Iterator[tuple[Key, list[Series]]]:
+    """Yield the stacks among series that are alike, each with its identity."""
+    for frame, framed in _parted(members, lambda header: header.identity.frame_of_reference_uid):
+        for number, part in _parted(framed, lambda header: header.identity.series_number):
+            if _is_stack(_slices_of(part)):
+                yield (*likeness, frame, number), part
+
+
+def _parted(members: Sequence[Series], fact: Callable[[SliceHeader], str]) -> list[tuple[str, list[Series]]]:
+    """Part series by a fact of their slice; one that differs in every file tells nothing."""
+    by_fact: dict[str, list[Series]] = defaultdict(list)
+    for series in members:
+        by_fact[fact(series.slices[0])].append(series)
+    if 1 < len(by_fact) == len(members):
+        return [("", list(members))]
+    return sorted(by_fact.items())
+
+
+def _is_stack(slices: Sequence[SliceHeader]) -> bool:
+    if len(slices) < FEWEST:
+        return False
+    stack = stacked(slices)
+    return stack.is_straight and stack.verdict in STACKS
+
+
+def _slices_of(part: Sequence[Series]) -> tuple[SliceHeader, ...]:
+    return tuple(sorted((series.slices[0] for series in part), key=lambda header: header.file.path))

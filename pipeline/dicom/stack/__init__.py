@@ -1,0 +1,1 @@
+"""Slices to a stack: their order along the normal, and the verdict on their places."""

@@ -1,0 +1,214 @@
+import pytest
+from dicom_bytes import delimiter, element, endless, item, us, walker
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pipeline.dicom.files.structure import (
+    EXPLICIT_LITTLE,
+    FLOAT_PIXEL_DATA,
+    IMPLICIT_LITTLE,
+    ITEM,
+    ITEM_END,
+    KEPT_BYTES,
+    PIXEL_DATA,
+    SEQUENCE_END,
+    UNDEFINED,
+    Element,
+    Encoding,
+    StructureError,
+    Walker,
+)
+from pipeline.vocabulary import Reason
+
+BIG = Encoding(little_endian=False)
+ENCODINGS = {"explicit": EXPLICIT_LITTLE, "implicit": IMPLICIT_LITTLE, "big endian": BIG}
+
+PATIENT_ID, ROWS, SOURCE_IMAGES, UID = 0x00100020, 0x00280010, 0x00082112, 0x00081155
+
+
+def data_set(encoding: Encoding = EXPLICIT_LITTLE) -> bytes:
+    """Write a small data set with everything in it: nested sequences of both kinds, and pixels at the end."""
+    inner = element(UID, "UI", b"1.2.", encoding=encoding)
+    told = element(SOURCE_IMAGES, "SQ", item(inner, encoding=encoding) * 2, encoding=encoding)
+    open_item = item(told + inner, length=UNDEFINED, encoding=encoding)
+    return b"".join(
+        (
+            endless(SOURCE_IMAGES, open_item + item(encoding=encoding), encoding=encoding),
+            element(PATIENT_ID, "LO", b"P-1 ", encoding=encoding),
+            element(ROWS, "US", us(32), encoding=encoding),
+            element(PIXEL_DATA, "OW", bytes(range(64)), encoding=encoding),
+        )
+    )
+
+
+WHOLE = data_set()
+
+
+def refusal(content: bytes, **options: int) -> Reason:
+    with pytest.raises(StructureError) as caught:
+        walker(content, **options).walk()
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS)
+def test_a_data_set_is_read_alike_in_every_encoding(encoding: Encoding) -> None:
+    elements = walker(data_set(encoding), encoding).walk()
+    assert list(elements) == [SOURCE_IMAGES, PATIENT_ID, ROWS, PIXEL_DATA]
+    assert [each.vr for each in elements.values()] == ["SQ", "LO", "US", "OW" if encoding.explicit else "OB or OW"]
+    assert elements[PATIENT_ID].value == b"P-1 "
+    full, empty = elements[SOURCE_IMAGES].items
+    assert empty == {}
+    assert full[UID].value == b"1.2."
+    assert [inner[UID].value for inner in full[SOURCE_IMAGES].items] == [b"1.2.", b"1.2."]
+
+
+def test_pixels_stay_in_the_file_and_their_place_is_kept() -> None:
+    pixels = walker(WHOLE).walk()[PIXEL_DATA]
+    assert pixels.value == b""
+    assert not pixels.encapsulated
+    assert WHOLE[pixels.offset :][: pixels.length] == bytes(range(64))
+
+
+def test_fragments_are_stepped_over_to_what_follows() -> None:
+    fragments = endless(PIXEL_DATA, item() + item(b"abcd"), vr="OB")
+    elements = walker(fragments + element(0xFFFCFFFC, "OB", b"pad ")).walk()
+    assert elements[PIXEL_DATA].encapsulated
+    assert fragments[elements[PIXEL_DATA].offset :][:8] == item()
+    assert elements[0xFFFCFFFC].value == b"pad "
+
+
+def test_an_unknown_sequence_is_written_in_implicit_vr() -> None:
+    hidden = item(element(UID, "UI", b"1.2.", encoding=IMPLICIT_LITTLE), encoding=IMPLICIT_LITTLE)
+    elements = walker(endless(0x00091001, hidden, vr="UN") + element(PATIENT_ID, "LO", b"P-1 ")).walk()
+    assert elements[0x00091001].vr == "SQ"
+    assert elements[0x00091001].items[0][UID] == Element(UID, "UI", 28, 4, b"1.2.")
+    assert elements[PATIENT_ID].value == b"P-1 "
+
+
+def test_of_a_long_value_only_the_beginning_is_kept() -> None:
+    elements = walker(element(0x00420011, "OB", b"a" * (KEPT_BYTES + 10)) + element(ROWS, "US", us(1))).walk()
+    assert (elements[0x00420011].length, len(elements[0x00420011].value)) == (KEPT_BYTES + 10, KEPT_BYTES)
+    assert elements[ROWS].value == us(1)
+
+
+def test_one_group_is_read_and_the_next_left_alone() -> None:
+    content = element(0x00020010, "UI", b"1.2.") + WHOLE
+    reader = walker(content)
+    assert list(reader.walk_group(2)) == [0x00020010]
+    assert reader.stream.read() == WHOLE
+
+
+def test_a_group_that_ends_the_file_is_read_to_its_end() -> None:
+    assert list(walker(element(0x00020010, "UI", b"1.2.")).walk_group(2)) == [0x00020010]
+    assert walker(b"").walk_group(2) == {}
+
+
+@pytest.mark.parametrize("n", [1, 3, 4, 8, 4096, 200_000])
+def test_zero_bytes_after_the_data_set_are_counted_as_padding(n: int) -> None:
+    reader = walker(WHOLE + bytes(n))
+    assert list(reader.walk()) == list(walker(WHOLE).walk())
+    assert reader.trailing_bytes == n
+
+
+def test_other_bytes_after_the_data_set_are_corrupt() -> None:
+    assert refusal(WHOLE + bytes(70_000) + b"x") is Reason.CORRUPT
+    assert refusal(WHOLE + b"x") is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("depth", [1, 5, 60])
+def test_sequences_nest_as_deep_as_the_limit_and_no_deeper(depth: int) -> None:
+    content = b""
+    for _ in range(depth):
+        content = endless(SOURCE_IMAGES, item(content, length=UNDEFINED))
+    assert list(walker(content, max_nesting=depth).walk()) == [SOURCE_IMAGES]
+    assert refusal(content, max_nesting=depth - 1) is Reason.LIMIT
+
+
+def test_a_bomb_of_nesting_ends_at_the_limit() -> None:
+    assert refusal((element(SOURCE_IMAGES, "SQ", length=UNDEFINED) + OPEN_ITEM) * 100_000) is Reason.LIMIT
+
+
+OPEN_ITEM = item(length=UNDEFINED)[:8]
+BROKEN = {
+    "an unknown VR": b"\x10\0\x20\0??\x04\0P-1 ",
+    "a value beyond the file": element(PATIENT_ID, "LO", b"P-1 ", length=6),
+    "half a tag": b"\x10\0",
+    "a tag without length": b"\x10\0\x20\0LO",
+    "text of undefined length": element(0x00080119, "UC", b"P-1 ", length=UNDEFINED),
+    "a sequence without end": element(SOURCE_IMAGES, "SQ", item(), length=UNDEFINED),
+    "an item without end": element(SOURCE_IMAGES, "SQ", OPEN_ITEM),
+    "an item without end in a sequence without end": element(SOURCE_IMAGES, "SQ", OPEN_ITEM, length=UNDEFINED),
+    "an item beyond the file": element(SOURCE_IMAGES, "SQ", item(length=50)) + bytes(8),
+    "an item beyond its sequence": element(SOURCE_IMAGES, "SQ", item(length=12)) + element(PATIENT_ID, "LO", b"P-1 "),
+    "an element beyond its item": element(SOURCE_IMAGES, "SQ", item(element(UID, "UI", length=8))) + bytes(16),
+    "an item that ends early": element(SOURCE_IMAGES, "SQ", item(delimiter(ITEM_END) + bytes(8))),
+    "a sequence that ends early": element(SOURCE_IMAGES, "SQ", delimiter(SEQUENCE_END) + item()),
+    "an element in place of an item": endless(SOURCE_IMAGES, element(PATIENT_ID, "LO", b"P-1 ")),
+    "an item outside a sequence": delimiter(ITEM),
+    "the end of an item outside one": delimiter(ITEM_END) + WHOLE,
+    "the end of a sequence outside one": delimiter(SEQUENCE_END),
+    "fragments without end": element(PIXEL_DATA, "OB", item(b"abcd"), length=UNDEFINED),
+    "a fragment beyond the file": endless(PIXEL_DATA, item(b"abcd", length=400), vr="OB"),
+    "native pixels of undefined length": element(PIXEL_DATA, "OW", b"\1\2\3\4" * 8, length=UNDEFINED),
+    "an icon's pixels beyond its item": element(SOURCE_IMAGES, "SQ", item(element(PIXEL_DATA, "OW", length=8))) + WHOLE,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_what_cannot_be_parsed_to_its_end_is_corrupt(content: bytes) -> None:
+    assert refusal(content) is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("tag", [PIXEL_DATA, FLOAT_PIXEL_DATA])
+def test_a_file_cut_in_its_pixels_still_says_where_they_began(tag: int) -> None:
+    content = element(PATIENT_ID, "LO", b"P-1 ") + element(tag, "OW", bytes(10), length=64)
+    reader = walker(content)
+    with pytest.raises(StructureError, match="inside the pixel data") as caught:
+        reader.walk()
+    assert caught.value.reason is Reason.PIXELS_LENGTH
+    assert (reader.elements[tag].offset, reader.elements[tag].length) == (len(content) - 10, 64)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS)
+def test_every_cut_gives_whole_elements_or_an_error(encoding: Encoding) -> None:
+    content = data_set(encoding)
+    whole = walker(content, encoding).walk()
+    pixels = whole[PIXEL_DATA].offset
+    for n in range(len(content)):
+        reader = walker(content[:n], encoding)
+        try:
+            reader.walk()
+        except StructureError as error:
+            assert error.reason is (Reason.CORRUPT if n < pixels else Reason.PIXELS_LENGTH)  # noqa: PT017  both may be
+        else:
+            assert reader.elements.items() < whole.items()
+
+
+def outcome(reader: Walker) -> Reason | None:
+    try:
+        reader.walk()
+    except StructureError as error:
+        return error.reason
+    return None
+
+
+@settings(max_examples=400)
+@given(
+    st.sampled_from(list(ENCODINGS.values())),
+    st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255)), max_size=8),
+    st.integers(0, len(WHOLE)),
+)
+def test_flipped_bytes_and_cuts_end_in_a_reason_or_in_elements(
+    encoding: Encoding, flips: list[tuple[int, int]], cut: int
+) -> None:
+    content = bytearray(data_set(encoding))
+    for place, value in flips:
+        content[place % len(content)] = value
+    assert outcome(walker(bytes(content[:cut]), encoding)) in {None, Reason.CORRUPT, Reason.PIXELS_LENGTH, Reason.LIMIT}
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200), st.sampled_from(list(ENCODINGS.values())))
+@example(bytes.fromhex("feff0de0") + bytes(4), EXPLICIT_LITTLE)
+def test_any_bytes_end_in_a_reason_or_in_elements(content: bytes, encoding: Encoding) -> None:
+    assert outcome(walker(content, encoding)) in {None, Reason.CORRUPT, Reason.PIXELS_LENGTH, Reason.LIMIT}

@@ -1,0 +1,124 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from headers import series_of, slice_at
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.dicom.files.find import FoundFile
+from pipeline.dicom.headers.group import grouped, has_uid, series_identity, shared_patient_ids, skipped_beside
+from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.vocabulary import Reason, SeriesWarning
+
+NO_UID = {"series_instance_uid": ""}
+
+
+def at(path: str, header: SliceHeader) -> SliceHeader:
+    return replace(header, file=FoundFile(path, 4000, 1))
+
+
+def stray(path: str) -> SliceHeader:
+    return SliceHeader(file=FoundFile(path, 10, 1), refusal=(Reason.NOT_DICOM, "there is no DICOM in the file"))
+
+
+def in_series(uid: str, path: str) -> SliceHeader:
+    return at(path, slice_at(0, identity={"series_instance_uid": uid}))
+
+
+def test_slices_are_grouped_by_uid_whatever_their_folder() -> None:
+    slices = [in_series("1.2", "/in/b/1"), in_series("1.1", "/in/a/1"), in_series("1.2", "/in/a/2")]
+    groups = grouped(slices)
+    assert groups.strays == ()
+    assert [series.identity for series in groups.series] == [("1.1",), ("1.2",)]
+    assert [header.file.path for header in groups.series[1].slices] == ["/in/a/2", "/in/b/1"]
+
+
+@given(st.permutations([in_series(f"1.{z % 2}", f"/in/{z}") for z in range(6)]))
+def test_the_order_of_files_does_not_change_the_groups(slices: list[SliceHeader]) -> None:
+    assert grouped(slices) == grouped(sorted(slices, key=lambda header: header.file.path))
+
+
+def test_frames_of_a_file_come_in_their_order() -> None:
+    frames = [replace(in_series("1.2", "/in/1"), frame=number) for number in (10, 2, 1)]
+    assert [header.frame for header in grouped(frames).series[0].slices] == [1, 2, 10]
+
+
+@pytest.mark.parametrize("part", ["study_instance_uid", "frame_of_reference_uid", "series_number"])
+def test_without_a_uid_images_are_grouped_by_the_next_best_key(part: str) -> None:
+    here = [at(f"/in/a/{z}", slice_at(z, identity=NO_UID)) for z in range(2)]
+    elsewhere = at("/in/b/2", slice_at(2, identity=NO_UID))
+    other = at("/in/a/3", slice_at(3, identity=NO_UID | {part: "9.9"}))
+    assert len(grouped(here).series) == 1
+    assert len(grouped([*here, elsewhere]).series) == 2
+    assert len(grouped([*here, other]).series) == 2
+
+
+def test_what_is_no_image_and_has_no_uid_is_a_stray() -> None:
+    report = slice_at(0, identity=NO_UID | {"modality": "SR", "sop_class_uid": "1.2.840.10008.5.1.4.1.1.88.11"})
+    groups = grouped([report, stray("/in/readme")])
+    assert groups.series == ()
+    assert groups.strays == (report, stray("/in/readme"))
+
+
+@pytest.mark.parametrize("reason", [Reason.CORRUPT, Reason.LIMIT])
+def test_a_file_that_breaks_off_before_its_uid_is_a_stray(reason: Reason) -> None:
+    broken = slice_at(0, identity=NO_UID, refusal=(reason, "broken"))
+    assert series_identity(broken) is None
+    assert series_identity(slice_at(0, refusal=(reason, "broken"))) == ("1.2.3",)
+
+
+@pytest.mark.parametrize("reason", [Reason.TRANSFER_SYNTAX, Reason.PIXELS_LENGTH])
+def test_a_file_that_was_read_past_its_uid_is_grouped_without_one(reason: Reason) -> None:
+    assert series_identity(slice_at(0, identity=NO_UID, refusal=(reason, "broken"))) is not None
+
+
+def warned(*paths: str, strays: tuple[str, ...]) -> set[str]:
+    """Return which folders' series are warned of strays; every file is a series of its own."""
+    groups = grouped([*(in_series(path, path) for path in paths), *(stray(path) for path in strays)])
+    found = skipped_beside(groups)
+    assert all(warnings == {SeriesWarning.W_FILE_SKIPPED} for warnings in found.values())
+    return {identity[0] for identity in found}
+
+
+def test_a_skipped_file_is_told_to_every_series_in_its_folder() -> None:
+    assert warned("/in/a/1", "/in/a/2", "/in/b/1", strays=("/in/a/notes",)) == {"/in/a/1", "/in/a/2"}
+
+
+def test_else_to_those_in_the_nearest_folder_above() -> None:
+    paths = ("/in/1", "/in/a/1", "/in/a/b/c/1")
+    assert warned(*paths, strays=("/in/a/b/notes",)) == {"/in/a/1"}
+    assert warned(*paths, strays=("/in/x/y/notes",)) == {"/in/1"}
+    assert warned(*paths, strays=("/other/notes",)) == set()
+
+
+def test_a_series_in_two_folders_is_warned_in_either() -> None:
+    groups = grouped([in_series("1.2", "/in/a/1"), in_series("1.2", "/in/b/1"), stray("/in/b/notes")])
+    assert set(skipped_beside(groups)) == {("1.2",)}
+
+
+def people(**second: Any) -> set[str]:
+    first = {"patient_id": "P-1", "birth_and_sex": "1970/F"}
+    slices = [slice_at(0, identity=first), slice_at(1, identity=first | {"series_instance_uid": "1.9"} | second)]
+    return shared_patient_ids(grouped(slices))
+
+
+def test_one_id_of_two_people_is_found() -> None:
+    assert people(birth_and_sex="1981/F") == {"P-1"}
+    assert people() == set()
+    assert people(patient_id="P-2", birth_and_sex="1981/F") == set()
+
+
+def test_no_id_is_shared_by_nobody() -> None:
+    slices = [slice_at(z, identity={"patient_id": "", "birth_and_sex": str(z)}) for z in range(2)]
+    assert shared_patient_ids(grouped(slices)) == set()
+
+
+@pytest.mark.parametrize(("uid", "expected"), [("1.2.3", True), ("../1", False), ("1.2 x", False)])
+def test_a_series_is_known_by_its_uid_if_that_is_one(uid: str, *, expected: bool) -> None:
+    assert has_uid(series_of(slice_at(0, identity={"series_instance_uid": uid}))) is expected
+
+
+def test_a_series_without_a_uid_is_known_by_something_else() -> None:
+    (series,) = grouped([slice_at(0, identity=NO_UID)]).series
+    assert not has_uid(series)

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from phantom_pixels import GDCM_SYNTAX
+from phantoms import write_series
+from pydicom.encaps import get_frame
+from pydicom.uid import RLELossless
+
+from pipeline.dicom.pixels.codestream import has_end, size_told
+
+COMPRESSED = tuple(GDCM_SYNTAX)
+JPEG_2000 = b"\xff\x4f\xff\x51" + (41).to_bytes(2, "big") + bytes(2)
+
+
+def codestream(folder: Path, syntax: str, rows: int = 24, columns: int = 40) -> bytes:
+    hu = np.arange(rows * columns, dtype=np.int16).reshape(1, rows, columns)
+    path = write_series(folder, hu=hu, transfer_syntax=syntax).paths[0]
+    return get_frame(pydicom.dcmread(path).PixelData, 0, number_of_frames=1)
+
+
+@pytest.mark.parametrize("syntax", COMPRESSED, ids=lambda syntax: syntax.keyword)
+def test_a_codestream_tells_its_rows_and_columns(tmp_path: Path, syntax: str) -> None:
+    assert size_told(codestream(tmp_path, syntax)) == (None if syntax == RLELossless else (24, 40))
+
+
+def test_the_image_may_be_offset_in_its_grid() -> None:
+    sizes = b"".join(number.to_bytes(4, "big") for number in (110, 57, 10, 7))
+    assert size_told(JPEG_2000 + sizes) == (50, 100)
+    assert size_told(b"\0\0\0\x0cjP  boxes" + JPEG_2000 + sizes) == (50, 100)
+
+
+def test_other_segments_are_stepped_over() -> None:
+    comment, frame = b"\xff\xfe\x00\x04hi", b"\xff\xc3\x00\x0b\x10\x00\x18\x00\x28"
+    assert size_told(b"\xff\xd8" + comment + frame) == (24, 40)
+    assert size_told(b"\xff\xd8" + comment) is None
+
+
+@pytest.mark.parametrize(
+    "syntax", [each for each in COMPRESSED if each != RLELossless], ids=lambda syntax: syntax.keyword
+)
+def test_a_whole_codestream_has_an_end_and_a_cut_one_has_none(tmp_path: Path, syntax: str) -> None:
+    whole = codestream(tmp_path, syntax)
+    assert has_end(whole)
+    assert has_end(whole + b"\0")
+    assert not has_end(whole.rstrip(b"\0")[:-2])
+
+
+@given(st.sampled_from([b"", b"\xff\xd8", b"\xff\xd8\xff\xc0", JPEG_2000]), st.binary(max_size=60))
+def test_no_bytes_make_it_fail(beginning: bytes, rest: bytes) -> None:
+    told = size_told(beginning + rest)
+    assert told is None or len(told) == 2

@@ -1,0 +1,38 @@
+from dataclasses import replace
+
+import slices
+
+from pipeline.dicom.headers.slice import Series
+from pipeline.dicom.series.outcomes import refused_outcomes, used_outcomes
+from pipeline.dicom.stack.stack import stacked
+from pipeline.vocabulary import FileStatus, Reason
+
+FIRST, SECOND, THIRD, FOURTH = slices.axial([5.0, 0.0, 2.5, 7.5])
+SCOUT = replace(FOURTH, identity=replace(FOURTH.identity, image_type=("ORIGINAL", "PRIMARY", "LOCALIZER")))
+DOSE = replace(FOURTH, identity=replace(FOURTH.identity, modality="SR"))
+
+
+def test_used_slices_know_their_plane_and_the_others_why_they_are_none() -> None:
+    series = Series(("1.2",), (FIRST, SECOND, THIRD, SCOUT, DOSE))
+    outcomes = used_outcomes(series, stacked((FIRST, SECOND, THIRD)), [FOURTH])
+    assert [(one.path, one.z_index, one.position_mm) for one in outcomes[:3]] == [
+        ("/in/001", 0, 0.0),
+        ("/in/002", 1, 2.5),
+        ("/in/000", 2, 5.0),
+    ]
+    assert {one.status for one in outcomes[:3]} == {FileStatus.USED}
+    assert [(one.status, one.reason) for one in outcomes[3:]] == [
+        (FileStatus.SKIPPED, Reason.DUPLICATE_POSITION),
+        (FileStatus.SKIPPED, Reason.LOCALIZER),
+        (FileStatus.SKIPPED, Reason.NOT_CT),
+    ]
+
+
+def test_in_a_refused_series_a_slices_own_reason_comes_first() -> None:
+    broken = replace(FIRST, refusal=(Reason.CORRUPT, "cut short"))
+    outcomes = refused_outcomes(Series(("1.2",), (broken, SECOND, SCOUT)), Reason.SLICE_GAP)
+    assert [(one.status, one.reason) for one in outcomes] == [
+        (FileStatus.REJECTED, Reason.CORRUPT),
+        (FileStatus.REJECTED, Reason.SLICE_GAP),
+        (FileStatus.SKIPPED, Reason.LOCALIZER),
+    ]

@@ -1,0 +1,139 @@
+from dataclasses import replace
+
+import pytest
+import slices
+
+from pipeline.axes import Xyz
+from pipeline.dicom.headers.slice import Series, SliceHeader
+from pipeline.dicom.policy import GeometryOptions, Policy
+from pipeline.dicom.series.split import MOST_PARTS, split_parts
+
+POLICY = Policy(geometry=GeometryOptions(duplicate_position="split"))
+N = 10
+
+
+def volume(name: str, n: int = N, **phase: str) -> tuple[SliceHeader, ...]:
+    """Return slices 2.5 mm apart that all say the same of their phase."""
+    headers = slices.axial(2.5 * k for k in range(n))
+    return tuple(renamed(header, f"{name}-{k}", **phase) for k, header in enumerate(headers))
+
+
+def renamed(header: SliceHeader, name: str, **phase: str) -> SliceHeader:
+    file = replace(header.file, path=f"/in/{name}")
+    return replace(header, file=file, identity=replace(header.identity, sop_instance_uid=name), phase=phase)
+
+
+def parts(*volumes: tuple[SliceHeader, ...]) -> dict[tuple[str, ...], int]:
+    """Return the identities of a series' parts, and how many slices each has."""
+    series = Series(("1.2",), tuple(header for one in volumes for header in one))
+    return {part.identity: len(part.slices) for part in split_parts(series, POLICY)}
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        "TemporalPositionIdentifier",
+        "TemporalPositionIndex",
+        "NominalPercentageOfCardiacPhase",
+        "TriggerTime",
+        "AcquisitionNumber",
+        "ConvolutionKernel",
+        "ReconstructionDiameter",
+    ],
+)
+def test_two_volumes_under_one_series_become_two(keyword: str) -> None:
+    first, second = volume("a", **{keyword: "1"}), volume("b", **{keyword: "2"})
+    assert parts(first, second) == {("1.2", f"{keyword}=1"): N, ("1.2", f"{keyword}=2"): N}
+
+
+def test_the_first_element_that_tells_them_apart_names_the_parts() -> None:
+    same = {"TemporalPositionIdentifier": "1"}
+    first = volume("a", AcquisitionNumber="1", ConvolutionKernel="B30f", **same)
+    second = volume("b", AcquisitionNumber="2", ConvolutionKernel="B60f", **same)
+    assert set(parts(first, second)) == {("1.2", "AcquisitionNumber=1"), ("1.2", "AcquisitionNumber=2")}
+
+
+def timed(name: str, date: str, start: float, *, whole: bool) -> tuple[SliceHeader, ...]:
+    """Return a volume acquired slice after slice, half a second each."""
+    times = [f"{101500 + start + k / 2:013.6f}" for k in range(N)]
+    told = ({"AcquisitionDateTime": date + time} if whole else {"AcquisitionTime": time} for time in times)
+    return tuple(
+        renamed(header, header.file.path, **({"AcquisitionDate": date} | phase))
+        for header, phase in zip(volume(name), told, strict=True)
+    )
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_acquisition_times_are_cut_at_the_widest_pause(whole: bool) -> None:  # noqa: FBT001  (a parameter of the test)
+    volumes = [timed(name, "20200102", start, whole=whole) for name, start in (("a", 0), ("b", 20), ("c", 40))]
+    found = parts(*volumes)
+    assert list(found.values()) == [N] * 3
+    assert all(identity[1].startswith("AcquisitionDateTime=") for identity in found)
+
+
+def test_a_series_without_repeats_is_never_split() -> None:
+    series = Series(("1.2",), volume("a", AcquisitionNumber="1"))
+    assert split_parts(series, POLICY) == (series,)
+
+
+@pytest.mark.parametrize("choice", ["drop_identical", "reject"])
+def test_only_the_policy_splits(choice: str) -> None:
+    series = Series(("1.2",), volume("a", AcquisitionNumber="1") + volume("b", AcquisitionNumber="2"))
+    policy = Policy(geometry=GeometryOptions(duplicate_position=choice))  # type: ignore[arg-type]
+    assert split_parts(series, policy) == (series,)
+
+
+def test_a_part_with_fewer_than_nine_tenths_of_the_positions_is_no_volume() -> None:
+    whole = volume("a", AcquisitionNumber="1")
+    assert len(parts(whole, volume("b", 9, AcquisitionNumber="2"))) == 2
+    assert len(parts(whole, volume("b", 8, AcquisitionNumber="2"))) == 1
+
+
+def test_a_part_with_repeats_of_its_own_is_no_volume() -> None:
+    first, second = volume("a", AcquisitionNumber="1"), volume("b", AcquisitionNumber="2")
+    again = (renamed(second[3], "other", AcquisitionNumber="2"),)
+    assert len(parts(first, second, again)) == 1
+
+
+def test_a_copy_of_a_slice_stays_beside_it() -> None:
+    first, second = volume("a", AcquisitionNumber="1"), volume("b", AcquisitionNumber="2")
+    copy = (replace(second[3], file=replace(second[3].file, path="/in/copy")),)
+    assert parts(first, second, copy) == {("1.2", "AcquisitionNumber=1"): N, ("1.2", "AcquisitionNumber=2"): N + 1}
+    assert len(parts(second, copy)) == 1
+
+
+def test_frames_of_one_object_are_no_copies() -> None:
+    def frames(name: str, first: int, phase: str) -> tuple[SliceHeader, ...]:
+        one = volume(name, TemporalPositionIndex=phase)
+        identity = replace(one[0].identity, sop_instance_uid="one")
+        return tuple(replace(header, frame=first + k, identity=identity) for k, header in enumerate(one))
+
+    assert len(parts(frames("a", 1, "1"), frames("a", 1 + N, "2"))) == 2
+
+
+def test_a_slice_that_says_nothing_forbids_the_split() -> None:
+    first, second = volume("a", AcquisitionNumber="1"), volume("b", AcquisitionNumber="2")
+    silent = (replace(second[0], phase={}), *second[1:])
+    assert len(parts(first, silent)) == 1
+
+
+def test_there_are_at_most_64_parts() -> None:
+    many = [volume(str(k), 3, TemporalPositionIdentifier=str(k)) for k in range(MOST_PARTS + 1)]
+    assert len(parts(*many[:-1])) == MOST_PARTS
+    assert len(parts(*many)) == 1
+
+
+def test_what_is_no_image_goes_with_the_first_part() -> None:
+    first, second = volume("a", AcquisitionNumber="1"), volume("b", AcquisitionNumber="2")
+    identity = replace(first[0].identity, image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))
+    scout = replace(first[0], identity=identity)
+    assert list(parts((scout,), second, first).values()) == [N + 1, N]
+
+
+@pytest.mark.parametrize(
+    "plane", [{"position": None}, {"row_direction": Xyz(0.0, 0.0, 0.0)}, {"column_direction": Xyz(0.0, 0.0, 1.0)}]
+)
+def test_slices_without_a_common_normal_are_left_to_the_checks(plane: dict[str, object]) -> None:
+    first, second = volume("a", AcquisitionNumber="1"), volume("b", AcquisitionNumber="2")
+    odd = (replace(second[0], plane=replace(second[0].plane, **plane)), *second[1:])  # type: ignore[arg-type]
+    assert len(parts(first, odd)) == 1
