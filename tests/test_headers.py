@@ -8,8 +8,8 @@ from phantoms import Series, write_series
 from running import InThisProcess
 
 from pipeline import headers
-from pipeline.dicom import header as header_room
 from pipeline.dicom.files.find import InputOptions, find_files
+from pipeline.dicom.headers import read as header_room
 from pipeline.dicom.headers.batch import Terms
 from pipeline.engine import ClusterOptions, Lost
 from pipeline.headers import Headers, Reading

@@ -6,7 +6,7 @@ from phantoms import Series, write_series
 
 from pipeline import run
 from pipeline.config import Config, load
-from pipeline.dicom import header
+from pipeline.dicom.headers import read as header
 from pipeline.run import scan_only
 
 

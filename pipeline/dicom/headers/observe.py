@@ -18,6 +18,7 @@ from pipeline.dicom.files.values import (
     keyword_of,
     tag_of,
 )
+from pipeline.dicom.headers.creators import CREATOR_NUMBERS, told_creators
 from pipeline.dicom.headers.padding import declared_padding
 from pipeline.elements import SEPARATOR, Observation, canonical
 
@@ -29,10 +30,9 @@ ITEM_JOINT = " | "
 PADDING_TAGS = frozenset({tag_of("PixelPaddingValue"), tag_of("PixelPaddingRangeLimit")})
 CONTEXT_TAGS = (SPECIFIC_CHARACTER_SET, tag_of("PixelRepresentation"), tag_of("BitsStored"))
 """What decides how the bytes of other elements are read."""
-CREATORS = range(0x10, 0x100)
-"""Element numbers that reserve blocks for private elements (PS3.5 section 7.8.1)."""
 
 Elements = Mapping[int, Element]
+Creators = Mapping[int, str]
 
 
 @dataclass
@@ -49,14 +49,15 @@ class Observer:
     def seen_in(self, elements: Elements, *, little_endian: bool) -> list[int]:
         """Return the numbers of a file's observations, in the order of its elements; each keyword comes once."""
         values = Values(elements, little_endian)
-        context = (little_endian, *(_value(elements, tag) for tag in CONTEXT_TAGS), *_creators(elements))
+        creators = told_creators(elements, values)
+        context = (little_endian, *(_value(elements, tag) for tag in CONTEXT_TAGS), *creators.items())
         known = self._known.setdefault(context, {})
         seen: list[int] = []
         for element in elements.values():
             key = _key(element) if element.length <= LONGEST_KNOWN else None
             numbers = known.get(key)
             if numbers is None:
-                numbers = tuple(self._number(one) for one in _observed(element, values))
+                numbers = tuple(self._number(one) for one in _observed(element, values, creators, values))
                 if key is not None:
                     known[key] = numbers
             seen += numbers
@@ -80,20 +81,20 @@ def _value(elements: Elements, tag: int) -> bytes:
     return elements[tag].value if tag in elements else b""
 
 
-def _creators(elements: Elements) -> tuple[tuple[int, bytes], ...]:
-    return tuple((tag, elements[tag].value) for tag in elements if tag & 0x10000 and tag & 0xFFFF in CREATORS)
+def _observed(element: Element, values: Values, creators: Creators, whole: Values) -> Iterator[Observation]:
+    """Yield the observation of an element, then those inside it, their items taken together.
 
-
-def _observed(element: Element, values: Values) -> Iterator[Observation]:
-    """Yield the observation of an element, then those inside it, their items taken together."""
-    name = _name(element.tag, values)
+    ``values`` and ``creators`` are of the item that holds the element, ``whole`` of the data set around it.
+    """
+    name = _name(element.tag, creators)
     raw = _raw(element, values)
     has_parts = not _is_whole(element)
     yield Observation(_tag(element.tag), name, element.vr, raw, _canonical(element, raw, values), has_parts)
     inside: dict[tuple[str, str], list[Observation]] = {}
     for item in element.items:
         nested = Values(item, values.little_endian)
-        for one in (one for child in item.values() for one in _observed(child, nested)):
+        owners = told_creators(item, whole)
+        for one in (one for child in item.values() for one in _observed(child, nested, owners, whole)):
             inside.setdefault((one.tag, one.keyword), []).append(one)
     for (tag, keyword), several in inside.items():
         raw, reading = (_joined(getattr(one, of) for one in several) for of in ("raw", "canonical"))
@@ -117,17 +118,16 @@ def _tag(tag: int) -> str:
     return f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
 
 
-def _name(tag: int, values: Values) -> str:
+def _name(tag: int, creators: Creators) -> str:
     """Return the keyword; of a private element its creator, group and low byte; else the tag."""
     if keyword := keyword_of(tag):
         return keyword
     group, number = tag >> 16, tag & 0xFFFF
     if not group & 1:
         return "GroupLength" if number == 0 else f"unknown:{_tag(tag)}"
-    if number in CREATORS:
+    if number in CREATOR_NUMBERS:
         return f"private creator:{_tag(tag)}"
-    creator = values.elements.get(group << 16 | number >> 8)
-    name = _shortened(values.decoded(creator)[0]) if creator else ""
+    name = _shortened(creators.get(group << 16 | number >> 8, ""))
     return f"private:{name}:{group:04x},{number & 0xFF:02x}"
 
 

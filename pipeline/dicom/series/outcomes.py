@@ -33,6 +33,7 @@ def refused_outcomes(series: Series, reason: Reason) -> tuple[SliceOutcome, ...]
 
 
 def _placed(header: SliceHeader, status: FileStatus, reason: Reason | None, stack: Stack, k: int) -> SliceOutcome:
+    reason = header.refusal[0] if header.refusal else reason
     x, y = stack.offsets_mm[k].tolist()
     return SliceOutcome(header.file.path, header.frame, status, reason, float(stack.positions_mm[k]), (x, y), k)
 

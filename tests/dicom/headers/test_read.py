@@ -191,7 +191,7 @@ def test_reading_never_fails_for_what_the_system_does_between(tmp_path: Path, mo
     def fail(*_: Any) -> NoReturn:
         raise BlockingIOError
 
-    monkeypatch.setattr("pipeline.dicom.header.read_data_set", fail)
+    monkeypatch.setattr("pipeline.dicom.headers.read.read_data_set", fail)
     (read,) = read_headers(found_file(series.paths[0]), LIMITS, NOTHING)
     assert read.refusal == (Reason.UNREADABLE, "reading failed (BlockingIOError)")
 

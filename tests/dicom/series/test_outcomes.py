@@ -30,9 +30,25 @@ def test_used_slices_know_their_plane_and_the_others_why_they_are_none() -> None
 
 def test_in_a_refused_series_a_slices_own_reason_comes_first() -> None:
     broken = replace(FIRST, refusal=(Reason.CORRUPT, "cut short"))
-    outcomes = refused_outcomes(Series(("1.2",), (broken, SECOND, SCOUT)), Reason.SLICE_GAP)
+    outcomes = refused_outcomes(Series(("1.2",), (broken, SECOND, SCOUT)), Reason.CORRUPT)
     assert [(one.status, one.reason) for one in outcomes] == [
         (FileStatus.REJECTED, Reason.CORRUPT),
-        (FileStatus.REJECTED, Reason.SLICE_GAP),
+        (FileStatus.REJECTED, Reason.CORRUPT),
         (FileStatus.SKIPPED, Reason.LOCALIZER),
     ]
+    assert {one.position_mm for one in outcomes} == {None}
+
+
+def test_a_series_refused_for_its_places_tells_them() -> None:
+    outcomes = refused_outcomes(Series(("1.2",), (FIRST, SECOND, FOURTH, DOSE)), Reason.SLICE_GAP)
+    assert [(one.path, one.reason, one.position_mm, one.z_index) for one in outcomes[:3]] == [
+        ("/in/001", Reason.SLICE_GAP, 0.0, None),
+        ("/in/000", Reason.SLICE_GAP, 5.0, None),
+        ("/in/003", Reason.SLICE_GAP, 7.5, None),
+    ]
+    assert outcomes[3].reason is Reason.NOT_CT
+
+
+def test_a_series_that_was_left_out_has_skipped_files() -> None:
+    outcomes = refused_outcomes(Series(("1.2",), (FIRST, SECOND)), Reason.NOT_SELECTED)
+    assert {(one.status, one.reason) for one in outcomes} == {(FileStatus.SKIPPED, Reason.NOT_SELECTED)}
