@@ -14,13 +14,13 @@ from pipeline.dicom.headers.batch import Batch, Terms, read_batch
 from pipeline.dicom.headers.batch_text import from_text, to_text
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.durable import write_bytes
-from pipeline.engine import ClusterOptions, Lost, open_engine
+from pipeline.engine import ClusterOptions, Lost, open_children
 from pipeline.vocabulary import Reason
 
 FORMAT = 1
 """Counts up when a batch is written otherwise, or a header read otherwise."""
 BATCH_FILES = 256
-MANY_FILES = 6000
+MANY_FILES = 4000
 """Below it one process is done before workers have started."""
 DIGEST_BYTES = 10
 OWNER_ONLY = 0o700
@@ -66,7 +66,7 @@ class Reading:
 
     def _read_by_workers(self, jobs: Sequence[Job]) -> Iterator[bytes]:
         """Yield what workers read; a batch that breaks its worker is read here, as few files are."""
-        with open_engine(self.cluster, jobs[0][1].limits, len(jobs)) as engine:
+        with open_children(self.cluster, jobs[0][1].limits, len(jobs)) as engine:
             for job, text in engine.run(read_job, jobs):
                 yield read_job(job) if isinstance(text, Lost) else text
 

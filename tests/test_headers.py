@@ -111,5 +111,5 @@ def test_many_files_are_read_by_workers_and_lost_batches_here(tmp_path: Path, mo
 
     monkeypatch.setattr(headers, "MANY_FILES", 2)
     monkeypatch.setattr(headers, "BATCH_FILES", 5)
-    monkeypatch.setattr(headers, "open_engine", lambda *_: Losing())
+    monkeypatch.setattr(headers, "open_children", lambda *_: Losing())
     assert read(tmp_path) == expected

@@ -1,8 +1,10 @@
 """Runs one plain picklable function over many jobs; knows no CT."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol, Self
 
+from pipeline.engine.children import ChildrenEngine
 from pipeline.engine.guard import Guard
 from pipeline.engine.options import ClusterOptions
 from pipeline.engine.outcome import J, Lost, R
@@ -10,7 +12,7 @@ from pipeline.engine.serial import SerialEngine
 from pipeline.errors import UsageError
 from pipeline.limits import Limits
 
-__all__ = ["ClusterOptions", "Engine", "Lost", "open_engine"]
+__all__ = ["ClusterOptions", "Engine", "Lost", "open_children", "open_engine"]
 
 FEW_JOBS: Final = 4
 """Below it ``workers: auto`` stays serial: a cluster takes two to three seconds to start, a series one or two."""
@@ -48,3 +50,14 @@ def open_engine(options: ClusterOptions, limits: Limits, n_jobs: int) -> Engine:
 
     n_workers = worker_count(options.workers, n_jobs)
     return SerialEngine(guard) if automatic and n_workers == 1 else LocalEngine(guard, n_workers)
+
+
+def open_children(options: ClusterOptions, limits: Limits, n_jobs: int) -> Engine:
+    """Return an engine of this machine for many short jobs, whatever cluster the long ones go to."""
+    n_children = _cores() if options.workers == "auto" else int(options.workers)
+    return ChildrenEngine(Guard.of(options, limits), max(1, min(n_children, n_jobs)))
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

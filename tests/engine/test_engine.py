@@ -13,6 +13,7 @@ from engine_jobs import NAME, QUICK, Answer, identify, misbehave, rest, return_u
 
 import pipeline.engine.local
 from pipeline.engine import ClusterOptions, Engine, Lost, open_engine
+from pipeline.engine.children import ChildrenEngine
 from pipeline.engine.local import LocalEngine
 from pipeline.engine.serial import SerialEngine
 from pipeline.errors import UsageError
@@ -20,10 +21,10 @@ from pipeline.limits import Limits
 from pipeline.vocabulary import Reason
 
 
-@pytest.fixture(scope="module", params=["serial", "local"])
+@pytest.fixture(scope="module", params=["serial", "children", "local"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    chosen = SerialEngine(QUICK) if request.param == "serial" else LocalEngine(QUICK, 2)
-    with chosen as opened:
+    engines = {"serial": SerialEngine(QUICK), "children": ChildrenEngine(QUICK, 2), "local": LocalEngine(QUICK, 2)}
+    with engines[request.param] as opened:
         yield opened
 
 

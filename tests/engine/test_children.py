@@ -1,0 +1,28 @@
+from engine_jobs import QUICK, Answer, identify, rest
+
+from pipeline.engine.children import JOBS_PER_CHILD, ChildrenEngine
+
+
+def test_jobs_are_spread_over_the_children() -> None:
+    with ChildrenEngine(QUICK, 2) as engine:
+        pids = {result.pid for _, result in engine.run(identify, range(40)) if isinstance(result, Answer)}
+    assert len(pids) == 2
+
+
+def test_no_more_jobs_are_taken_than_there_is_room_for() -> None:
+    taken = []
+
+    def jobs() -> object:
+        for number in range(20):
+            taken.append(number)
+            yield number
+
+    with ChildrenEngine(QUICK, 2) as engine:
+        for done, _ in enumerate(engine.run(identify, jobs()), start=1):
+            assert len(taken) <= done + JOBS_PER_CHILD * 2
+
+
+def test_what_is_left_early_ends_its_children_at_once() -> None:
+    with ChildrenEngine(QUICK, 2) as engine:
+        next(engine.run(rest, [0.01, 2.0, 2.0, 2.0]))
+    assert all(process._child is None for process in engine._processes)
