@@ -67,7 +67,7 @@ def _duplicate_position(stack: Stack, _: Policy) -> str | None:
         return None
     n_same = int(np.sum(np.diff(stack.positions_mm) <= same_tolerance_mm(stack.positions_mm)))
     n_places = len(stack.slices) - n_same
-    return f"{len(stack.slices)} slices with different pixels at {n_places} positions"
+    return f"{len(stack.slices)} slices with different pixels at {n_places} position{'s' * (n_places > 1)}"
 
 
 def _slice_gap(stack: Stack, policy: Policy) -> str | None:
