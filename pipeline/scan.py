@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from pipeline.dicom.policy import Policy
 from pipeline.dicom.select.rules import SelectOptions
 from pipeline.dicom.series.checks import header_refusal
 from pipeline.dicom.series.fallback import with_fallback
+from pipeline.dicom.series.frames import frame_volumes
 from pipeline.dicom.series.regroup import regrouped
 from pipeline.dicom.series.split import split_parts
 from pipeline.headers import Reading
@@ -81,11 +82,17 @@ def scan(
     scanned = []
     for whole in groups.series:
         warnings = beside.get(whole.identity, set()) | _identity_warnings(whole, shared)
-        for part in split_parts(with_fallback(whole, policy.geometry), policy):
+        for part in _volumes(whole, policy):
             record = _first_record(part, key, days.get(_study_of(part.slices[0])))
             refusal = header_refusal(part, policy)
             scanned.append(ScannedSeries(part, record, frozenset(warnings), refusal, _signature(part)))
     return Scan(tuple(scanned), groups.strays, headers.census)
+
+
+def _volumes(whole: Series, policy: Policy) -> Iterator[Series]:
+    """Yield what may become a volume each: the whole, its frames' volumes, or the parts that the policy makes."""
+    for volume in frame_volumes(with_fallback(whole, policy.geometry)):
+        yield from split_parts(volume, policy)
 
 
 def _identity_warnings(series: Series, shared: set[str]) -> set[SeriesWarning]:

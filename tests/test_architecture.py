@@ -22,8 +22,8 @@ TABLES = {Path("pipeline/vocabulary.py")}
 WHOLE_HOUSE = {
     Path(f"tests/test_{name}.py")
     for name in (
-        "architecture", "bad_inputs", "docs", "end_to_end", "fuzz", "fuzz_findings", "laws", "no_person", "project",
-        "real_data", "repairs",
+        "architecture", "bad_inputs", "combined", "docs", "end_to_end", "fuzz", "fuzz_findings", "laws", "no_person",
+        "project", "real_data", "repairs",
     )
 }  # fmt: skip
 """Tests of no single module."""

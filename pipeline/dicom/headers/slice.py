@@ -29,8 +29,12 @@ PHASE_ELEMENTS = (
     "AcquisitionTime",
     "ConvolutionKernel",
     "ReconstructionDiameter",
+    "StackID",
+    "ConcatenationUID",
+    "InConcatenationNumber",
+    "InConcatenationTotalNumber",
 )
-"""What may tell apart the volumes that share one series."""
+"""What may tell apart the volumes that share one series, or put the parts of one together."""
 
 Refusal = tuple[Reason, str]
 """A reason of the vocabulary and a detail: figures and keywords, never text of a header."""

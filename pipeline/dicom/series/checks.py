@@ -11,6 +11,7 @@ from pipeline.dicom.files.syntax import COMPRESSED_SYNTAXES, NATIVE_SYNTAXES
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.slice import CT_IMAGE, Refusal, Series, SliceHeader
 from pipeline.dicom.policy import Policy
+from pipeline.dicom.series.frames import missing_parts
 from pipeline.dicom.series.spectral import is_material_map
 from pipeline.dicom.stack.stack import directions
 from pipeline.vocabulary import Reason
@@ -90,8 +91,8 @@ def _localizer(slices: Slices, _: Policy) -> str | None:
 
 
 def _multiframe(slices: Slices, _: Policy) -> str | None:
-    """A classic CT image has one frame (PS3.3 A.3)."""
-    return _counted(
+    """A classic CT image has one frame (PS3.3 A.3), and a concatenation all of its parts."""
+    return missing_parts(tuple(slices)) or _counted(
         slices,
         "several frames in a classic CT image",
         lambda h: h.identity.sop_class_uid in {CT_IMAGE, ""} and h.pixels.n_frames > 1,

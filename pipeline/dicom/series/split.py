@@ -40,7 +40,7 @@ def split_parts(series: Series, policy: Policy) -> tuple[Series, ...]:
     for keyword, names_of in SPLITTERS:
         names = names_of(images, places)
         if _is_a_split(images, places, names):
-            return _parts(series, [f"{keyword}={name}" for name in names])
+            return parted(series, [f"{keyword}={name}" for name in names])
     return (series,)
 
 
@@ -87,7 +87,8 @@ def _is_a_split(images: Slices, places: Places, names: Names) -> bool:
     )
 
 
-def _parts(series: Series, names: Names) -> tuple[Series, ...]:
+def parted(series: Series, names: Names) -> tuple[Series, ...]:
+    """Return the parts that the names of its images make of a series; what is no image goes with the first."""
     part_of = dict(zip(map(id, series.images), names, strict=True))
     first = min(names)
     members: dict[str, list[SliceHeader]] = defaultdict(list)

@@ -1,0 +1,65 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pydicom
+import pytest
+from headers import SOUND, series_of
+from multiframe import join_frames
+from phantoms import write_series
+from running import carry_out
+
+from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.dicom.series.frames import frame_volumes, missing_parts
+from pipeline.store import open_store
+
+
+def frame(number: int, **phase: str) -> SliceHeader:
+    return replace(SOUND, frame=number, phase=phase)
+
+
+def test_frames_of_one_stack_are_one_volume() -> None:
+    series = series_of(frame(1, StackID="1"), frame(2, StackID="1"))
+    assert frame_volumes(series) == (series,)
+
+
+@pytest.mark.parametrize("word", ["StackID", "TemporalPositionIndex", "NominalPercentageOfCardiacPhase"])
+def test_frames_that_are_told_apart_are_volumes_of_their_own(word: str) -> None:
+    series = series_of(*(frame(n, **{word: "a" if n % 2 else "b"}) for n in range(1, 7)))
+    volumes = frame_volumes(series)
+    assert [[header.frame for header in volume.slices] for volume in volumes] == [[1, 3, 5], [2, 4, 6]]
+    assert len({volume.identity for volume in volumes}) == 2
+
+
+def test_single_frame_series_are_left_to_the_policy() -> None:
+    series = series_of(replace(SOUND, phase={"StackID": "1"}), replace(SOUND, phase={"StackID": "2"}))
+    assert frame_volumes(series) == (series,)
+
+
+def test_a_concatenation_must_have_all_its_parts() -> None:
+    parts = [
+        frame(1, ConcatenationUID="1.2", InConcatenationNumber=str(n), InConcatenationTotalNumber="3")
+        for n in (1, 2, 3)
+    ]
+    assert missing_parts(tuple(parts)) is None
+    assert missing_parts(tuple(parts[:2])) == "2 of 3 parts of a concatenation"
+    assert missing_parts((SOUND,)) is None
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("n_parts", [2, 1])
+def test_a_concatenation_is_joined_or_refused(tmp_path: Path, n_parts: int) -> None:
+    series = write_series(tmp_path / "single")
+    (tmp_path / "in").mkdir()
+    for part in range(n_parts):
+        order = range(12)[part::2]
+        path = join_frames(series, tmp_path / "in" / f"{part}.dcm", order)
+        whole = pydicom.dcmread(path)
+        whole.ConcatenationUID = "1.2.3"
+        whole.InConcatenationNumber, whole.InConcatenationTotalNumber = part + 1, 2
+        whole.SOPInstanceUID = whole.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{part + 1}"
+        whole.save_as(path)
+    (record,) = (outcome := carry_out(tmp_path, tmp_path / "in")).records
+    if n_parts == 1:
+        assert (record.status, record.reason) == ("rejected", "MULTIFRAME")
+    else:
+        assert (open_store(outcome.output.root / str(record.store)).array[:] == series.truth).all()
