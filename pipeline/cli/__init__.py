@@ -22,6 +22,7 @@ COMMANDS = {
     "plan": "say what a run would do, and why; writes nothing",
     "status": "count an output's series by status and reason, and say what to do next",
     "show": "show one series: record, trail, geometry, warnings, and on request a picture",
+    "report": "write the report of an output again, and its figures for a paper",
     "verify": "read every store again and compare it with the manifest",
     "retry": "run rejected or failed series again",
     "diff": "compare two DICOM files or two series, element by element",

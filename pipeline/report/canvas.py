@@ -11,10 +11,17 @@ WIDTH = 420
 """All sheets are as wide as a phone, so that their words are read at about the size of the text around them."""
 
 PAPER_STYLE = (
-    ".mark{fill:#0b626c}.faint{fill:#0b626c;opacity:.5}.gap{fill:#9a4108;opacity:.3}.alert{fill:#9a4108}.band{fill:#1b2124;opacity:.08}"
+    ".mark{fill:#0b626c}.faint{fill:#85b0b5}.gap{fill:#e1bba8}.alert{fill:#9a4108}.band{fill:#ecedec}"
     ".axis{stroke:#556067;fill:none}.rule{stroke:#d9dcd7;fill:none}.line{stroke:#0b626c;fill:none;stroke-width:1}"
     "text{fill:#1b2124;font:12px Helvetica,Arial,sans-serif}.quiet{fill:#556067}"
 )
+"""Solid colours: what turns images into PDF knows no opacity in styles."""
+
+PAPER_MARGIN = 72
+"""Room for words that stand out over the sheet's sides; on a page they overlap its margin."""
+
+PLAIN = str.maketrans({"\N{NARROW NO-BREAK SPACE}": " ", "\N{MINUS SIGN}": "-"})
+"""Characters that the fonts of every PDF reader have."""
 
 
 @dataclass
@@ -75,9 +82,14 @@ class Canvas:
 
 
 def standalone(svg: str) -> str:
-    """Return an image for a paper: the same drawing with its own colours, on white."""
-    head, body = svg.split(">", 1)
-    return f'{head}><style>{escape(PAPER_STYLE)}</style><rect width="100%" height="100%" fill="#fff"/>{body}\n'
+    """Return an image for a paper: the same drawing with its own colours, on white, with room at its sides."""
+    head, body = str(svg).split(">", 1)  # of marked-up text, a replacement would be escaped
+    height = head.partition(f'viewBox="0 0 {WIDTH} ')[2].partition('"')[0]
+    wide = WIDTH + 2 * PAPER_MARGIN
+    box = f'viewBox="{-PAPER_MARGIN} 0 {wide} {height}" width="{wide}" height="{height}"'
+    paper = f'<rect x="{-PAPER_MARGIN}" y="0" width="{wide}" height="{height}" fill="#fff"/>'
+    head = head.replace(f'viewBox="0 0 {WIDTH} {height}"', box)
+    return f"{head}><style>{escape(PAPER_STYLE)}</style>{paper}{body}\n".translate(PLAIN)
 
 
 def cut(words: str, length: int) -> str:

@@ -1,0 +1,25 @@
+"""``ctprep report``: the report of a finished output once more, and its figures for a paper."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from pipeline.cli.arguments import add_output
+from pipeline.vocabulary import ExitCode
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the command's options."""
+    add_output(parser)
+    parser.add_argument("--figures", metavar="DIR", type=Path, help="write the figures there too, as SVG and PDF")
+
+
+def execute(options: Namespace) -> ExitCode:
+    """Write, and say where."""
+    from pipeline.output import OutputFolder  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.redraw import redraw, write_figures  # noqa: PLC0415
+
+    output = OutputFolder(options.output)
+    print(f"report: {redraw(output)}")
+    if options.figures:
+        print(f"figures: {len(write_figures(output, options.figures))} files in {options.figures}")
+    return ExitCode.OK
