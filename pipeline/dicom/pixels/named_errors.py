@@ -130,7 +130,7 @@ def peaks(hu: Values, counts: Counts) -> float:
 
 def share(hu: Values, counts: Counts, low_hu: float, high_hu: float) -> float:
     """Return the share of the voxels from ``low_hu`` to ``high_hu``."""
-    return float(counts[(hu >= low_hu) & (hu <= high_hu)].sum() / max(1, counts.sum()))
+    return float(counts[(hu >= low_hu) & (hu <= high_hu)].sum() / max(1, int(counts.sum())))
 
 
 def is_eight_bit(hu: Values, counts: Counts, reading: Reading) -> bool:

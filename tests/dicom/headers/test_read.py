@@ -159,7 +159,8 @@ def test_elements_are_kept_for_the_manifest_as_asked(tmp_path: Path) -> None:
 
 def test_what_the_search_refused_is_not_opened(tmp_path: Path) -> None:
     found = FoundFile(str(tmp_path / "absent"), 0, 0, (Reason.UNSTABLE, "young"))
-    assert read_headers(found, LIMITS, NOTHING) == (SliceHeader(file=found, refusal=found.refusal),)
+    (read,) = read_headers(found, LIMITS, NOTHING)
+    assert (read.file, read.refusal, read.elements) == (found, found.refusal, {})
 
 
 def test_what_the_system_refuses_is_unreadable(tmp_path: Path) -> None:
