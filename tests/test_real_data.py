@@ -7,6 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 from running import ORIENTED, carry_out, store_of
+from scipy import ndimage
 
 from pipeline.geometry import LPS_TO_RAS
 from pipeline.run import Outcome
@@ -87,3 +88,37 @@ def xyz(affine: np.ndarray) -> np.ndarray:
 
 def axes_of(image: nibabel.Nifti1Image) -> np.ndarray:
     return nibabel.orientations.io_orientation(image.affine)
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize(
+    ("policy", "reason"),
+    [
+        ("{gap: interpolate}", "SLICE_GAP"),  # one of five planes is more than max_missing_share
+        ("{gap: interpolate, max_missing_share: 0.25}", "HU_IMPLAUSIBLE"),  # its pixels were anonymised to 0-255
+    ],
+)
+def test_a_gap_is_filled_only_as_far_as_the_policy_goes(
+    policy: str, reason: str, shared_data: Path, tmp_path: Path
+) -> None:
+    source = shared_data / "dicom2nifti_failing/sliceincrement"
+    (record,) = carry_out(tmp_path, source, f"{ORIENTED}geometry: {policy}\n").records
+    assert (record.status, record.reason) == ("rejected", reason)
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("patient", ["STS_002", "STS_025"])
+def test_resampling_agrees_with_scipy_on_a_real_volume(patient: str, shared_data: Path, tmp_path: Path) -> None:
+    source = shared_data / "sts_ibsi/dicom" / patient / "CT/image"
+    resampled = "resample: {spacing_mm: [1, 1, 1], antialias: false}"
+    stores = []
+    for name, steps in (("plain", ""), ("fine", f", {{{resampled}}}")):
+        yaml = f"steps: [{{orient: {{to: LPS}}}}{steps}]\nstore: {{dtype: float32}}\n"
+        outcome = carry_out(tmp_path, source, yaml, name)
+        stores.append(open_store(store_of(outcome.output, outcome.records[0])))
+    plain, fine = stores
+    to_source = np.linalg.solve(plain.geometry.affine_lps, fine.geometry.affine_lps)
+    expected = ndimage.affine_transform(
+        plain.array[:].astype(float), to_source, output_shape=fine.array.shape, order=1, mode="nearest"
+    )
+    assert np.abs(fine.array[:] - expected).max() < 0.01
