@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.config import Config, check_paths
+from pipeline.config import Config, check_ready
 from pipeline.dicom.stack.checks import stack_refusal
 from pipeline.dicom.stack.stack import stacked
 from pipeline.errors import SeriesRefusedError
@@ -35,7 +35,7 @@ def rehearsed(config: Config) -> Iterator[Rehearsed]:
 
     An output that has no pseudonym key yet gets one at its first run; until then series have passing keys.
     """
-    check_paths(config)
+    check_ready(config)
     output = OutputFolder(Path(config.output.folder))
     keeps_key = output.key.exists() or KEY_FILE_VARIABLE in os.environ
     key = key_of(config, output) if keeps_key else PseudonymKey()

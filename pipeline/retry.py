@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from pipeline.config import check_paths, load
+from pipeline.config import check_ready, load
 from pipeline.errors import UsageError
 from pipeline.ledger import Ledger
 from pipeline.lock import run_lock
@@ -24,7 +24,7 @@ def retry(output: OutputFolder, reasons: Collection[Reason], listener: Listener)
         msg = f"{output.root} holds no private/config.yaml: it is no output of `ctprep run`"
         raise UsageError(msg)
     config = load(output.private_config, output=output.root)
-    check_paths(config)
+    check_ready(config)
     with run_lock(output):
         ledger = Ledger.open(output)
         keys = [key for key, found in ledger.finished.items() if _is_meant(found.record, reasons)]

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pipeline.accounts import publish_accounts, publish_census
 from pipeline.choose import Choice, slice_count_before
-from pipeline.config import Config, check_paths, dump, with_absolute_paths
+from pipeline.config import Config, check_ready, dump, with_absolute_paths
 from pipeline.durable import write_bytes
 from pipeline.engine import Engine, Lost, open_engine
 from pipeline.engine.child import trace
@@ -59,7 +59,7 @@ def run(config: Config, listener: Listener) -> Outcome:
     output, OutputError where that is not writable or full, ClusterError where the cluster is lost.  Whatever ends it,
     what was finished is kept and recorded.
     """
-    check_paths(config)
+    check_ready(config)
     output = OutputFolder(Path(config.output.folder))
     output.prepare()
     with run_lock(output) as warning:
@@ -70,7 +70,7 @@ def run(config: Config, listener: Listener) -> Outcome:
 
 def scan_only(config: Config) -> dict[str, int]:
     """Read headers only, account for every file, and return what was found; raises as `run` does."""
-    check_paths(config)
+    check_ready(config)
     output = OutputFolder(Path(config.output.folder))
     output.prepare()
     with run_lock(output):

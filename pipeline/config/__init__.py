@@ -5,7 +5,18 @@ The only room that knows YAML and pydantic.  What a key means, and which values 
 
 from pipeline.config.load import load
 from pipeline.config.model import Config, OutputOptions, schema
-from pipeline.config.paths import check_paths, with_absolute_paths
+from pipeline.config.paths import with_absolute_paths
+from pipeline.config.ready import check_ready
 from pipeline.config.resolved import config_hash, dump
 
-__all__ = ["Config", "OutputOptions", "check_paths", "config_hash", "dump", "load", "schema", "with_absolute_paths"]
+__all__ = [
+    "Config",
+    "OutputOptions",
+    "check_paths",
+    "check_ready",
+    "config_hash",
+    "dump",
+    "load",
+    "schema",
+    "with_absolute_paths",
+]
