@@ -1,9 +1,13 @@
 """Where the shared data lies: beside the project, never in it."""
 
+import signal
 from pathlib import Path
 
 import pytest
 from running import InThisProcess
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell put in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
