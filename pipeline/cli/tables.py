@@ -25,7 +25,7 @@ def print_outcome(outcome: Outcome) -> None:
     }
     for what, path in places.items():
         if path.exists():
-            CONSOLE.print(f"{what + ':':<10}{path}", soft_wrap=True)
+            print_path(what, path)
 
 
 def print_counts(records: Sequence[SeriesRecord]) -> None:

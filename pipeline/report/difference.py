@@ -2,21 +2,13 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from pipeline.difference import Comparison, in_words
+from pipeline.report.render import environment
 
 TEMPLATES = Path(__file__).parent
 
 
 def difference_page(compared: Comparison, a: str, b: str) -> str:
     """Return the page; ``a`` and ``b`` name the sides, and everything that comes from data is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["in_words"] = in_words
-    return environment.get_template("difference.html.j2").render(compared=compared, a=a, b=b)
+    page = environment(TEMPLATES).get_template("difference.html.j2")
+    return page.render(compared=compared, a=a, b=b, in_words=in_words)

@@ -17,7 +17,7 @@ FILTERS: tuple[Callable[..., str], ...] = (words.element, words.figure, words.pe
 
 def rendered(template: str, **values: Any) -> bytes:
     """Return a page."""
-    page = _environment().get_template(template).render(**values)
+    page = environment(SITE).get_template(template).render(**values)
     return page.encode("utf-8", errors="replace")  # text from a header may hold half a surrogate pair
 
 
@@ -35,14 +35,15 @@ def put(path: Path, content: bytes) -> None:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(SITE),
+def environment(folder: Path) -> Environment:
+    """Return what fills the templates of a folder: everything that comes from data is escaped."""
+    filled = Environment(
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {filter_.__name__: filter_ for filter_ in FILTERS}
-    return environment
+    filled.filters |= {filter_.__name__: filter_ for filter_ in FILTERS}
+    return filled

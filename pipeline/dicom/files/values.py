@@ -56,6 +56,11 @@ def tag_of(keyword: str) -> int:
     return tag
 
 
+def tag_text(tag: int) -> str:
+    """Write a tag as ``gggg,eeee``."""
+    return f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
+
+
 @cache
 def keyword_of(tag: int) -> str:
     """Return the keyword of a tag, empty where the dictionary has none (private elements)."""

@@ -22,6 +22,7 @@ from pipeline.dicom.files.values import (
     Flaw,
     Values,
     keyword_of,
+    tag_text,
 )
 from pipeline.dicom.headers.slice import Refusal
 from pipeline.limits import Limits
@@ -68,11 +69,6 @@ def list_elements(found: FoundFile, limits: Limits) -> Listing:
         _add(listing, _Lister(Values(data_set.meta), stream))
         _add(listing, _Lister(Values(data_set.elements, data_set.little_endian), stream))
     return listing
-
-
-def tag_text(tag: int) -> str:
-    """Write a tag as ``gggg,eeee``."""
-    return f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
 
 
 def _add(listing: Listing, lister: "_Lister") -> None:

@@ -17,6 +17,7 @@ from pipeline.dicom.files.values import (
     is_single_valued,
     keyword_of,
     tag_of,
+    tag_text,
 )
 from pipeline.dicom.headers.creators import CREATOR_NUMBERS, told_creators
 from pipeline.dicom.headers.padding import declared_padding
@@ -89,7 +90,7 @@ def _observed(element: Element, values: Values, creators: Creators, whole: Value
     name = _name(element.tag, creators)
     raw = _raw(element, values)
     has_parts = not _is_whole(element)
-    yield Observation(_tag(element.tag), name, element.vr, raw, _canonical(element, raw, values), has_parts)
+    yield Observation(tag_text(element.tag), name, element.vr, raw, _canonical(element, raw, values), has_parts)
     inside: dict[tuple[str, str], list[Observation]] = {}
     for item in element.items:
         nested = Values(item, values.little_endian)
@@ -99,7 +100,7 @@ def _observed(element: Element, values: Values, creators: Creators, whole: Value
     for (tag, keyword), several in inside.items():
         raw, reading = (_joined(getattr(one, of) for one in several) for of in ("raw", "canonical"))
         has_parts = several[0].has_parts and ITEM_JOINT not in raw
-        yield Observation(f"{_tag(element.tag)}.{tag}", f"{name}.{keyword}", several[0].vr, raw, reading, has_parts)
+        yield Observation(f"{tag_text(element.tag)}.{tag}", f"{name}.{keyword}", several[0].vr, raw, reading, has_parts)
 
 
 def _joined(texts: Iterator[str]) -> str:
@@ -114,19 +115,15 @@ def _is_whole(element: Element) -> bool:
     return is_single_valued(element.tag) or element.length > LONGEST_TEXT
 
 
-def _tag(tag: int) -> str:
-    return f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
-
-
 def _name(tag: int, creators: Creators) -> str:
     """Return the keyword; of a private element its creator, group and low byte; else the tag."""
     if keyword := keyword_of(tag):
         return keyword
     group, number = tag >> 16, tag & 0xFFFF
     if not group & 1:
-        return "GroupLength" if number == 0 else f"unknown:{_tag(tag)}"
+        return "GroupLength" if number == 0 else f"unknown:{tag_text(tag)}"
     if number in CREATOR_NUMBERS:
-        return f"private creator:{_tag(tag)}"
+        return f"private creator:{tag_text(tag)}"
     name = _shortened(creators.get(group << 16 | number >> 8, ""))
     return f"private:{name}:{group:04x},{number & 0xFF:02x}"
 

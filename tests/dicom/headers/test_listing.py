@@ -13,7 +13,8 @@ from pydicom.uid import RLELossless
 from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.files.structure import IMPLICIT_LITTLE
 from pipeline.dicom.files.syntax import DEFLATED_LE, IMPLICIT_LE
-from pipeline.dicom.headers.listing import Listing, Told, digest, list_elements, tag_text
+from pipeline.dicom.files.values import tag_text
+from pipeline.dicom.headers.listing import Listing, Told, digest, list_elements
 from pipeline.limits import Limits
 from pipeline.vocabulary import Reason
 
