@@ -74,6 +74,8 @@ def process(job: Job) -> SeriesResult:
         result = _prepared(job)
     except SeriesRefusedError as error:
         result = refused(job.record, job.series, error.reason, error.detail)
+    except OSError as error:  # of reading, each room has made a reason; what is left is of the store
+        result = refused(job.record, job.series, Reason.OUTPUT_IO, f"writing failed ({type(error).__name__})")
     record = replace(
         result.record,
         duration_s=round(time.perf_counter() - started, 3),
@@ -181,14 +183,10 @@ def _described(job: Job, stack: Stack, loaded: Loaded, program: Program) -> Seri
         obliquity_deg=round(repaired.obliquity_deg, 3),
         span_mm=round(stack.span_mm, 3),
         interpolated_share=round(invented, 6),
-        content_hash=_hash_of(loaded.hu_hashes),
+        content_hash=hashlib.blake2b("".join(sorted(loaded.hu_hashes)).encode(), digest_size=10).hexdigest(),
         fingerprint=fingerprint(stack.slices, loaded.pixel_hashes, job.recipe.key),
         elements=stack.slices[0].elements,
     )
-
-
-def _hash_of(hashes: Iterable[str]) -> str:
-    return hashlib.blake2b("".join(sorted(hashes)).encode(), digest_size=10).hexdigest()
 
 
 def fingerprint(slices: Iterable[SliceHeader], pixel_hashes: Iterable[str], key: PseudonymKey) -> str:

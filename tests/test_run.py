@@ -155,3 +155,17 @@ def test_equal_content_is_warned_of_in_every_series_that_holds_it() -> None:
     records = [one, replace(one, series_key="b"), replace(one, series_key="c", content_hash="y")]
     warned = [record.warnings for record in with_content_warnings(records)]
     assert warned == [("W_DUPLICATE_CONTENT",), ("W_DUPLICATE_CONTENT",), ()]
+
+
+def test_a_store_that_cannot_be_written_is_failed_and_tried_again(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.series.write_store", full)
+        first = carry_out(tmp_path, source)
+    assert {(record.status, record.reason) for record in first.records} == {(Status.FAILED, Reason.OUTPUT_IO)}
+    assert first.exit_code == ExitCode.FAILED
+    assert carry_out(tmp_path, source).exit_code == ExitCode.OK
