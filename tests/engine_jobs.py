@@ -80,7 +80,14 @@ def kill_worker(job: str) -> str:
 
 
 def work_until_stopped(kind: str) -> None:
-    """Be a program that works long jobs, and says so once it does."""
+    """Be a program that works long jobs, and says so once it does; its traceback is that of the stop alone."""
+    try:
+        _work_long(kind)
+    except KeyboardInterrupt as stop:  # a library may just have been handling an error of its own
+        raise stop from None
+
+
+def _work_long(kind: str) -> None:
     from pipeline.engine import ClusterOptions, open_engine
     from pipeline.limits import Limits
 
