@@ -5,6 +5,7 @@ INPUT   =
 OUTPUT  = $(if $(OWN_INPUT),,out/phantom-run)
 CLUSTER =
 FUZZ_SECONDS = 300
+AT      = 02:30
 
 VENV    = .venv
 BIN     = $(VENV)/bin
@@ -15,14 +16,17 @@ TRUTH   = $(PHANTOM)/truth/truth.json
 # A configuration may name its own input.roots.  Where neither it nor INPUT gives one, the phantom cohort is the input.
 OWN_INPUT := $(strip $(INPUT)$(shell grep -Es '^ *(input *:.*)?roots *:' '$(CONFIG)'))
 
+# What runs every night is named, never taken by default.
+NIGHTLY_CONFIG = $(if $(filter file,$(origin CONFIG)),,"$$CONFIG")
+
 export INPUT CONFIG CLUSTER
 export OUTPUT := $(OUTPUT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup preprocess test test-slow fuzz check fix bench lock clean
+.PHONY: help setup preprocess report nightly-install nightly-remove test test-slow fuzz check fix bench lock clean
 
 help: ## Prints this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo '  make preprocess INPUT=DIR OUTPUT=DIR [CONFIG=FILE] [CLUSTER=ADDRESS]'
 
@@ -32,6 +36,15 @@ preprocess: $(READY) $(if $(OWN_INPUT),,$(TRUTH)) ## Prepares INPUT into OUTPUT;
 	@$(BIN)/ctprep run "$$CONFIG" $(if $(OWN_INPUT),,--input '$(PHANTOM)/dicom') $(if $(INPUT),--input "$$INPUT") \
 	    $(if $(OUTPUT),--output "$$OUTPUT") $(if $(CLUSTER),--cluster "$$CLUSTER"); \
 	code=$$?; if [ $$code -eq 3 ]; then exit 0; else exit $$code; fi
+
+report: $(READY) ## Writes the report of OUTPUT again.
+	@$(BIN)/ctprep report "$$OUTPUT"
+
+nightly-install: $(READY) ## Lets CONFIG=FILE run every night AT=HH:MM, by systemd or cron.
+	@$(BIN)/python scripts/nightly_install.py install --at '$(AT)' $(NIGHTLY_CONFIG)
+
+nightly-remove: $(READY) ## Ends the nights of CONFIG=FILE, without it all nights.
+	@$(BIN)/python scripts/nightly_install.py remove $(NIGHTLY_CONFIG)
 
 test: $(READY) ## Runs every check and every test but the slow ones.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'

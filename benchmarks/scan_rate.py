@@ -23,7 +23,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from pipeline.config import load
-from pipeline.run import scan_only
+from pipeline.survey import scan_only
 
 SLICES = 200
 Counts = dict[str, Counter[str]]

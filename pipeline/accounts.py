@@ -102,7 +102,7 @@ def _outcomes_before(output: OutputFolder, key: PseudonymKey) -> dict[Place, Sli
             status=FileStatus(row["status"]),
             reason=row["reason"] and Reason[row["reason"]],
             position_mm=row["position_mm"],
-            offset_mm=offsets.get(_slice_key(row["SOPInstanceUID"] or row["path"], row["frame"], key)),
+            offset_mm=offsets.get(slice_key(row["SOPInstanceUID"] or row["path"], row["frame"], key)),
             z_index=row["z_index"],
         )
         for row in read_table(output.files)
@@ -151,7 +151,7 @@ def _file_row(series_key: str | None, header: SliceHeader, outcome: SliceOutcome
 def _slice_row(series_key: str | None, header: SliceHeader, outcome: SliceOutcome, key: PseudonymKey) -> dict[str, Any]:
     return {
         "series_key": series_key,
-        "slice_key": _slice_key(header.identity.sop_instance_uid or header.file.path, header.frame, key),
+        "slice_key": slice_key(header.identity.sop_instance_uid or header.file.path, header.frame, key),
         "position_mm": outcome.position_mm,
         "offset_mm": outcome.offset_mm,
         "rows": header.pixels.rows or None,
@@ -164,6 +164,6 @@ def _slice_row(series_key: str | None, header: SliceHeader, outcome: SliceOutcom
     }
 
 
-def _slice_key(name: str, frame: int | None, key: PseudonymKey) -> str:
+def slice_key(name: str, frame: int | None, key: PseudonymKey) -> str:
     """Return the pseudonym of a slice, by its SOPInstanceUID or, without one, its path."""
     return key.keyed_hash("slice", name, str(frame or ""))

@@ -1,4 +1,4 @@
-"""What an output need not keep: series whose source is gone, and stores that no record names."""
+"""What an output need not keep: series whose source is gone, and stores that no accepted series has."""
 
 import shutil
 from collections.abc import Container, Iterator, Sequence
@@ -13,7 +13,7 @@ from pipeline.lock import run_lock
 from pipeline.manifest import read_records
 from pipeline.output import OutputFolder
 from pipeline.record import SeriesRecord
-from pipeline.store import size_of_store
+from pipeline.store.files import size_of_store
 from pipeline.tables import read_table
 from pipeline.vocabulary import Status
 
@@ -22,6 +22,7 @@ class GarbageKind(StrEnum):
     """Why something need not be kept."""
 
     GONE = "gone"
+    LEFTOVER = "leftover"
     UNNAMED = "unnamed"
     UNFINISHED = "unfinished"
 
@@ -33,6 +34,7 @@ class GarbageKind(StrEnum):
 
 _MEANINGS = {
     GarbageKind.GONE: "its files were not in the last scan",
+    GarbageKind.LEFTOVER: "its series was refused or left out since",
     GarbageKind.UNNAMED: "no record names this store",
     GarbageKind.UNFINISHED: "a run was killed while it wrote this",
 }
@@ -83,11 +85,13 @@ def _leftovers(
     """Yield the folders that neither the manifest nor the journal names: a kill may have parted the two."""
     known = [*records, *(found.record for found in ledger.finished.values())]
     named = {output.store(record.series_key) for record in known if record.status is Status.OK}
+    refused = {output.store(record.series_key) for record in known} - named
     for folder in sorted(output.volumes.glob("*")):
         if folder.suffix == ".unfinished" and not ledger.adopts(folder):
             yield Garbage(GarbageKind.UNFINISHED, folder.name, folder, size_of_store(folder))
         elif folder.suffix == ".zarr" and folder not in named and folder not in gone:
-            yield Garbage(GarbageKind.UNNAMED, folder.name, folder, size_of_store(folder))
+            kind = GarbageKind.LEFTOVER if folder in refused else GarbageKind.UNNAMED
+            yield Garbage(kind, folder.name, folder, size_of_store(folder))
 
 
 def _forget(output: OutputFolder, records: Sequence[SeriesRecord], ledger: Ledger, gone: Container[str]) -> None:

@@ -63,6 +63,22 @@ def append_line(path: Path, line: bytes, *, private: bool = False) -> None:
         raise _refused(path, error) from error
 
 
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """Make a folder unless it is there; raises OutputError where the system refuses."""
+    try:
+        path.mkdir(mode, exist_ok=True)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def remove(path: Path) -> None:
+    """Remove a file unless it is gone already; raises OutputError where the system refuses."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
 def move_folder(source: Path, target: Path) -> None:
     """Give a finished folder its final name, in place of what has it; raises OutputError where the system refuses.
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -13,15 +13,13 @@ from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.headers.batch import Batch, Terms, read_batch
 from pipeline.dicom.headers.batch_text import from_text, to_text
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.durable import write_bytes
-from pipeline.engine import ClusterOptions, Lost, open_children
+from pipeline.durable import make_folder, remove, write_bytes
+from pipeline.engine import Lost, Pool
 from pipeline.vocabulary import Reason
 
 FORMAT = 1
 """Counts up when a batch is written otherwise, or a header read otherwise."""
 BATCH_FILES = 256
-MANY_FILES = 4000
-"""Below it one process is done before workers have started."""
 DIGEST_BYTES = 10
 OWNER_ONLY = 0o700
 
@@ -38,37 +36,41 @@ class Headers:
 
 @dataclass(frozen=True)
 class Reading:
-    """How headers are read: on which cluster, and where batches are kept for the next time, if anywhere."""
+    """How headers are read: by which processes beside this one, and where batches are kept for the next time.
 
-    cluster: ClusterOptions = field(default_factory=ClusterOptions)
+    With ``looks_only`` what is kept is used, and left as it is.
+    """
+
+    pool: Pool | None = None
     cache: Path | None = None
+    looks_only: bool = False
 
     def headers_of(self, found: Iterable[FoundFile], terms: Terms) -> Headers:
         """Read the headers of these files; those that the cache knows, by path, size and time, are not opened."""
         files = list(found)
-        known = _Cache(self.cache, _stamp(terms)).batches_of(files) if self.cache else []
+        cache = _Cache(self.cache, _stamp(terms), self.looks_only) if self.cache else None
+        known = cache.batches_of(files) if cache else []
         seen = {file.path for batch in known for file in batch.files}
         fresh = [file for file in files if file.path not in seen]
-        batches = [*known, *self._read(fresh, terms)]
+        batches = [*known, *self._read(fresh, terms, cache)]
         return _together(files, batches)
 
-    def _read(self, files: Sequence[FoundFile], terms: Terms) -> Iterator[Batch]:
+    def _read(self, files: Sequence[FoundFile], terms: Terms, cache: "_Cache | None") -> Iterator[Batch]:
         """Yield batches as they are read; each is in the cache before it is yielded."""
         jobs = [(part, terms) for part in _parts(files)]
-        is_small = len(files) < MANY_FILES or self.cluster.kind == "serial"
-        texts = map(read_job, jobs) if is_small else self._read_by_workers(jobs)
-        cache = _Cache(self.cache, _stamp(terms)) if self.cache else None
-        for text in texts:
+        for text in self._texts(jobs):
             batch = from_text(text)
             if cache:
                 cache.keep(batch, text)
             yield batch
 
-    def _read_by_workers(self, jobs: Sequence[Job]) -> Iterator[bytes]:
-        """Yield what workers read; a batch that breaks its worker is read here, as few files are."""
-        with open_children(self.cluster, jobs[0][1].limits, len(jobs)) as engine:
-            for job, text in engine.run(read_job, jobs):
-                yield read_job(job) if isinstance(text, Lost) else text
+    def _texts(self, jobs: Iterable[Job]) -> Iterator[bytes]:
+        """Yield batches as text; one that breaks its process is read here, as few files are."""
+        if self.pool is None:
+            yield from map(read_job, jobs)
+            return
+        for job, text in self.pool.run_short(read_job, jobs):
+            yield read_job(job) if isinstance(text, Lost) else text
 
 
 def read_job(job: Job) -> bytes:
@@ -103,6 +105,7 @@ class _Cache:
 
     folder: Path
     stamp: str
+    looks_only: bool
 
     def batches_of(self, files: Iterable[FoundFile]) -> list[Batch]:
         """Return what is known of these files, and forget all else: other terms, changed and vanished files."""
@@ -115,8 +118,8 @@ class _Cache:
             )
             for file in kept.files:
                 del unknown[file.path]
-            if kept is not batch:
-                path.unlink(missing_ok=True)
+            if kept is not batch and not self.looks_only:
+                remove(path)
                 self.keep(kept)
             batches.append(kept)
         return batches
@@ -131,11 +134,11 @@ class _Cache:
     def keep(self, batch: Batch, text: bytes | None = None) -> None:
         """Write a batch, without the files that the system would not let be read: the next time it may."""
         lasting = batch.only({file.path for file, slices in batch.pairs() if not _was_unread(slices)})
-        if not lasting.files:
+        if self.looks_only or not lasting.files:
             return
         if text is None or lasting is not batch:
             text = to_text(lasting)
-        self.folder.mkdir(mode=OWNER_ONLY, exist_ok=True)
+        make_folder(self.folder, OWNER_ONLY)
         write_bytes(self.folder / self._name(text), text, private=True)
 
     def _name(self, text: bytes) -> str:

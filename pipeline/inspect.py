@@ -9,7 +9,7 @@ from pipeline.manifest import read_records
 from pipeline.output import OutputFolder
 from pipeline.record import SeriesRecord
 from pipeline.report.snapshot import snapshot_of
-from pipeline.store import open_store
+from pipeline.store.read import open_store
 from pipeline.tables import read_table
 
 NAMES = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "folder")

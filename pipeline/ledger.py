@@ -6,20 +6,20 @@ which stores to adopt and which to remove.
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.durable import move_folder
+from pipeline.durable import move_folder, remove
 from pipeline.features import Histogram
 from pipeline.journal import Journal
 from pipeline.manifest import Identifiers, publish
 from pipeline.output import OutputFolder
 from pipeline.record import SeriesRecord, SliceOutcome, from_json, to_json
-from pipeline.store import hash_store
-from pipeline.tables import ColumnType, read_table, write_table
+from pipeline.store.files import hash_store
+from pipeline.tables import ColumnType, is_whole, read_counts, write_table
 from pipeline.vocabulary import FileStatus, Reason, Status
 
 HISTOGRAM_COLUMNS: dict[str, ColumnType] = {"series_key": "text", "first_bin_hu": "integer", "counts": "integers"}
@@ -29,7 +29,9 @@ HISTOGRAM_COLUMNS: dict[str, ColumnType] = {"series_key": "text", "first_bin_hu"
 class Finished:
     """A series that was worked: its record, the ``signature`` of its files, and the ``rules`` it was judged by.
 
-    ``slices`` and ``histogram`` are None once they stand in the published tables.
+    ``slices`` and ``histogram`` are None once they stand in the published tables.  ``stages`` are those of the program
+    that worked it; ``n_failures`` is how often in a row it failed under the same terms.  ``has_store`` and
+    ``has_rows`` are False where its store, or the tables that told of it, were removed or spoiled since.
     """
 
     record: SeriesRecord
@@ -37,6 +39,19 @@ class Finished:
     rules: str
     slices: tuple[SliceOutcome, ...] | None = None
     histogram: Histogram | None = None
+    stages: str = ""
+    n_failures: int = 0
+    has_store: bool = True
+    has_rows: bool = True
+
+    def is_of_the_same_terms(self, other: "Finished") -> bool:
+        """Tell whether two tries followed from the same."""
+        return self.terms == other.terms
+
+    @property
+    def terms(self) -> tuple[str | None, ...]:
+        """The files, the configuration, the rules and the program that led to this result."""
+        return self.signature, self.record.config_hash, self.rules, self.stages
 
 
 @dataclass
@@ -48,50 +63,53 @@ class Ledger:
 
     @classmethod
     def read(cls, output: OutputFolder) -> "Ledger":
-        """Read the journal, later lines winning."""
+        """Read the journal, later lines winning, and look whether what it tells of is there."""
         entries = Journal(output.journal).entries()
-        return cls(output, {entry["series_key"]: _finished(entry) for entry in entries})
+        ledger = cls(output, {entry["series_key"]: _finished(entry) for entry in entries})
+        ledger.look_for_stores()
+        ledger.look_for_rows()
+        return ledger
 
     @classmethod
     def open(cls, output: OutputFolder) -> "Ledger":
         """Read the journal, and put right what a kill left among the stores; the caller holds the output's lock."""
         ledger = cls.read(output)
         ledger.settle_stores()
+        ledger.look_for_stores()
+        for table in ledger.spoilt_tables():
+            remove(table)
         return ledger
 
-    def commit(self, finished: Finished) -> None:
-        """Put a result into the journal, then give its store its final name."""
+    def commit(self, finished: Finished, folder: str | None = None) -> None:
+        """Put a result into the journal, then give its store, which lies in ``folder``, its final name."""
         key = finished.record.series_key
         Journal(self.output.journal).append(_entry(finished))
         self.finished[key] = finished
         if finished.record.status is Status.OK:
-            move_folder(self.output.unfinished_store(key), self.output.store(key))
+            move_folder(Path(folder) if folder else self.output.unfinished_store(key), self.output.store(key))
+        self.output.send(key)
 
-    def publish(self, records: Sequence[SeriesRecord], identifiers: Identifiers) -> None:
-        """Write the manifest of these records, and the histograms of those that have a store."""
+    def publish(self, records: Sequence[SeriesRecord], identifiers: Identifiers) -> dict[str, Histogram]:
+        """Write the manifest of these records, and the histograms of those that have a store; return these."""
         publish(self.output, records, identifiers)
-        stored = {record.series_key for record in records if record.status is Status.OK}
+        known = self.histograms()
+        stored = sorted(record.series_key for record in records if record.status is Status.OK)
+        histograms = {key: known[key] for key in stored if key in known}
         rows = [
-            {"series_key": key, "first_bin_hu": found.first_bin_hu, "counts": found.counts.tolist()}
-            for key, found in sorted(self.histograms().items())
-            if key in stored
+            {"series_key": key, "first_bin_hu": found.first_bin_hu, "counts": found.counts}
+            for key, found in histograms.items()
         ]
         write_table(self.output.histograms, HISTOGRAM_COLUMNS, rows)
+        return histograms
 
     def compact(self, keys: Iterable[str]) -> None:
         """Leave in the journal one short line a series: the tables hold the rest now."""
-        entries = (
-            _entry(Finished(found.record, found.signature, found.rules))
-            for found in map(self.finished.__getitem__, keys)
-        )
+        entries = (_entry(replace(self.finished[key], slices=None, histogram=None)) for key in keys)
         Journal(self.output.journal).compact(entries)
 
     def histograms(self) -> dict[str, Histogram]:
         """Return every series' HU histogram, of this run or an earlier one."""
-        published = read_table(self.output.histograms) if self.output.histograms.exists() else []
-        known = {
-            row["series_key"]: Histogram(row["first_bin_hu"], np.array(row["counts"], np.int64)) for row in published
-        }
+        known = dict(_published_histograms(self.output.histograms))
         return known | {key: found.histogram for key, found in self.finished.items() if found.histogram}
 
     def forget(self, keys: Iterable[str]) -> None:
@@ -102,11 +120,29 @@ class Ledger:
 
     def settle_stores(self) -> None:
         """Adopt the unfinished stores whose records are in the journal, and remove all others."""
-        for folder in list(_unfinished(self.output.volumes)):
+        for folder in self.output.unfinished_stores():
             if self.adopts(folder):
                 move_folder(folder, self.output.store(_key_of(folder)))
             else:
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)  # a worker that outlived its run may still write there
+
+    def look_for_stores(self) -> None:
+        """Find out which stores somebody removed; one that was tried may be adopted yet."""
+        there = self.output.stored() | set(map(_key_of, self.output.unfinished_stores()))
+        for key, found in self.finished.items():
+            if found.record.status is Status.OK and key not in there:
+                self.finished[key] = replace(found, has_store=False)
+
+    def look_for_rows(self) -> None:
+        """Find out whether the tables are whole that hold what the journal no longer does."""
+        if self.spoilt_tables():
+            for key, found in self.finished.items():
+                self.finished[key] = replace(found, has_rows=found.slices is not None)
+
+    def spoilt_tables(self) -> list[Path]:
+        """Return which of those tables are gone, or cut short."""
+        tables = (self.output.files, self.output.slices, self.output.histograms)
+        return [table for table in tables if not is_whole(table)]
 
     def adopts(self, unfinished: Path) -> bool:
         """Tell whether an unfinished store is whole, and its record in the journal."""
@@ -114,12 +150,14 @@ class Ledger:
         return bool(found and found.record.sha256 and hash_store(unfinished) == found.record.sha256)
 
 
+def _published_histograms(path: Path) -> Iterator[tuple[str, Histogram]]:
+    if path.exists():
+        for row, counts in read_counts(path, ("series_key", "first_bin_hu"), "counts"):
+            yield row["series_key"], Histogram(row["first_bin_hu"], counts)
+
+
 def _key_of(unfinished: Path) -> str:
-    return unfinished.name.removeprefix(".").removesuffix(".unfinished")
-
-
-def _unfinished(volumes: Path) -> Iterator[Path]:
-    return volumes.glob(".*.unfinished") if volumes.exists() else iter(())
+    return unfinished.name.split(".")[1]
 
 
 def _entry(finished: Finished) -> dict[str, Any]:
@@ -129,6 +167,8 @@ def _entry(finished: Finished) -> dict[str, Any]:
         "record": to_json(finished.record),
         "source": finished.signature,
         "rules": finished.rules,
+        "stages": finished.stages,
+        "n_failures": finished.n_failures,
         "slices": None if finished.slices is None else [asdict(outcome) for outcome in finished.slices],
         "histogram": histogram and {"first_bin_hu": histogram.first_bin_hu, "counts": histogram.counts.tolist()},
     }
@@ -140,6 +180,8 @@ def _finished(entry: dict[str, Any]) -> Finished:
         record=from_json(entry["record"]),
         signature=entry["source"],
         rules=entry["rules"],
+        stages=entry.get("stages", ""),  # a journal of before there were any
+        n_failures=entry.get("n_failures", 0),
         slices=None if slices is None else tuple(_outcome(fields) for fields in slices),
         histogram=histogram and Histogram(histogram["first_bin_hu"], np.array(histogram["counts"], np.int64)),
     )

@@ -33,6 +33,18 @@ def run_lock(output: OutputFolder) -> Iterator[str | None]:
         yield _locked(file)
 
 
+def is_held(output: OutputFolder) -> bool:
+    """Tell whether a run is at work; writes nothing, so that it can be asked of an output that may only be read."""
+    try:
+        with output.lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _locked(file: BinaryIO) -> str | None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,32 +3,18 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from math import isclose, isfinite
+from math import isfinite
 from typing import Any, Literal
 
+from pipeline.durable import remove
 from pipeline.errors import UsageError
+from pipeline.labels.options import LabelOptions
+from pipeline.labels.table import PREFIX, columns_of
 from pipeline.output import OutputFolder
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, capped_age, cleaned
 from pipeline.record import ElementValue, SeriesRecord, from_json
+from pipeline.splits import Split
 from pipeline.tables import ColumnType, read_table, write_csv, write_table
-
-
-@dataclass(frozen=True)
-class Split:
-    """``manifest.split:`` shares of the patients, decided by a hash of PatientID and seed."""
-
-    train: float
-    validation: float = 0
-    test: float = 0
-    seed: int = 0
-    group: str | None = None
-
-    def __post_init__(self) -> None:
-        shares = (self.train, self.validation, self.test)
-        if min(shares) < 0 or not isclose(sum(shares), 1, abs_tol=1e-6):
-            msg = f"train, validation and test must be shares that add up to 1, not to {sum(shares):g}"
-            raise ValueError(msg)
-
 
 Identifiers = Literal["pseudonym", "keep"]
 """Whether identifiers are replaced by keyed hashes, or kept because the cohort is public already."""
@@ -40,7 +26,7 @@ class ManifestOptions:
 
     identifiers: Identifiers = "pseudonym"
     tags: tuple[str, ...] = ()
-    labels: dict[str, Any] | None = None
+    labels: LabelOptions | None = None
     split: Split | None = None
     patient_map: str | None = None
 
@@ -151,15 +137,17 @@ ELEMENT_COLUMNS: dict[str, ColumnType] = {
 def publish(output: OutputFolder, records: Iterable[SeriesRecord], identifiers: Identifiers = "pseudonym") -> None:
     """Write the manifest in place of the last one, sorted by series_key; nothing else decides what it shows.
 
-    Elements that may not leave ``private/`` go to the manifest there.  Law: ``read_records`` gives back what was
-    published (an element that is None, or does not fit its column, is as good as absent).
+    Elements that may not leave ``private/`` go to the manifest there; labels stand last.  Law: ``read_records`` gives
+    back what was published (an element that is None, or does not fit its column, is as good as absent).
     """
     ordered = sorted(records, key=lambda record: record.series_key)
     extra = _extra_columns(ordered)
     public = {name: kind for name, kind in extra.items() if _is_public(name, identifiers)}
     private = {name: kind for name, kind in extra.items() if name not in public}
-    columns = RECORD_COLUMNS | ELEMENT_COLUMNS | public
-    rows = [record.own_columns() | _element_cells(record, ELEMENT_COLUMNS | public) for record in ordered]
+    columns = RECORD_COLUMNS | ELEMENT_COLUMNS | public | columns_of(record.labels for record in ordered)
+    rows = [
+        record.own_columns() | _element_cells(record, ELEMENT_COLUMNS | public) | record.labels for record in ordered
+    ]
     _publish_private(output, ordered, private)
     write_table(output.manifest, columns, rows)
     write_csv(output.manifest_csv, list(columns), rows)
@@ -195,7 +183,7 @@ def _element_cells(record: SeriesRecord, columns: Mapping[str, ColumnType]) -> d
 
 def _publish_private(output: OutputFolder, records: list[SeriesRecord], columns: Mapping[str, ColumnType]) -> None:
     if not columns:
-        output.private_manifest.unlink(missing_ok=True)
+        remove(output.private_manifest)
         return
     rows = [_element_cells(record, columns) | {"series_key": record.series_key} for record in records]
     write_table(output.private_manifest, {"series_key": "text", **columns}, rows, private=True)
@@ -207,8 +195,11 @@ def _private_rows(output: OutputFolder) -> list[dict[str, Any]]:
 
 def _record(row: Mapping[str, Any], private: Mapping[str, Any]) -> SeriesRecord:
     own = {name: row[name] for name in RECORD_COLUMNS}
-    elements = {name: value for name, value in (dict(row) | dict(private)).items() if name not in RECORD_COLUMNS}
-    return from_json(own | {"elements": {name: value for name, value in elements.items() if value is not None}})
+    labels = {name: value for name, value in row.items() if name.startswith(PREFIX)}
+    beside = own.keys() | labels.keys()
+    elements = {name: value for name, value in (dict(row) | dict(private)).items() if name not in beside}
+    told = {name: value for name, value in elements.items() if value is not None}
+    return from_json(own | {"elements": told, "labels": labels})
 
 
 def _fitted(value: ElementValue, kind: ColumnType) -> Any:

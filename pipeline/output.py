@@ -1,8 +1,11 @@
 """The names of everything a run leaves, in one place."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.errors import OutputError
 
@@ -10,11 +13,36 @@ OWNER_ONLY = 0o700
 """The mode of ``private/``."""
 
 
+class Far(Protocol):
+    """Where an output lies that is only worked on this machine: a bucket."""
+
+    @property
+    def url(self) -> str:
+        """What the output is called."""
+        ...
+
+    def send(self, series_key: str) -> None:
+        """Take over a series that was just put into the journal, and the store that it may have."""
+        ...
+
+    def stored(self) -> set[str]:
+        """Return the keys of the series that have a finished store."""
+        ...
+
+    def at_hand(self, series_key: str) -> AbstractContextManager[Path]:
+        """Fetch a finished store for a while."""
+        ...
+
+
 @dataclass(frozen=True)
 class OutputFolder:
-    """The folder a run writes; what identifies a person lies under ``private`` alone."""
+    """The folder a run writes; what identifies a person lies under ``private`` alone.
+
+    With ``far`` it is the working copy of an output that lies there; finished stores do not stay here.
+    """
 
     root: Path
+    far: Far | None = field(default=None, compare=False, repr=False)
 
     def prepare(self) -> None:
         """Make the folders, ``private`` its owner's alone; raises OutputError where they cannot be made or written."""
@@ -119,6 +147,37 @@ class OutputFolder:
         """Where a finished store lies."""
         return self.volumes / f"{series_key}.zarr"
 
+    def unfinished_stores(self, series_key: str = "*") -> list[Path]:
+        """Return where tries at a store lie, of this run or of one that was killed; without a key, of any series."""
+        return sorted(self.volumes.glob(f".{series_key}.*unfinished"))
+
     def unfinished_store(self, series_key: str) -> Path:
         """Where a store is written until its record is in the journal."""
         return self.volumes / f".{series_key}.unfinished"
+
+    def send(self, series_key: str) -> None:
+        """Hand a series that was just put into the journal on to where the output lies, if that is elsewhere."""
+        if self.far:
+            self.far.send(series_key)
+
+    def stored(self) -> set[str]:
+        """Return the keys of the series that have a store under its final name."""
+        return self.far.stored() if self.far else {path.stem for path in self.volumes.glob("*.zarr")}
+
+    @contextmanager
+    def at_hand(self, series_key: str) -> Iterator[Path]:
+        """Yield the folder of a finished store, for as long as the block takes."""
+        if self.far:
+            with self.far.at_hand(series_key) as folder:
+                yield folder
+        else:
+            yield self.store(series_key)
+
+    def shown(self, path: Path) -> str:
+        """Return what a person calls a path of this output."""
+        return f"{self.far.url}/{path.relative_to(self.root).as_posix()}" if self.far else str(path)
+
+
+def folder_of_a_try(unfinished: str, name: str) -> str:
+    """Return where one try at a store is written: a worker that was thought dead never writes into another's folder."""
+    return f"{unfinished.removesuffix('unfinished')}{name}.unfinished"

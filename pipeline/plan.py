@@ -1,13 +1,19 @@
 """What there is to do: each series as new, changed, stale, done or gone, and why; reads and writes nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.choose import Choice
+from pipeline.dicom.headers.slice import Refusal
 from pipeline.ledger import Finished
+from pipeline.record import SeriesRecord
 from pipeline.scan import Scan, ScannedSeries
+from pipeline.stages import stages_that_changed
 from pipeline.vocabulary import Reason, Status
+
+UNREAD = frozenset({Reason.UNREADABLE, Reason.UNSTABLE})
+"""What the system refused and not the data: every run tries again."""
 
 
 class State(StrEnum):
@@ -35,6 +41,13 @@ class Planned:
         return self.scanned is not None and self.scanned.refusal is None and self.state is not State.DONE
 
     @property
+    def n_voxels(self) -> int:
+        """How many voxels its images hold: what orders the work, largest first."""
+        if self.scanned is None:
+            return 0
+        return sum(image.pixels.rows * image.pixels.columns for image in self.scanned.series.images)
+
+    @property
     def is_left_out(self) -> bool:
         """True where `select` leaves the series out."""
         refusal = self.scanned.refusal if self.scanned else None
@@ -43,11 +56,32 @@ class Planned:
 
 @dataclass(frozen=True)
 class Versions:
-    """What a series was made and judged by: ``rules`` is a hash of the limits and of select.min_slices."""
+    """What a series is made and judged by, and how often one that fails is tried again.
+
+    ``stages`` are those of the program; ``rules`` is a hash of the limits and of select.min_slices.
+    """
 
     config_hash: str
-    code_version: str
+    stages: str
     rules: str
+    retries: int = 2
+
+
+def by_size(plans: Iterable[Planned]) -> list[Planned]:
+    """Return plans with the largest series first, so that none begins when all others are done."""
+    return sorted(plans, key=lambda plan: (-plan.n_voxels, plan.series_key))
+
+
+def counts_of(plans: Sequence[Planned]) -> dict[str, int]:
+    """Return how many series are in each state."""
+    return {state.value: sum(plan.state is state for plan in plans) for state in State}
+
+
+def is_kept(plan: Planned, found: Finished | None) -> bool:
+    """Tell whether the manifest keeps what is known of a series: of one that is gone, as long as it has a store."""
+    if found is None or plan.state is not State.GONE:
+        return found is not None
+    return found.record.status is Status.OK and found.has_store
 
 
 def settled(choice: Choice, finished: Mapping[str, Finished], versions: Versions) -> list[Planned]:
@@ -80,25 +114,41 @@ def _state(scanned: ScannedSeries, found: Finished | None, versions: Versions) -
         return State.NEW, "never seen before"
     if found.signature != scanned.signature:
         return State.CHANGED, "its files changed"
-    if found.record.status is Status.FAILED:
-        return State.NEW, f"failed last time ({found.record.reason})"
-    stale = _why_judged_otherwise(scanned, found) if scanned.refusal else _why_stale(found, versions)
-    return (State.STALE, stale) if stale else (State.DONE, "nothing changed")
+    if not (found.has_store and found.has_rows):
+        return State.NEW, f"its {'rows are' if found.has_store else 'store is'} not there any more"
+    if scanned.refusal:
+        stale = _why_judged_otherwise(scanned.refusal, found.record)
+        return (State.STALE, stale) if stale else (State.DONE, "nothing changed")
+    if stale := _why_stale(found, versions):
+        return State.STALE, stale
+    return _state_of_worked(found, versions.retries)
 
 
-def _why_judged_otherwise(scanned: ScannedSeries, found: Finished) -> str | None:
-    reason, detail = scanned.refusal or (None, None)
+def _state_of_worked(found: Finished, retries: int) -> tuple[State, str]:
+    """Tell how a series stands whose files and terms are those that it was worked with."""
+    record = found.record
+    if record.reason in UNREAD:
+        return State.NEW, f"could not be read last time ({record.reason})"
+    if record.status is not Status.FAILED:
+        return State.DONE, "nothing changed"
+    if found.n_failures > retries:
+        return State.DONE, f"failed {found.n_failures} times ({record.reason}); `ctprep retry` runs it again"
+    return State.NEW, f"failed last time ({record.reason}); try {found.n_failures + 1} of {retries + 1}"
+
+
+def _why_judged_otherwise(refusal: Refusal, record: SeriesRecord) -> str | None:
+    reason, detail = refusal
     if reason is Reason.NOT_SELECTED:
-        is_known = (found.record.reason, found.record.detail) == (reason, detail)
+        is_known = (record.reason, record.detail) == (reason, detail)
         return None if is_known else "it is left out now, or for another series"
-    return None if found.record.reason == reason else "its headers are judged otherwise now"
+    return None if record.reason is reason else "its headers are judged otherwise now"
 
 
 def _why_stale(found: Finished, versions: Versions) -> str | None:
     if found.record.config_hash != versions.config_hash:
         return "the configuration changed"
-    if found.record.code_version != versions.code_version:
-        return "the program changed"
+    if found.stages != versions.stages:
+        return f"the program changed ({', '.join(stages_that_changed(found.stages))})"
     if found.record.reason is Reason.NOT_SELECTED:
         return "it is selected now"
     if found.record.status is not Status.OK and found.rules != versions.rules:

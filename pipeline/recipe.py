@@ -5,14 +5,19 @@ from pathlib import Path
 
 from pipeline import __version__
 from pipeline.choose import Choice, slice_count_before
-from pipeline.config import Config, config_hash
+from pipeline.config import Config, config_hash, fitted
 from pipeline.dicom.policy import Policy
+from pipeline.engine import Pool
 from pipeline.headers import Reading
+from pipeline.job import Recipe
+from pipeline.labels.people import people_of
+from pipeline.mask_sources import with_masks
 from pipeline.output import OutputFolder
 from pipeline.plan import Versions
 from pipeline.privacy import PseudonymKey
+from pipeline.remote.address import address_of
 from pipeline.scan import Scan, scan
-from pipeline.series import Recipe
+from pipeline.stages import stages_version
 
 
 def policy_of(config: Config) -> Policy:
@@ -20,10 +25,22 @@ def policy_of(config: Config) -> Policy:
     return Policy(config.limits, config.geometry, config.hounsfield, config.select.min_slices)
 
 
-def scan_of(config: Config, key: PseudonymKey, cache: Path | None = None) -> Scan:
-    """Read every header under the roots, as the configuration asks; with a cache, those of new files only."""
-    reading = Reading(config.cluster, cache)
-    return scan(config.input, policy_of(config), key, config.manifest.tags, config.select, reading)
+def scan_of(
+    config: Config, key: PseudonymKey, cache: Path | None = None, pool: Pool | None = None, *, looks_only: bool = False
+) -> Scan:
+    """Read every header under the roots, as the configuration asks; with a cache, those of new files only.
+
+    With ``looks_only`` the cache stays as it is.
+    """
+    reading, people = Reading(pool, cache, looks_only), people_of(config.manifest.patient_map)
+    found = scan(config.input, policy_of(config), key, config.manifest.tags, config.select, reading, people=people)
+    return with_masks(found, config.manifest.labels.masks if config.manifest.labels else ())
+
+
+def shared_folders(config: Config, output: OutputFolder) -> tuple[Path, ...]:
+    """Return what workers on other machines must see: where they write, and what they read."""
+    roots = (Path(root) for root in config.input.roots if not address_of(root))
+    return (output.private, *roots)
 
 
 def choice_of(config: Config, found: Scan, output: OutputFolder) -> Choice:
@@ -32,8 +49,9 @@ def choice_of(config: Config, found: Scan, output: OutputFolder) -> Choice:
 
 
 def recipe_of(config: Config, key: PseudonymKey) -> Recipe:
-    """Return what is done to every series."""
-    return Recipe(policy_of(config), config.steps, config.store, config_hash(config), __version__, key)
+    """Return what is done to every series; raises UsageError where that needs the cohort's statistics first."""
+    ready = fitted(config)
+    return Recipe(policy_of(ready), ready.steps, ready.store, config_hash(ready), __version__, key)
 
 
 def key_of(config: Config, output: OutputFolder) -> PseudonymKey:
@@ -42,7 +60,9 @@ def key_of(config: Config, output: OutputFolder) -> PseudonymKey:
 
 
 def versions_of(config: Config) -> Versions:
-    """Return what decides whether a series is stale."""
+    """Return what decides whether a series is stale, and how often one that fails is tried again."""
     limits = config.limits
-    rules = repr((config.select.min_slices, limits.max_voxels, limits.max_slices, limits.series_memory_mb))
-    return Versions(config_hash(config), __version__, hashlib.sha256(rules.encode()).hexdigest()[:20])
+    judged = (config.select.min_slices, limits.max_voxels, limits.max_slices)
+    cost = (limits.series_memory_mb, limits.series_timeout_seconds, config.cluster.memory_limit)
+    rules = hashlib.sha256(repr((*judged, *cost)).encode()).hexdigest()[:20]
+    return Versions(config_hash(fitted(config)), stages_version(), rules, limits.retries)

@@ -10,6 +10,9 @@ from pipeline.vocabulary import FileStatus, Reason, SeriesWarning, Status, Verdi
 ElementValue = str | float | int | list[str] | list[float] | list[int] | None
 """The value of a DICOM element, as the manifest holds it."""
 
+LabelValue = str | float | int | None
+"""The value of a label, as a table gave it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesRecord:
@@ -73,14 +76,15 @@ class SeriesRecord:
     peak_memory_mb: float | None = None
     finished_at: str | None = None
     elements: dict[str, ElementValue] = field(default_factory=dict)
+    labels: dict[str, LabelValue] = field(default_factory=dict)
 
     def own_columns(self) -> dict[str, Any]:
-        """Return the columns that every record has, in order, without the DICOM elements."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "elements"}
+        """Return the columns that every record has, in order, without the DICOM elements and the labels."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in {"elements", "labels"}}
 
     def columns(self) -> dict[str, Any]:
-        """Return the record as one flat row: its own columns in order, then the DICOM elements under their keywords."""
-        return self.own_columns() | self.elements
+        """Return the record as one flat row: its own columns, the DICOM elements under their keywords, the labels."""
+        return self.own_columns() | self.elements | self.labels
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class SliceOutcome:
 
 def to_json(record: SeriesRecord) -> dict[str, Any]:
     """Return what ``json`` can write; law: ``from_json(to_json(record)) == record``, through text as well."""
-    return record.own_columns() | {"elements": record.elements}
+    return record.own_columns() | {"elements": record.elements, "labels": record.labels}
 
 
 def from_json(fields: Mapping[str, Any]) -> SeriesRecord:
@@ -119,6 +123,7 @@ _NOUNS: dict[str, Callable[[Any], Any]] = {
     "shape": tuple,
     "spacing_mm": lambda values: Zyx(*values),
     "elements": dict,
+    "labels": dict,
 }
 """What a column's plain JSON value becomes again."""
 

@@ -1,6 +1,5 @@
 """The report of a finished output written again from its files, and its figures as images for a paper."""
 
-import json
 from pathlib import Path
 
 from pipeline.config import load
@@ -13,6 +12,7 @@ from pipeline.report.figures import figures
 from pipeline.report.options import ReportOptions
 from pipeline.report.page import write_report
 from pipeline.report.pdf import to_pdf
+from pipeline.summary import last_summary
 
 
 def redraw(output: OutputFolder) -> Path:
@@ -21,7 +21,7 @@ def redraw(output: OutputFolder) -> Path:
     Raises UsageError where there is no output, OutputError where the report cannot be written.
     """
     records = read_records(output)
-    summary = json.loads(output.run.read_bytes()) if output.run.exists() else {}
+    summary = last_summary(output)
     options = load(output.private_config).report if output.private_config.exists() else ReportOptions()
     return write_report(output, records, summary, options, Ledger.read(output).histograms())
 

@@ -1,22 +1,24 @@
-"""A dry run: what a run would do with each series, and what would come out; reads headers, writes nothing."""
+"""A dry run: what a run would do with each series, and what would come out; writes nothing."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from pipeline.config import Config, check_ready
-from pipeline.dicom.stack.checks import stack_refusal
-from pipeline.dicom.stack.stack import stacked
-from pipeline.errors import SeriesRefusedError
+from pipeline.engine import Lost, Pool, open_pool
+from pipeline.examine import examine
+from pipeline.forecast import forecast
+from pipeline.job import Job, Recipe
 from pipeline.ledger import Ledger
 from pipeline.output import OutputFolder
 from pipeline.plan import Planned, State, settled
 from pipeline.privacy import KEY_FILE_VARIABLE, PseudonymKey
 from pipeline.recipe import choice_of, key_of, recipe_of, scan_of, versions_of
-from pipeline.series import Recipe, program_of
+from pipeline.steps.explain import explain
 from pipeline.steps.program import Program
-from pipeline.vocabulary import Verdict
+from pipeline.working_copy import working_copy
+
+OTHER_CONTENT = "its files hold something else, though their sizes and times are the same: touch them"
 
 
 @dataclass(frozen=True)
@@ -30,19 +32,48 @@ class Rehearsed:
     program: tuple[str, ...] = ()
 
 
-def rehearsed(config: Config) -> Iterator[Rehearsed]:
+def rehearsed(config: Config, *, deep: bool = False) -> Iterator[Rehearsed]:
     """Yield what would be done with each series, in order of series_key.
 
-    An output that has no pseudonym key yet gets one at its first run; until then series have passing keys.
+    With ``deep`` every header is read again whatever size and time of its file, and so are the pixels of each series
+    that is done: its fingerprint tells whether they are those that were worked.  An output that has no pseudonym key
+    yet gets one at its first run; until then series have passing keys.
     """
     check_ready(config)
-    output = OutputFolder(Path(config.output.folder))
+    with working_copy(config, writes=False) as work:
+        check_ready(work.config)  # an output in a bucket shows only now all that is asked of it
+        yield from _all_rehearsed(work.config, work.output, deep=deep)
+
+
+def _all_rehearsed(config: Config, output: OutputFolder, *, deep: bool) -> Iterator[Rehearsed]:
     keeps_key = output.key.exists() or KEY_FILE_VARIABLE in os.environ
     key = key_of(config, output) if keeps_key else PseudonymKey()
-    recipe = recipe_of(config, key)
-    choice = choice_of(config, scan_of(config, key), output)
-    for plan in settled(choice, Ledger.read(output).finished, versions_of(config)):
+    recipe, ledger = recipe_of(config, key), Ledger.read(output)
+    with open_pool(config.cluster, config.limits) as pool:
+        found = scan_of(config, key, None if deep else output.scan, pool, looks_only=True)
+        plans = settled(choice_of(config, found, output), ledger.finished, versions_of(config))
+        if deep:
+            plans = _compared(plans, ledger, recipe, pool)
+    for plan in plans:
         yield _rehearsed(plan, recipe)
+
+
+def _compared(plans: Sequence[Planned], ledger: Ledger, recipe: Recipe, pool: Pool) -> list[Planned]:
+    """Return the plans, those of series that are done as CHANGED where their files hold something else now."""
+    made = {key: found.record.fingerprint for key, found in ledger.finished.items() if found.record.fingerprint}
+    jobs = [
+        Job(plan.scanned.series, plan.scanned.record, plan.scanned.warnings, recipe, "")
+        for plan in plans
+        if plan.scanned and plan.state is State.DONE and plan.series_key in made
+    ]
+    changed = {
+        job.record.series_key
+        for job, result in (pool.engine(len(jobs)).run(examine, jobs) if jobs else ())
+        if isinstance(result, Lost) or result.record.fingerprint != made[job.record.series_key]
+    }
+    return [
+        replace(plan, state=State.CHANGED, why=OTHER_CONTENT) if plan.series_key in changed else plan for plan in plans
+    ]
 
 
 def _rehearsed(plan: Planned, recipe: Recipe) -> Rehearsed:
@@ -50,16 +81,10 @@ def _rehearsed(plan: Planned, recipe: Recipe) -> Rehearsed:
         return Rehearsed(plan.series_key, plan.state, plan.why, "its store stays until gc")
     if plan.scanned.refusal:
         return Rehearsed(plan.series_key, plan.state, plan.why, ": ".join(plan.scanned.refusal))
-    stack = stacked(plan.scanned.series.images)
-    if stack.verdict is Verdict.DUPLICATE:
-        return Rehearsed(plan.series_key, plan.state, plan.why, "slices share positions: their pixels decide")
-    if refusal := stack_refusal(stack, recipe.policy):
-        return Rehearsed(plan.series_key, plan.state, plan.why, ": ".join(refusal))
-    try:
-        program = program_of(stack, recipe)
-    except SeriesRefusedError as error:
-        return Rehearsed(plan.series_key, plan.state, plan.why, str(error))
-    return Rehearsed(plan.series_key, plan.state, plan.why, _expectation(program), tuple(program.explain()))
+    foreseen = forecast(plan.scanned.series, recipe)
+    if isinstance(foreseen, str):
+        return Rehearsed(plan.series_key, plan.state, plan.why, foreseen)
+    return Rehearsed(plan.series_key, plan.state, plan.why, _expectation(foreseen), tuple(explain(foreseen)))
 
 
 def _expectation(program: Program) -> str:

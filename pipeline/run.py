@@ -1,39 +1,44 @@
 """One run: scan, plan, work what is new or changed, publish, report.  Knows no CT and no Dask."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline.accounts import publish_accounts, publish_census
 from pipeline.choose import Choice, slice_count_before
-from pipeline.config import Config, check_ready, dump, with_absolute_paths
-from pipeline.durable import write_bytes
-from pipeline.engine import Engine, Lost, open_engine
+from pipeline.chronicle import Chronicle
+from pipeline.cohort import counts_by_split
+from pipeline.config import Config, check_ready
+from pipeline.engine import Engine, Lost, Pool, open_pool
 from pipeline.engine.child import trace
 from pipeline.errors import exit_code_for
+from pipeline.features import Histogram
+from pipeline.forecast import memory_mb
+from pipeline.job import Job, SeriesResult, refused
 from pipeline.ledger import Finished, Ledger
 from pipeline.lock import run_lock
+from pipeline.manifest import read_records
+from pipeline.on_finish import telling
 from pipeline.output import OutputFolder
-from pipeline.plan import Planned, State, settled
-from pipeline.privacy import PseudonymKey
-from pipeline.recipe import choice_of, key_of, recipe_of, scan_of, versions_of
+from pipeline.plan import Planned, State, by_size, counts_of, is_kept, settled
+from pipeline.publish import Published, Publisher
+from pipeline.recipe import choice_of, key_of, recipe_of, scan_of, shared_folders, versions_of
 from pipeline.record import SeriesRecord
 from pipeline.report.page import write_report
 from pipeline.scan import Scan
-from pipeline.series import Job, SeriesResult, process, refused
-from pipeline.summary import exit_code_of, summarised, write_summary
-from pipeline.unchanged import LastScan
-from pipeline.vocabulary import ExitCode, Reason, SeriesWarning, Status
+from pipeline.summary import Summary, exit_code_of
+from pipeline.tries import counted
+from pipeline.unchanged import LastRun
+from pipeline.vanished import has_vanished, told_of_vanished
+from pipeline.vocabulary import ExitCode, Reason
+from pipeline.work import process, warm
+from pipeline.working_copy import working_copy
 
 
 class Listener(Protocol):
     """Hears how a run goes on."""
 
-    def begins(self, n_jobs: int, n_done: int) -> None:
-        """Be told how many series are to be worked, and how many need no work."""
+    def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
+        """Be told how many series are to be worked, how many need no work, and in words who works them."""
 
     def finished(self, record: SeriesRecord) -> None:
         """Be told of a series that was worked."""
@@ -48,7 +53,7 @@ class Outcome:
 
     exit_code: ExitCode
     output: OutputFolder
-    summary: dict[str, Any]
+    summary: Summary
     records: tuple[SeriesRecord, ...] = ()
 
 
@@ -60,38 +65,29 @@ def run(config: Config, listener: Listener) -> Outcome:
     what was finished is kept and recorded.
     """
     check_ready(config)
-    output = OutputFolder(Path(config.output.folder))
+    with telling(config.on_finish, listener.says) as tell, working_copy(config, listener.says) as work:
+        return _carried_out(work.config, work.output, listener, tell)
+
+
+def _carried_out(config: Config, output: OutputFolder, listener: Listener, tell: Callable[[Summary], None]) -> Outcome:
+    """Carry out what is asked of folders of this machine."""
+    check_ready(config)  # an output in a bucket shows only now all that is asked of it
     output.prepare()
     with run_lock(output) as warning:
         if warning:
             listener.says(warning)
-        return Run(config, listener, output, key_of(config, output), Ledger.open(output)).carry_out()
+        chronicle, last = Chronicle(output, tell), LastRun(config, output)
+        if told := last.told():
+            return _rested(chronicle, listener, told)
+        with open_pool(config.cluster, config.limits, warm, shared_folders(config, output)) as pool:
+            return Run(config, listener, output, chronicle, pool).carry_out(last)
 
 
-def scan_only(config: Config) -> dict[str, int]:
-    """Read headers only, account for every file, and return what was found; raises as `run` does."""
-    check_ready(config)
-    output = OutputFolder(Path(config.output.folder))
-    output.prepare()
-    with run_lock(output):
-        last = LastScan(config, output)
-        return last.counts() or _scanned(config, output, last)
-
-
-def _scanned(config: Config, output: OutputFolder, last: LastScan) -> dict[str, int]:
-    """Scan, and write every table that follows from headers."""
-    key = key_of(config, output)
-    found = scan_of(config, key, output.scan)
-    publish_accounts(output, found, Ledger.open(output).finished, key)
-    publish_census(output, found, keep_identifiers=config.manifest.identifiers == "keep")
-    counts = {
-        "files": found.n_files,
-        "series": len(found.series),
-        "refused by their headers": sum(scanned.refusal is not None for scanned in found.series),
-        "files of no series": len(found.strays),
-    }
-    last.keep(found, counts)
-    return counts
+def _rested(chronicle: Chronicle, listener: Listener, told: Summary) -> Outcome:
+    """End a run to which nothing is new: all that the last one wrote stands."""
+    listener.begins(0, told["plan"][State.DONE])
+    summary = chronicle.write(chronicle.told_again(told))
+    return Outcome(ExitCode(summary["exit_code"]), chronicle.output, summary, tuple(read_records(chronicle.output)))
 
 
 @dataclass
@@ -101,34 +97,41 @@ class Run:
     config: Config
     listener: Listener
     output: OutputFolder
-    key: PseudonymKey
-    ledger: Ledger
+    chronicle: Chronicle
+    pool: Pool
     tracebacks: list[str] = field(default_factory=list)
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    plan: dict[str, int] = field(default_factory=dict)
+    labels: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.key, self.ledger = key_of(self.config, self.output), Ledger.open(self.output)
         self.versions = versions_of(self.config)
         self.recipe = recipe_of(self.config, self.key)
+        self.publisher = Publisher(self.config, self.output, self.key, self.ledger)
         self.slice_count = slice_count_before(self.output)
 
-    def carry_out(self) -> Outcome:
+    def carry_out(self, last: LastRun) -> Outcome:
         """Tell the story; whatever ends it early, what was finished is published before the error goes on."""
-        found = scan_of(self.config, self.key, self.output.scan)
-        if not found.n_files:
-            self.listener.says("The input holds no file at all (is it mounted?); nothing was changed.")
+        last.forget()
+        found = scan_of(self.config, self.key, self.output.scan, self.pool)
+        if has_vanished(found, self.ledger.finished):
+            self.listener.says("The input holds no CT (is it mounted?); nothing was changed.")
             return self._ended([known.record for known in self.ledger.finished.values()], found)
         choice = choice_of(self.config, found, self.output)
         self.slice_count = choice.slice_count
         try:
             self._work(choice)
+            published = self._publish(choice)
+            outcome = self._ended(published.records, found, published.histograms)
         except BaseException as error:
             self.tracebacks.append(trace(error))
-            self._ended(self._publish(choice), found, exit_code_for(error))
+            self.chronicle.write(self._told(self._publish(choice).records, exit_code_for(error)))
             raise
-        records = self._publish(choice)
-        if self.config.report.enabled:
-            self._report(records, found)
-        return self._ended(records, found)
+        plans = self._plans(choice)
+        last.keep(
+            found, outcome.summary | {"plan": counts_of(plans)}, is_settled=not any(plan.is_work for plan in plans)
+        )
+        return outcome
 
     def _work(self, choice: Choice) -> None:
         """Record what the headers refuse, send the rest through the engine, and record what was left out for it.
@@ -136,20 +139,23 @@ class Run:
         Each result is kept at once.  Where one is a refusal, the next best series of its study is worked too.
         """
         plans = self._plans(choice)
+        self.plan = counts_of(plans)
+        for message in told_of_vanished(self.config.input, choice.scan, plans):
+            self.listener.says(message)
         jobs = [plan for plan in plans if plan.is_work]
-        self.listener.begins(len(jobs), sum(plan.state is State.DONE for plan in plans))
+        self.listener.begins(len(jobs), self.plan[State.DONE], self.pool.bounds())
         self._keep_refusals(plan for plan in plans if not plan.is_left_out)
         if jobs:
-            with open_engine(self.config.cluster, self.config.limits, len(jobs)) as engine:
-                self._exhaust(engine, jobs, choice)
+            self._exhaust(self.pool.engine(len(jobs)), jobs, choice)
         self._keep_refusals(self._plans(choice))
+        self.ledger.settle_stores()  # a worker that died left what it was writing
 
     def _exhaust(self, engine: Engine, jobs: Sequence[Planned], choice: Choice) -> None:
-        """Work jobs, and those that follow from their results, until none does."""
+        """Work jobs, and those that follow from their results, until none does; the largest first."""
         worked: set[str] = set()
         while jobs:
             signatures = {plan.series_key: plan.scanned.signature for plan in jobs if plan.scanned}
-            for job, result in engine.run(process, map(self._job, jobs)):
+            for job, result in engine.run(process, map(self._weighed_job, by_size(jobs))):
                 self._keep(job, result, signatures[job.record.series_key])
             worked |= signatures.keys()
             jobs = [plan for plan in self._plans(choice) if plan.is_work and plan.series_key not in worked]
@@ -162,6 +168,11 @@ class Run:
             if plan.scanned and plan.scanned.refusal and plan.state is not State.DONE:
                 self._keep(self._job(plan), self._unworked(plan), plan.scanned.signature)
 
+    def _weighed_job(self, plan: Planned) -> Job:
+        """Return the job with what it will cost, for the engine to know which not to run side by side."""
+        job = self._job(plan)
+        return replace(job, memory_mb=memory_mb(job.series, job.recipe))
+
     def _job(self, plan: Planned) -> Job:
         if plan.scanned is None:
             msg = "a series whose files are gone is no job"
@@ -170,14 +181,18 @@ class Run:
             plan.scanned.record, config_hash=self.recipe.config_hash, code_version=self.recipe.code_version
         )
         folder = self.output.unfinished_store(plan.series_key).absolute()
-        return Job(plan.scanned.series, record, plan.scanned.warnings, self.recipe, str(folder))
+        scanned = plan.scanned
+        return Job(scanned.series, record, scanned.warnings, self.recipe, str(folder), masks=scanned.masks)
 
     def _keep(self, job: Job, result: SeriesResult | Lost, signature: str) -> None:
         if isinstance(result, Lost):
             self.tracebacks += [result.traceback] if result.traceback else []
             result = refused(job.record, job.series, result.reason, result.detail)
-        self.ledger.commit(Finished(result.record, signature, self.versions.rules, result.slices, result.histogram))
-        self.listener.finished(result.record)
+        versions, before = self.versions, self.ledger.finished.get(result.record.series_key)
+        now = Finished(result.record, signature, versions.rules, result.slices, result.histogram, versions.stages)
+        finished = counted(now, before, versions.retries)
+        self.ledger.commit(finished, result.folder)
+        self.listener.finished(finished.record)
 
     def _unworked(self, plan: Planned) -> SeriesResult:
         """Return what becomes of a series whose pixels were not read."""
@@ -185,51 +200,33 @@ class Run:
         reason, detail = refusal or (Reason.CANCELLED, "the run ended before it")
         return refused(job.record, job.series, reason, detail)
 
-    def _publish(self, choice: Choice) -> list[SeriesRecord]:
+    def _publish(self, choice: Choice) -> Published:
         """Write every table; a series not reached has its row too, a gone one as long as its store is kept."""
         plans, finished = self._plans(choice), self.ledger.finished
-        records = [finished[plan.series_key].record for plan in plans if _is_kept(plan, finished)]
+        records = [finished[plan.series_key].record for plan in plans if is_kept(plan, finished.get(plan.series_key))]
         records += [self._unworked(plan).record for plan in plans if plan.series_key not in finished]
-        records = with_content_warnings(sorted(records, key=lambda record: record.series_key))
-        self.ledger.publish(records, self.config.manifest.identifiers)
-        publish_accounts(self.output, choice.scan, finished, self.key)
-        publish_census(self.output, choice.scan, keep_identifiers=self.config.manifest.identifiers == "keep")
-        write_bytes(self.output.config, dump(self.config, paths=False).encode())
-        resolved = dump(with_absolute_paths(self.config), paths=True)
-        write_bytes(self.output.private_config, resolved.encode(), private=True)
-        self.ledger.compact([record.series_key for record in records if record.series_key in finished])
-        return records
+        published = self.publisher.run(records, choice.scan)
+        self.labels = [join.told() for join in published.joins]
+        for join in published.joins:
+            self.listener.says(join.message)
+        return published
 
-    def _report(self, records: Sequence[SeriesRecord], found: Scan) -> None:
-        summary = self._summary(records, exit_code_of(records, saw_ct=found.has_ct))
-        write_report(self.output, records, summary, self.config.report, self.ledger.histograms())
+    def _ended(
+        self, records: Sequence[SeriesRecord], found: Scan, histograms: Mapping[str, Histogram] | None = None
+    ) -> Outcome:
+        """Write how the run ended; with histograms, the report first."""
+        code = exit_code_of(records, saw_ct=found.has_ct)
+        summary = self._told(records, code)
+        if histograms is not None and self.config.report.enabled:
+            write_report(self.output, records, summary, self.config.report, histograms)
+        return Outcome(code, self.output, self.chronicle.write(summary), tuple(records))
 
-    def _summary(self, records: Sequence[SeriesRecord], code: ExitCode) -> dict[str, Any]:
-        extra = {name: told for name, told in self._extras().items() if told}
-        return summarised(records, code, self.started, self.recipe.config_hash, extra)
-
-    def _extras(self) -> dict[str, Any]:
-        return {"slice_count": self.slice_count, "tracebacks": self.tracebacks}
-
-    def _ended(self, records: Sequence[SeriesRecord], found: Scan, code: ExitCode | None = None) -> Outcome:
-        code = exit_code_of(records, saw_ct=found.has_ct) if code is None else code
-        summary = self._summary(records, code)
-        write_summary(self.output, summary)
-        return Outcome(code, self.output, summary, tuple(records))
-
-
-def _is_kept(plan: Planned, finished: dict[str, Finished]) -> bool:
-    found = finished.get(plan.series_key)
-    return found is not None and (plan.state is not State.GONE or found.record.status is Status.OK)
-
-
-def with_content_warnings(records: Sequence[SeriesRecord]) -> list[SeriesRecord]:
-    """Return the records, those whose slices another series holds too with W_DUPLICATE_CONTENT."""
-    counts = Counter(record.content_hash for record in records if record.content_hash)
-    repeated = {content_hash for content_hash, n in counts.items() if n > 1}
-    return [
-        replace(record, warnings=tuple(sorted({*record.warnings, SeriesWarning.W_DUPLICATE_CONTENT})))
-        if record.content_hash in repeated
-        else record
-        for record in records
-    ]
+    def _told(self, records: Sequence[SeriesRecord], code: ExitCode) -> Summary:
+        extra = {
+            "slice_count": self.slice_count,
+            "plan": self.plan,
+            "splits": counts_by_split(records),
+            "labels": self.labels,
+            "tracebacks": self.tracebacks,
+        }
+        return self.chronicle.told(records, code, self.recipe.config_hash, extra)

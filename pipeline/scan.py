@@ -2,9 +2,10 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 from pipeline.census import Census
 from pipeline.dicom.files.find import InputOptions, find_files
@@ -19,10 +20,15 @@ from pipeline.dicom.series.frames import frame_volumes
 from pipeline.dicom.series.regroup import regrouped
 from pipeline.dicom.series.split import split_parts
 from pipeline.headers import Reading
+from pipeline.labels.source import MaskSource
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
+People = Mapping[str, str]
+"""The person that a PatientID means, where several mean one."""
+
+NOBODY: People = MappingProxyType({})
 NO_CT = frozenset({Reason.NOT_CT, Reason.LOCALIZER, Reason.NOT_DICOM})
 
 
@@ -31,6 +37,7 @@ class ScannedSeries:
     """A series as its headers tell it, before its pixels are read.
 
     ``record`` holds what is known already; ``signature`` changes when a file is added, removed, moved or touched.
+    ``masks`` tell where it may have some.
     """
 
     series: Series
@@ -38,6 +45,7 @@ class ScannedSeries:
     warnings: frozenset[SeriesWarning]
     refusal: Refusal | None
     signature: str
+    masks: tuple[MaskSource, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,30 +68,32 @@ class Scan:
         return len(in_series | {stray.file.path for stray in self.strays})
 
 
-def scan(
+def scan(  # noqa: PLR0913  where from, how, and what of it is wanted
     options: InputOptions,
     policy: Policy,
     key: PseudonymKey,
     tags: Iterable[str] = (),
     select: SelectOptions | None = None,
     reading: Reading | None = None,
+    *,
+    people: People = NOBODY,
 ) -> Scan:
     """Read every header under the roots; ``tags`` names elements to keep beside those of the manifest.
 
     ``select`` tells which elements its rules look at, and whether series of one slice are joined; ``reading`` how
-    headers are read.
+    headers are read, and ``people`` which PatientIDs mean one person.
     """
     select = select or SelectOptions()
     wanted = ALLOWED_ELEMENTS | frozenset(KEPT_IDENTIFIERS) | frozenset(tags) | select.keywords
     headers = (reading or Reading()).headers_of(find_files(options), Terms(policy.limits, wanted))
     groups = grouped(headers.slices)
     groups = regrouped(groups) if select.regroup == "geometry" else groups
-    days, beside, shared = _study_days(groups), skipped_beside(groups), shared_patient_ids(groups)
+    days, beside, shared = _study_days(groups, people), skipped_beside(groups), shared_patient_ids(groups)
     scanned = []
     for whole in groups.series:
         warnings = beside.get(whole.identity, set()) | _identity_warnings(whole, shared)
         for part in _volumes(whole, policy):
-            record = _first_record(part, key, days.get(_study_of(part.slices[0])))
+            record = _first_record(part, key, days, people)
             refusal = header_refusal(part, policy)
             scanned.append(ScannedSeries(part, record, frozenset(warnings), refusal, _signature(part)))
     return Scan(tuple(scanned), groups.strays, headers.census)
@@ -104,38 +114,41 @@ def _identity_warnings(series: Series, shared: set[str]) -> set[SeriesWarning]:
     return {warning for warning, holds in found.items() if holds}
 
 
-def patient_of(header: SliceHeader) -> tuple[str, ...]:
-    """Return what a patient is known by: PatientID, else the study, else the series."""
+def patient_of(header: SliceHeader, people: People = NOBODY) -> tuple[str, ...]:
+    """Return what a patient is known by: PatientID (or the person it means), else the study, else the series."""
     identity = header.identity
     if identity.patient_id:
-        return ("patient", identity.patient_id)
+        return ("patient", people.get(identity.patient_id, identity.patient_id))
     return ("patient of study", identity.study_instance_uid or identity.series_instance_uid or header.file.folder)
 
 
-def _study_of(header: SliceHeader) -> tuple[str, ...]:
-    return (*patient_of(header), header.identity.study_instance_uid)
+def _study_of(header: SliceHeader, people: People) -> tuple[str, ...]:
+    return (*patient_of(header, people), header.identity.study_instance_uid)
 
 
-def _first_record(series: Series, key: PseudonymKey, study_day: int | None) -> SeriesRecord:
+def _first_record(
+    series: Series, key: PseudonymKey, days: Mapping[tuple[str, ...], int], people: People
+) -> SeriesRecord:
     header = series.slices[0]
+    study = _study_of(header, people)
     return SeriesRecord(
         series_key=key.keyed_hash("series", *series.identity),
         status=Status.FAILED,
-        patient=key.keyed_hash(*patient_of(header)),
-        study=key.keyed_hash("study", *_study_of(header)),
-        study_day=study_day,
+        patient=key.keyed_hash(*patient_of(header, people)),
+        study=key.keyed_hash("study", *study),
+        study_day=days.get(study),
         n_files=len({member.file.path for member in series.slices}),
         elements=header.elements,
     )
 
 
-def _study_days(groups: Groups) -> dict[tuple[str, ...], int]:
+def _study_days(groups: Groups, people: People) -> dict[tuple[str, ...], int]:
     """Return for each study the days since its patient's first; studies without a date have none."""
     dates: dict[tuple[str, ...], dict[tuple[str, ...], int]] = defaultdict(dict)
     for series in groups.series:
         for header in series.slices[:1]:
             if (day := _day_number(header.identity.study_date)) is not None:
-                dates[patient_of(header)][_study_of(header)] = day
+                dates[patient_of(header, people)][_study_of(header, people)] = day
     return {study: day - min(studies.values()) for studies in dates.values() for study, day in studies.items()}
 
 

@@ -1,81 +1,56 @@
 """One series, door to door: read, check, steps, features, write; a plain function that never raises for bad data."""
 
-import hashlib
 import resource
+import secrets
+import shutil
 import sys
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from pipeline.axes import Zyx
-from pipeline.dicom.headers.slice import Series, SliceHeader
-from pipeline.dicom.pixels.load import Deduplicated, Loaded, load_volume, without_copies
-from pipeline.dicom.pixels.named_errors import Reading
-from pipeline.dicom.pixels.plausible import has_odd_range, implausibility
-from pipeline.dicom.policy import GeometryOptions, Policy
+from pipeline.described import attributes_of, described
+from pipeline.dicom.pixels.plausible import has_odd_range
+from pipeline.dicom.pixels.source import SliceSource, SourceFacts
 from pipeline.dicom.series.notices import series_warnings
-from pipeline.dicom.series.outcomes import refused_outcomes, used_outcomes
-from pipeline.dicom.stack.checks import stack_refusal
-from pipeline.dicom.stack.stack import Stack, stacked
+from pipeline.dicom.series.outcomes import used_outcomes
+from pipeline.dicom.stack.stack import Stack
 from pipeline.errors import SeriesRefusedError
-from pipeline.features import Histogram, features_of, histogram_of, judged
-from pipeline.limits import Limits
+from pipeline.features.judgement import judged
+from pipeline.job import Job, SeriesResult, refused
+from pipeline.kernels import bands, slices
+from pipeline.masks import carried, masks_of, sizes_of
 from pipeline.ngff import ngff_is_exact
-from pipeline.privacy import PseudonymKey
-from pipeline.record import SeriesRecord, SliceOutcome
-from pipeline.steps import Step
-from pipeline.steps.correct_tilt import CorrectTilt
-from pipeline.steps.even_slices import EvenSlices, InterpolateGap, ResampleSlices
-from pipeline.steps.program import Prepared, Program
-from pipeline.store import StoreContent, StoreOptions, write_store
-from pipeline.vocabulary import Reason, SeriesWarning, Status, Verdict
-from pipeline.volume import VolumeSpec
+from pipeline.output import folder_of_a_try
+from pipeline.programs import program_of
+from pipeline.reading import accepted_stack, plausible_facts, unique_slices
+from pipeline.record import SeriesRecord
+from pipeline.steps.execute import Prepared, begin
+from pipeline.steps.planes import Plane, Planes
+from pipeline.steps.program import Program
+from pipeline.store.write import StoreContent, StoreReceipt, new_store
+from pipeline.vocabulary import Reason, SeriesWarning
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What is done to every series of a run."""
-
-    policy: Policy
-    steps: tuple[Step, ...]
-    store: StoreOptions
-    config_hash: str
-    code_version: str
-    key: PseudonymKey
-
-
-@dataclass(frozen=True)
-class Job:
-    """What travels to a worker: a series' slices, what is known of it, and the folder to write its store in."""
-
-    series: Series
-    record: SeriesRecord
-    warnings: frozenset[SeriesWarning]
-    recipe: Recipe
-    folder: str
-
-
-@dataclass(frozen=True)
-class SeriesResult:
-    """What comes back: a record, what became of each slice, and the source's HU histogram."""
-
-    record: SeriesRecord
-    slices: tuple[SliceOutcome, ...]
-    histogram: Histogram | None = None
+def warm() -> None:
+    """Load what the first series would otherwise wait for; the process that workers are copied from calls it once."""
+    bands.warm()
+    slices.warm()
+    slices.warm()
 
 
 def process(job: Job) -> SeriesResult:
     """Turn one series into a store and its record, or into a record with the reason why there is none."""
     started = time.perf_counter()
+    job = replace(job, folder=folder_of_a_try(job.folder, secrets.token_hex(4)))
     try:
-        result = _prepared(job)
+        result = replace(_prepared(job), folder=job.folder)
     except SeriesRefusedError as error:
         result = refused(job.record, job.series, error.reason, error.detail)
     except OSError as error:  # of reading, each room has made a reason; what is left is of the store
-        result = refused(job.record, job.series, Reason.OUTPUT_IO, f"writing failed ({type(error).__name__})")
+        shutil.rmtree(job.folder, ignore_errors=True)  # a full disk has no room for it
+        detail = f"writing failed: {error.strerror or type(error).__name__}"
+        result = refused(job.record, job.series, Reason.OUTPUT_IO, detail)
     record = replace(
         result.record,
         duration_s=round(time.perf_counter() - started, 3),
@@ -85,160 +60,82 @@ def process(job: Job) -> SeriesResult:
     return replace(result, record=record)
 
 
-def refused(record: SeriesRecord, series: Series, reason: Reason, detail: str) -> SeriesResult:
-    """Return what becomes of a series that has no store."""
-    record = replace(record, status=reason.status, reason=reason, detail=detail)
-    return SeriesResult(record, refused_outcomes(series, reason))
-
-
 def _prepared(job: Job) -> SeriesResult:
-    recipe = job.recipe
-    unique = _unique(job.series, recipe.policy)
-    warnings = job.warnings | unique.warnings
-    stack = stacked(unique.slices)
-    if refusal := stack_refusal(stack, recipe.policy):
-        raise SeriesRefusedError(*refusal)
-    program = program_of(stack, recipe)
-    loaded = load_volume(stack, recipe.policy)
-    histogram = _plausible(stack, loaded)
-    if has_odd_range(histogram.first_bin_hu, histogram.counts):
-        warnings |= {SeriesWarning.W_HU_RANGE}
-    features = features_of(loaded.volume, histogram)
-    if features.blank_slices or features.repeated_slices:
-        warnings |= {SeriesWarning.W_PIXELS_SUSPECT}
-    record = replace(_described(job, stack, loaded, program), **asdict(features))
-    prepared = program.run(loaded.volume)
-    if not ngff_is_exact(prepared.spec.geometry):
-        warnings |= {SeriesWarning.W_NGFF_APPROXIMATE}
-    warnings |= series_warnings(job.series, stack) | loaded.warnings
-    record = judged(replace(_stored(record, program, prepared, job, loaded), warnings=tuple(sorted(warnings))))
-    return SeriesResult(record, used_outcomes(job.series, stack, unique.dropped), histogram)
+    """Let slices stream through the program into a store; only when all were read is it known whether to keep it."""
+    policy = job.recipe.policy
+    unique = unique_slices(job.series, policy)
+    stack = accepted_stack(unique, policy)
+    program = program_of(stack, job.recipe)
+    source = SliceSource(stack, policy)
+    prepared = _begun(program, source, stack)
+    content = _content(prepared)
+    with new_store(Path(job.folder), job.recipe.store) as store:
+        store.write(content)
+        masks = masks_of(job.masks, stack, policy.limits)
+        labels = carried(masks, program)
+        store.write_labels(labels)
+        facts = plausible_facts(source, stack)
+        record = described(job, stack, facts, program)
+        receipt = store.finish(content, attributes_of(record, program, prepared, facts))
+    warnings = job.warnings | unique.warnings | series_warnings(job.series, stack) | _warnings(facts, prepared)
+    warnings |= {SeriesWarning.W_LABEL_MISMATCH} if masks.refused else set()
+    record = replace(_stored(record, prepared, receipt), warnings=tuple(sorted(warnings)), labels=sizes_of(labels))
+    return SeriesResult(judged(record), used_outcomes(job.series, stack, unique.dropped), facts.histogram)
 
 
-def _unique(series: Series, policy: Policy) -> Deduplicated:
-    """Drop identical copies, unless the policy refuses any duplicate."""
-    if policy.geometry.duplicate_position == "reject":
-        return Deduplicated(series.images, ())
-    return without_copies(series.images, policy.limits)
+def _begun(program: Program, source: SliceSource, stack: Stack) -> Prepared:
+    try:
+        return begin(program, _planes(source))
+    except SeriesRefusedError:
+        if not source.unread:
+            plausible_facts(source, stack)  # what is wrong with the values says more than a statistic they lack
+        raise
 
 
-def program_of(stack: Stack, recipe: Recipe) -> Program:
-    """Compile repairs and steps, and refuse a volume that would be over a limit before anything is allocated."""
-    padding_hu, reach = recipe.policy.hounsfield.padding_hu, Zyx(stack.reach, None, None)
-    source = VolumeSpec(geometry=stack.geometry(), padding_hu=padding_hu, reach=reach)
-    steps = (*repairs_of(stack, recipe.policy.geometry), *recipe.steps)
-    program = Program.compile(steps, source, recipe.store.dtype)
-    for spec in program.specs:
-        _check_limits(spec.geometry.shape, recipe.policy.limits)
-    return program
+def _planes(source: SliceSource) -> Planes:
+    def at(k: int) -> Plane:
+        plane = source.plane(k)
+        return Plane(plane.hu[None], plane.measured)
+
+    return at
 
 
-def repairs_of(stack: Stack, options: GeometryOptions) -> tuple[Step, ...]:
-    """Return the steps that come before all others: none for a stack that is upright and even."""
-    repairs: list[Step] = []
-    if stack.is_tilted and options.gantry_tilt == "correct":
-        offsets_mm = tuple((x, y) for x, y in stack.offsets_mm.tolist())
-        repairs.append(CorrectTilt(stack.tilt_deg, offsets_mm, stack.told_tilt_deg))
-    if stack.verdict == Verdict.GAP:
-        repairs.append(InterpolateGap(tuple((stack.planes * stack.step_mm).tolist()), stack.step_mm))
-    if stack.verdict == Verdict.UNEVEN:
-        positions_mm = tuple((stack.positions_mm - stack.positions_mm[0]).tolist())
-        repairs.append(ResampleSlices(positions_mm, stack.step_mm))
-    return tuple(repairs)
-
-
-def _check_limits(shape: Zyx[int], limits: Limits) -> None:
-    if shape.z > limits.max_slices:
-        detail = f"{shape.z} planned slices are over max_slices {limits.max_slices}"
-        raise SeriesRefusedError(Reason.LIMIT, detail)
-    if (n_voxels := shape.z * shape.y * shape.x) > limits.max_voxels:
-        detail = f"{n_voxels} planned voxels are over max_voxels {limits.max_voxels}"
-        raise SeriesRefusedError(Reason.LIMIT, detail)
-
-
-def _plausible(stack: Stack, loaded: Loaded) -> Histogram:
-    """Count the voxels; values that cannot be Hounsfield units are refused."""
-    histogram = histogram_of(loaded.volume)
-    if detail := implausibility(histogram.first_bin_hu, histogram.counts, Reading.of(stack.slices)):
-        raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)
-    return histogram
-
-
-def _described(job: Job, stack: Stack, loaded: Loaded, program: Program) -> SeriesRecord:
-    """Return the record with what the source stack and its pixels tell."""
-    geometry = loaded.volume.geometry
-    n_repairs = len(program.steps) - len(job.recipe.steps)
-    repaired = (program.source, *program.specs)[n_repairs].geometry
-    invented = sum((step.interpolated_share for step in program.steps if isinstance(step, EvenSlices)), 0.0)
-    return replace(
-        job.record,
-        status=Status.OK,
-        n_slices=repaired.shape.z,
-        geometry=stack.verdict,
-        shape_in=geometry.shape,
-        spacing_in_mm=geometry.spacing_mm,
-        slice_thickness_mm=stack.slices[0].plane.thickness,
-        coverage_share=stack.coverage_share,
-        tilt_deg=round(stack.tilt_deg, 3) if stack.is_tilted else 0.0,
-        obliquity_deg=round(repaired.obliquity_deg, 3),
-        span_mm=round(stack.span_mm, 3),
-        interpolated_share=round(invented, 6),
-        content_hash=hashlib.blake2b("".join(sorted(loaded.hu_hashes)).encode(), digest_size=10).hexdigest(),
-        fingerprint=fingerprint(stack.slices, loaded.pixel_hashes, job.recipe.key),
-        elements=stack.slices[0].elements,
-    )
-
-
-def fingerprint(slices: Iterable[SliceHeader], pixel_hashes: Iterable[str], key: PseudonymKey) -> str:
-    """Return a keyed hash over the sorted SOPInstanceUIDs and the stored pixels that belong to them."""
-    pairs = zip((header.identity.sop_instance_uid for header in slices), pixel_hashes, strict=True)
-    return key.keyed_hash("fingerprint", *(part for pair in sorted(pairs) for part in pair))
-
-
-def _stored(record: SeriesRecord, program: Program, prepared: Prepared, job: Job, loaded: Loaded) -> SeriesRecord:
-    """Write the store, and return the record with what it holds."""
-    geometry = prepared.spec.geometry
-    record = replace(
-        record,
-        orientation=geometry.orientation,
-        shape=tuple(prepared.array.shape),
-        spacing_mm=geometry.spacing_mm,
-        dtype=str(prepared.array.dtype),
-        store=f"volumes/{record.series_key}.zarr",
-        config_hash=job.recipe.config_hash,
-        code_version=job.recipe.code_version,
-    )
-    content = StoreContent(
-        array=prepared.array,
-        measured=prepared.measured,
-        geometry=geometry,
-        attributes=_attributes(record, program, prepared, loaded),
+def _content(prepared: Prepared) -> StoreContent:
+    return StoreContent(
+        planes=prepared.plane,
+        dtype=prepared.dtype,
+        geometry=prepared.spec.geometry,
         channels=prepared.spec.channels,
         scale_factor=prepared.scale_factor,
         add_offset=prepared.add_offset,
         fill_value=prepared.fill_value,
     )
-    receipt = write_store(Path(job.folder), content, job.recipe.store)
-    return replace(record, store_bytes=receipt.n_bytes, sha256=receipt.sha256)
 
 
-def _attributes(record: SeriesRecord, program: Program, prepared: Prepared, loaded: Loaded) -> dict[str, Any]:
-    source = program.source.geometry
+def _stored(record: SeriesRecord, prepared: Prepared, receipt: StoreReceipt) -> SeriesRecord:
+    """Return the record with what the store holds."""
+    geometry = prepared.spec.geometry
+    return replace(
+        record,
+        orientation=geometry.orientation,
+        shape=prepared.spec.shape,
+        spacing_mm=geometry.spacing_mm,
+        dtype=prepared.dtype,
+        store=f"volumes/{record.series_key}.zarr",
+        store_bytes=receipt.n_bytes,
+        sha256=receipt.sha256,
+    )
+
+
+def _warnings(facts: SourceFacts, prepared: Prepared) -> set[SeriesWarning]:
+    """Return what the pixels, and the grid that was made of them, are worth a warning for."""
+    odd = has_odd_range(facts.histogram.first_bin_hu, facts.histogram.counts)
+    suspect = facts.features.blank_slices or facts.features.repeated_slices
     return {
-        "units": prepared.spec.scale.value,
-        "source_geometry": {
-            "verdict": record.geometry,
-            "shape": source.shape,
-            "spacing_mm": source.spacing_mm,
-            "affine_lps": source.affine_lps.tolist(),
-            "tilt_deg": record.tilt_deg,
-        },
-        "trail": [*loaded.repairs, *program.trail()],
-        "inverse": prepared.inverse,
-        "series_key": record.series_key,
-        "fingerprint": record.fingerprint,
-        "config_hash": record.config_hash,
-        "code_version": record.code_version,
+        *facts.warnings,
+        *([SeriesWarning.W_HU_RANGE] if odd else []),
+        *([SeriesWarning.W_PIXELS_SUSPECT] if suspect else []),
+        *([] if ngff_is_exact(prepared.spec.geometry) else [SeriesWarning.W_NGFF_APPROXIMATE]),
     }
 
 

@@ -4,12 +4,14 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pipeline.durable import replacing
 from pipeline.errors import DamageError
@@ -47,14 +49,68 @@ def write_table(path: Path, columns: Mapping[str, ColumnType], rows: Iterable[Ro
             writer.write_table(_arrow_table(schema, batch))
 
 
-def read_table(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a Parquet file, in their order; raises DamageError if it is none."""
+def read_table(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Return the rows of a Parquet file, in their order, of all its columns or some.
+
+    A column that it lacks is left out.  Raises DamageError if the file is none.
+    """
+    rows: list[dict[str, Any]] = _read(path, columns).to_pylist()
+    return rows
+
+
+def read_rows(path: Path, column: str, value: str) -> list[dict[str, Any]]:
+    """Return those rows whose column has a value, reading no more of the file than groups of rows that may hold it.
+
+    Raises DamageError if the file is none.
+    """
     try:
-        rows: list[dict[str, Any]] = pq.ParquetFile(path).read().to_pylist()
+        rows: list[dict[str, Any]] = pq.read_table(path, filters=[(column, "=", value)], partitioning=None).to_pylist()
     except pa.ArrowException as error:
         msg = f"{path.name} is damaged: it cannot be read as Parquet"
         raise DamageError(msg) from error
     return rows
+
+
+def read_counts(path: Path, columns: Sequence[str], counts: str) -> Iterator[tuple[dict[str, Any], NDArray[np.int64]]]:
+    """Yield a Parquet file's rows, each with its list of integers as an array that must not be written to.
+
+    Raises DamageError if the file is none.
+    """
+    table = _read(path, [*columns, counts])
+    column = table.column(counts).combine_chunks()
+    ends, values = column.offsets.to_numpy(), column.values.to_numpy()
+    for row, (start, end) in zip(table.select(columns).to_pylist(), pairwise(ends), strict=True):
+        yield row, values[start:end]
+
+
+def column_types(path: Path) -> dict[str, ColumnType]:
+    """Return the columns of a Parquet file, in their order; raises DamageError if it is none."""
+    try:
+        return {column.name: _kind(column.type) for column in pq.read_schema(path)}
+    except pa.ArrowException as error:
+        msg = f"{path.name} is damaged: it cannot be read as Parquet"
+        raise DamageError(msg) from error
+
+
+def _kind(arrow: Any) -> ColumnType:
+    return next(kind for kind, known in _ARROW_TYPES.items() if known.equals(arrow))
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a Parquet file is there to its end; its rows are not read."""
+    try:
+        pq.read_metadata(path)
+    except (pa.ArrowException, OSError):
+        return False
+    return True
+
+
+def _read(path: Path, columns: Sequence[str] | None) -> Any:
+    try:
+        return pq.ParquetFile(path).read(columns)
+    except pa.ArrowException as error:
+        msg = f"{path.name} is damaged: it cannot be read as Parquet"
+        raise DamageError(msg) from error
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:

@@ -1,58 +1,102 @@
-"""Whether a scan would find what the last one found: then its tables stand already, and nothing is read again."""
+"""Whether a scan or a run would find what the last one found: then all that it wrote stands, and nothing is read."""
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from pipeline import __version__
 from pipeline.config import Config
-from pipeline.dicom.files.find import find_files
+from pipeline.dicom.files.find import FoundFile, find_files
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.durable import write_bytes
-from pipeline.output import OutputFolder
+from pipeline.durable import make_folder, remove, write_bytes
+from pipeline.output import OWNER_ONLY, OutputFolder
 from pipeline.scan import Scan
+from pipeline.stages import stages_version
 from pipeline.vocabulary import Reason
 
-Counts = dict[str, int]
+Told = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class LastScan:
-    """What the last scan of an output left: its counts, and a digest of everything that they follow from."""
+class _Last:
+    """What was found the last time, and a digest of everything that it follows from."""
 
-    config: Config
-    output: OutputFolder
+    name: str
 
-    def counts(self) -> Counts | None:
-        """Return the counts, None where a file, the configuration, the program or a table is not as it was."""
+    def __init__(self, config: Config, output: OutputFolder) -> None:
+        self.output = output
+        self._terms = repr((__version__, stages_version(), config, [_state(path) for path in _tables_of(config)]))
+        self._input = config.input
+
+    def told(self) -> Told | None:
+        """Return it, None where a file, the configuration, the program or what was written is not as it was."""
         try:
-            told = json.loads(self._path.read_bytes())
+            kept = json.loads(self._path.read_bytes())
         except (OSError, ValueError):
             return None
-        return told["counts"] if told["digest"] == self._digest() else None
+        told: Told = kept["told"]
+        return told if kept["digest"] == self._digest(find_files(self._input)) else None
 
-    def keep(self, found: Scan, counts: Counts) -> None:
-        """Remember a scan whose tables were just written, unless the system may let more be read the next time."""
-        self._path.unlink(missing_ok=True)
-        if not any(map(_may_be_read_yet, found.strays)):
-            told = {"digest": self._digest(), "counts": counts}
-            write_bytes(self._path, json.dumps(told).encode("ascii"), private=True)
+    def keep(self, found: Scan, told: Told, *, is_settled: bool = True) -> None:
+        """Remember what was found in the files that were scanned, unless the next time may find more in the same."""
+        self.forget()
+        if is_settled and not any(map(_may_be_read_yet, found.strays)):
+            make_folder(self._path.parent, OWNER_ONLY)
+            kept = {"digest": self._digest(_files_of(found)), "told": told}
+            write_bytes(self._path, json.dumps(kept).encode("ascii"), private=True)
+
+    def forget(self) -> None:
+        """Let the next time look at everything again."""
+        remove(self._path)
 
     @property
     def _path(self) -> Path:
-        return self.output.scan / "last.json"
+        return self.output.scan / self.name
 
-    def _digest(self) -> str:
-        """Return a digest of the files under the roots, of the configuration, and of the tables that were written."""
+    def _written(self) -> Iterable[Path]:
+        """Return what was written and stands untouched; a folder's time tells what came into it or went."""
         output = self.output
-        written = (output.slices, output.tags, output.findings, output.index, output.files, output.journal, output.key)
-        digest = hashlib.blake2b(repr((__version__, self.config, list(map(_state, written)))).encode(), digest_size=16)
-        for found in find_files(self.config.input):
-            digest.update(
-                f"{found.path}\0{found.size}\0{found.mtime_ns}\0{found.refusal}\n".encode(errors="surrogateescape")
-            )
+        told = (output.slices, output.tags, output.findings, output.index, output.files)
+        return *told, output.journal, output.key, output.private / "labels"
+
+    def _digest(self, files: Iterable[FoundFile]) -> str:
+        states = list(map(_state, self._written()))
+        digest = hashlib.blake2b(repr((self._terms, states)).encode(), digest_size=16)
+        for found in sorted(files, key=lambda file: file.path):
+            told = f"{found.path}\0{found.size}\0{found.mtime_ns}\0{found.refusal}\n"
+            digest.update(told.encode(errors="surrogateescape"))
         return digest.hexdigest()
+
+
+class LastScan(_Last):
+    """What the last scan left: its counts."""
+
+    name = "last.json"
+
+
+class LastRun(_Last):
+    """What the last run left, where it left nothing to do: its summary."""
+
+    name = "last-run.json"
+
+    def _written(self) -> Iterator[Path]:
+        output = self.output
+        yield from super()._written()
+        yield from (output.manifest, output.manifest_csv, output.private_manifest, output.histograms, output.statistics)
+        yield from (output.config, output.private_config, output.volumes, output.report / "index.html")
+
+
+def _files_of(found: Scan) -> Iterable[FoundFile]:
+    """Return every file of a scan once, however many frames it holds."""
+    headers = [*found.strays, *(header for one in found.series for header in one.series.slices)]
+    return {header.file.path: header.file for header in headers}.values()
+
+
+def _tables_of(config: Config) -> list[Path]:
+    """Return the tables that a configuration names: what stands in them is told in the manifest."""
+    labels = config.manifest.labels and config.manifest.labels.csv
+    return [Path(name) for name in (labels, config.manifest.patient_map) if name]
 
 
 def _may_be_read_yet(stray: SliceHeader) -> bool:

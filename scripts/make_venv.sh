@@ -34,7 +34,7 @@ echo "Making $folder with $python and $installer: a minute or two, once."
 
 if [ "$installer" = uv ]; then
     [ -d "$folder" ] || uv venv --quiet --python "$python" "$folder"
-    uv pip sync --quiet --python "$folder/bin/python" --require-hashes requirements.lock
+    uv pip sync --quiet --compile-bytecode --python "$folder/bin/python" --require-hashes requirements.lock
     uv pip install --quiet --python "$folder/bin/python" --no-deps --no-build-isolation --editable .
 else
     "$python" -m venv "$folder"
@@ -42,3 +42,7 @@ else
     "$@" --require-hashes --requirement requirements.lock
     "$@" --no-deps --no-build-isolation --editable .
 fi
+
+# What Python and numba would otherwise compile during the first run, or in every one where they may not write.
+"$folder/bin/python" -m compileall -q pipeline
+"$folder/bin/python" -c 'from pipeline.work import warm; warm()'

@@ -17,7 +17,7 @@ from running import carry_out, store_of
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
 from pipeline.record import SeriesRecord
-from pipeline.store import StoredVolume, open_store
+from pipeline.store.read import StoredVolume, open_store
 
 Points = NDArray[np.float64]
 

@@ -5,15 +5,17 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from measured import features_of, histogram_of
+from stores import StoreContent, write_store
 
 from pipeline.axes import Xyz, Zyx
-from pipeline.features import Histogram, features_of, histogram_of
+from pipeline.features import Histogram
 from pipeline.geometry import Geometry
 from pipeline.output import OutputFolder
 from pipeline.record import SeriesRecord
 from pipeline.report.options import ReportOptions
 from pipeline.report.page import write_report
-from pipeline.store import StoreContent, StoreOptions, write_store
+from pipeline.store.options import StoreOptions
 from pipeline.tables import ColumnType, write_table
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 from pipeline.volume import Volume

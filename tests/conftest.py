@@ -1,10 +1,15 @@
 """Where the shared data lies: beside the project, never in it."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from running import InThisProcess
+
+if TYPE_CHECKING:
+    from bucket_server import BucketServer
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell put in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -39,4 +44,30 @@ def bad_inputs() -> Path:
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work series without a child process."""
-    monkeypatch.setattr("pipeline.run.open_engine", lambda *_: InThisProcess())
+    monkeypatch.setattr("pipeline.run.open_pool", lambda *_: InThisProcess())
+
+
+@pytest.fixture(scope="session")
+def running_bucket_server() -> "Iterator[BucketServer]":
+    """Start one server for all tests that need a bucket."""
+    from bucket_server import BucketServer
+
+    server = BucketServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(
+    running_bucket_server: "BucketServer", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> "Iterator[BucketServer]":
+    """Give a server with a new bucket, known to this process and those it starts, and an empty cache."""
+    running_bucket_server.start()
+    running_bucket_server.renew()
+    for name, value in running_bucket_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CTPREP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("pipeline.remote.bucket.MOST_RETRIES", 2)
+    yield running_bucket_server
+    running_bucket_server.before = lambda _: None

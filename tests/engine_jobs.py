@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
+
 from pipeline.engine.guard import Guard
 
 QUICK = Guard(timeout_seconds=3, memory_bytes=200 << 20)
@@ -49,6 +51,11 @@ def read_environment(name: str) -> str | None:
     return os.environ.get(name)
 
 
+def remember() -> None:
+    """Leave in this process, and in what is copied from it, who it was."""
+    os.environ["REMEMBERED_BY"] = str(os.getpid())
+
+
 def keep(megabytes: int) -> Answer:
     """Hold on to memory after the job is done."""
     _kept.append(bytearray(os.urandom(1)) * (megabytes << 20))
@@ -72,9 +79,9 @@ def return_unpicklable(_job: object) -> object:
 
 
 def kill_worker(job: str) -> str:
-    """Kill the process above: in a cluster, the worker."""
+    """Kill the process that asked for this child: in a cluster, the worker."""
     if job == "kill":
-        os.kill(os.getppid(), signal.SIGKILL)
+        psutil.Process(os.getppid()).parent().kill()
         time.sleep(60)
     return job
 
@@ -88,12 +95,13 @@ def work_until_stopped(kind: str) -> None:
 
 
 def _work_long(kind: str) -> None:
-    from pipeline.engine import ClusterOptions, open_engine
+    from pipeline.engine import ClusterOptions, open_pool
     from pipeline.limits import Limits
 
-    options = ClusterOptions(kind="serial") if kind == "serial" else ClusterOptions(workers=2)
-    with open_engine(options, Limits(), 22) as engine:
-        for seconds, _ in engine.run(rest, [0.0, 0.0, *[50.0] * 20]):
+    workers = {"workers": 2} if kind == "cluster" else {}
+    options = ClusterOptions("serial" if kind == "serial" else "local", **workers)  # type: ignore[arg-type]
+    with open_pool(options, Limits()) as pool:
+        for seconds, _ in pool.engine(22).run(rest, [0.0, 0.0, *[50.0] * 20]):
             sys.stdout.write(f"{seconds}\n")
             sys.stdout.flush()
 

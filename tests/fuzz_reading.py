@@ -9,12 +9,14 @@ import numpy as np
 from pipeline.dicom.files.find import InputOptions
 from pipeline.dicom.policy import GeometryOptions, HounsfieldOptions, Policy
 from pipeline.engine.guard import Guard
+from pipeline.job import Job, Recipe, SeriesResult, refused
 from pipeline.limits import Limits
 from pipeline.privacy import PseudonymKey
 from pipeline.scan import ScannedSeries, scan
-from pipeline.series import Job, Recipe, SeriesResult, process, refused
+from pipeline.series import process
 from pipeline.steps.orient import Orient
-from pipeline.store import StoreOptions, open_store
+from pipeline.store.options import StoreOptions
+from pipeline.store.read import open_store
 from pipeline.vocabulary import FileStatus, Reason, Status
 
 GUARD = Guard(timeout_seconds=20, memory_bytes=512 << 20)
@@ -66,6 +68,8 @@ def _seen(scanned: ScannedSeries, policy: Policy, store: Path) -> Seen:
     else:
         recipe = Recipe(policy, (Orient(to="LPS"),), StoreOptions(), "config", "code", PseudonymKey())
         result = process(Job(scanned.series, scanned.record, scanned.warnings, recipe, str(store)))
+        if result.folder:
+            Path(result.folder).rename(store)
     record = result.record
     return Seen(record.status, record.reason, _wrong(scanned, result, store) if record.status is Status.OK else "")
 

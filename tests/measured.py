@@ -1,10 +1,14 @@
 """Volumes for the tests of what is measured on them: voxels in HU on a grid of 1 mm."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pipeline.axes import Xyz, Zyx
+from pipeline.features.figures import Features, RunningFeatures
+from pipeline.features.histogram import Histogram
 from pipeline.geometry import Geometry
 from pipeline.volume import Mask, Volume
 
@@ -15,6 +19,25 @@ def volume_of(voxels: np.ndarray, measured: Mask | None = None) -> Volume:
     geometry = Geometry(Zyx(*voxels.shape), Zyx(1.0, 1.0, 1.0), Xyz(0, 0, 0), AXES)
     known = np.ones(voxels.shape, np.bool_) if measured is None else measured
     return Volume(voxels.astype(np.float32), known, geometry)
+
+
+def features_of(volume: Volume) -> Features:
+    """Return the features of a volume whose slices pass one by one."""
+    repeated = sum(np.array_equal(before, after) for before, after in pairwise(volume.voxels))
+    return _passed(volume).features(repeated)
+
+
+def histogram_of(volume: Volume) -> Histogram:
+    """Return the histogram of a volume whose slices pass one by one."""
+    return _passed(volume).histogram()
+
+
+def _passed(volume: Volume) -> RunningFeatures:
+    running = RunningFeatures(len(volume.voxels))
+    for k, (plane, measured) in enumerate(zip(volume.voxels, volume.measured, strict=True)):
+        values_hu, counts = np.unique(plane[measured], return_counts=True)
+        running.add(k, plane, None if measured.all() else measured, values_hu, counts)
+    return running
 
 
 def noisy(mean: float, std: float, shape: tuple[int, int, int] = (4, 64, 64)) -> np.ndarray:

@@ -21,7 +21,8 @@ class Quiet:
     def __init__(self) -> None:
         self.heard: list[Any] = []
 
-    def begins(self, n_jobs: int, n_done: int) -> None:
+    def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
+        del workers
         self.heard.append((n_jobs, n_done))
 
     def finished(self, record: SeriesRecord) -> None:
@@ -40,9 +41,18 @@ class InThisProcess:
     def __exit__(self, *_error: object) -> None:
         return None
 
+    def bounds(self) -> str:
+        return "no worker but this process"
+
+    def engine(self, _n_jobs: int) -> Self:
+        return self
+
     def run(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         for job in jobs:
             yield job, function(job)
+
+    def run_short(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        return InThisProcess.run(self, function, jobs)
 
 
 def carry_out(tmp_path: Path, source: Path, yaml: str = ORIENTED, name: str = "out", **options: Any) -> Outcome:

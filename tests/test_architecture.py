@@ -22,8 +22,8 @@ TABLES = {Path("pipeline/vocabulary.py")}
 WHOLE_HOUSE = {
     Path(f"tests/test_{name}.py")
     for name in (
-        "architecture", "bad_inputs", "combined", "docs", "end_to_end", "fuzz", "fuzz_findings", "laws", "no_person",
-        "project", "real_data", "repairs",
+        "architecture", "bad_inputs", "cluster", "combined", "configs", "converging", "docs", "end_to_end", "fuzz", "fuzz_findings",
+        "laws", "nightly", "no_person", "output_format", "project", "real_data", "recipes", "repairs", "s3", "s3_faults",
     )
 }  # fmt: skip
 """Tests of no single module."""

@@ -13,7 +13,7 @@ from running import carry_out, ctprep, store_of
 
 from pipeline.record import SeriesRecord
 from pipeline.run import Outcome
-from pipeline.store import open_store
+from pipeline.store.read import open_store
 from pipeline.tables import read_table
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "bad_inputs"

@@ -15,7 +15,7 @@ from pipeline.manifest import read_records
 from pipeline.output import OutputFolder
 from pipeline.run import Outcome
 from pipeline.tables import write_table
-from pipeline.verify import verify
+from pipeline.verify import MismatchKind, verify
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -121,7 +121,8 @@ def test_the_store_of_a_series_that_is_refused_now_is_removed(tmp_path: Path) ->
     for path in series.paths[:2]:
         path.unlink()
     carry_out(tmp_path, tmp_path / "in", BARE)
-    assert [garbage.kind for garbage in collect_garbage(output, delete=True)] == [GarbageKind.UNNAMED]
+    assert [mismatch.kind for mismatch in verify(output)] == [MismatchKind.LEFTOVER]
+    assert [garbage.kind for garbage in collect_garbage(output, delete=True)] == [GarbageKind.LEFTOVER]
     assert [record.reason for record in read_records(output)] == ["TOO_FEW_SLICES"]
     assert verify(output) == []
 

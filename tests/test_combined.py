@@ -14,7 +14,7 @@ from running import ORIENTED, carry_out, store_of
 from scipy import ndimage
 
 from pipeline.run import Outcome
-from pipeline.store import open_store
+from pipeline.store.read import open_store
 from pipeline.vocabulary import Reason
 
 pytestmark = pytest.mark.usefixtures("in_this_process")

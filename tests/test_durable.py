@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.durable import append_line, move_folder, replacing, sync_tree, write_bytes
+from pipeline.durable import append_line, make_folder, move_folder, remove, replacing, sync_tree, write_bytes
 from pipeline.errors import OutputError
 
 
@@ -91,3 +91,20 @@ def test_every_file_and_folder_of_a_tree_is_forced_to_disk(tmp_path: Path, monke
     monkeypatch.setattr("pipeline.durable._sync", synced.append)
     sync_tree(tmp_path)
     assert synced == [tmp_path / "a" / "b" / "c", tmp_path / "a" / "b", tmp_path / "a", tmp_path]
+
+
+def test_a_folder_is_made_and_a_file_removed_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_folder(tmp_path / "a", 0o700)
+    assert _mode(tmp_path / "a") == 0o700
+    (tmp_path / "b").touch()
+    for _ in range(2):
+        remove(tmp_path / "b")
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_what_the_system_refuses_to_make_or_remove_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot write b"):
+        make_folder(tmp_path / "a" / "b")
+    with pytest.raises(OutputError, match="cannot write"):
+        remove(tmp_path)

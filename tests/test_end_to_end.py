@@ -11,7 +11,7 @@ import pytest
 from running import ORIENTED, by_uid, bytes_of_stores, carry_out, store_of
 
 from pipeline.run import Outcome
-from pipeline.store import open_store
+from pipeline.store.read import open_store
 
 KEPT = ORIENTED + "manifest: {identifiers: keep}\n"
 """Without a secret, two outputs can be compared."""
@@ -81,7 +81,7 @@ def test_a_second_run_writes_no_store_and_a_changed_file_only_its_own(cohort: Pa
     times = {path: path.stat().st_mtime_ns for path in first.output.volumes.rglob("*")}
     second = carry_out(tmp_path, source, KEPT)
     assert {path: path.stat().st_mtime_ns for path in second.output.volumes.rglob("*")} == times
-    assert second.records == first.records
+    assert [record.own_columns() for record in second.records] == [record.own_columns() for record in first.records]
     assert second.exit_code == first.exit_code
     next(path for path in sorted(source.rglob("*.dcm")) if path.is_file()).touch()
     third = carry_out(tmp_path, source, KEPT)

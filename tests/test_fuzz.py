@@ -13,9 +13,9 @@ import pytest
 from fuzz_files import SYNTAXES, Mutation, Spoilt, clean_files, spoilt_series
 from fuzz_reading import GUARD, Reading, read_folder
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from pipeline.engine.serial import SerialEngine
 
 from pipeline.engine import Lost
-from pipeline.engine.serial import SerialEngine
 from pipeline.vocabulary import Status
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "4"))

@@ -11,7 +11,7 @@ from pipeline import headers
 from pipeline.dicom.files.find import InputOptions, find_files
 from pipeline.dicom.headers import read as header_room
 from pipeline.dicom.headers.batch import Terms
-from pipeline.engine import ClusterOptions, Lost
+from pipeline.engine import Lost
 from pipeline.headers import Headers, Reading
 from pipeline.limits import Limits
 from pipeline.vocabulary import Reason
@@ -36,7 +36,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def read(tmp_path: Path, terms: Terms = TERMS) -> Headers:
-    reading = Reading(ClusterOptions(), tmp_path / "scan")
+    reading = Reading(None, tmp_path / "scan")
     return reading.headers_of(find_files(InputOptions((str(tmp_path / "in"),))), terms)
 
 
@@ -101,15 +101,14 @@ def test_what_the_system_refused_is_tried_again(
 
 
 @pytest.mark.usefixtures("series")
-def test_many_files_are_read_by_workers_and_lost_batches_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_read_by_workers_and_lost_batches_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = Reading().headers_of(find_files(InputOptions((str(tmp_path / "in"),))), TERMS)
 
     class Losing(InThisProcess):
-        def run(self, function: Any, jobs: Any) -> Iterator[tuple[Any, Any]]:
+        def run_short(self, function: Any, jobs: Any) -> Iterator[tuple[Any, Any]]:
             for n, job in enumerate(jobs):
                 yield job, Lost(Reason.WORKER_LOST, "gone") if n else function(job)
 
-    monkeypatch.setattr(headers, "MANY_FILES", 2)
     monkeypatch.setattr(headers, "BATCH_FILES", 5)
-    monkeypatch.setattr(headers, "open_children", lambda *_: Losing())
-    assert read(tmp_path) == expected
+    reading = Reading(Losing(), tmp_path / "scan")  # type: ignore[arg-type]
+    assert reading.headers_of(find_files(InputOptions((str(tmp_path / "in"),))), TERMS) == expected

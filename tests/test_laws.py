@@ -10,13 +10,14 @@ import volumes
 from pydantic import TypeAdapter
 
 from pipeline.axes import Xyz, Zyx
-from pipeline.steps import STEPS, Step
+from pipeline.steps import STEPS, Step, execute
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
 from pipeline.steps.crop_or_pad import CropOrPad
+from pipeline.steps.execute import Prepared
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.orient import Orient
-from pipeline.steps.program import Prepared, Program
+from pipeline.steps.program import Program
 from pipeline.steps.resample import Resample
 from pipeline.steps.window import Channel, Window
 from pipeline.volume import Volume, VolumeSpec
@@ -53,7 +54,7 @@ def examples(names: Iterator[str] | tuple[str, ...]) -> list[Step]:
 
 
 def run(*steps: Step, source: Volume = SOURCE) -> Prepared:
-    return Program.compile([BEFORE, *steps], replace(SPEC, geometry=source.geometry), "float32").run(source)
+    return execute.run(Program.compile([BEFORE, *steps], replace(SPEC, geometry=source.geometry), "float32"), source)
 
 
 def titled(step: Step) -> str:

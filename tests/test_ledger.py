@@ -6,9 +6,10 @@ import pytest
 
 from pipeline.features import Histogram
 from pipeline.ledger import Finished, Ledger
-from pipeline.output import OutputFolder
+from pipeline.output import OutputFolder, folder_of_a_try
 from pipeline.record import SeriesRecord, SliceOutcome
-from pipeline.store import hash_store
+from pipeline.store.files import hash_store
+from pipeline.tables import write_table
 from pipeline.vocabulary import FileStatus, Reason, Status
 
 KEY = "0123456789abcdef0123"
@@ -105,3 +106,45 @@ def test_what_is_forgotten_is_out_of_the_journal_and_the_rest_is_whole(output: O
     again = Ledger.read(output)
     assert list(again.finished) == [KEY]
     assert same(again.finished[KEY], told)
+
+
+def test_of_several_tries_the_one_that_is_in_the_journal_is_adopted(output: OutputFolder) -> None:
+    told = finished(unfinished(output))
+    store = output.unfinished_store(KEY)
+    for name in ("0a", "f9"):
+        dead = Path(folder_of_a_try(str(store), name))
+        dead.mkdir()
+        (dead / "zarr.json").write_bytes(b"other voxels")
+    whole = store.rename(folder_of_a_try(str(store), "7b"))
+    Ledger(output).commit(told, str(whole))
+    output.store(KEY).rename(whole)
+    assert Ledger.open(output).finished[KEY].has_store
+    assert [path.name for path in output.volumes.iterdir()] == [f"{KEY}.zarr"]
+    assert hash_store(output.store(KEY)) == told.record.sha256
+
+
+def test_a_store_that_somebody_removed_is_missed(output: OutputFolder) -> None:
+    Ledger(output).commit(finished(unfinished(output)))
+    output.store(KEY).rename(output.unfinished_store(KEY))
+    assert Ledger.read(output).finished[KEY].has_store
+    (output.unfinished_store(KEY) / "zarr.json").unlink()
+    assert not Ledger.open(output).finished[KEY].has_store
+    assert list(output.volumes.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["files", "slices", "histograms"])
+def test_a_series_whose_rows_somebody_removed_or_cut_is_missed_as_long_as_the_journal_has_them_not(
+    output: OutputFolder, name: str
+) -> None:
+    ledger = Ledger(output)
+    ledger.commit(finished(unfinished(output)))
+    for table in (output.files, output.slices, output.histograms):
+        write_table(table, {"series_key": "text"}, [])
+    spoilt: Path = getattr(output, name)
+    spoilt.write_bytes(spoilt.read_bytes()[:-9])
+    assert Ledger.read(output).finished[KEY].has_rows
+    ledger.compact([KEY])
+    assert not Ledger.read(output).finished[KEY].has_rows
+    assert spoilt.exists()
+    assert not Ledger.open(output).finished[KEY].has_rows
+    assert not spoilt.exists()

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pipeline.errors import LockedError, OutputError
-from pipeline.lock import NO_LOCKS, run_lock
+from pipeline.lock import NO_LOCKS, is_held, run_lock
 from pipeline.output import OutputFolder
 
 HOLD = """
@@ -57,8 +57,10 @@ def test_the_kernel_frees_the_lock_of_a_killed_run(output: OutputFolder) -> None
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(LockedError), run_lock(output):
             pass
+        assert is_held(output)
         holder.send_signal(signal.SIGKILL)
         holder.wait()
+    assert not is_held(output)
     with run_lock(output) as warning:
         assert warning is None
 
@@ -72,6 +74,11 @@ def test_a_file_system_without_locks_is_said_and_not_fatal(
     monkeypatch.setattr(fcntl, "flock", refuse)
     with run_lock(output) as warning:
         assert warning == NO_LOCKS
+
+
+def test_asking_whether_a_run_is_at_work_needs_no_lock_file_and_makes_none(output: OutputFolder) -> None:
+    assert not is_held(output)
+    assert not output.lock.exists()
 
 
 def test_a_lock_that_cannot_be_opened_is_an_output_error(tmp_path: Path) -> None:

@@ -49,3 +49,13 @@ def test_a_store_and_its_unfinished_self_lie_on_one_file_system_under_two_names(
     assert finished == output.volumes / "ab.zarr"
     assert unfinished.parent == finished.parent
     assert unfinished != finished
+
+
+def test_an_output_here_shows_its_own_paths_and_hands_nothing_on(tmp_path: Path) -> None:
+    output = OutputFolder(tmp_path)
+    output.store("ab").mkdir(parents=True)
+    output.send("ab")
+    with output.at_hand("ab") as folder:
+        assert folder == output.store("ab")
+    assert output.shown(output.manifest) == str(tmp_path / "manifest.parquet")
+    assert output.stored() == {"ab"}

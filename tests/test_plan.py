@@ -3,16 +3,18 @@ from typing import Any
 
 import pytest
 
-from pipeline.dicom.headers.slice import Series
+from pipeline.dicom.files.find import FoundFile
+from pipeline.dicom.headers.slice import Identity, Pixels, Series, SliceHeader
 from pipeline.ledger import Finished
-from pipeline.plan import Planned, State, Versions, planned
+from pipeline.plan import Planned, State, Versions, by_size, counts_of, is_kept, planned
 from pipeline.record import SeriesRecord
 from pipeline.scan import Scan, ScannedSeries
 from pipeline.vocabulary import Reason, Status
 
-VERSIONS = Versions("config", "1.0", "rules")
+VERSIONS = Versions("config", "stages", "rules", retries=2)
 RECORD = SeriesRecord(series_key="a", status=Status.OK, config_hash="config", code_version="1.0")
-KNOWN = Finished(RECORD, "signature", "rules")
+FILE = FoundFile("/f", 1, 1)
+KNOWN = Finished(RECORD, "signature", "rules", stages="stages")
 SCANNED = ScannedSeries(Series(("uid",), ()), RECORD, frozenset(), None, "signature")
 
 
@@ -26,16 +28,29 @@ def known(**changes: Any) -> Finished:
     return replace(KNOWN, record=replace(RECORD, **changes))
 
 
+def failed(n_failures: int) -> Finished:
+    return replace(known(status=Status.FAILED, reason=Reason.TIMEOUT), n_failures=n_failures)
+
+
 @pytest.mark.parametrize(
     ("before", "state"),
     [
         (None, State.NEW),
         (KNOWN, State.DONE),
+        (replace(KNOWN, has_store=False), State.NEW),
+        (replace(KNOWN, has_rows=False), State.NEW),
         (replace(KNOWN, signature="other"), State.CHANGED),
         (known(config_hash="other"), State.STALE),
-        (known(code_version="0.9"), State.STALE),
+        (known(code_version="0.9"), State.DONE),
+        (replace(KNOWN, stages="other"), State.STALE),
         (known(status=Status.FAILED, reason=Reason.TIMEOUT), State.NEW),
+        (failed(2), State.NEW),
+        (failed(3), State.DONE),
+        (replace(failed(3), rules="other"), State.STALE),
+        (replace(failed(3), signature="other"), State.CHANGED),
         (known(status=Status.REJECTED, reason=Reason.SLICE_GAP), State.DONE),
+        (known(status=Status.REJECTED, reason=Reason.UNSTABLE), State.NEW),
+        (known(status=Status.REJECTED, reason=Reason.UNREADABLE), State.NEW),
         (replace(known(status=Status.REJECTED, reason=Reason.LIMIT), rules="other"), State.STALE),
         (replace(KNOWN, rules="other"), State.DONE),
     ],
@@ -45,6 +60,38 @@ def test_a_series_stands_to_the_output_as_its_files_and_settings_say(before: Fin
     assert plan.state is state
     assert plan.is_work == (state is not State.DONE)
     assert plan.why
+
+
+def test_a_failure_says_which_try_is_next_and_the_last_one_what_to_do() -> None:
+    assert plan_of(failed(1)).why == "failed last time (TIMEOUT); try 2 of 3"
+    assert plan_of(failed(3)).why == "failed 3 times (TIMEOUT); `ctprep retry` runs it again"
+
+
+def test_a_program_that_changed_says_in_which_stage() -> None:
+    assert plan_of(replace(KNOWN, stages="reading 0")).why.startswith("the program changed (reading, ")
+
+
+def test_the_largest_series_come_first_equal_ones_by_their_keys() -> None:
+    def plan(key: str, n: int) -> Planned:
+        image = SliceHeader(file=FILE, identity=Identity(modality="CT"), pixels=Pixels(rows=4, columns=5))
+        scanned = replace(SCANNED, series=Series(("uid",), (image,) * n))
+        return Planned(key, State.NEW, "", scanned)
+
+    plans = [plan("a", 1), plan("c", 3), plan("b", 3), Planned("d", State.GONE, "")]
+    assert [one.series_key for one in by_size(plans)] == ["b", "c", "a", "d"]
+    assert plans[1].n_voxels == 60
+
+
+def test_states_are_counted() -> None:
+    counts = counts_of([Planned("a", State.NEW, ""), Planned("b", State.NEW, ""), Planned("c", State.GONE, "")])
+    assert counts == {"new": 2, "changed": 0, "stale": 0, "done": 0, "gone": 1}
+
+
+def test_of_a_series_that_is_gone_a_store_is_kept_and_a_refusal_is_not() -> None:
+    gone = Planned("a", State.GONE, "")
+    assert is_kept(gone, KNOWN)
+    assert not is_kept(gone, known(status=Status.REJECTED, reason=Reason.SLICE_GAP))
+    assert not is_kept(Planned("a", State.NEW, ""), None)
 
 
 def test_a_series_whose_files_are_gone_is_gone_and_no_work() -> None:

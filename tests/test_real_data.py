@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from pipeline.geometry import LPS_TO_RAS
 from pipeline.run import Outcome
-from pipeline.store import open_store
+from pipeline.store.read import open_store
 from pipeline.tables import read_table
 
 DEFAULT = (Path(__file__).parents[1] / "configs" / "default.yaml").read_text()

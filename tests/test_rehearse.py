@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -5,18 +6,19 @@ from phantoms import write_series
 from running import carry_out
 
 from pipeline.config import load
+from pipeline.dicom.headers import read
 from pipeline.plan import State
-from pipeline.rehearse import Rehearsed, rehearsed
-from pipeline.store import open_store
+from pipeline.rehearse import OTHER_CONTENT, Rehearsed, rehearsed
+from pipeline.store.read import open_store
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 YAML = "steps: [{orient: {to: LPS}}, {resample: {spacing_mm: [1, 1, 1]}}]\n"
 
 
-def rehearse(tmp_path: Path) -> list[Rehearsed]:
+def rehearse(tmp_path: Path, *, deep: bool = False) -> list[Rehearsed]:
     config = tmp_path / "plan.yaml"
     config.write_text(YAML)
-    return list(rehearsed(load(config, inputs=[tmp_path / "in"], output=tmp_path / "out")))
+    return list(rehearsed(load(config, inputs=[tmp_path / "in"], output=tmp_path / "out"), deep=deep))
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
@@ -24,6 +26,32 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     (plan,) = rehearse(tmp_path)
     assert plan.state is State.NEW
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_uses_what_the_last_run_read_and_leaves_it_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = write_series(tmp_path / "in")
+    carry_out(tmp_path, tmp_path / "in", YAML)
+    series.paths[0].unlink()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    monkeypatch.setattr(read, "read_data_set", lambda *_: pytest.fail("a file that did not change was opened"))
+    assert [plan.state for plan in rehearse(tmp_path)] == [State.CHANGED]
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
+
+
+def test_content_that_changed_behind_its_size_and_time_is_found_only_deep(tmp_path: Path) -> None:
+    write_series(tmp_path / "in" / "same", patient_id="a")
+    spoilt = write_series(tmp_path / "in" / "spoilt", patient_id="b").paths[3]
+    carry_out(tmp_path, tmp_path / "in", YAML)
+    content, times = bytearray(spoilt.read_bytes()), spoilt.stat()
+    content[-1] ^= 1
+    spoilt.write_bytes(content)
+    os.utime(spoilt, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert {plan.state for plan in rehearse(tmp_path)} == {State.DONE}
+    deep = rehearse(tmp_path, deep=True)
+    assert sorted(plan.state for plan in deep) == [State.CHANGED, State.DONE]
+    assert [OTHER_CONTENT in plan.why for plan in deep if plan.state is State.CHANGED] == [True]
 
 
 def test_what_was_planned_is_what_comes_out(tmp_path: Path) -> None:
@@ -40,7 +68,7 @@ def test_what_was_planned_is_what_comes_out(tmp_path: Path) -> None:
 def test_a_program_is_told_step_by_step(tmp_path: Path) -> None:
     write_series(tmp_path / "in")
     (plan,) = rehearse(tmp_path)
-    assert [line.split(":")[0] for line in plan.program] == ["source", "orient", "resample", "store"]
+    assert [line.split(":")[0] for line in plan.program[:3]] == ["source", "orient", "resample"]
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom import Dataset
 from running import carry_out
+from volumes import apply
 
 from pipeline.dicom.policy import GeometryOptions
 from pipeline.dicom.stack.stack import Stack, stacked
-from pipeline.series import repairs_of
-from pipeline.steps.apply import apply
+from pipeline.programs import repairs_of
 from pipeline.vocabulary import Verdict
 from pipeline.volume import Volume, VolumeSpec
 

@@ -36,7 +36,7 @@ def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outcome:
     gap = [0.0, 2.5, 5.0, 10.0, 12.5, 15.0]
     write_series(tmp_path / "in" / "gap", patient_id="gap", n=6, positions_mm=gap)
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.run.open_engine", lambda *_: Losing())
+        patch.setattr("pipeline.run.open_pool", lambda *_: Losing())
         return carry_out(tmp_path, tmp_path / "in", "report: {enabled: false}\n")
 
 

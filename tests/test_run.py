@@ -1,6 +1,5 @@
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ from pipeline.engine import Lost
 from pipeline.errors import LockedError, OutputError, UsageError
 from pipeline.lock import run_lock
 from pipeline.output import OutputFolder
-from pipeline.record import SeriesRecord
-from pipeline.run import run, scan_only, with_content_warnings
+from pipeline.run import run
 from pipeline.tables import read_table
 from pipeline.verify import verify
 from pipeline.vocabulary import ExitCode, Reason, Status
@@ -58,7 +56,7 @@ def test_a_stop_keeps_what_was_finished_and_the_next_run_goes_on(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.run.open_engine", lambda *_: Stopping())
+        patch.setattr("pipeline.run.open_pool", lambda *_: Stopping())
         with pytest.raises(KeyboardInterrupt):
             carry_out(tmp_path, source)
     output = OutputFolder(tmp_path / "out")
@@ -76,7 +74,7 @@ def test_a_lost_series_is_failed_and_tried_again(source: Path, tmp_path: Path, m
                 yield job, Lost(Reason.WORKER_LOST, "killed by signal 9") if number == 0 else result
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.run.open_engine", lambda *_: Losing())
+        patch.setattr("pipeline.run.open_pool", lambda *_: Losing())
         first = carry_out(tmp_path, source)
     assert first.exit_code == ExitCode.FAILED
     assert sorted(record.status for record in first.records) == ["failed", "ok"]
@@ -130,17 +128,6 @@ def test_an_output_that_is_not_writable_is_told(source: Path, tmp_path: Path) ->
         carry_out(tmp_path, source)
 
 
-def test_scanning_alone_accounts_for_every_file_and_reads_no_pixels(source: Path, tmp_path: Path) -> None:
-    config = tmp_path / "scan.yaml"
-    config.write_text(ORIENTED)
-    counts = scan_only(load(config, inputs=[source], output=tmp_path / "out"))
-    assert counts["files"] == 24
-    assert counts["series"] == 2
-    output = OutputFolder(tmp_path / "out")
-    assert len(read_table(output.slices)) == 24
-    assert list(output.volumes.iterdir()) == []
-
-
 def test_a_listener_hears_how_much_there_is_and_each_series(source: Path, tmp_path: Path) -> None:
     config = tmp_path / "one.yaml"
     config.write_text(ORIENTED)
@@ -150,13 +137,6 @@ def test_a_listener_hears_how_much_there_is_and_each_series(source: Path, tmp_pa
     assert [record.status for record in listener.heard[1:]] == [Status.OK, Status.OK]
 
 
-def test_equal_content_is_warned_of_in_every_series_that_holds_it() -> None:
-    one = SeriesRecord(series_key="a", status=Status.OK, content_hash="x")
-    records = [one, replace(one, series_key="b"), replace(one, series_key="c", content_hash="y")]
-    warned = [record.warnings for record in with_content_warnings(records)]
-    assert warned == [("W_DUPLICATE_CONTENT",), ("W_DUPLICATE_CONTENT",), ()]
-
-
 def test_a_store_that_cannot_be_written_is_failed_and_tried_again(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,8 +144,25 @@ def test_a_store_that_cannot_be_written_is_failed_and_tried_again(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.series.write_store", full)
+        patch.setattr("pipeline.series.new_store", full)
         first = carry_out(tmp_path, source)
     assert {(record.status, record.reason) for record in first.records} == {(Status.FAILED, Reason.OUTPUT_IO)}
-    assert first.exit_code == ExitCode.FAILED
+    assert first.exit_code == ExitCode.OUTPUT
     assert carry_out(tmp_path, source).exit_code == ExitCode.OK
+
+
+def test_on_finish_hears_of_a_good_run_and_of_a_bad_one(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OutputError
+
+    told = tmp_path / "told"
+    yaml = ORIENTED + f"on_finish: dd of={told} status=none\nreport: {{pictures: false}}\n"
+    carry_out(tmp_path, source, yaml)
+    assert json.loads(told.read_text())["counts"]["ok"] == 2
+    (source / "p0").rename(tmp_path / "elsewhere")
+    monkeypatch.setattr("pipeline.run.write_report", full)
+    with pytest.raises(OutputError):
+        carry_out(tmp_path, source, yaml)
+    assert json.loads(told.read_text())["exit_code"] == ExitCode.OUTPUT

@@ -10,11 +10,17 @@ import pytest
 import xarray as xr
 import zarr
 from ome_zarr_models.v05 import Image
+from stores import StoreContent, write_store
 
 from pipeline.axes import Xyz, Zyx
+from pipeline.errors import SeriesRefusedError
 from pipeline.geometry import Geometry
 from pipeline.ngff import PATIENT_AXES
-from pipeline.store import StoreContent, StoreOptions, hash_store, open_store, size_of_store, write_store
+from pipeline.store import write
+from pipeline.store.files import hash_store, size_of_store
+from pipeline.store.options import StoreOptions
+from pipeline.store.read import open_store
+from pipeline.vocabulary import Reason
 
 SHAPE = (5, 20, 30)
 CHUNKED = StoreOptions(chunks=(2, 16, 16))
@@ -116,7 +122,8 @@ def test_a_store_has_at_most_ten_data_files(tmp_path: Path, n_slices: int) -> No
 
 def test_large_layers_of_chunks_are_a_shard_each(tmp_path: Path) -> None:
     empty = np.broadcast_to(np.int16(0), (200, 512, 512))
-    write_store(tmp_path / "s", content(array=empty, measured=np.broadcast_to(np.True_, empty.shape)), StoreOptions())
+    written = content(shape=empty.shape, array=empty, measured=np.broadcast_to(np.True_, empty.shape))
+    write_store(tmp_path / "s", written, StoreOptions())
     assert open_store(tmp_path / "s").array.shards == (64, 512, 512)
     assert data_files(tmp_path / "s") == []
 
@@ -144,6 +151,33 @@ def test_integers_take_bitshuffle_and_floating_point_takes_shuffle(tmp_path: Pat
         (codec,) = open_store(tmp_path / dtype).array.compressors
         expected = {"typesize": 2, "cname": "zstd", "clevel": 3, "shuffle": shuffle, "blocksize": 0}
         assert codec.to_dict()["configuration"] == expected
+
+
+def test_what_cannot_be_prepared_to_its_end_leaves_no_folder(tmp_path: Path) -> None:
+    written = content()
+
+    def failing(z: int) -> Any:
+        if z == 3:
+            raise SeriesRefusedError(Reason.PIXEL_DECODE, "")
+        return written.plane(z)
+
+    given = write.StoreContent(planes=failing, dtype="int16", geometry=written.geometry)
+    with pytest.raises(SeriesRefusedError), write.new_store(tmp_path / "s", CHUNKED) as store:
+        store.write(given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mask_that_begins_late_is_whole_before(tmp_path: Path) -> None:
+    measured = np.ones(SHAPE, bool)
+    measured[4, 3, 2] = False
+    write_store(tmp_path / "s", content(measured=measured), replace(CHUNKED, shards=(2, 32, 32)))
+    np.testing.assert_array_equal(open_store(tmp_path / "s").mask[...], measured)
+
+
+def test_planes_wait_in_a_buffer_of_a_shard() -> None:
+    options = StoreOptions()
+    assert write.buffer_bytes((1000, 300, 300), "int16", options) == 4 * 64 * 300 * 300 * 3
+    assert write.buffer_bytes((2, 10, 300, 300), "float16", options) == 10 * 300 * 300 * 5
 
 
 def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:

@@ -32,6 +32,14 @@ ROW = {
 EMPTY = dict.fromkeys(COLUMNS)
 
 
+def test_a_table_tells_its_columns(tmp_path: Path) -> None:
+    write_table(tmp_path / "t", COLUMNS, [])
+    assert tables.column_types(tmp_path / "t") == COLUMNS
+    (tmp_path / "t").write_bytes(b"no table")
+    with pytest.raises(DamageError):
+        tables.column_types(tmp_path / "t")
+
+
 def test_rows_come_back_as_they_were_with_null_for_what_they_lack(tmp_path: Path) -> None:
     write_table(tmp_path / "t", COLUMNS, [ROW, {}, ROW | {"words": []}])
     assert read_table(tmp_path / "t") == [ROW, EMPTY, ROW | {"words": []}]

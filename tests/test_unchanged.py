@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from phantoms import Series, write_series
 
-from pipeline import run
+from pipeline import survey
 from pipeline.config import Config, load
 from pipeline.dicom.headers import read as header
-from pipeline.run import scan_only
+from pipeline.survey import scan_only
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def series(tmp_path: Path) -> Series:
 def scans(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Keep a note of each scan that is done in full."""
     notes: list[object] = []
-    scan_of = run.scan_of
-    monkeypatch.setattr(run, "scan_of", lambda *told: notes.append(told) or scan_of(*told))
+    scan_of = survey.scan_of
+    monkeypatch.setattr(survey, "scan_of", lambda *told: notes.append(told) or scan_of(*told))
     return notes
 
 

@@ -1,10 +1,17 @@
 """Small volumes for tests, made in code."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
-from pipeline.volume import Mask, Volume, Voxels
+from pipeline.lines import ClampedLine
+from pipeline.steps import apply as changes
+from pipeline.steps.changes import LineChange, Shear, Warp
+from pipeline.steps.grid import GridChange
+from pipeline.steps.planes import gathered
+from pipeline.volume import Mask, Volume, VolumeSpec, Voxels
 
 STRAIGHT = Zyx(Xyz(0.0, 0.0, 1.0), Xyz(0.0, 1.0, 0.0), Xyz(1.0, 0.0, 0.0))
 
@@ -54,3 +61,16 @@ def half_measured(geometry: Geometry | None = None) -> Volume:
     inside = sum(np.meshgrid(*(d**2 for d in distance), indexing="ij")) < 0.9
     sharp = noise(geometry)
     return volume(np.where(inside, sharp.voxels, np.float32(-1024)), geometry, inside)
+
+
+def apply(change: LineChange | GridChange | Shear | Warp, source: Volume, padding: Sequence[float | None]) -> Volume:
+    """Return the changed volume as a whole; ``padding`` holds, a channel, the value that stands where nothing is."""
+    lines = tuple(None if value is None else ClampedLine(b=value + 1024) for value in padding)
+    channels = None if source.voxels.ndim == 3 else tuple(str(c) for c in range(len(source.voxels)))
+    before = VolumeSpec(source.geometry, lines=lines, channels=channels, invented=source.usable is not None)
+    return gathered(changes.apply(change, source, before), change.after(before))
+
+
+def regridded(source: Volume, change: GridChange | Warp, padding: Sequence[float | None]) -> Volume:
+    """As `apply`, the volume first, which reads better where the grid is what the test is of."""
+    return apply(change, source, padding)

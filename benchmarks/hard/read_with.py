@@ -21,7 +21,7 @@ BROKEN = (AttributeError, IndexError, KeyError, TypeError, UnboundLocalError, Ze
 
 def simpleitk(folder: Path, mode: str) -> Volumes:
     """Read every series as SimpleITK's own example does; at best, believe the key by which ITK says it is not even."""
-    import SimpleITK as sitk  # noqa: N813, PLC0415  its customary name; only this peer has it
+    import SimpleITK as sitk  # noqa: N813  its customary name; only this peer has it
 
     for uid in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)):
         paths = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)
@@ -38,8 +38,8 @@ def simpleitk(folder: Path, mode: str) -> Volumes:
 
 def dicom2nifti(folder: Path, mode: str) -> Volumes:
     """Convert a series; at best with resampling on and the checks off that it can then do without."""
-    import dicom2nifti as library  # noqa: PLC0415  only this peer has it
-    import nibabel  # noqa: PLC0415  comes with it
+    import dicom2nifti as library
+    import nibabel
 
     if mode == "best":
         library.settings.disable_validate_orthogonal()
@@ -57,8 +57,8 @@ def dicom2nifti(folder: Path, mode: str) -> Volumes:
 
 def highdicom(folder: Path, mode: str) -> Volumes:
     """Read a series as a volume; at best, without the inversion that is for display."""
-    import highdicom as library  # noqa: PLC0415  only this peer has it
-    from pydicom import dcmread  # noqa: PLC0415  as above
+    import highdicom as library
+    from pydicom import dcmread
 
     show = {"apply_presentation_lut": mode == "default"}
     datasets = [dcmread(path) for path in sorted(folder.iterdir())]

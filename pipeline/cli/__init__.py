@@ -20,13 +20,17 @@ COMMANDS = {
     "run": "the main job: scan, plan, process what is new or changed, write manifest and report",
     "scan": "read headers only, and account for every file",
     "plan": "say what a run would do, and why; writes nothing",
+    "fit": "find the training split's HU statistics, for steps with statistics: cohort",
     "status": "count an output's series by status and reason, and say what to do next",
     "show": "show one series: record, trail, geometry, warnings, and on request a picture",
+    "export": "write volumes as NIfTI, and a mask as DICOM SEG, for other programs",
     "report": "write the report of an output again, and its figures for a paper",
     "verify": "read every store again and compare it with the manifest",
     "retry": "run rejected or failed series again",
     "diff": "compare two DICOM files or two series, element by element",
+    "label": "join a table of labels to an output, touching no store",
     "gc": "list, and on request remove, stores whose source is gone or that no record names",
+    "card": "describe an output to those who will find and load it: Croissant, Data Package, a card in Markdown",
     "schema": "print the JSON Schema of the configuration",
 }
 
@@ -34,6 +38,8 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; no exception gets past it."""
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if arguments is None:
+        sys.meta_path.insert(0, _Without("pandas"))
     try:
         signal.signal(signal.SIGTERM, _terminate)
         return int(_carry_out(words))
@@ -48,6 +54,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  the roof: a person is told, and the traceback goes to the log
         message = f"internal error ({type(error).__name__}); --log-json shows where"
         return print_error(message, ExitCode.INTERNAL, words, traceback.format_exc())
+
+
+class _Without:
+    """Lets a library not be found in this process: pyarrow imports pandas where it is, a second that nothing needs."""
+
+    def __init__(self, library: str) -> None:
+        self._library = library
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Refuse the library, and leave every other to the finders that follow."""
+        if name == self._library:
+            raise ModuleNotFoundError(name=name)
 
 
 def _carry_out(words: list[str]) -> int:

@@ -4,6 +4,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.errors import UsageError
+from pipeline.remote.address import address_of, plain
+
 if TYPE_CHECKING:
     from pipeline.config import Config
 
@@ -26,9 +29,18 @@ def add_talk(parser: ArgumentParser) -> None:
     parser.add_argument("--no-progress", action="store_true", help="print a line a series, no progress bar")
 
 
-def add_output(parser: ArgumentParser) -> None:
-    """Add the folder of an earlier run."""
-    parser.add_argument("output", metavar="OUTPUT", type=Path, help="the output folder of a run")
+def add_output(parser: ArgumentParser, *, far: bool = False) -> None:
+    """Add the folder of an earlier run; with ``far`` it may lie in a bucket, and is text."""
+    kinds = "the output folder of a run" + (", or the URL of one in a bucket" if far else "")
+    parser.add_argument("output", metavar="OUTPUT", type=str if far else folder_here, help=kinds)
+
+
+def folder_here(name: str) -> Path:
+    """Return the folder of this machine that a name means; raises UsageError where it lies in a bucket."""
+    if address := address_of(plain(name)):
+        msg = f"{address}: this command needs an output on this machine; copy it here first, as with `aws s3 sync`"
+        raise UsageError(msg)
+    return Path(plain(name))
 
 
 def config_of(options: Namespace) -> "Config":

@@ -11,14 +11,21 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_config(parser)
     add_talk(parser)
     parser.add_argument("--explain", action="store_true", help="show each series' program, step by step")
+    parser.add_argument(
+        "--deep", action="store_true", help="read every file again, whatever its size and time, and compare its content"
+    )
 
 
 def execute(options: Namespace) -> ExitCode:
-    """Print a line a series, and with ``--explain`` its steps; nothing is written."""
-    from pipeline.rehearse import rehearsed  # noqa: PLC0415  --help shall not wait for it
+    """Print a line a series, with ``--explain`` its steps, and how many there are of each state; nothing is written."""
+    from pipeline.plan import State  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.rehearse import rehearsed  # noqa: PLC0415
 
-    for plan in rehearsed(config_of(options)):
+    counts = dict.fromkeys(State, 0)
+    for plan in rehearsed(config_of(options), deep=options.deep):
+        counts[plan.state] += 1
         print(f"{plan.series_key} {plan.state}: {plan.why}; {plan.expectation}")
         for line in plan.program if options.explain else ():
             print(f"  {line}")
+    print(", ".join(f"{n} {state}" for state, n in counts.items()))
     return ExitCode.OK

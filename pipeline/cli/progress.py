@@ -12,6 +12,11 @@ from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Status
 
 
+def _beginning(n_jobs: int, n_done: int, workers: str) -> str:
+    told = f"{n_jobs} series to prepare, {n_done} done before"
+    return f"{told}; {workers}" if n_jobs and workers else told
+
+
 class Silent:
     """Says nothing."""
 
@@ -21,7 +26,7 @@ class Silent:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         return None
 
-    def begins(self, n_jobs: int, n_done: int) -> None:
+    def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
         """Be told how much there is to do."""
 
     def finished(self, record: SeriesRecord) -> None:
@@ -34,9 +39,9 @@ class Silent:
 class Lines(Silent):
     """A line a series."""
 
-    def begins(self, n_jobs: int, n_done: int) -> None:
+    def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
         """Say how much there is to do."""
-        print(f"{n_jobs} series to prepare, {n_done} done before", flush=True)
+        print(_beginning(n_jobs, n_done, workers), flush=True)
 
     def finished(self, record: SeriesRecord) -> None:
         """Say what became of a series."""
@@ -51,9 +56,9 @@ class Lines(Silent):
 class JsonLines(Silent):
     """One line of JSON an event."""
 
-    def begins(self, n_jobs: int, n_done: int) -> None:
+    def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
         """Tell how much there is to do."""
-        print_event("begins", jobs=n_jobs, done=n_done)
+        print_event("begins", jobs=n_jobs, done=n_done, workers=workers)
 
     def finished(self, record: SeriesRecord) -> None:
         """Tell what became of a series."""
@@ -96,10 +101,10 @@ class Bar(Silent):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._progress.stop()
 
-    def begins(self, n_jobs: int, n_done: int) -> None:
+    def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
         """Set the bar's length."""
         self._progress.update(self._task, total=n_jobs)
-        self.says(f"{n_jobs} series to prepare, {n_done} done before")
+        self.says(_beginning(n_jobs, n_done, workers))
 
     def finished(self, record: SeriesRecord) -> None:
         """Move the bar on, by a series whose pixels were worked."""

@@ -9,19 +9,19 @@ from pipeline.vocabulary import ExitCode, Status
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's options."""
-    add_output(parser)
+    add_output(parser, far=True)
 
 
 def execute(options: Namespace) -> ExitCode:
     """Print the counts by status and reason, when the last run ended, and the next step."""
     from pipeline.cli.tables import print_counts, print_fields  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.far import looked_at  # noqa: PLC0415
     from pipeline.manifest import read_records  # noqa: PLC0415
-    from pipeline.output import OutputFolder  # noqa: PLC0415
 
-    output = OutputFolder(options.output)
-    records = read_records(output)
+    with looked_at(options.output) as output:
+        records = read_records(output)
+        last = json.loads(output.run.read_bytes()) if output.run.exists() else {}
     print_counts(records)
-    last = json.loads(output.run.read_bytes()) if output.run.exists() else {}
     next_step = _next_step({record.status for record in records})
     print_fields(
         [

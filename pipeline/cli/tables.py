@@ -25,7 +25,7 @@ def print_outcome(outcome: Outcome) -> None:
     }
     for what, path in places.items():
         if path.exists():
-            print_path(what, path)
+            print_path(what, outcome.output.shown(path))
 
 
 def print_counts(records: Sequence[SeriesRecord]) -> None:
@@ -68,6 +68,6 @@ def print_fields(fields: Sequence[tuple[str, object]]) -> None:
     CONSOLE.print(table)
 
 
-def print_path(what: str, path: Path) -> None:
+def print_path(what: str, path: Path | str) -> None:
     """Print where something lies."""
     CONSOLE.print(f"{what + ':':<10}{path}", soft_wrap=True)

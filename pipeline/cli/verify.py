@@ -8,17 +8,20 @@ from pipeline.vocabulary import ExitCode
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's options."""
-    add_output(parser)
+    add_output(parser, far=True)
     parser.add_argument("--fast", action="store_true", help="compare names and sizes only")
 
 
 def execute(options: Namespace) -> ExitCode:
-    """Print what is missing, extra, changed or swapped; nothing is repaired."""
-    from pipeline.output import OutputFolder  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.verify import verify  # noqa: PLC0415
+    """Print a line for each store that is not as the manifest says, and what to do; nothing is repaired."""
+    from pipeline.far import verified  # noqa: PLC0415  --help shall not wait for it
 
-    damages = verify(OutputFolder(options.output), fast=options.fast)
-    for damage in damages:
-        print(f"{damage.kind} {damage.series_key}: {damage.what}")
-    print(f"{len(damages)} stores damaged" if damages else "every store is as the manifest says")
-    return ExitCode.DAMAGED if damages else ExitCode.OK
+    found = verified(options.output, fast=options.fast)
+    for mismatch in found:
+        print(f"{mismatch.kind} {mismatch.series_key}: {mismatch.what}")
+    n_damaged = sum(mismatch.kind.is_damage for mismatch in found)
+    if not n_damaged:
+        print("every store is there, by name and size" if options.fast else "every store is as the manifest says")
+        return ExitCode.OK
+    print(f"{n_damaged} damaged: remove these from volumes/ and run again, and what is missing is made again")
+    return ExitCode.DAMAGED

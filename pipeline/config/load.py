@@ -11,7 +11,7 @@ from pipeline.config.dialect import MAX_DEPTH, is_encodable, parse, parse_value
 from pipeline.config.document import Document, Keys, Place, about
 from pipeline.config.model import Config, adapter
 from pipeline.config.order import impossible_program
-from pipeline.config.paths import folder_clash
+from pipeline.config.paths import folder_clash, unknown_place, without_file_urls
 from pipeline.config.problems import first_problem
 from pipeline.errors import UsageError
 
@@ -93,6 +93,10 @@ def _build(document: Document) -> Config:
     if impossible := impossible_program(config):
         keys, message = impossible
         raise document.place(keys).error(about(keys, message))
+    if unknown := unknown_place(config):
+        keys, message = unknown
+        raise document.place(keys).error(about(keys, message))
+    config = without_file_urls(config)
     if clash := folder_clash(config):
         raise document.place(("output", "folder")).error(clash)
     return config

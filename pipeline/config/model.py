@@ -16,7 +16,7 @@ from pipeline.limits import Limits
 from pipeline.manifest import ManifestOptions
 from pipeline.report.options import ReportOptions
 from pipeline.steps import STEPS, Step
-from pipeline.store import StoreOptions
+from pipeline.store.options import StoreOptions
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

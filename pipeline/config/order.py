@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from pipeline.axes import Xyz, Zyx
+from pipeline.config.cohort import as_if_fitted
 from pipeline.config.document import Keys
 from pipeline.config.model import Config
 from pipeline.errors import UsageError
 from pipeline.geometry import Geometry
-from pipeline.steps import NeedsStatisticsError, StepOrderError
+from pipeline.steps import StepOrderError
 from pipeline.steps.program import Program
 from pipeline.volume import VolumeSpec
 
@@ -24,14 +25,13 @@ USUAL = VolumeSpec(
 def impossible_program(config: Config) -> tuple[Keys, str] | None:
     """Return the place and the fault of the first step that cannot follow those before it, or of a dtype too small.
 
-    None where all can be done.  A step that waits for statistics of the cohort can: ``ctprep fit`` finds them.
+    None where all can be done.  A step that waits for statistics of the cohort is tried with usual ones.
     """
+    steps = as_if_fitted(config).steps
     try:
-        Program.compile(config.steps, replace(USUAL, padding_hu=config.hounsfield.padding_hu), config.store.dtype)
-    except NeedsStatisticsError:
-        return None
+        Program.compile(steps, replace(USUAL, padding_hu=config.hounsfield.padding_hu), config.store.dtype)
     except StepOrderError as error:
-        keys: Keys = ("steps",) if error.index is None else ("steps", error.index, config.steps[error.index].name)
+        keys: Keys = ("steps",) if error.index is None else ("steps", error.index, steps[error.index].name)
         return keys, str(error)
     except UsageError as error:
         return ("store", "dtype"), str(error)

@@ -1,12 +1,18 @@
-"""Whether the folders of a configuration may be used together; looks, and writes nothing."""
+"""Whether the folders of a configuration may be used together; looks, and writes nothing.
+
+A folder in a bucket is judged by its name alone: whether it is there shows when it is fetched.
+"""
 
 import os
 from dataclasses import replace
 from pathlib import Path
 from stat import S_ISDIR
 
+from pipeline.config.document import Keys
 from pipeline.config.model import Config
 from pipeline.errors import UsageError
+from pipeline.manifest import ManifestOptions
+from pipeline.remote.address import Address, address_of, plain
 
 
 def check_paths(config: Config) -> None:
@@ -18,6 +24,8 @@ def check_paths(config: Config) -> None:
         Where they are not, or do not.
     """
     for root in config.input.roots:
+        if address_of(root):
+            continue
         found = _stat(Path(root))
         if found is None or not S_ISDIR(found.st_mode):
             message = f"input.roots: {root} is not a folder that exists"
@@ -31,11 +39,11 @@ def folder_clash(config: Config) -> str | None:
 
     Links are followed; what does not exist yet is judged by its name.
     """
-    folder = Path(os.path.realpath(config.output.folder))
-    if folder == Path(folder.anchor):
-        return f"output.folder: {folder} is the root of a file system; allowed is a folder of its own"
+    folder = _place(config.output.folder)
+    if _is_everything(folder):
+        return f"output.folder: {folder} is the root of {_kind(folder)}; allowed is a folder of its own"
     for root in config.input.roots:
-        place = Path(os.path.realpath(root))
+        place = _place(root)
         if _lies_in(folder, place):
             return f"output.folder: {folder} lies inside the input root {root}; allowed is a folder beside it"
         if _lies_in(place, folder):
@@ -43,8 +51,40 @@ def folder_clash(config: Config) -> str | None:
     return None
 
 
-def _lies_in(inner: Path, outer: Path) -> bool:
+def unknown_place(config: Config) -> tuple[Keys, str] | None:
+    """Return the place and the fault of the first folder that is named by a URL which nothing here can reach."""
+    roots: list[tuple[Keys, str]] = [(("input", "roots", n), root) for n, root in enumerate(config.input.roots)]
+    for keys, folder in (*roots, (("output", "folder"), config.output.folder)):
+        try:
+            address_of(plain(folder))
+        except UsageError as error:
+            return keys, str(error)
+    return None
+
+
+def without_file_urls(config: Config) -> Config:
+    """Return the same configuration, what lies on this machine named by paths."""
+    roots = tuple(map(plain, config.input.roots))
+    output = replace(config.output, folder=plain(config.output.folder))
+    return replace(config, input=replace(config.input, roots=roots), output=output)
+
+
+def _place(folder: str) -> Path | Address:
+    return address_of(folder) or Path(os.path.realpath(folder))
+
+
+def _is_everything(folder: Path | Address) -> bool:
+    return not folder.prefix if isinstance(folder, Address) else folder == Path(folder.anchor)
+
+
+def _kind(folder: Path | Address) -> str:
+    return "a bucket" if isinstance(folder, Address) else "a file system"
+
+
+def _lies_in(inner: Path | Address, outer: Path | Address) -> bool:
     """Tell whether ``inner`` is ``outer`` or below it, also where one folder has two names."""
+    if isinstance(inner, Address) or isinstance(outer, Address):
+        return isinstance(inner, Address) and isinstance(outer, Address) and outer.holds(inner)
     return any(_is_same(folder, outer) for folder in (inner, *inner.parents))
 
 
@@ -65,6 +105,20 @@ def _stat(path: Path) -> os.stat_result | None:
 
 def with_absolute_paths(config: Config) -> Config:
     """Return the same configuration for any working directory: its roots and its output by their whole paths."""
-    roots = tuple(os.path.abspath(root) for root in config.input.roots)  # noqa: PTH100  links stay as they were named
-    output = replace(config.output, folder=os.path.abspath(config.output.folder))  # noqa: PTH100
-    return replace(config, input=replace(config.input, roots=roots), output=output)
+    roots = tuple(map(_whole, config.input.roots))
+    output = replace(config.output, folder=_whole(config.output.folder))
+    return replace(config, input=replace(config.input, roots=roots), output=output, manifest=_placed(config.manifest))
+
+
+def _placed(options: ManifestOptions) -> ManifestOptions:
+    """Return the same with whole paths of the files that it names."""
+    labels = options.labels
+    if labels is not None:
+        masks = tuple(replace(mask, nifti=mask.nifti and _whole(mask.nifti)) for mask in labels.masks)
+        labels = replace(labels, csv=labels.csv and _whole(labels.csv), masks=masks)
+    return replace(options, labels=labels, patient_map=options.patient_map and _whole(options.patient_map))
+
+
+def _whole(folder: str) -> str:
+    """Return an absolute path; links stay as they were named, and so does what lies in a bucket."""
+    return folder if address_of(folder) else os.path.abspath(folder)  # noqa: PTH100  it would follow links

@@ -1,35 +1,38 @@
 """Whether a configuration can be carried out here and now; looks, and writes nothing."""
 
-from pipeline.config.model import Config
-from pipeline.config.order import USUAL
-from pipeline.config.paths import check_paths
-from pipeline.errors import UsageError
-from pipeline.steps import NeedsStatisticsError
-from pipeline.steps.program import Program
+from pathlib import Path
 
-BUILT_KINDS = frozenset({"serial", "local"})
+from pipeline.cohort import Cohort
+from pipeline.config.cohort import fitted
+from pipeline.config.model import Config
+from pipeline.config.paths import check_paths
+from pipeline.engine import check_cluster
+from pipeline.errors import UsageError
+from pipeline.labels.nifti import knows_nifti
+from pipeline.on_finish import command_of
+from pipeline.output import OutputFolder
+from pipeline.remote.address import address_of
 
 
 def check_ready(config: Config) -> None:
-    """Check the folders, and that nothing is asked for that would be left undone in silence.
+    """Check the folders, the files that are named, and that nothing is asked for that would be left undone in silence.
 
     Raises UsageError where they do not fit, or where something is.
     """
+    check_ready_to_read(config)
+    if not address_of(config.output.folder):
+        fitted(config)
+
+
+def check_ready_to_read(config: Config) -> None:
+    """Check the same, but for the cohort's statistics, which may be yet to find."""
     check_paths(config)
-    manifest = config.manifest
-    unbuilt = {
-        "manifest.labels": manifest.labels,
-        "manifest.split": manifest.split,
-        "manifest.patient_map": manifest.patient_map,
-        "on_finish": config.on_finish,
-        f"cluster.kind: {config.cluster.kind}": config.cluster.kind not in BUILT_KINDS,
-    }
-    for key, asked in unbuilt.items():
-        if asked:
-            message = f"{key}: not available yet; leave it out"
-            raise UsageError(message)
-    try:
-        Program.compile(config.steps, USUAL)
-    except NeedsStatisticsError as error:
-        message = f"steps.{error.index}: {error}; that command is not available yet"
-        raise UsageError(message) from error
+    if config.on_finish is not None:
+        command_of(config.on_finish)
+    if not address_of(config.output.folder):
+        Cohort.open(config.manifest, OutputFolder(Path(config.output.folder)))
+    check_cluster(config.cluster)
+    masks = config.manifest.labels.masks if config.manifest.labels else ()
+    if any(mask.nifti for mask in masks) and not knows_nifti():
+        message = "manifest.labels.masks: NIfTI files need nibabel: pip install 'ctprep[nifti]'"
+        raise UsageError(message)

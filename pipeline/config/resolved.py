@@ -30,9 +30,11 @@ PRIVATE_KEYS = (
 
 
 def config_hash(config: Config) -> str:
-    """Return 20 hex digits that stand for all that can change a voxel: the same for any spelling of the same values."""
+    """Return 20 hex digits that stand for all that can change a store: the same for any spelling of the same values."""
     data = _plain(config)
-    canonical = json.dumps(_canonical({name: data[name] for name in VOXEL_SECTIONS}), sort_keys=True)
+    masks = [_without_path(mask) for mask in (data["manifest"]["labels"] or {}).get("masks", [])]
+    told = {name: data[name] for name in VOXEL_SECTIONS} | ({"masks": masks} if masks else {})
+    canonical = json.dumps(_canonical(told), sort_keys=True)
     return sha256(canonical.encode()).hexdigest()[:HASH_DIGITS]
 
 
@@ -52,6 +54,11 @@ def _plain(config: Config) -> dict[str, Any]:
     data = asdict(config) | {"steps": [{step.name: step.parameters} for step in config.steps]}
     plain: dict[str, Any] = json.loads(json.dumps(data))
     return plain
+
+
+def _without_path(mask: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a mask's options is the same wherever its files lie."""
+    return mask | {"nifti": mask["nifti"] is not None}
 
 
 def _canonical(value: Any) -> Any:

@@ -1,7 +1,6 @@
 """The child process that works one job after another, so that what breaks, breaks alone.
 
-`GuardedProcess` starts it as ``python -m pipeline.engine.child PIPE CRASH TIMEOUT``: the descriptors of its pipe and of
-the file that a crash is described in, and the seconds a job may take.  Standard input says that the parent lives.
+`ForkServer` forks it; standard input says that whoever asked for it lives.
 """
 
 import faulthandler
@@ -70,14 +69,10 @@ def _leave_with_parent() -> None:
     os._exit(0)
 
 
-def main(pipe_fd: int, crash_fd: int, timeout_seconds: int) -> None:
-    """Work for whoever holds the other end of the pipe."""
+def live(pipe_fd: int, crash_fd: int, timeout_seconds: int) -> None:
+    """Work for whoever holds the other end of the pipe; a crash is described in the file ``crash_fd``."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold a patient's data
     faulthandler.enable(crash_fd)
     Thread(target=_leave_with_parent, daemon=True).start()
     serve(Connection(pipe_fd), crash_fd, timeout_seconds)
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))

@@ -1,26 +1,36 @@
-"""Several guarded children, a thread to wait for each: for many short jobs, which would not pay for a cluster."""
+"""Several guarded children of this machine, a thread to wait for each."""
 
+import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
-from queue import SimpleQueue
+from queue import LifoQueue
 from typing import Final, Self
 
+import psutil  # type: ignore[import-untyped]  # comes with distributed
+
+from pipeline.engine.fork_server import ForkServer
 from pipeline.engine.guard import Guard
 from pipeline.engine.guarded import GuardedProcess
 from pipeline.engine.outcome import J, Lost, R
+from pipeline.engine.waiting import Room, Waiting
 
 JOBS_PER_CHILD: Final = 2
 """One is worked while the next one waits."""
 
 
 class ChildrenEngine:
-    """Works jobs in ``n_children`` processes of this machine, and yields them as they finish."""
+    """Works jobs in up to ``n_children`` processes of this machine, and yields them as they finish.
 
-    def __init__(self, guard: Guard, n_children: int) -> None:
-        self._processes = [GuardedProcess(guard) for _ in range(n_children)]
-        self._idle: SimpleQueue[GuardedProcess] = SimpleQueue()
+    A child is started when there is a job for it, and works for as long as the engine is open.
+    """
+
+    def __init__(self, guard: Guard, n_children: int, memory_bytes: int | None = None) -> None:
+        self.server = ForkServer()
+        self.n_children = n_children
+        self._room = Room(JOBS_PER_CHILD * n_children, memory_bytes or free_bytes())
+        self._processes = [GuardedProcess(guard, self.server) for _ in range(n_children)]
+        self._idle: LifoQueue[GuardedProcess] = LifoQueue()
         self._threads = ThreadPoolExecutor(n_children)
 
     def __enter__(self) -> Self:
@@ -30,23 +40,24 @@ class ChildrenEngine:
 
     def __exit__(self, *_error: object) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._close_processes()  # what a thread still waits for ends now
+        for process in self._processes:
+            process.end()  # what a thread still waits for ends now
         self._threads.shutdown()
-        self._close_processes()
+        self.server.close()
 
     def run(self, function: Callable[[J], R], jobs: Iterable[J]) -> Iterator[tuple[J, R | Lost]]:
         """Yield each job with what became of it, in order of completion; jobs are taken as others finish."""
         packed = pickle.dumps(function)
-        waiting = iter(jobs)
-        ahead = islice(waiting, JOBS_PER_CHILD * len(self._processes))
-        running: dict[Future[bytes], J] = {self._submit(packed, job): job for job in ahead}
-        while running:
+        waiting = Waiting(jobs)
+        running: dict[Future[bytes], J] = {}
+        while True:
+            for job in waiting.fitting(running.values(), self._room):
+                running[self._submit(packed, job)] = job
+            if not running:
+                return
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
-                job = running.pop(future)
-                for following in islice(waiting, 1):
-                    running[self._submit(packed, following)] = following
-                yield job, pickle.loads(future.result())  # noqa: S301 - our own child's
+                yield running.pop(future), pickle.loads(future.result())  # noqa: S301 - our own child's
 
     def _submit(self, function: bytes, job: object) -> Future[bytes]:
         return self._threads.submit(self._work, function, pickle.dumps(job))
@@ -58,6 +69,12 @@ class ChildrenEngine:
         finally:
             self._idle.put(process)
 
-    def _close_processes(self) -> None:
-        for process in self._processes:
-            process.close()
+
+def core_count() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_bytes() -> int:
+    """Return how much memory the machine has to give."""
+    return int(psutil.virtual_memory().available)

@@ -1,19 +1,16 @@
 """A process that a job cannot take down with it: the limits of every engine are held here, and only here."""
 
-import os
 import pickle
 import signal
-import subprocess
-import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing import Pipe
-from pathlib import Path
 from tempfile import TemporaryFile
-from time import monotonic
+from time import monotonic, sleep
 from typing import Final, NoReturn
 
 import psutil  # type: ignore[import-untyped]  # comes with distributed
 
+from pipeline.engine.fork_server import ForkServer
 from pipeline.engine.guard import Guard
 from pipeline.engine.outcome import Lost
 from pipeline.vocabulary import Reason
@@ -24,14 +21,8 @@ LOOK_SECONDS: Final = 0.1
 GRACE_SECONDS: Final = 2.0
 """What a child gets beyond its time, to end by itself and say where it was."""
 
-ENVIRONMENT: Final = {
-    # One job, one thread: two threads over one job gain nothing over two processes.
-    **{f"{pool}_NUM_THREADS": "1" for pool in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA", "VECLIB")},
-    "BLOSC_NTHREADS": "1",
-    # Buffers of slices and chunks stay in the process: giving each back to the system costs half as much again.
-    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
-}
+END_SECONDS: Final = 0.002
+"""How often a child that is about to end is looked at."""
 
 
 class GuardedProcess:
@@ -41,10 +32,12 @@ class GuardedProcess:
     imports nothing of theirs.  A function must be importable by its module's name.
     """
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, server: ForkServer) -> None:
         self._guard = guard
+        self._server = server
         self._child: _Child | None = None
         self._loaded: bytes | None = None
+        self._is_ended = False
 
     def run(self, function: bytes, job: bytes) -> bytes:
         """Return the pickled result, or a pickled `Lost` when the job failed, died or cost too much."""
@@ -57,6 +50,11 @@ class GuardedProcess:
             self.close()  # or its late answer would be taken for the next job's
             raise
 
+    def end(self) -> None:
+        """Close for good, and let another thread that is about to work here find no child."""
+        self._is_ended = True
+        self.close()
+
     def close(self) -> None:
         """End the child, whatever it is doing."""
         child, self._child, self._loaded = self._child, None, None
@@ -68,7 +66,10 @@ class GuardedProcess:
         if self._child is not None and self._child.is_worn():
             self.close()
         if self._child is None:
-            self._child = _Child(self._guard)
+            self._server.load(function)
+            self._child = _born(self._guard, self._server)
+        if self._is_ended:  # looked at after the child is there: who ended this has seen it, or is seen here
+            raise _LostError(Reason.CANCELLED, "the run ended before it")
         if self._loaded != function:
             self._child.load(function)
             self._loaded = function
@@ -83,29 +84,30 @@ class _LostError(Exception):
         self.lost = Lost(reason, detail, traceback)
 
 
+def _born(guard: Guard, server: ForkServer) -> "_Child":
+    try:
+        return _Child(guard, server)
+    except (EOFError, OSError) as error:
+        raise _LostError(Reason.WORKER_LOST, f"no process could be started ({type(error).__name__})") from error
+
+
 class _Child:
     """One life of a child process."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, server: ForkServer) -> None:
         self._guard = guard
+        self._server = server
         self._idle_bytes = 0
-        self._crash = TemporaryFile()  # noqa: SIM115 - closed with the child
-        self._pipe, theirs = Pipe()
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
-                [
-                    sys.executable,
-                    *("-P", "-m", "pipeline.engine.child"),
-                    *map(str, (theirs.fileno(), self._crash.fileno(), guard.timeout_seconds)),
-                ],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # decoders chatter, and quote what they read
-                pass_fds=(theirs.fileno(), self._crash.fileno()),
-                env=os.environ
-                | ENVIRONMENT
-                | {"PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path)},
-            )
+        self._code: int | None = None
+        with ExitStack() as opened:
+            crash = opened.enter_context(TemporaryFile())
+            self._pipe, theirs = map(opened.enter_context, Pipe())
+            lifeline, _ = map(opened.enter_context, Pipe(duplex=False))
+            pid = server.fork(theirs, crash.fileno(), lifeline.fileno(), guard.timeout_seconds)
+            theirs.close()
+            lifeline.close()
+            self._process = psutil.Process(pid)
+            self._crash, self._open = crash, opened.pop_all()
 
     def load(self, function: bytes) -> None:
         """Let the child import what the function needs; what it then holds is what it holds when idle."""
@@ -114,7 +116,7 @@ class _Child:
 
     def is_worn(self) -> bool:
         """Tell whether the child died while idle, or kept so much of its jobs that the next would pay for them."""
-        return self._process.poll() is not None or self._taken_bytes() > self._guard.memory_bytes // 2
+        return self._has_ended() or self._taken_bytes() > self._guard.memory_bytes // 2
 
     def ask(self, function: bytes, job: bytes | None) -> bytes:
         """Return the child's answer; raises `_LostError` when none will come."""
@@ -129,12 +131,10 @@ class _Child:
 
     def close(self) -> None:
         """Kill the child and let go of everything that tied it to us."""
-        self._process.kill()
-        self._process.wait()
-        self._pipe.close()
-        self._crash.close()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        with suppress(psutil.NoSuchProcess):
+            self._process.kill()
+        self._wait()
+        self._open.close()
 
     def _check(self, seconds: float) -> None:
         if seconds > self._guard.timeout_seconds + GRACE_SECONDS:
@@ -145,11 +145,21 @@ class _Child:
 
     def _explain(self, seconds: float) -> NoReturn:
         """Say why the child closed its end of the pipe."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(GRACE_SECONDS)
+        self._wait()
         if seconds >= self._guard.timeout_seconds:
             raise self._timed_out()
-        raise _LostError(Reason.WORKER_LOST, _ending(self._process.returncode), self._crash_text())
+        raise _LostError(Reason.WORKER_LOST, _ending(self._code), self._crash_text())
+
+    def _wait(self) -> None:
+        """Give the child the time it needs to end."""
+        until = monotonic() + GRACE_SECONDS
+        while not self._has_ended() and monotonic() < until:
+            sleep(END_SECONDS)
+
+    def _has_ended(self) -> bool:
+        if self._code is None:
+            self._code = self._server.status(self._process.pid)
+        return self._code is not None or not self._process.is_running()
 
     def _timed_out(self) -> _LostError:
         return _LostError(Reason.TIMEOUT, f"more than {self._guard.timeout_seconds} seconds", self._crash_text())
@@ -163,7 +173,7 @@ class _Child:
 
     def _resident_bytes(self) -> int:
         try:
-            return int(psutil.Process(self._process.pid).memory_info().rss)
+            return int(self._process.memory_info().rss)
         except psutil.Error:  # it has just ended; the pipe says so next
             return 0
 

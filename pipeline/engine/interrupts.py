@@ -15,15 +15,13 @@ def held_interrupts() -> Iterator[None]:
     """Hold SIGINT and SIGTERM back until the block ends, then let the first of them act.
 
     Threads and processes that are started inside inherit a blocked SIGINT, for good: Ctrl-C reaches every process of
-    a terminal's group, and is for the first alone to answer.  Outside the main thread nothing is held: Python gives
-    signals to the main thread only.
+    a terminal's group, and is for the first alone to answer.  Outside the main thread nothing is held back here: Python
+    gives signals to the main thread only.
     """
-    if current_thread() is not main_thread():
-        yield
-        return
     resource_tracker.ensure_running()  # started inside, it would lift the mask again
     held: list[int] = []
-    before = {number: signal.signal(number, lambda caught, _: held.append(caught)) for number in _ENDING}
+    is_main = current_thread() is main_thread()
+    before = {number: signal.signal(number, lambda caught, _: held.append(caught)) for number in _ENDING if is_main}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,10 +1,20 @@
 """``cluster:`` of the configuration."""
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 _AMOUNT: Final = re.compile(r"(?P<number>\d+(\.\d+)?) *((?P<prefix>[KMGT])(?P<binary>I?))?B?", re.IGNORECASE)
+
+ADDRESS_SECONDS: Final = 60
+"""How long a running cluster may be without a worker."""
+
+QUEUE_SECONDS: Final = 3600
+"""How long a job may wait in a queue."""
+
+TLS_FILES: Final = ("ca", "cert", "key")
 
 
 @dataclass(frozen=True)
@@ -17,18 +27,50 @@ class ClusterOptions:
     address: str | None = None
     tls: dict[str, str] | None = None
     insecure: bool = False
+    wait_seconds: Literal["auto"] | int = "auto"
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if isinstance(self.workers, int) and self.workers < 1:
-            msg = "workers must be at least 1"
+        for name in ("workers", "wait_seconds"):
+            if (number := getattr(self, name)) != "auto" and number < 1:
+                msg = f"{name} must be at least 1"
+                raise ValueError(msg)
+        if self.tls is not None and sorted(self.tls) != sorted(TLS_FILES):
+            msg = "tls takes three files: ca, cert and key"
             raise ValueError(msg)
-        if self.kind == "address" and self.address is None:
-            msg = "kind: address needs cluster.address"
-            raise ValueError(msg)
+        if self.kind == "address":
+            self._check_address()
         if self.memory_limit_bytes == 0:
             msg = "memory_limit must be more than nothing"
             raise ValueError(msg)
+
+    def _check_address(self) -> None:
+        """Hold what is said where the connection could be overheard, or lead to somebody else."""
+        if self.address is None:
+            msg = "kind: address needs cluster.address"
+            raise ValueError(msg)
+        place = urlsplit(self.address if "://" in self.address else f"tcp://{self.address}")
+        if place.scheme not in {"tcp", "tls"} or not place.hostname:
+            msg = f"address {self.address!r} is no scheduler's address such as tls://10.0.0.1:8786"
+            raise ValueError(msg)
+        if place.scheme == "tls" and self.tls is None:
+            msg = "an address with tls:// needs cluster.tls: {ca: FILE, cert: FILE, key: FILE}"
+            raise ValueError(msg)
+        if place.scheme == "tcp" and not self.insecure and not _is_loopback(place.hostname):
+            msg = f"{self.address} is not encrypted, and asks nobody who they are; use tls://, or insecure: true"
+            raise ValueError(msg)
+
+    @property
+    def patience_seconds(self) -> int:
+        """How long a run waits for a worker where there is none."""
+        if self.wait_seconds != "auto":
+            return self.wait_seconds
+        return ADDRESS_SECONDS if self.kind == "address" else QUEUE_SECONDS
+
+    @property
+    def is_remote(self) -> bool:
+        """True where workers may be on other machines."""
+        return self.kind not in {"local", "serial"}
 
     @property
     def memory_limit_bytes(self) -> int | None:
@@ -44,3 +86,10 @@ def _bytes(amount: str | int) -> int:
         raise ValueError(msg)
     power = " KMGT".index((match["prefix"] or " ").upper())
     return int(float(match["number"]) * (1024 if match["binary"] else 1000) ** power)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

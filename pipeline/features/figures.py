@@ -1,17 +1,20 @@
-"""A volume's columns in the record: extremes, percentiles, shares and counts, before any step."""
+"""A volume's columns in the record: extremes, percentiles, shares and counts, gathered slice by slice."""
 
 from dataclasses import dataclass
-from itertools import pairwise
-from math import inf, sqrt
 
 import numpy as np
 
-from pipeline.features.histogram import Histogram, air_peak, histogram_of, measured_values
-from pipeline.features.noise import noise
-from pipeline.features.truncation import BODY_HU, truncated_share
-from pipeline.volume import Volume, Voxels
+from pipeline.features.histogram import BIN_LIMIT_HU, Histogram, air_peak
+from pipeline.features.noise import noise, soft_roughness
+from pipeline.features.spread import Spread, merged
+from pipeline.features.truncation import BODY_HU, Outline, body_outline
+from pipeline.kernels.slices import Counts, tallied
+from pipeline.volume import Mask, Voxels
 
 METAL_HU = 3000
+
+LOOKED_AT = 16
+"""Noise and the body's outline are taken from at most so many slices, spread over the volume: bounded time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,51 +44,53 @@ class Features:
     repeated_slices: int
 
 
-def features_of(volume: Volume, histogram: Histogram | None = None) -> Features:
-    """Return the features of a source volume in HU, [z, y, x] with slices along z.
+class RunningFeatures:
+    """Gathers the features of a volume whose slices pass, in any order and each once."""
 
-    ``histogram`` is ``histogram_of(volume)`` where the caller has counted already.
-    """
-    counted = histogram_of(volume) if histogram is None else histogram
-    low, high, mean, std = _spread(volume)
-    return Features(
-        hu_min=low,
-        hu_max=high,
-        hu_mean=mean,
-        hu_std=std,
-        hu_p01=counted.percentile(1),
-        hu_p05=counted.percentile(5),
-        hu_p50=counted.percentile(50),
-        hu_p95=counted.percentile(95),
-        hu_p99=counted.percentile(99),
-        hu_air_peak=air_peak(counted),
-        noise_hu=noise(volume),
-        body_share=counted.share_above(BODY_HU),
-        metal_share=counted.share_above(METAL_HU),
-        padding_share=1 - float(volume.measured.mean()),
-        fov_truncated_share=truncated_share(volume),
-        blank_slices=_blank_slices(volume),
-        repeated_slices=_repeated_slices(volume.voxels),
-    )
+    def __init__(self, n_slices: int) -> None:
+        self._bins = np.zeros(2 * BIN_LIMIT_HU + 1, np.int64)
+        self._spreads = [Spread()] * n_slices
+        self._n_voxels = 0
+        self._chosen = set(np.linspace(0, n_slices - 1, min(n_slices, LOOKED_AT)).round().astype(int).tolist())
+        self._rough: list[Voxels] = []
+        self._outline = Outline()
 
+    def add(self, k: int, hu: Voxels, measured: Mask | None, values_hu: Voxels, counts: Counts) -> None:
+        """Take in slice ``k`` [y, x]; ``measured`` is None where every voxel was.
 
-def _spread(volume: Volume) -> tuple[float, float, float, float] | tuple[None, None, None, None]:
-    """Least, greatest, mean and standard deviation, in float64, slice after slice (Chan, Golub and LeVeque 1979)."""
-    n, low, high, mean, squares = 0, inf, -inf, 0.0, 0.0
-    for values in measured_values(volume):
-        joined = n + values.size
-        shift = float(values.mean(dtype=np.float64)) - mean
-        squares += float(values.var(dtype=np.float64)) * values.size + shift**2 * n * values.size / joined
-        mean += shift * values.size / joined
-        low, high = min(low, float(values.min())), max(high, float(values.max()))
-        n = joined
-    return (low, high, mean, sqrt(squares / n)) if n else (None, None, None, None)
+        ``counts`` says how many measured voxels have each of ``values_hu``.
+        """
+        self._spreads[k] = Spread(*tallied(values_hu, counts, self._bins))
+        self._n_voxels += hu.size
+        if k in self._chosen:
+            field = np.ones(hu.shape, bool) if measured is None else measured
+            self._rough.append(soft_roughness(hu, field))
+            self._outline += body_outline(hu, field)
 
+    def histogram(self) -> Histogram:
+        """Return the histogram of the slices that have passed."""
+        return Histogram.of_bins(self._bins)
 
-def _blank_slices(volume: Volume) -> int:
-    """Count the slices that hold one value throughout, or nothing measured."""
-    return len(volume.voxels) - sum(bool(values.min() < values.max()) for values in measured_values(volume))
-
-
-def _repeated_slices(voxels: Voxels) -> int:
-    return sum(np.array_equal(before, after) for before, after in pairwise(voxels))
+    def features(self, repeated_slices: int) -> Features:
+        """Return the features of the slices that have passed; how many repeat their neighbour, the caller knows."""
+        counted, spread = self.histogram(), merged(self._spreads)
+        low, high, mean, std = (spread.low, spread.high, spread.mean, spread.std) if spread.n else (None,) * 4
+        return Features(
+            hu_min=low,
+            hu_max=high,
+            hu_mean=mean,
+            hu_std=std,
+            hu_p01=counted.percentile(1),
+            hu_p05=counted.percentile(5),
+            hu_p50=counted.percentile(50),
+            hu_p95=counted.percentile(95),
+            hu_p99=counted.percentile(99),
+            hu_air_peak=air_peak(counted),
+            noise_hu=noise(self._rough),
+            body_share=counted.share_above(BODY_HU),
+            metal_share=counted.share_above(METAL_HU),
+            padding_share=1 - spread.n / self._n_voxels,
+            fov_truncated_share=self._outline.cut_share,
+            blank_slices=sum(part.is_flat for part in self._spreads),
+            repeated_slices=repeated_slices,
+        )

@@ -1,14 +1,11 @@
 """The histogram of a volume's Hounsfield units: what every figure of a cohort is made from."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-
-from pipeline.volume import Volume, Voxels
 
 BIN_LIMIT_HU = 1 << 17
 """Values beyond this count in the outermost bin, so that a hostile rescale slope cannot ask for endless bins."""
@@ -37,6 +34,14 @@ class Histogram:
     def empty(cls) -> "Histogram":
         """Return the histogram of no voxel at all."""
         return cls(0, np.zeros(0, np.int64))
+
+    @classmethod
+    def of_bins(cls, bins: NDArray[np.int64]) -> "Histogram":
+        """Return the histogram of bins about 0 in their middle, without the empty ones at both ends."""
+        filled = np.flatnonzero(bins)
+        if not filled.size:
+            return cls.empty()
+        return cls(int(filled[0]) - bins.size // 2, bins[filled[0] : filled[-1] + 1].copy())
 
     @cached_property
     def total(self) -> int:
@@ -89,20 +94,6 @@ class Histogram:
         return Histogram(low, self.count_between(low, high) + other.count_between(low, high))
 
 
-def histogram_of(volume: Volume) -> Histogram:
-    """Count the measured voxels of a volume in HU."""
-    counts = np.zeros(2 * BIN_LIMIT_HU + 1, np.int64)
-    for values in measured_values(volume):
-        bins = np.clip(np.rint(values), -BIN_LIMIT_HU, BIN_LIMIT_HU).astype(np.int64) + BIN_LIMIT_HU
-        low = int(bins.min())
-        found = np.bincount(bins - low)
-        counts[low : low + found.size] += found
-    filled = np.flatnonzero(counts)
-    if not filled.size:
-        return Histogram.empty()
-    return Histogram(int(filled[0]) - BIN_LIMIT_HU, counts[filled[0] : filled[-1] + 1].copy())
-
-
 def air_peak(histogram: Histogram) -> float | None:
     """Return where the air around the patient peaks, or None where no peak stands out between -1100 and -900 HU.
 
@@ -115,11 +106,3 @@ def air_peak(histogram: Histogram) -> float | None:
     enough = histogram.count_between(low, high + 1).sum() >= AIR_LEAST_SHARE * max(histogram.total, 1)
     stands_out = 0 < at < smooth.size - 1 and smooth[at] >= AIR_LEAST_RISE * smooth.mean()
     return float(low + at) if enough and stands_out else None
-
-
-def measured_values(volume: Volume) -> Iterator[Voxels]:
-    """Yield the measured voxels of each slice that has any: a pass costs one slice's memory, not the volume's."""
-    for plane, measured in zip(volume.voxels, volume.measured, strict=True):
-        values = plane.ravel() if measured.all() else plane[measured]
-        if values.size:
-            yield values

@@ -1,61 +1,77 @@
 """How much of the patient lies beyond the field of view: where the body's outline runs along the edge of the image."""
 
-import numpy as np
-from scipy import ndimage
+from dataclasses import dataclass
 
-from pipeline.volume import Mask, Volume, Voxels
+import numpy as np
+
+from pipeline.kernels.slices import joined_to_border, largest_piece
+from pipeline.volume import Mask, Voxels
 
 BODY_HU = -300
 """Everything denser is body, or table: halfway between lung and fat."""
 
-TRUNCATION_SLICES = 16
-"""The outline is drawn on at most so many slices, spread over the volume."""
-
 LEAST_BODY_SHARE = 0.01
 """A slice with less body than this shows no patient, or hardly more than a table."""
 
-FRAME = np.ones((5, 5), bool)
+FRAME = 5
 """Unmeasured places narrower than this are single voxels of air that read like padding, not an edge of the field."""
 
+IS_PLACE, IS_NO_PLACE = np.array([False, True]), np.array([True, False])
 
-def truncated_share(volume: Volume) -> float | None:
-    """Return the share of the body's outline that runs along the image's border or along padding, None without a body.
 
-    The body of a slice is the largest connected piece above -300 HU, its holes (lungs, bowel) filled; its outline are
-    its voxels with a neighbour, up, down, left or right, that is not of it or lies beyond the field.
+@dataclass(frozen=True)
+class Outline:
+    """How many voxels a body's outline has, and how many of them lie at the edge of the field."""
+
+    length: int = 0
+    cut: int = 0
+
+    @property
+    def cut_share(self) -> float | None:
+        """The share at the edge of the field; None without a body."""
+        return self.cut / self.length if self.length else None
+
+    def __add__(self, other: "Outline") -> "Outline":
+        return Outline(self.length + other.length, self.cut + other.cut)
+
+
+def body_outline(plane: Voxels, measured: Mask) -> Outline:
+    """Draw the outline of the body in a slice [y, x].
+
+    The body is the largest connected piece above -300 HU, its holes (lungs, bowel) filled; its outline are its voxels
+    with a neighbour, up, down, left or right, that is not of it or lies beyond the field.
     """
-    n_slices = len(volume.voxels)
-    chosen = np.unique(np.linspace(0, n_slices - 1, min(n_slices, TRUNCATION_SLICES)).round().astype(int))
-    n_outline = n_cut = 0
-    for z in chosen:
-        body = _body(volume.voxels[z], volume.measured[z])
-        cut = body & _beside(~_field(volume.measured[z]))
-        n_cut += int(cut.sum())
-        n_outline += int((cut | (body & _beside(~body))).sum())
-    return n_cut / n_outline if n_outline else None
+    body = _body(plane, measured)
+    cut = body & _beside(~_field(measured))
+    return Outline(int((cut | (body & _beside(~body))).sum()), int(cut.sum()))
 
 
 def _body(plane: Voxels, measured: Mask) -> Mask:
-    pieces, n_pieces = ndimage.label((plane > BODY_HU) & measured)
-    if not n_pieces:
-        return np.zeros(plane.shape, bool)
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
-    largest: Mask = pieces == sizes.argmax()
+    dense = (plane > BODY_HU) & measured
+    largest = largest_piece(dense.view(np.uint8), IS_PLACE)
     if largest.sum() < LEAST_BODY_SHARE * largest.size:
         return np.zeros(plane.shape, bool)
-    filled: Mask = ndimage.binary_fill_holes(largest)
-    return filled
+    return ~joined_to_border(largest.view(np.uint8), IS_NO_PLACE)
 
 
 def _field(measured: Mask) -> Mask:
     """Return the field of view: what was measured, and single voxels within it that read like padding."""
     if measured.all():
         return measured
-    outside = np.pad(~measured, FRAME.shape[0], mode="edge")
-    opened: Mask = ndimage.binary_opening(outside, FRAME)
-    inner = slice(FRAME.shape[0], -FRAME.shape[0])
-    return ~opened[inner, inner]
+    outside = np.pad(~measured, FRAME - 1, mode="edge")
+    return ~_any_of_frame(_all_of_frame(outside))
+
+
+def _all_of_frame(places: Mask) -> Mask:
+    """Return where every place of a frame is one of ``places``; smaller than those by the frame less one."""
+    return ~_any_of_frame(~places)
+
+
+def _any_of_frame(places: Mask) -> Mask:
+    rows = np.logical_or.reduce([places[at : len(places) - FRAME + 1 + at] for at in range(FRAME)])
+    width = places.shape[1] - FRAME + 1
+    found: Mask = np.logical_or.reduce([rows[:, at : at + width] for at in range(FRAME)])
+    return found
 
 
 def _beside(places: Mask) -> Mask:

@@ -16,7 +16,7 @@ from pipeline.record import SeriesRecord
 from pipeline.report.census import by_module, findings_of, tags_of
 from pipeline.report.charts import Figure
 from pipeline.report.figures import cohort_figures
-from pipeline.report.history import changes
+from pipeline.report.history import history
 from pipeline.report.made import keep_marks, marks_before, program_mark, series_mark
 from pipeline.report.options import ReportOptions
 from pipeline.report.public import public
@@ -74,7 +74,7 @@ def _overview(output: OutputFolder, records: Sequence[SeriesRecord], summary: Ma
         n_series=len(records),
         counts={status: sum(record.status is status for record in records) for status in Status},
         summary=summary,
-        changes=changes(output, summary),
+        history=history(summary),
         findings=findings_of(output),
         refused={reason: found for reason, found in by_reason.items() if reason.status is not Status.EXCLUDED},
         excluded={reason: found for reason, found in by_reason.items() if reason.status is Status.EXCLUDED},

@@ -14,7 +14,7 @@ from pipeline.axes import Zyx
 from pipeline.geometry import Geometry
 from pipeline.report.planes import VIEWS, Planes, View, depth_of, planes_of
 from pipeline.report.windows import Window, hu_line, unpacked, windows_for
-from pipeline.store import StoredVolume
+from pipeline.store.read import StoredVolume
 
 MOST_FRAMES = 36
 """Slices of a view that can be looked at, evenly spread: enough to follow a vessel, and a strip stays below 200 kB."""

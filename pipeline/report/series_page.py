@@ -15,7 +15,7 @@ from pipeline.report.pictures import Pictures, pictures_of
 from pipeline.report.plot import plot_of
 from pipeline.report.render import put, rendered
 from pipeline.report.stack import differences, stack_figure
-from pipeline.store import open_store
+from pipeline.store.read import open_store
 from pipeline.tables import Row, write_csv
 from pipeline.vocabulary import Status
 
@@ -86,7 +86,8 @@ def remove(folder: Path) -> None:
 
 def _pictures(output: OutputFolder, record: SeriesRecord, options: ReportOptions) -> Pictures | None:
     try:
-        return pictures_of(open_store(output.store(record.series_key)), options.animations)
+        with output.at_hand(record.series_key) as folder:
+            return pictures_of(open_store(folder), options.animations)
     except (CtprepError, KeyError, OSError, RuntimeError, TypeError, ValueError):  # whatever a damaged store raises
         return None
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from pipeline.report.planes import VIEWS, Planes, planes_of
 from pipeline.report.windows import Values, Window, hu_line, unpacked, windows_for
-from pipeline.store import StoredVolume
+from pipeline.store.read import StoredVolume
 
 LONGEST_SIDE = 640
 """Pixels of a plane at most; below that the finest spacing is one pixel."""

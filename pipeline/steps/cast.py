@@ -1,89 +1,18 @@
 """Values to the numbers that are stored: rounded to nearest, saturated, never wrapped."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import UsageError
-from pipeline.lines import ClampedLine
-from pipeline.volume import Scale, VolumeSpec, Voxels
-
-StoredType = Literal["int16", "uint8", "uint16", "float16", "float32"]
-
-HU_LIMITS = (-32768.0, 32767.0)
-"""No CT stores HU beyond these; they bound what an unlimited line can yield."""
-
-
-@dataclass(frozen=True)
-class Packing:
-    """``value = stored * scale_factor + add_offset``, as in the CF conventions, section 8.1."""
-
-    scale_factor: float
-    add_offset: float
-
-
-def resolved_dtype(dtype: Literal["auto"] | StoredType, spec: VolumeSpec) -> StoredType:
-    """Return the dtype that ``auto`` stands for; raises UsageError if the values do not fit the one asked for."""
-    if dtype == "auto":
-        return "int16" if spec.scale is Scale.HU else "float16"
-    if dtype in ("uint8", "uint16") and spec.scale is Scale.HU and not _all_fit(spec.lines, dtype):
-        msg = f"{dtype} cannot hold these Hounsfield units: clip to a range that fits, normalise, or use int16"
-        raise UsageError(msg)
-    if dtype == "uint8" and not all(line is not None and line.bounded for line in spec.lines):
-        msg = "uint8 needs values between known limits: clip, or use int16 or float16"
-        raise UsageError(msg)
-    return dtype
-
-
-def packing(dtype: StoredType, spec: VolumeSpec) -> Packing | None:
-    """Return how an integer dtype holds normalised values, or None where the values are stored themselves.
-
-    One channel whose HU fit the dtype is stored as those HU; else steps of 1 HU from the lowest value on, or as fine as
-    the dtype allows.  The lines must be known.
-    """
-    lines = tuple(line for line in spec.lines if line is not None)
-    if spec.scale is Scale.HU or np.issubdtype(dtype, np.floating):
-        return None
-    if len(set(lines)) == 1 and _all_fit(lines, dtype):
-        return Packing(lines[0].a, lines[0].b)
-    codes = np.iinfo(dtype)
-    low, high = min(_limits(line)[0] for line in lines), max(_limits(line)[1] for line in lines)
-    step = max(min(line.a for line in lines), (high - low) / (codes.max - codes.min))
-    return Packing(step, low - step * codes.min)
+from pipeline.kernels.bands import whole_numbers
+from pipeline.steps.packing import Packing, StoredType
+from pipeline.volume import Voxels
 
 
 def cast(voxels: Voxels, dtype: StoredType, packed: Packing | None) -> NDArray[np.generic]:
-    """Return the array as it is stored, contiguous, plane by plane."""
+    """Return voxels as they are stored: whole numbers rounded to nearest, saturated; floats kept finite."""
+    if np.issubdtype(dtype, np.floating):
+        return np.clip(voxels, np.finfo(dtype).min, np.finfo(dtype).max).astype(dtype)
     stored = np.empty(voxels.shape, dtype)
-    for index in np.ndindex(voxels.shape[:-2]):
-        plane = voxels[index].astype(np.float64)
-        stored[index] = _saturated(
-            plane if packed is None else (plane - packed.add_offset) / packed.scale_factor, dtype
-        )
+    packing = (packed.scale_factor, packed.add_offset) if packed else (1.0, 0.0)
+    whole_numbers(voxels.ravel(), packing, stored.ravel())
     return stored
-
-
-def _saturated(plane: NDArray[np.float64], dtype: StoredType) -> NDArray[np.float64]:
-    """Return values that the dtype can hold: whole for integers, finite for floats."""
-    if np.issubdtype(dtype, np.integer):
-        return np.clip(np.rint(plane), np.iinfo(dtype).min, np.iinfo(dtype).max)
-    return np.clip(plane, np.finfo(dtype).min, np.finfo(dtype).max)
-
-
-def _limits(line: ClampedLine) -> tuple[float, float]:
-    """Return the lowest and highest value that a line yields for HU."""
-    return line.at(HU_LIMITS[0]), line.at(HU_LIMITS[1])
-
-
-def _all_fit(lines: tuple[ClampedLine | None, ...], dtype: StoredType) -> bool:
-    """Whether the HU behind every channel's values are within the dtype's range."""
-    codes = np.iinfo(dtype)
-    return all(line is not None and _hu_fit(line, codes.min, codes.max) for line in lines)
-
-
-def _hu_fit(line: ClampedLine, least: int, most: int) -> bool:
-    """Whether the HU between a line's limits lie within two others, but for the last digits."""
-    low, high = ((value - line.b) / line.a for value in _limits(line))
-    return low >= least - 1e-6 and high <= most + 1e-6

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from pipeline.axes import Zyx
 from pipeline.geometry import Geometry
@@ -75,3 +76,8 @@ class Barrier:
 
 
 Change = LineChange | GridChange | Shear | Warp | Barrier
+
+
+def streams(change: Change) -> TypeGuard[LineChange | GridChange | Shear]:
+    """Whether a change needs no more than a few planes at a time: it waits for nothing, and keeps z for z."""
+    return not isinstance(change, Barrier | Warp) and not (isinstance(change, GridChange) and change.order.z != 0)

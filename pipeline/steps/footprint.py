@@ -1,14 +1,15 @@
-"""How much memory a change needs: what this house's executor allocates, counted before it does."""
+"""How much memory a program needs: what this house's executor allocates, counted before it does."""
 
+from collections.abc import Sequence
 from math import prod
 
-from pipeline.steps.changes import Barrier, Change, LineChange, Shear, Warp
+from pipeline.steps.changes import Barrier, Change, LineChange, Shear, Warp, streams
 from pipeline.steps.grid import GridChange
-from pipeline.steps.weights import axis_weights
+from pipeline.steps.weights import Window
 from pipeline.volume import VolumeSpec
 
-VOXEL_BYTES, MASK_BYTES, PLANE_BYTES = 4, 1, 8
-"""float32 voxels, a bool mask, and planes in float64 while they are worked on."""
+VOXEL_BYTES, MASK_BYTES = 4, 1
+"""float32 voxels and a bool mask."""
 
 
 def volume_bytes(spec: VolumeSpec) -> int:
@@ -17,43 +18,53 @@ def volume_bytes(spec: VolumeSpec) -> int:
     return VOXEL_BYTES * prod(spec.shape) + n_masks * MASK_BYTES * prod(spec.geometry.shape)
 
 
-def peak_bytes(change: Change, before: VolumeSpec) -> int:
-    """Return the most that a change holds at once: its source, its result, and what lies between them."""
-    return (
-        volume_bytes(before) + volume_bytes(change.after(before)) + _between(change, before) + _layers(change, before)
-    )
+def plane_bytes(spec: VolumeSpec) -> int:
+    """Return the bytes of one plane on its way: voxels and mask."""
+    return volume_bytes(spec) // spec.geometry.shape.z
 
 
-def _layers(change: Change, before: VolumeSpec) -> int:
-    """Return the bytes of the mask that travels as a channel: a copy of all channels before, one more after."""
-    if not before.invented or isinstance(change, LineChange | Barrier):
-        return 0
-    copies = (len(before.lines) + 1) * prod(before.geometry.shape) + prod(change.after(before).geometry.shape)
-    return VOXEL_BYTES * copies
+def peak_bytes(changes: Sequence[Change], source: VolumeSpec) -> int:
+    """Return the most that changes hold at once: whole volumes where they must wait, else the planes they work on."""
+    peak, held, passing, spec = 0, 0, plane_bytes(source), source
+    for change in changes:
+        after = change.after(spec)
+        if not streams(change):
+            peak = max(peak, held + passing + volume_bytes(spec))
+            held, passing = volume_bytes(spec), 0
+        if isinstance(change, Warp):
+            peak = max(peak, held + warp_bytes(change, spec) + volume_bytes(after))
+            held = volume_bytes(after)
+        else:
+            passing += passing_bytes(change, spec)
+        spec = after
+    return max(peak, held + passing)
 
 
-def _between(change: Change, before: VolumeSpec) -> int:
-    """Return the bytes of a change's working arrays."""
-    channels, voxels = len(before.lines) + before.invented, prod(before.geometry.shape)
-    planes = PLANE_BYTES * prod(before.geometry.shape[1:])
+def warp_bytes(change: Warp, before: VolumeSpec) -> int:
+    """Return the bytes of a warp's working arrays."""
+    voxels, target = prod(before.geometry.shape), prod(change.geometry.shape)
+    layers = (len(before.lines) + 1) * (voxels + target) if before.invented else 0
+    return VOXEL_BYTES * (2 * voxels + 3 * target + layers)
+
+
+def passing_bytes(change: Change, before: VolumeSpec) -> int:
+    """Return the bytes of the planes that one output plane is made of, and of that plane."""
+    channels = len(before.lines) + before.invented
     match change:
         case LineChange():
-            return VOXEL_BYTES * prod(change.after(before).shape) if len(change.lines) > 1 else 0
-        case Barrier():
-            return 3 * planes
+            return 2 * plane_bytes(change.after(before))
         case Shear():
-            sheared = PLANE_BYTES * prod(change.geometry.shape[1:])
-            return (2 * channels + 1) * (planes + 3 * sheared)
-        case Warp():
-            return VOXEL_BYTES * (2 * voxels + 3 * prod(change.geometry.shape))
-        case GridChange():
-            return 0 if change.exact else _window_bytes(change, 2 * channels + 1)
+            return _blend_bytes(1, channels, change, before) + plane_bytes(change.after(before))
+        case GridChange() if not change.exact:
+            return _blend_bytes(Window(change.axes.z).taps, channels, change, before)
+        case Barrier():
+            return 3 * 2 * plane_bytes(before)  # statistics are taken in float64
+        case _:
+            return plane_bytes(change.after(before))
 
 
-def _window_bytes(change: GridChange, layers: int) -> int:
-    """Return the bytes of the planes that one output plane needs, and of one plane on its way there."""
-    taps = int(axis_weights(change.axes.z)[1].shape[1])
-    y, x = change.axes.y, change.axes.x
-    target_plane = y.n * x.n
-    widest = max(y.source_n * x.source_n, target_plane, y.n * x.source_n)
-    return PLANE_BYTES * layers * ((taps + 2) * target_plane + 2 * widest)
+def _blend_bytes(taps: int, channels: int, change: GridChange | Shear, before: VolumeSpec) -> int:
+    """Return the bytes of `Blend`: all, measured values and their weight of every plane, and what lies between."""
+    target = prod(change.geometry.shape[1:])
+    held = VOXEL_BYTES * (2 * channels + 1) * taps * target
+    return held + 3 * plane_bytes(before) + (VOXEL_BYTES * (channels + 1) + 2 * MASK_BYTES) * target

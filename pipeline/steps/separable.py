@@ -1,17 +1,17 @@
-"""Weighted sums along three axes: source planes to output planes, one by one.
+"""Weighted sums along three axes, plane by plane; in memory are only the source planes that one output plane needs."""
 
-Sums are in float64 and rounded once to float32, so that a constant stays constant; memory beside source and result is
-the few planes that one output plane needs.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy import sparse
+from numpy.typing import NDArray
 
 from pipeline.axes import Zyx
+from pipeline.kernels import bands
 from pipeline.steps.grid import AxisMap
-from pipeline.steps.weights import Floats, axis_weights
+from pipeline.steps.planes import Plane, Planes, unless_whole
+from pipeline.steps.weights import Floats, Indices, Window, axis_weights
 from pipeline.volume import Mask, Voxels
 
 MEASURED_SHARE = 0.5 - 1e-6
@@ -20,93 +20,109 @@ MEASURED_SHARE = 0.5 - 1e-6
 NO_SHARE = 1e-6
 """At or below this share of measured weight, the values of what was not measured are taken."""
 
-Operator = Callable[[Floats], Floats]
+
+@dataclass(frozen=True, eq=False)
+class InPlane:
+    """The bands along y and x, applied to planes."""
+
+    y: AxisMap
+    x: AxisMap
+
+    @cached_property
+    def bands(self) -> tuple[Indices, Floats, Indices, Floats]:
+        """The bands of every row and every column."""
+        return (*axis_weights(self.y), *axis_weights(self.x))
+
+    @cached_property
+    def within(self) -> Mask | None:
+        """Where an output pixel lies between the outermost samples [y, x], None where all do."""
+        return unless_whole(self.y.within[:, None] & self.x.within)
+
+    def sums(self, layers: Voxels, target: Voxels) -> None:
+        """Fill ``target`` [c, y, x] from layers [c, y, x]."""
+        for layer, onto in zip(layers, target, strict=True):
+            bands.in_plane(np.ascontiguousarray(layer), *self.bands, onto)
 
 
-def weighted(source: Voxels, mask: Mask, axes: Zyx[AxisMap]) -> tuple[Voxels, Mask]:
-    """Return voxels [c, z, y, x] and mask [z, y, x] on the grid that three axis maps describe.
+class Blend:
+    """A change of grid by weights, as planes: asked for a plane, it reads what it lacks and blends.
 
     Weights are renormalised over measured samples; where there are none, those that hold a value all the same speak.
     An output voxel is measured if it lies between the outermost samples and at least half of its weight is measured.
     """
-    # Of negative weights the share can be small and the sums large: then half of the weight must be measured.
-    least = MEASURED_SHARE if any(axis.method == "cubic" for axis in axes) else NO_SHARE
-    shape = tuple(axis.n for axis in axes)
-    voxels, measured = np.empty((len(source), *shape), np.float32), np.empty(shape, np.bool_)
-    in_z, in_y, in_x = (axis.within for axis in axes)
-    for z, planes in enumerate(_planes(source, mask, axes)):
-        voxels[:, z], enough = _renormalised(planes, len(source), least)
-        measured[z] = in_z[z] & in_y[:, None] & in_x & enough
-    return voxels, measured
+
+    def __init__(self, planes: Planes, axes: Zyx[AxisMap], channels: int) -> None:
+        self._planes = planes
+        self._window, self._in_plane = Window(axes.z), InPlane(axes.y, axes.x)
+        self._in_z = axes.z.within
+        # Of negative weights the share can be small and the sums large: then half of the weight must be measured.
+        self._least = MEASURED_SHARE if any(axis.method == "cubic" for axis in axes) else NO_SHARE
+        self._shape = (axes.y.n, axes.x.n)
+        taps = self._window.taps
+        self._held, self._whole = np.full(taps, -1), np.ones(taps, np.bool_)
+        self._plain = np.empty((channels, taps, *self._shape), np.float32)
+        self._sums, self._share = np.empty_like(self._plain), np.empty((taps, *self._shape), np.float32)
+
+    def __call__(self, z: int) -> Plane:
+        """Return an output plane."""
+        needed, weights = self._window.needed(z)
+        slots = needed % self._window.taps
+        for source_z, slot in zip(needed.tolist(), slots.tolist(), strict=True):
+            if self._held[slot] != source_z:
+                self._hold(slot, self._planes(source_z))
+                self._held[slot] = source_z
+        voxels = np.empty((len(self._plain), *self._shape), np.float32)
+        if self._whole[slots].all():
+            for plain, target in zip(self._plain, voxels, strict=True):
+                bands.between(_flat(plain), slots, weights, target.ravel())
+            return Plane(voxels, self._inside(z, None))
+        return Plane(voxels, self._inside(z, self._blend_measured(slots, weights, voxels)))
+
+    def _hold(self, slot: int, plane: Plane) -> None:
+        """Keep a source plane's sums in its own plane; of its measured part as well, unless that is all of it."""
+        self._in_plane.sums(plane.voxels, self._plain[:, slot])
+        self._whole[slot] = plane.measured is None
+        if plane.measured is not None:
+            mask = plane.measured.astype(np.float32)
+            self._in_plane.sums(plane.voxels * mask, self._sums[:, slot])
+            self._in_plane.sums(mask[None], self._share[slot, None])
+
+    def _blend_measured(self, slots: Indices, weights: Floats, voxels: Voxels) -> Mask:
+        """Fill ``voxels``, and return where enough of their weight was measured."""
+        share = np.empty(self._shape, np.float32)
+        for plain, sums, target in zip(self._plain, self._sums, voxels, strict=True):
+            layers = (_flat(plain), _flat(sums), _flat(self._share), self._whole)
+            bands.between_measured(layers, slots, weights, self._least, target.ravel(), share.ravel())
+        enough: Mask = share >= MEASURED_SHARE
+        return enough
+
+    def _inside(self, z: int, enough: Mask | None) -> Mask | None:
+        """Return the mask of an output plane."""
+        if not self._in_z[z]:
+            return np.zeros(self._shape, np.bool_)
+        within = self._in_plane.within
+        if enough is None or within is None:
+            return within if enough is None else enough
+        return enough & within
 
 
-def sheared(
-    source: Voxels, mask: Mask, slices: Sequence[tuple[AxisMap, AxisMap]], padding: Voxels
-) -> tuple[Voxels, Mask]:
-    """Return voxels [c, z, y, x] and mask [z, y, x], each slice moved in its own plane by its own maps of y and x.
+def sheared(planes: Planes, slices: Callable[[int], InPlane], padding: Voxels) -> Planes:
+    """Return planes of which each is moved in its own plane by its own bands.
 
-    As ``weighted``, but what lies beyond a slice's outermost samples is padding: ``padding`` holds its value a channel.
+    As `Blend`, but what lies beyond a slice's outermost samples is padding: ``padding`` holds its value a channel.
     """
-    shape = (len(slices), slices[0][0].n, slices[0][1].n)
-    voxels, measured = np.empty((len(source), *shape), np.float32), np.empty(shape, np.bool_)
-    complete = bool(mask.all())
-    for z, (y, x) in enumerate(slices):
-        planes = _in_plane(_stacked(source, mask, z, complete=complete), _operator(y), _operator(x))
-        values, enough = _renormalised(planes, len(source), NO_SHARE)
-        inside = y.within[:, None] & x.within
-        voxels[:, z] = np.where(inside, values, padding[:, None, None])
-        measured[z] = inside & enough
-    return voxels, measured
+
+    def at(z: int) -> Plane:
+        moved = slices(z)
+        axes = Zyx(AxisMap(1, 1), moved.y, moved.x)
+        plane = Blend(lambda _: planes(z), axes, len(padding))(0)
+        if moved.within is None:
+            return plane
+        return Plane(np.where(moved.within, plane.voxels, padding[:, None, None]), plane.measured)
+
+    return at
 
 
-def _planes(source: Voxels, mask: Mask, axes: Zyx[AxisMap]) -> Iterator[Floats]:
-    """Yield the output's planes one by one, each [c, y, x] or as ``_stacked``, keeping the source planes they share."""
-    rows, columns = _operator(axes.y), _operator(axes.x)
-    complete = bool(mask.all())
-    window: dict[int, Floats] = {}
-    for first, weights in zip(*axis_weights(axes.z), strict=True):
-        needed = {int(first) + tap: weight for tap, weight in enumerate(weights) if weight}
-        window = {
-            z: window[z] if z in window else _in_plane(_stacked(source, mask, z, complete=complete), rows, columns)
-            for z in needed
-        }
-        yield _blended([(weight, window[z]) for z, weight in needed.items()])
-
-
-def _blended(planes: list[tuple[float, Floats]]) -> Floats:
-    """Return a weighted sum of planes."""
-    total = np.zeros_like(planes[0][1])
-    for weight, plane in planes:
-        total += weight * plane
-    return total
-
-
-def _stacked(source: Voxels, mask: Mask, z: int, *, complete: bool) -> Floats:
-    """Return a plane [c, y, x]; unless all is measured, followed by its measured part and the mask: [2c + 1, y, x]."""
-    plain = source[:, z].astype(np.float64)
-    return plain if complete else np.concatenate([plain, plain * mask[z], mask[z][None]])
-
-
-def _renormalised(planes: Floats, channels: int, least: float) -> tuple[Floats, Mask | bool]:
-    """Return a plane's values, and where enough of their weight was measured."""
-    plain = planes[:channels]
-    if len(planes) == channels:
-        return plain, True
-    sums, share = planes[channels:-1], planes[-1]
-    return np.divide(sums, share, out=plain, where=share > least), share >= MEASURED_SHARE
-
-
-def _in_plane(stack: Floats, rows: Operator, columns: Operator) -> Floats:
-    """Apply the y and x axes' operators to planes [k, y, x]."""
-    return np.stack([columns(rows(plane).T).T for plane in stack])
-
-
-def _operator(axis: AxisMap) -> Operator:
-    """Return the function that makes an axis' output samples from the rows of a plane."""
-    if axis.whole and axis.step == 1:
-        return lambda plane: plane
-    first, weights = axis_weights(axis)
-    n, taps = weights.shape
-    columns = (first[:, None] + np.arange(taps)).ravel()
-    band = sparse.csr_array((weights.ravel(), columns, np.arange(0, n * taps + 1, taps)), shape=(n, axis.source_n))
-    return lambda plane: np.asarray(band @ plane)
+def _flat(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return planes [slot, ...] as rows of pixels."""
+    return planes.reshape(len(planes), -1)

@@ -1,6 +1,8 @@
 """The band of weights with which an axis' source samples make each output sample."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +50,29 @@ def axis_weights(axis: AxisMap) -> tuple[Indices, Floats]:
         where, at = _index(where, at), np.arange(axis.source_n, dtype=np.float64)
         return _band(where, at, np.ones(axis.n), axis.method)
     return _band(where, at, np.maximum(abs(axis.step), _interval(where, at)), axis.method)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which source planes make an output plane, and with which weights."""
+
+    axis: AxisMap
+
+    @cached_property
+    def bands(self) -> tuple[Indices, Floats]:
+        """The band of every output plane."""
+        return axis_weights(self.axis)
+
+    @property
+    def taps(self) -> int:
+        """How many source planes may be needed at once."""
+        return int(self.bands[1].shape[1])
+
+    def needed(self, z: int) -> tuple[Indices, Floats]:
+        """Return the source planes of an output plane, and their weights; none of them is 0."""
+        firsts, weights = self.bands
+        used = np.flatnonzero(weights[z])
+        return firsts[z] + used, weights[z, used]
 
 
 def _index(where: Floats, at: Floats) -> Floats:

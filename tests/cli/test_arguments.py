@@ -1,7 +1,10 @@
 from argparse import ArgumentParser
 from pathlib import Path
 
+import pytest
+
 from pipeline.cli.arguments import add_config, add_output, add_talk, config_of
+from pipeline.errors import UsageError
 
 
 def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
@@ -34,3 +37,13 @@ def test_an_output_is_a_path() -> None:
     parser = ArgumentParser()
     add_output(parser)
     assert parser.parse_args(["out"]).output == Path("out")
+
+
+def test_an_output_in_a_bucket_is_for_the_commands_that_can_reach_it() -> None:
+    near, far = ArgumentParser(), ArgumentParser()
+    add_output(near)
+    add_output(far, far=True)
+    assert far.parse_args(["s3://box/out"]).output == "s3://box/out"
+    assert near.parse_args(["file:///data/out"]).output == Path("/data/out")
+    with pytest.raises(UsageError, match="s3://box/out: this command needs an output on this machine"):
+        near.parse_args(["s3://box/out"])

@@ -18,4 +18,7 @@ def test_a_plan_tells_state_shape_and_on_request_the_program(
     assert "new: never seen before; 30 x 26 x 23 int16" in plain
     assert main([*words, "--explain"]) == 0
     assert "resample: 30 x 26 x 23 at 1 x 1 x 1 mm" in capsys.readouterr().out
+    assert plain.splitlines()[-1] == "1 new, 0 changed, 0 stale, 0 done, 0 gone"
+    assert main([*words, "--deep"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("1 new")
     assert not (tmp_path / "out").exists()

@@ -144,3 +144,17 @@ def test_spoilt_configurations_are_refused_at_their_place(bad_inputs: Path, case
 def test_loading_brings_in_no_cluster() -> None:
     program = "import sys, pipeline.config; sys.exit(any(name in sys.modules for name in ('dask', 'distributed')))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_folder_that_nothing_can_reach_is_refused_at_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("input:\n  roots: [in, 'https://host/in']\noutput: {folder: s3://box/out}\n")
+    with pytest.raises(ConfigError, match=r"config.yaml:2:15: input.roots.1: https://host/in is no folder"):
+        load(path)
+
+
+def test_a_file_url_is_read_as_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("input: {roots: ['file:///data/in']}\noutput: {folder: s3://box/out}\n")
+    config = load(path)
+    assert (config.input.roots, config.output.folder) == (("/data/in",), "s3://box/out")

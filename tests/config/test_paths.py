@@ -3,7 +3,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.model import Config, OutputOptions
-from pipeline.config.paths import check_paths, folder_clash, with_absolute_paths
+from pipeline.config.paths import (
+    check_paths,
+    folder_clash,
+    unknown_place,
+    with_absolute_paths,
+    without_file_urls,
+)
 from pipeline.dicom.files.find import InputOptions
 from pipeline.errors import UsageError
 
@@ -71,3 +77,51 @@ def test_absolute_paths_mean_the_same_folders_from_anywhere(tmp_path: Path, monk
     absolute = with_absolute_paths(config(Path("out"), Path("in"), tmp_path / "more"))
     assert absolute.input.roots == (str(tmp_path / "in"), str(tmp_path / "more"))
     assert absolute.output.folder == str(tmp_path / "out")
+
+
+def in_bucket(output: str, *roots: str) -> Config:
+    return Config(InputOptions(roots), OutputOptions(output))
+
+
+def test_what_lies_in_a_bucket_is_judged_by_its_name() -> None:
+    check_paths(in_bucket("s3://box/out", "s3://box/in", "s3://other/out"))
+
+
+@pytest.mark.parametrize(
+    ("output", "fault"),
+    [
+        ("s3://box/in/out", "lies inside the input root s3://box/in"),
+        ("s3://box/in", "lies inside"),
+        ("s3://box/out", "holds the input root s3://box/out/in"),
+        ("s3://box", "is the root of a bucket"),
+    ],
+)
+def test_folders_of_a_bucket_keep_out_of_each_others_way(output: str, fault: str) -> None:
+    clash = folder_clash(in_bucket(output, "s3://box/in", "s3://box/out/in"))
+    assert clash is not None
+    assert fault in clash
+
+
+def test_a_bucket_and_a_file_system_cannot_clash(tmp_path: Path) -> None:
+    assert folder_clash(in_bucket("s3://box/out", str(tmp_path), "/")) is None
+
+
+def test_a_url_that_nothing_can_reach_has_its_place() -> None:
+    assert unknown_place(in_bucket("s3://box/out", "in")) is None
+    known, unknown = "file:///data/in", "https://host/in"
+    found = unknown_place(in_bucket("out", known, unknown))
+    assert found is not None
+    assert found[0] == ("input", "roots", 1)
+    assert "allowed are a path, file:///PATH and s3://BUCKET/PREFIX" in found[1]
+    assert unknown_place(in_bucket("gs://box/out", known)) is not None
+
+
+def test_a_file_url_is_a_path_from_the_start() -> None:
+    config = without_file_urls(in_bucket("file:///data/out", "file:///data/in", "s3://box/in"))
+    assert config.output.folder == "/data/out"
+    assert config.input.roots == ("/data/in", "s3://box/in")
+
+
+def test_absolute_paths_leave_urls_as_they_are() -> None:
+    urls = in_bucket("s3://box/out", "s3://box/in")
+    assert with_absolute_paths(urls) == urls

@@ -13,13 +13,14 @@ from pipeline.dicom.files.find import InputOptions
 from pipeline.dicom.policy import HounsfieldOptions
 from pipeline.dicom.select.rules import SelectOptions
 from pipeline.engine.options import ClusterOptions
+from pipeline.labels.options import LabelOptions
 from pipeline.limits import Limits
 from pipeline.manifest import ManifestOptions
 from pipeline.steps.clip import Clip
 from pipeline.steps.orient import Orient
 from pipeline.steps.resample import Resample
 from pipeline.steps.window import Channel, Window
-from pipeline.store import StoreOptions
+from pipeline.store.options import StoreOptions
 
 PLAIN = Config(InputOptions(("in",)), OutputOptions("out"))
 
@@ -35,7 +36,7 @@ FULL = Config(
         Resample(shape=(None, 319, 319), method="cubic"),
         Window(channels=(Channel("brain"), Channel(centre_hu=400, width_hu=1800))),
     ),
-    manifest=ManifestOptions(labels={"csv": "/secret/labels.csv", "on": "PatientID"}, patient_map="/secret/map.csv"),
+    manifest=ManifestOptions(labels=LabelOptions("/secret/labels.csv"), patient_map="/secret/map.csv"),
     cluster=ClusterOptions(
         "address", address="tls://secret:8786", tls={"ca": "/secret/ca.pem"}, options={"a": "secret"}
     ),

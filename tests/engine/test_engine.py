@@ -1,4 +1,4 @@
-"""What holds in every engine, and which engine is chosen."""
+"""What holds in every engine."""
 
 import os
 import signal
@@ -9,21 +9,21 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+from clusters import small_cluster
 from engine_jobs import NAME, QUICK, Answer, identify, misbehave, rest, return_unpicklable
 
-import pipeline.engine.local
-from pipeline.engine import ClusterOptions, Engine, Lost, open_engine
+from pipeline.engine import Engine, Lost
 from pipeline.engine.children import ChildrenEngine
-from pipeline.engine.local import LocalEngine
-from pipeline.engine.serial import SerialEngine
-from pipeline.errors import UsageError
-from pipeline.limits import Limits
 from pipeline.vocabulary import Reason
 
 
-@pytest.fixture(scope="module", params=["serial", "children", "local"])
+@pytest.fixture(scope="module", params=["child", "children", "cluster"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    engines = {"serial": SerialEngine(QUICK), "children": ChildrenEngine(QUICK, 2), "local": LocalEngine(QUICK, 2)}
+    engines = {
+        "child": ChildrenEngine(QUICK, 1),
+        "children": ChildrenEngine(QUICK, 2),
+        "cluster": small_cluster(2),
+    }
     with engines[request.param] as opened:
         yield opened
 
@@ -90,15 +90,15 @@ def test_a_result_that_cannot_travel_loses_the_job(engine: Engine) -> None:
 def test_jobs_are_taken_only_as_there_is_room(engine: Engine) -> None:
     taken = 0
 
-    def jobs() -> Iterator[int]:
+    def jobs() -> Iterator[float]:
         nonlocal taken
-        for job in range(60):
+        for _ in range(20):
             taken += 1
-            yield job
+            yield 0.1
 
-    for done, _ in enumerate(engine.run(identify, jobs())):
+    for done, _ in enumerate(engine.run(rest, jobs())):
         assert taken - done <= 2 * 4 + 1
-    assert taken == 60
+    assert taken == 20
 
 
 def test_a_run_that_is_left_early_does_not_disturb_the_next(engine: Engine) -> None:
@@ -108,7 +108,7 @@ def test_a_run_that_is_left_early_does_not_disturb_the_next(engine: Engine) -> N
     assert sorted(job for job, _ in engine.run(rest, [0.0, 0.01])) == [0.0, 0.01]
 
 
-@pytest.mark.parametrize("kind", ["serial", "local"])
+@pytest.mark.parametrize("kind", ["serial", "children", "cluster"])
 def test_ctrl_c_ends_soon_and_leaves_no_process(kind: str) -> None:
     program = _start_program(kind)
     family = psutil.Process(program.pid).children(recursive=True)
@@ -120,7 +120,7 @@ def test_ctrl_c_ends_soon_and_leaves_no_process(kind: str) -> None:
 
 
 def test_ctrl_c_while_the_cluster_starts_is_as_quiet() -> None:
-    program = _start_program("local", lines=0)
+    program = _start_program("cluster", lines=0)
     time.sleep(1.5)  # imports take about a second, starting workers another
     os.killpg(program.pid, signal.SIGINT)
     _, said = program.communicate(timeout=20)
@@ -128,7 +128,7 @@ def test_ctrl_c_while_the_cluster_starts_is_as_quiet() -> None:
     assert said.count("Traceback") == 1
 
 
-@pytest.mark.parametrize("kind", ["serial", "local"])
+@pytest.mark.parametrize("kind", ["serial", "children", "cluster"])
 def test_a_killed_program_leaves_no_process(kind: str) -> None:
     program = _start_program(kind)
     family = psutil.Process(program.pid).children(recursive=True)
@@ -154,42 +154,3 @@ def _start_program(kind: str, lines: int = 2) -> subprocess.Popen[str]:
 def _gone(family: list[psutil.Process]) -> bool:
     _, alive = psutil.wait_procs(family, timeout=10)
     return all(process.status() == psutil.STATUS_ZOMBIE for process in alive)
-
-
-def test_kind_serial_is_serial() -> None:
-    assert isinstance(open_engine(ClusterOptions(kind="serial"), Limits(), 1000), SerialEngine)
-
-
-def test_workers_that_are_asked_for_are_used_even_for_one_job() -> None:
-    assert isinstance(open_engine(ClusterOptions(workers=1), Limits(), 1), LocalEngine)
-
-
-def test_automatic_workers_stay_serial_for_few_jobs() -> None:
-    assert isinstance(open_engine(ClusterOptions(), Limits(), 3), SerialEngine)
-
-
-def test_automatic_workers_use_the_cores_for_many_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline.engine.local, "CPU_COUNT", 8)
-    assert isinstance(open_engine(ClusterOptions(), Limits(), 1000), LocalEngine)
-
-
-def test_automatic_workers_stay_serial_on_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline.engine.local, "CPU_COUNT", 1)
-    assert isinstance(open_engine(ClusterOptions(), Limits(), 1000), SerialEngine)
-
-
-@pytest.mark.parametrize("kind", ["address", "slurm", "pbs", "lsf", "sge"])
-def test_a_kind_that_does_not_exist_yet_is_refused_by_name(kind: str) -> None:
-    options = ClusterOptions(kind=kind, address="tcp://127.0.0.1:1")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=f"kind: {kind}.* not available yet"):
-        open_engine(options, Limits(), 1)
-
-
-def test_the_serial_engine_imports_no_dask() -> None:
-    program = (
-        "import sys; from pipeline.engine import *; from pipeline.limits import Limits\n"
-        "with open_engine(ClusterOptions(kind='serial'), Limits(), 1) as engine: print(list(engine.run(abs, [-1])))\n"
-        "print(sorted({'dask', 'distributed'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "[(-1, 1)]\n[]\n"

@@ -11,17 +11,25 @@ import psutil
 import pytest
 from engine_jobs import QUICK, Answer, chatter, hang_in_c, identify, keep, misbehave, read_environment, rest, unpack
 
+from pipeline.engine.fork_server import ENVIRONMENT, ForkServer
 from pipeline.engine.guard import Guard
-from pipeline.engine.guarded import ENVIRONMENT, GRACE_SECONDS, GuardedProcess
+from pipeline.engine.guarded import GRACE_SECONDS, GuardedProcess
 from pipeline.engine.outcome import Lost
 from pipeline.vocabulary import Reason
 
 Ask = Callable[[Callable[[Any], Any], Any], Any]
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    server = ForkServer()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def process() -> Iterator[GuardedProcess]:
-    process = GuardedProcess(QUICK)
+def process(server: ForkServer) -> Iterator[GuardedProcess]:
+    process = GuardedProcess(QUICK, server)
     yield process
     process.close()
 
@@ -108,21 +116,31 @@ def test_an_interrupted_job_does_not_answer_for_the_next(ask: Ask) -> None:
     assert ask(rest, 0.25) == 0.25
 
 
+def test_where_no_process_can_be_had_the_job_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise BlockingIOError
+
+    server = ForkServer()
+    monkeypatch.setattr(server, "fork", refuse)
+    lost = unpack(GuardedProcess(QUICK, server).run(pickle.dumps(identify), pickle.dumps(1)))
+    server.close()
+    assert lost == Lost(Reason.WORKER_LOST, "no process could be started (BlockingIOError)")
+
+
 def test_the_child_ignores_an_interrupt_from_the_terminal(ask: Ask) -> None:
     before = ask(identify, 1).pid
     os.kill(before, signal.SIGINT)
     assert ask(identify, 2).pid == before
 
 
-def test_closing_ends_the_child() -> None:
-    process = GuardedProcess(Guard(60, 1 << 30))
+def test_closing_ends_the_child(server: ForkServer) -> None:
+    process = GuardedProcess(Guard(60, 1 << 30), server)
     pid = unpack(process.run(pickle.dumps(identify), pickle.dumps(1))).pid
     process.close()
     assert not psutil.pid_exists(pid)
 
 
-def test_closing_twice_is_closing_once() -> None:
-    process = GuardedProcess(QUICK)
+def test_closing_twice_is_closing_once(process: GuardedProcess) -> None:
     process.run(pickle.dumps(identify), pickle.dumps(1))
     process.close()
     process.close()

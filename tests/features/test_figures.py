@@ -4,17 +4,16 @@ from dataclasses import asdict, fields, replace
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from measured import masked_volumes, noisy, volume_of
+from measured import features_of, masked_volumes, noisy, volume_of
 
-from pipeline.features.figures import Features, features_of
-from pipeline.features.histogram import histogram_of
+from pipeline.features.figures import Features, RunningFeatures
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Status
 from pipeline.volume import Volume
 
 
 @given(masked_volumes)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_extremes_mean_and_spread_are_those_of_the_measured_voxels(volume: Volume) -> None:
     features = features_of(volume)
     values = volume.voxels[volume.measured].astype(np.float64)
@@ -33,11 +32,6 @@ def test_features_fit_into_a_record_under_their_own_names_as_plain_numbers() -> 
     assert {field.name for field in fields(Features)} <= set(SeriesRecord.__dataclass_fields__)
     assert {type(value) for value in asdict(features).values()} == {float, int, type(None)}
     assert record.hu_mean == features.hu_mean
-
-
-def test_a_histogram_that_was_counted_before_is_used() -> None:
-    volume = volume_of(noisy(-1000, 10))
-    assert features_of(volume, histogram_of(volume)) == features_of(volume)
 
 
 def test_what_is_not_measured_changes_nothing_but_its_share() -> None:
@@ -68,10 +62,23 @@ def test_a_slice_is_blank_when_only_its_padding_differs() -> None:
     assert features_of(volume_of(voxels, voxels != -1024)).blank_slices == 1
 
 
-def test_the_memory_of_the_figures_is_a_part_of_the_volumes() -> None:
-    volume = volume_of(noisy(0, 10, (600, 64, 64)))
+def test_slices_may_pass_in_any_order() -> None:
+    voxels = noisy(40, 300, (7, 8, 8)).astype(np.float32)
+    forwards, backwards = RunningFeatures(7), RunningFeatures(7)
+    for running, order in ((forwards, range(7)), (backwards, reversed(range(7)))):
+        for k in order:
+            running.add(k, voxels[k], None, *np.unique(voxels[k], return_counts=True))
+    assert forwards.features(0) == backwards.features(0)
+
+
+def test_the_memory_of_the_figures_does_not_grow_with_the_slices() -> None:
+    plane = noisy(0, 10, (1, 64, 64)).astype(np.float32)[0]
+    values_hu, counts = np.unique(plane, return_counts=True)
+    running = RunningFeatures(1000)
     tracemalloc.start()
-    features_of(volume)
-    peak = tracemalloc.get_traced_memory()[1]
+    for k in range(1000):
+        running.add(k, plane, None, values_hu, counts)
+    running.features(0)
+    kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < volume.voxels.nbytes / 2
+    assert kept < 50 * plane.nbytes

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measured import masked_volumes, noisy, volume_of, voxel_blocks
+from measured import histogram_of, masked_volumes, noisy, volume_of, voxel_blocks
 
-from pipeline.features.histogram import BIN_LIMIT_HU, Histogram, air_peak, histogram_of
+from pipeline.features.histogram import BIN_LIMIT_HU, Histogram, air_peak
 from pipeline.volume import Volume
 
 histograms = voxel_blocks.map(lambda voxels: histogram_of(volume_of(voxels)))
@@ -19,7 +19,7 @@ def test_a_bin_counts_the_voxels_that_round_to_it() -> None:
 
 
 @given(masked_volumes)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_every_measured_voxel_is_counted_once_and_no_other(volume: Volume) -> None:
     histogram = histogram_of(volume)
     assert histogram.total == volume.measured.sum()
@@ -35,7 +35,7 @@ def test_a_hostile_rescale_slope_does_not_ask_for_endless_bins() -> None:
 
 
 @given(st.lists(histograms, max_size=4))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_merged_histograms_count_everything_in_any_order(parts: list[Histogram]) -> None:
     merged = reduce(Histogram.merge, parts, Histogram.empty())
     backwards = reduce(Histogram.merge, reversed(parts), Histogram.empty())
@@ -47,7 +47,7 @@ def test_merged_histograms_count_everything_in_any_order(parts: list[Histogram])
 
 
 @given(voxel_blocks, st.floats(0, 100))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_percentile_is_within_half_a_bin_of_the_voxels_own(voxels: np.ndarray, percent: float) -> None:
     exact = np.percentile(np.rint(voxels), percent, method="inverted_cdf")
     assert histogram_of(volume_of(voxels)).percentile(percent) == exact

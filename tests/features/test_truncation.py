@@ -1,11 +1,20 @@
 import numpy as np
+import plain_features
 import pytest
-from measured import noisy, volume_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from measured import features_of, noisy, volume_of
 
-from pipeline.features.truncation import truncated_share
+from pipeline.features.truncation import Outline, body_outline
+from pipeline.volume import Volume
 
 N = 64
 Y, X = np.ogrid[:N, :N]
+
+
+def truncated_share(volume: Volume) -> float | None:
+    return features_of(volume).fov_truncated_share
 
 
 def slices(body: np.ndarray, tissue_hu: float = 40) -> np.ndarray:
@@ -58,3 +67,19 @@ def test_a_table_beside_the_body_changes_nothing() -> None:
 def test_without_a_body_there_is_no_share() -> None:
     assert truncated_share(volume_of(noisy(-1000, 10))) is None
     assert truncated_share(volume_of(slices(ellipse(2, 2)))) is None
+
+
+blocky = st.tuples(st.integers(1, 8), st.integers(1, 8)).flatmap(lambda shape: arrays(np.bool_, (2, *shape)))
+
+
+@settings(max_examples=80, deadline=None)
+@given(blocky, st.integers(1, 4))
+def test_the_outline_is_that_of_plain_numpy(places: np.ndarray, size: int) -> None:
+    dense, measured = np.kron(places, np.ones((1, size, size), bool)).astype(bool)
+    plane = np.where(dense, 40, -1000).astype(np.float32)
+    assert body_outline(plane, measured) == Outline(*plain_features.outline(plane, measured))
+
+
+def test_outlines_of_several_slices_add_up() -> None:
+    assert (Outline(10, 2) + Outline(30, 6)).cut_share == 0.2
+    assert Outline().cut_share is None

@@ -1,53 +1,59 @@
-import json
-from pathlib import Path
 from typing import Any
 
-import pytest
+from pipeline.report.history import History, history
 
-from pipeline.errors import DamageError
-from pipeline.output import OutputFolder
-from pipeline.report.history import changes
-
-
-def summary(started_at: str, ok: int, **reasons: int) -> dict[str, Any]:
-    return {
-        "started_at": started_at,
-        "finished_at": f"{started_at} later",
-        "counts": {"ok": ok, "rejected": sum(reasons.values())},
-        "reasons": reasons,
-        "config_hash": "abc",
-        "versions": {"ctprep": "1"},
-    }
+QUIET: dict[str, Any] = {
+    "since": "yesterday",
+    "figures": {},
+    "new_series": 0,
+    "new_patients": 0,
+    "new_scanners": [],
+    "new_kernels": [],
+    "drifted": [],
+    "refused": [],
+}
 
 
-@pytest.fixture
-def output(tmp_path: Path) -> OutputFolder:
-    output = OutputFolder(tmp_path)
-    output.prepare()
-    for told in (summary("2026-01-01", 5), summary("2026-01-02", 7, SLICE_GAP=2), summary("2026-01-03", 9)):
-        (output.runs / f"{told['started_at']}.json").write_text(json.dumps(told))
-    return output
+def told(plan: dict[str, int] | None = None, **changes: Any) -> History:
+    found = history({"plan": plan or {}, "changes": QUIET | changes})
+    assert found is not None
+    return found
 
 
-def test_the_run_before_is_the_newest_that_began_earlier(output: OutputFolder) -> None:
-    told = changes(output, summary("2026-01-03", 9))
-    assert told is not None
-    assert told.since == "2026-01-02 later"
-    assert told.rows == (("ok", "7", "9"), ("rejected", "2", "0"), ("SLICE_GAP", "2", "0"))
+def test_a_first_run_has_none_before_it() -> None:
+    assert history({}) is None
+    assert history({"changes": {}}) is None
 
 
-def test_runs_that_found_the_same_have_no_change(output: OutputFolder) -> None:
-    told = changes(output, summary("2026-01-04", 9))
-    assert told is not None
-    assert told.rows == ()
+def test_a_quiet_night_has_nothing_to_tell() -> None:
+    assert told({"done": 7}) == History("yesterday", (), ())
 
 
-def test_a_first_run_has_none_before_it(output: OutputFolder) -> None:
-    assert changes(output, summary("2026-01-01", 5)) is None
-    assert changes(output, {}) is None
+def test_what_was_done_is_one_sentence() -> None:
+    found = told({"new": 5, "changed": 1, "stale": 2, "gone": 3, "done": 9}, new_series=4, new_patients=1)
+    told_of = "4 new series, 1 new patient; 1 whose files changed; 2 made again for a new configuration or program"
+    assert found.sentences == (f"{told_of}; 3 gone from the input.",)
 
 
-def test_a_history_that_is_no_json_is_damage(output: OutputFolder) -> None:
-    (output.runs / "2026-01-05.json").write_text("{")
-    with pytest.raises(DamageError, match=r"2026-01-05\.json"):
-        changes(output, summary("2026-01-06", 5))
+def test_scanners_and_kernels_are_named_but_not_endlessly() -> None:
+    found = told(new_scanners=["ACME One"], new_kernels=[f"K{n}" for n in range(7)])
+    assert found.sentences == (
+        "Scanner never seen before: ACME One.",
+        "Kernels never seen before: K0, K1, K2, K3, K4 and 2 more.",
+    )
+
+
+def test_shares_are_told_beside_those_before() -> None:
+    drift = {"keyword": "KVP", "value": "100", "before": 0.1, "now": 0.6}
+    absent = {"keyword": "FilterType", "value": "", "before": 0.0, "now": 1.0}
+    refused = {"reason": "SLICE_GAP", "before": 0.02, "now": 0.5}
+    sentences = told(drifted=[drift, absent], refused=[refused]).sentences
+    assert [sentence.replace("\N{NARROW NO-BREAK SPACE}", " ") for sentence in sentences] == [
+        "SLICE_GAP: 50 % of the new series, 2 % of those before.",
+        "KVP 100: 60 % of the new series, 10 % of those before.",
+        "No FilterType: 100 % of the new series, 0 % of those before.",
+    ]
+
+
+def test_counts_that_are_other_now_are_rows() -> None:
+    assert told(figures={"ok": ["2", "3"]}).rows == (("ok", "2", "3"),)

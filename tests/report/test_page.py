@@ -1,4 +1,3 @@
-import json
 import re
 from collections import Counter
 from dataclasses import replace
@@ -156,9 +155,13 @@ def test_every_figure_has_its_table_as_csv(cohort: Cohort) -> None:
 
 
 def test_what_changed_since_the_run_before_is_told(own: Cohort) -> None:
-    before = SUMMARY | {"started_at": "2026-05-03T02:00:00Z", "counts": {"ok": 41}}
-    (own.output.runs / "before.json").write_text(json.dumps(before))
-    assert re.search(r"ok\s+41\s+2", text_of(Page(own.report(PLAIN))))
+    news = {"new_series": 3, "new_patients": 1, "new_scanners": [HOSTILE]}
+    empty = dict.fromkeys(("new_kernels", "drifted", "refused"), ())
+    changes = {"since": "2026-05-03T02:03:00Z", "figures": {"ok": ["41", "2"]}} | news | empty
+    told = text_of(Page(own.report(PLAIN, SUMMARY | {"changes": changes})))
+    assert re.search(r"ok\s+41\s+2", told)
+    assert "3 new series, 1 new patient." in told
+    assert f"Scanner never seen before: {HOSTILE}." in told
 
 
 def test_a_page_that_did_not_change_is_not_made_again(own: Cohort) -> None:

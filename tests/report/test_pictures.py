@@ -5,13 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from stores import StoreContent, write_store
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
 from pipeline.report import pictures
 from pipeline.report.pictures import LONGEST_SIDE, MOST_FRAMES, Pictures, pictures_of
 from pipeline.report.windows import SOFT_TISSUE
-from pipeline.store import StoreContent, StoredVolume, StoreOptions, open_store, write_store
+from pipeline.store.options import StoreOptions
+from pipeline.store.read import StoredVolume, open_store
 
 AXES = Zyx(Xyz(0, 0, 1), Xyz(0, 1, 0), Xyz(1, 0, 0))
 HU = {"units": "HU", "inverse": None}

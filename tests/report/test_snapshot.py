@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from stores import StoreContent, write_store
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
 from pipeline.report.snapshot import GAP, LONGEST_SIDE, snapshot_of
-from pipeline.store import StoreContent, StoredVolume, StoreOptions, open_store, write_store
+from pipeline.store.options import StoreOptions
+from pipeline.store.read import StoredVolume, open_store
 
 AXES = Zyx(Xyz(0, 0, 1), Xyz(0, 1, 0), Xyz(1, 0, 0))
 HU = {"units": "HU", "inverse": None}

@@ -6,6 +6,7 @@ import volumes
 
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
+from pipeline.steps.execute import run
 from pipeline.steps.program import Program
 from pipeline.volume import Scale, VolumeSpec
 
@@ -14,14 +15,14 @@ SPEC = VolumeSpec(SOURCE.geometry)
 
 
 def test_the_mean_of_the_measured_voxels_is_subtracted() -> None:
-    result = Program.compile([Clip(-1000, 2000), Centre("volume")], SPEC, "float32").run(SOURCE)
+    result = run(Program.compile([Clip(-1000, 2000), Centre("volume")], SPEC, "float32"), SOURCE)
     assert result.array[SOURCE.measured].mean(dtype=np.float64) == pytest.approx(0, abs=1e-3)
     clipped = np.clip(SOURCE.voxels, -1000, 2000)
     np.testing.assert_allclose(result.array + clipped[SOURCE.measured].mean(dtype=np.float64), clipped, atol=1e-3)
 
 
 def test_a_given_number_is_subtracted() -> None:
-    result = Program.compile([Centre(25)], SPEC, "float32").run(SOURCE)
+    result = run(Program.compile([Centre(25)], SPEC, "float32"), SOURCE)
     np.testing.assert_array_equal(result.array, SOURCE.voxels - 25)
 
 

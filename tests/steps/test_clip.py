@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 import volumes
+from volumes import apply
 
-from pipeline.steps.apply import apply
 from pipeline.steps.changes import Barrier
 from pipeline.steps.clip import Clip
 from pipeline.volume import VolumeSpec

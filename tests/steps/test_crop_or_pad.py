@@ -4,6 +4,7 @@ import volumes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.steps import execute
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.program import Program
 from pipeline.volume import Volume, VolumeSpec
@@ -15,7 +16,7 @@ shapes = st.tuples(*[st.integers(1, 15)] * 3)
 
 
 def run(shape: tuple[int, int, int], source: Volume = SOURCE) -> Volume:
-    prepared = Program.compile([CropOrPad(shape)], VolumeSpec(source.geometry), "float32").run(source)
+    prepared = execute.run(Program.compile([CropOrPad(shape)], VolumeSpec(source.geometry), "float32"), source)
     return Volume(prepared.array.astype(np.float32), prepared.measured, prepared.spec.geometry)
 
 

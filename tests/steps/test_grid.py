@@ -3,9 +3,9 @@ import pytest
 import volumes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from volumes import regridded
 
 from pipeline.axes import Xyz, Zyx
-from pipeline.steps.apply import apply_grid
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.grid import AxisMap, GridChange
 from pipeline.steps.orient import Orient
@@ -49,8 +49,8 @@ def test_two_changes_folded_are_the_two_done_one_after_the_other(first: Step, se
     both = one.then(other)
     if both is None:
         return
-    expected = apply_grid(apply_grid(source, one, spec.padding), other, spec.padding)
-    result = apply_grid(source, both, spec.padding)
+    expected = regridded(regridded(source, one, spec.padding), other, spec.padding)
+    result = regridded(source, both, spec.padding)
     np.testing.assert_allclose(result.voxels, expected.voxels, atol=2e-3)
     np.testing.assert_array_equal(result.measured, expected.measured)
     assert result.geometry == expected.geometry

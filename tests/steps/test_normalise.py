@@ -6,6 +6,7 @@ import volumes
 
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
+from pipeline.steps.execute import run
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.program import Program
 from pipeline.steps.step import StepOrderError
@@ -17,7 +18,7 @@ SOURCE = volumes.half_measured()
 
 
 def prepared(*steps: Any) -> Any:
-    return Program.compile(steps, SPEC, "float32").run(SOURCE)
+    return run(Program.compile(steps, SPEC, "float32"), SOURCE)
 
 
 @pytest.mark.parametrize(("to", "low", "high"), [("zero_one", 0, 1), ("minus_one_one", -1, 1)])

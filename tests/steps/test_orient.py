@@ -5,10 +5,10 @@ import pytest
 import volumes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from volumes import apply
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
-from pipeline.steps.apply import apply
 from pipeline.steps.changes import Barrier, Warp
 from pipeline.steps.grid import GridChange
 from pipeline.steps.orient import Orient, nearest_turn, straightened

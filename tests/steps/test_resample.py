@@ -8,9 +8,9 @@ import volumes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from volumes import regridded
 
 from pipeline.axes import Zyx
-from pipeline.steps.apply import apply_grid
 from pipeline.steps.resample import Resample
 from pipeline.steps.weights import axis_weights
 from pipeline.volume import Volume, VolumeSpec
@@ -19,7 +19,7 @@ spacings = st.one_of(st.none(), st.floats(0.3, 6))
 
 
 def resampled(source: Volume, step: Resample) -> Volume:
-    return apply_grid(source, step.change(VolumeSpec(source.geometry)), (-1024,))
+    return regridded(source, step.change(VolumeSpec(source.geometry)), (-1024,))
 
 
 @settings(max_examples=60, deadline=None)
@@ -161,7 +161,7 @@ def test_of_slices_that_lie_apart_only_planes_near_one_are_measured(new_mm: floa
     spec = VolumeSpec(volumes.grid((5, 3, 3), (10.0, 1.0, 1.0)), reach=Zyx(0.05, None, None))
     source = volumes.volume(np.ones(spec.shape, np.float32), spec.geometry)
     change = Resample(spacing_mm=(new_mm, None, None)).change(spec)
-    result = apply_grid(source, change, (-1024,))
+    result = regridded(source, change, (-1024,))
     z_mm = (change.axes.z.positions - np.rint(change.axes.z.positions)) * 10
     near = np.abs(z_mm) <= max(0.5, new_mm / 2) + 1e-6
     np.testing.assert_array_equal(result.measured[:, 1, 1], near & change.axes.z.within)
@@ -173,5 +173,5 @@ def test_of_slices_that_lie_apart_only_planes_near_one_are_measured(new_mm: floa
 def test_slices_that_touch_are_measured_in_between() -> None:
     spec = VolumeSpec(volumes.grid((5, 3, 3), (10.0, 1.0, 1.0)))
     change = Resample(spacing_mm=(1.0, None, None)).change(spec)
-    result = apply_grid(volumes.volume(np.ones(spec.shape, np.float32), spec.geometry), change, (-1024,))
+    result = regridded(volumes.volume(np.ones(spec.shape, np.float32), spec.geometry), change, (-1024,))
     np.testing.assert_array_equal(result.measured[:, 1, 1], change.axes.z.within)

@@ -7,10 +7,21 @@ from hypothesis import strategies as st
 
 from pipeline.axes import Zyx
 from pipeline.steps.grid import AxisMap, Method
-from pipeline.steps.separable import weighted
+from pipeline.steps.planes import gathered, planes_of
+from pipeline.steps.separable import Blend
 from pipeline.steps.weights import axis_weights
+from pipeline.volume import Mask, Volume, VolumeSpec, Voxels
 
 COARSER = Zyx(AxisMap(9, 6, -0.1, 0.6), AxisMap(4, 8, 0.2, 2.1), AxisMap(5, 7, 6.1, -1.4))
+
+
+def weighted(source: Voxels, mask: Mask, axes: Zyx[AxisMap]) -> tuple[Voxels, Mask]:
+    n = tuple(axis.n for axis in axes)
+    planes = planes_of(Volume(source, mask, volumes.grid(mask.shape)))
+    channels = tuple(str(c) for c in range(len(source)))
+    spec = VolumeSpec(volumes.grid(n), lines=(None,) * len(source), channels=channels)
+    result = gathered(Blend(planes, axes, len(source)), spec)
+    return result.voxels, result.measured
 
 
 def matrices(axes: Zyx[AxisMap]) -> tuple[oracles.Floats, oracles.Floats, oracles.Floats]:

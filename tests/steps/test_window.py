@@ -3,8 +3,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import volumes
+from volumes import apply
 
-from pipeline.steps.apply import apply
 from pipeline.steps.clip import Clip
 from pipeline.steps.step import StepOrderError
 from pipeline.steps.window import PRESETS, Channel, Preset, Window

@@ -82,8 +82,15 @@ def read_headers(found: FoundFile, limits: Limits, wanted: frozenset[str]) -> tu
 
 def read_file(found: FoundFile, limits: Limits, wanted: frozenset[str]) -> tuple[tuple[SliceHeader, ...], DataSet]:
     """Read the slices of a file, as `read_headers` does, and return its elements beside them."""
-    if found.refusal:
+    if found.refusal and found.refusal[0] is not Reason.UNSTABLE:
         return (SliceHeader(file=found, refusal=found.refusal),), DataSet()
+    slices, data_set = _read(found, limits, wanted)
+    if found.refusal:  # a file that is still being written is read for what it belongs to, and for nothing else
+        slices = tuple(replace(header, refusal=found.refusal) for header in slices)
+    return slices, data_set
+
+
+def _read(found: FoundFile, limits: Limits, wanted: frozenset[str]) -> tuple[tuple[SliceHeader, ...], DataSet]:
     try:
         data_set = read_data_set(found, limits)
     except OSError as error:

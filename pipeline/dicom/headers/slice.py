@@ -1,6 +1,7 @@
 """The nouns of this room: a slice as its header tells it, and a series of slices."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import nan
 
 from pipeline.axes import Xyz
@@ -157,7 +158,7 @@ class Series:
     identity: tuple[str, ...]
     slices: tuple[SliceHeader, ...]
 
-    @property
+    @cached_property
     def images(self) -> tuple[SliceHeader, ...]:
         """The CT images that are no localizers: what may become a volume."""
         return tuple(header for header in self.slices if header.is_ct and not header.is_localizer)

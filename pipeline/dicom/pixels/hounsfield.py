@@ -1,15 +1,16 @@
 """Stored values to Hounsfield units: rescale and padding (DICOM PS3.3 C.11.1.1.2 and C.7.5.1.1.2)."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from pipeline.dicom.headers.slice import Rescale, SliceHeader
-from pipeline.dicom.pixels.stored import Stored
+from pipeline.dicom.pixels.stored import Stored, StoredSlice
 from pipeline.dicom.policy import HounsfieldOptions
+from pipeline.kernels.slices import Counts, add_open, fill, joined_to_border, looked_up
 from pipeline.volume import Mask, Voxels
 
 UNDECLARED_BELOW_HU = -1100
@@ -22,61 +23,67 @@ AIR_HU = (-1100, -900)
 
 @dataclass(frozen=True, eq=False)
 class HounsfieldSlice:
-    """One slice in HU [y, x], where it was measured, and whether its padding is worth a warning."""
+    """One slice in HU [y, x], and where it was measured: None where every voxel was.
+
+    ``counts`` says how many measured voxels have each of ``values_hu``; ``has_odd_padding`` whether its padding is
+    worth a warning.
+    """
 
     hu: Voxels
-    measured: Mask
-    has_odd_padding: bool
+    measured: Mask | None
+    values_hu: Voxels
+    counts: Counts
+    has_odd_padding: bool = False
 
 
-def to_hounsfield(stored: Stored, header: SliceHeader, options: HounsfieldOptions) -> HounsfieldSlice:
+def to_hounsfield(stored: StoredSlice, header: SliceHeader, options: HounsfieldOptions) -> HounsfieldSlice:
     """Rescale one slice by its own slope and intercept, and put ``padding_hu`` where it was not measured.
 
     Rescaling is done in float64 and kept in float32, exact for whole numbers up to 2**24.
+
+    Padding are voxels of a padding value that hang together with the border, or lie outside the circle.  Equal values
+    inside the body stay.  Odd are these, unless they are air, and repaired and undeclared padding.
     """
     rescale = header.rescale
-    hu = (stored * rescale.slope + rescale.intercept).astype(np.float32)
-    padding, is_odd = _padding(stored, hu, header)
-    hu[padding] = options.padding_hu
-    return HounsfieldSlice(hu, ~padding, is_odd)
-
-
-def _padding(stored: Stored, hu: Voxels, header: SliceHeader) -> tuple[Mask, bool]:
-    """Find padding: voxels of a padding value that hang together with the border, or lie outside the circle.
-
-    Equal values inside the body stay.  Odd are these, unless they are air, and repaired and undeclared padding.
-    """
-    declared = _declared(stored, header.rescale)
-    undeclared = _undeclared(stored, hu, declared)
+    values_hu = (stored.values * rescale.slope + rescale.intercept).astype(np.float32)
+    hu, counts = looked_up(stored.codes, values_hu)
+    declared = _declared(stored.values, rescale)
+    undeclared = _undeclared(stored, values_hu, declared)
     candidates = declared | undeclared
-    if not candidates.any():
-        return candidates, False
-    padding = _joined_to_border(candidates) | (candidates & _outside_circle(header))
-    is_repaired = header.rescale.padding_repaired and declared.any()
-    return padding, bool(is_repaired or undeclared.any() or _has_kept_tissue(hu[candidates & ~padding]))
+    if not counts[candidates].any():
+        return HounsfieldSlice(hu, None, values_hu, counts)
+    is_repaired = rescale.padding_repaired and counts[declared].any()
+    padding = joined_to_border(stored.codes, candidates)
+    if header.reconstruction_diameter:
+        add_open(stored.codes, candidates, _outside_circle(header), padding)
+    fill(stored.codes, padding, float(options.padding_hu), hu, counts)
+    is_odd = is_repaired or undeclared.any() or _has_tissue(values_hu[candidates & (counts > 0)])
+    return HounsfieldSlice(hu, ~padding, values_hu, counts, bool(is_odd))
 
 
-def _has_kept_tissue(kept_hu: Voxels) -> bool:
+def _has_tissue(kept_hu: Voxels) -> bool:
     low, high = AIR_HU
     return bool(((kept_hu < low) | (kept_hu > high)).any())
 
 
-def _declared(stored: Stored, rescale: Rescale) -> Mask:
+def _declared(values: Stored, rescale: Rescale) -> Mask:
+    """Return which values are padding by the header."""
     if rescale.padding is None:
-        return np.zeros(stored.shape, bool)
+        return np.zeros(values.shape, bool)
     if rescale.padding_limit is None:
-        return np.equal(stored, rescale.padding)
+        return np.equal(values, rescale.padding)
     low, high = sorted((rescale.padding, rescale.padding_limit))
-    return (stored >= low) & (stored <= high)
+    return (values >= low) & (values <= high)
 
 
-def _undeclared(stored: Stored, hu: Voxels, declared: Mask) -> Mask:
-    found = {
-        int(corner[0, 0])
-        for corner, corner_hu, known in zip(_corners(stored), _corners(hu), _corners(declared), strict=True)
-        if corner_hu[0, 0] < UNDECLARED_BELOW_HU and not known[0, 0] and (corner == corner[0, 0]).all()
-    }
-    return np.isin(stored, list(found)) if found else np.zeros(stored.shape, bool)
+def _undeclared(stored: StoredSlice, values_hu: Voxels, declared: Mask) -> Mask:
+    """Return which values are padding because a corner is full of them."""
+    found = np.zeros(declared.shape, bool)
+    for corner in _corners(stored.codes):
+        code = corner[0, 0]
+        if values_hu[code] < UNDECLARED_BELOW_HU and not declared[code] and (corner == code).all():
+            found[code] = True
+    return found
 
 
 def _corners(plane: NDArray[Any]) -> list[NDArray[Any]]:
@@ -84,20 +91,17 @@ def _corners(plane: NDArray[Any]) -> list[NDArray[Any]]:
     return [plane[y, x] for y in ends for x in ends]
 
 
-def _joined_to_border(candidates: Mask) -> Mask:
-    labels, _ = ndimage.label(candidates)
-    edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    return np.isin(labels, np.unique(edges[edges > 0]))
-
-
 def _outside_circle(header: SliceHeader) -> Mask:
-    """Where a slice lies beyond the circle of ReconstructionDiameter; nowhere without one."""
-    rows, columns = header.pixels.rows, header.pixels.columns
-    if not header.reconstruction_diameter:
-        return np.zeros((rows, columns), bool)
-    y_mm = _from_centre(rows, header.plane.row_spacing)[:, None]
-    x_mm = _from_centre(columns, header.plane.column_spacing)[None, :]
-    return np.hypot(y_mm, x_mm) > header.reconstruction_diameter / 2
+    """Return where a slice lies beyond the circle of ReconstructionDiameter."""
+    pixels, plane, diameter_mm = header.pixels, header.plane, header.reconstruction_diameter or np.inf
+    return _outside(pixels.rows, pixels.columns, plane.row_spacing, plane.column_spacing, diameter_mm)
+
+
+@lru_cache(maxsize=1)
+def _outside(rows: int, columns: int, row_spacing_mm: float, column_spacing_mm: float, diameter_mm: float) -> Mask:
+    """Return the voxels [y, x] outside a circle; the slices of a series share it."""
+    y_mm, x_mm = _from_centre(rows, row_spacing_mm)[:, None], _from_centre(columns, column_spacing_mm)[None, :]
+    return np.hypot(y_mm, x_mm) > diameter_mm / 2
 
 
 def _from_centre(n: int, spacing_mm: float) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from pipeline.axes import Xyz
 from pipeline.dicom.files.syntax import COMPRESSED_SYNTAXES, NATIVE_SYNTAXES
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.slice import CT_IMAGE, Refusal, Series, SliceHeader
@@ -24,6 +25,8 @@ PARALLEL_TOLERANCE = 1e-3
 
 Slices = Sequence[SliceHeader]
 Check = Callable[[Slices, Policy], str | None]
+Orientation = tuple[Xyz | None, Xyz | None]
+"""The directions of a slice's rows and of its columns."""
 
 
 def header_refusal(series: Series, policy: Policy) -> Refusal | None:
@@ -49,6 +52,16 @@ def _counted(slices: Slices, what: str, holds: Callable[[SliceHeader], bool]) ->
     """Say how many slices something holds for, None where it is none."""
     n = sum(holds(header) for header in slices)
     return f"{what} in {n} of {len(slices)} slices" if n else None
+
+
+def _counted_by_orientation(slices: Slices, what: str, holds: Callable[[SliceHeader], bool]) -> str | None:
+    """Say the same of what depends on the orientation alone: a stack has few of them, and each is looked at once."""
+    found = {orientation for orientation, header in {_orientation(h): h for h in slices}.items() if holds(header)}
+    return _counted(slices, what, lambda h: _orientation(h) in found) if found else None
+
+
+def _orientation(header: SliceHeader) -> Orientation:
+    return header.plane.row_direction, header.plane.column_direction
 
 
 def _over_limit(slices: Slices, policy: Policy) -> str | None:
@@ -187,7 +200,7 @@ def _is_skewed(header: SliceHeader) -> bool:
 
 def _orientation_invalid(slices: Slices, _: Policy) -> str | None:
     """Row and column directions are unit vectors at right angles (PS3.3 C.7.6.2.1.1)."""
-    return _counted(slices, "direction cosines that are no right angle of unit vectors", _is_skewed)
+    return _counted_by_orientation(slices, "direction cosines that are no right angle of unit vectors", _is_skewed)
 
 
 def _mixed_geometry(slices: Slices, _: Policy) -> str | None:
@@ -201,7 +214,7 @@ def _mixed_geometry(slices: Slices, _: Policy) -> str | None:
     grids = {(h.pixels.rows, h.pixels.columns, h.plane.row_spacing, h.plane.column_spacing) for h in slices}
     if len(grids) > 1:
         return f"{len(grids)} different sizes or pixel spacings"
-    if detail := _counted(slices, "another orientation than the first", turned):
+    if detail := _counted_by_orientation(slices, "another orientation than the first", turned):
         return detail
     return _frames_of_reference(slices)
 

@@ -12,7 +12,7 @@ from pipeline.dicom.files.syntax import (
     NATIVE_SYNTAXES,
     RLE_LOSSLESS,
 )
-from pipeline.dicom.pixels.stored import DECODERS
+from pipeline.dicom.pixels.decode import DECODERS
 
 
 def test_a_syntax_is_native_or_compressed_and_never_both() -> None:
@@ -32,7 +32,7 @@ def test_the_names_are_those_of_the_standard() -> None:
     ]
 
 
-@pytest.mark.parametrize("syntax", sorted(COMPRESSED_SYNTAXES), ids=lambda syntax: UID(syntax).keyword)
+@pytest.mark.parametrize("syntax", sorted(COMPRESSED_SYNTAXES - {RLE_LOSSLESS}), ids=lambda syntax: UID(syntax).keyword)
 def test_every_compressed_syntax_has_its_decoder_installed(syntax: str) -> None:
     assert DECODERS.get(syntax, "gdcm") in get_decoder(syntax).available_plugins
 

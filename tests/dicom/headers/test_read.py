@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -161,6 +162,15 @@ def test_what_the_search_refused_is_not_opened(tmp_path: Path) -> None:
     found = FoundFile(str(tmp_path / "absent"), 0, 0, (Reason.UNSTABLE, "young"))
     (read,) = read_headers(found, LIMITS, NOTHING)
     assert (read.file, read.refusal, read.elements) == (found, found.refusal, {})
+
+
+def test_a_young_file_is_read_for_what_it_belongs_to_alone(tmp_path: Path) -> None:
+    series = write_series(tmp_path / "in", n=3)
+    refusal = Reason.UNSTABLE, "the file is younger than settle_seconds"
+    young = replace(found_file(series.paths[0]), refusal=refusal)
+    (header,) = read_headers(young, Limits(), frozenset())
+    assert header.refusal == refusal
+    assert header.identity.series_instance_uid == series.series_uid
 
 
 def test_what_the_system_refuses_is_unreadable(tmp_path: Path) -> None:

@@ -1,23 +1,40 @@
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import plain_pixels
 import pytest
 from headers import SOUND, changed
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from pipeline.dicom.pixels.hounsfield import HounsfieldSlice, to_hounsfield
+from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.dicom.pixels.hounsfield import to_hounsfield
+from pipeline.dicom.pixels.stored import StoredSlice
 from pipeline.dicom.policy import HounsfieldOptions
 
 OPTIONS = HounsfieldOptions()
 N = 16
 
 
-def read(stored: NDArray[Any], options: HounsfieldOptions = OPTIONS, **changes: Any) -> HounsfieldSlice:
+@dataclass(frozen=True, eq=False)
+class Read:
+    hu: NDArray[np.float32]
+    measured: NDArray[np.bool_]
+    has_odd_padding: bool
+
+
+def header_of(stored: NDArray[Any], **changes: Any) -> SliceHeader:
     rows, columns = stored.shape
-    header = changed(SOUND, pixels={"rows": rows, "columns": columns})
-    return to_hounsfield(stored.astype(np.int64), changed(header, **changes), options)
+    return changed(changed(SOUND, pixels={"rows": rows, "columns": columns}), **changes)
+
+
+def read(stored: NDArray[Any], options: HounsfieldOptions = OPTIONS, **changes: Any) -> Read:
+    found = to_hounsfield(StoredSlice.of(stored), header_of(stored, **changes), options)
+    measured = np.ones(stored.shape, bool) if found.measured is None else found.measured
+    return Read(found.hu, measured, found.has_odd_padding)
 
 
 def tissue(value: int = 1064) -> NDArray[np.int64]:
@@ -39,6 +56,7 @@ def rim(width: int = 3) -> NDArray[np.bool_]:
     return mask
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 20), st.floats(-9000, 9000), st.integers(-(1 << 15), (1 << 16) - 1))
 def test_hounsfield_units_are_slope_times_stored_plus_intercept(slope: float, intercept: float, value: int) -> None:
     stored = np.full((4, 4), value)
@@ -163,3 +181,41 @@ def test_the_noise_of_air_in_a_corner_is_no_padding() -> None:
     found = read(stored, rescale={"intercept": 0})
     assert found.measured.all()
     assert not found.has_odd_padding
+
+
+def test_where_every_voxel_was_measured_there_is_no_mask() -> None:
+    stored = tissue()
+    assert to_hounsfield(StoredSlice.of(stored), header_of(stored), OPTIONS).measured is None
+
+
+few_values = st.sampled_from([-3000, -2000, -1999, -1024, -950, 0, 40, 1000, 63536])
+rescales = st.fixed_dictionaries(
+    {
+        "slope": st.sampled_from([1, 2, 0.5, 1.37, -1]),
+        "intercept": st.sampled_from([0, -1024, -1000.5, -8192]),
+        "padding": st.none() | few_values,
+        "padding_limit": st.none() | few_values,
+        "padding_repaired": st.booleans(),
+    }
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
+        lambda shape: arrays(np.int32, shape, elements=few_values | st.integers(-70_000, 70_000), fill=few_values)
+    ),
+    rescales,
+    st.none() | st.floats(1, 12),
+)
+def test_slices_are_what_whole_planes_come_to(
+    stored: NDArray[np.int32], rescale: dict[str, Any], diameter: float | None
+) -> None:
+    header = header_of(stored, rescale=rescale, reconstruction_diameter=diameter)
+    found = to_hounsfield(StoredSlice.of(stored), header, OPTIONS)
+    expected = plain_pixels.to_hounsfield(stored.astype(np.int64), header, OPTIONS.padding_hu)
+    np.testing.assert_array_equal(found.hu, expected.hu)
+    assert found.has_odd_padding == expected.has_odd_padding
+    np.testing.assert_array_equal(True if found.measured is None else found.measured, expected.measured)
+    counted = np.repeat(found.values_hu, found.counts)
+    np.testing.assert_array_equal(np.sort(counted), np.sort(expected.hu[expected.measured]))

@@ -1,17 +1,14 @@
-import os
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
+import plain_pixels
 import pytest
-from dicom_bytes import found_file
-from hypothesis import given
+from headers import SOUND, changed
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from multiframe import join_frames
-from phantom_pixels import GDCM_SYNTAX
 from phantoms import write_series
 from pydicom.dataset import Dataset
 from pydicom.uid import (
@@ -19,20 +16,14 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    JPEGBaseline8Bit,
-    RLELossless,
 )
+from stored_slices import COMPRESSED, LIMITS, headers_of, one_slice
 
-from pipeline.dicom.headers.read import read_headers
-from pipeline.dicom.headers.slice import Pixels, Rescale, SliceHeader
-from pipeline.dicom.pixels.stored import _put_right, raw_pixels, read_stored
-from pipeline.errors import SeriesRefusedError
-from pipeline.limits import Limits
-from pipeline.vocabulary import Reason
+from pipeline.dicom.pixels.raw import PixelReader
+from pipeline.dicom.pixels.stored import StoredSlice, put_right, read_stored
 
-LIMITS = Limits()
+EXAMPLES = settings(max_examples=80, deadline=None)
 NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
-COMPRESSED = tuple(GDCM_SYNTAX)
 FORMS = {
     "unsigned 12 bit": {"intercept": -1024},
     "signed 12 bit": {"signed": True, "bits_stored": 12, "intercept": 0},
@@ -41,31 +32,12 @@ FORMS = {
 }
 
 
-def headers(path: Path) -> tuple[SliceHeader, ...]:
-    return read_headers(found_file(path), LIMITS, frozenset())
-
-
-def one_slice(
-    folder: Path, change: Callable[[Dataset], Any] = lambda _: None, **wanted: Any
-) -> tuple[SliceHeader, Any]:
-    """Write one slice, changed after its pixels were, and return its header and the stored values as written."""
-    series = write_series(folder, n=1, change=lambda dataset, _: change(dataset), **wanted)
-    (header,) = headers(series.paths[0])
-    return header, (series.truth[0].astype(int) - int(wanted.get("intercept", -1024)))
-
-
-def reason(header: SliceHeader) -> Reason:
-    with pytest.raises(SeriesRefusedError) as caught:
-        read_stored(header, LIMITS)
-    return caught.value.reason
-
-
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("syntax", NATIVE + COMPRESSED, ids=lambda syntax: syntax.keyword)
 def test_every_transfer_syntax_gives_the_stored_values(tmp_path: Path, syntax: str, form: dict[str, Any]) -> None:
     header, expected = one_slice(tmp_path, transfer_syntax=syntax, **form)
-    stored = read_stored(header, LIMITS)
-    np.testing.assert_array_equal(stored.values, expected)
+    stored = read_stored(header, PixelReader(LIMITS))
+    np.testing.assert_array_equal(stored.plane, expected)
     assert not stored.has_high_bits
 
 
@@ -74,12 +46,12 @@ def test_every_transfer_syntax_gives_the_stored_values(tmp_path: Path, syntax: s
 def test_the_data_set_decides_the_sign_whatever_the_codestream_says(tmp_path: Path, syntax: str, bits: int) -> None:
     written_signed = {"transfer_syntax": syntax, "signed": True, "bits_stored": bits, "intercept": 0}
     header, expected = one_slice(tmp_path / "a", lambda d: setattr(d, "PixelRepresentation", 0), **written_signed)
-    np.testing.assert_array_equal(read_stored(header, LIMITS).values, expected & ((1 << bits) - 1))
+    np.testing.assert_array_equal(read_stored(header, PixelReader(LIMITS)).plane, expected & ((1 << bits) - 1))
 
     written_unsigned = {"transfer_syntax": syntax, "bits_stored": bits, "intercept": -(1 << bits - 1)}
     header, expected = one_slice(tmp_path / "b", lambda d: setattr(d, "PixelRepresentation", 1), **written_unsigned)
     wrapped = np.where(expected >= 1 << bits - 1, expected - (1 << bits), expected)
-    np.testing.assert_array_equal(read_stored(header, LIMITS).values, wrapped)
+    np.testing.assert_array_equal(read_stored(header, PixelReader(LIMITS)).plane, wrapped)
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -90,28 +62,9 @@ def test_bits_above_the_stored_ones_are_masked_and_told(tmp_path: Path, *, signe
         dataset.PixelData = pixels.tobytes()
 
     header, expected = one_slice(tmp_path, dirty, signed=signed, bits_stored=12, intercept=0 if signed else -1024)
-    stored = read_stored(header, LIMITS)
-    np.testing.assert_array_equal(stored.values, expected)
+    stored = read_stored(header, PixelReader(LIMITS))
+    np.testing.assert_array_equal(stored.plane, expected)
     assert stored.has_high_bits
-
-
-def test_padding_may_need_more_bits_than_the_image() -> None:
-    frame = np.array([[-2000, 5], [-2000, 0x1005]], np.int16)
-    pixels = Pixels(bits_stored=11, signed=True)
-    header = SliceHeader(file=None, pixels=pixels, rescale=Rescale(padding=-2000))  # type: ignore[arg-type]
-    stored = _put_right(frame, header)
-    np.testing.assert_array_equal(stored.values, [[-2000, 5], [-2000, 5]])
-    assert stored.has_high_bits
-    assert not _put_right(frame[:, :1], header).has_high_bits
-
-
-@given(st.integers(1, 32), st.booleans(), st.integers(-(1 << 31), (1 << 32) - 1))
-def test_stored_values_always_fit_their_bits(bits: int, signed: bool, value: int) -> None:  # noqa: FBT001  drawn
-    header = SliceHeader(file=None, pixels=Pixels(bits_stored=bits, signed=signed))  # type: ignore[arg-type]
-    right = int(_put_right(np.array([[value]]), header).values[0, 0])
-    low = -(1 << bits - 1) if signed else 0
-    assert low <= right < low + (1 << bits)
-    assert (right - value) % (1 << bits) == 0
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian])
@@ -124,7 +77,7 @@ def test_pixels_of_32_bits_are_read(tmp_path: Path, syntax: str) -> None:
         dataset.PixelData = expected.astype(f"{order}i4").tobytes()
 
     header, _ = one_slice(tmp_path, widen, transfer_syntax=syntax)
-    np.testing.assert_array_equal(read_stored(header, LIMITS).values, expected)
+    np.testing.assert_array_equal(read_stored(header, PixelReader(LIMITS)).plane, expected)
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, *COMPRESSED], ids=lambda syntax: syntax.keyword)
@@ -132,99 +85,55 @@ def test_elements_after_the_pixels_do_not_matter(tmp_path: Path, syntax: str) ->
     header, expected = one_slice(
         tmp_path, lambda d: d.add_new(0xFFFCFFFC, "OB", bytes(range(250))), transfer_syntax=syntax
     )
-    np.testing.assert_array_equal(read_stored(header, LIMITS).values, expected)
+    np.testing.assert_array_equal(read_stored(header, PixelReader(LIMITS)).plane, expected)
 
 
 def test_frames_are_read_each_from_its_place(tmp_path: Path) -> None:
     series = write_series(tmp_path / "series", n=4)
-    frames = headers(join_frames(series, tmp_path / "enhanced", order=(2, 0, 3, 1)))
+    frames = headers_of(join_frames(series, tmp_path / "enhanced", order=(2, 0, 3, 1)))
+    reader = PixelReader(LIMITS)
     for frame, z in zip(frames, (2, 0, 3, 1), strict=True):
-        np.testing.assert_array_equal(read_stored(frame, LIMITS).values - 1024, series.truth[z])
+        np.testing.assert_array_equal(read_stored(frame, reader).plane - 1024, series.truth[z])
 
 
-@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless])
-@pytest.mark.parametrize("how", ["touched", "grown", "rewritten"])
-def test_a_file_that_changed_since_the_scan_is_unstable(tmp_path: Path, syntax: str, how: str) -> None:
-    header, _ = one_slice(tmp_path, transfer_syntax=syntax)
-    path = Path(header.file.path)
-    if how == "touched":
-        os.utime(path, ns=(1, 1))
-    else:
-        path.write_bytes(path.read_bytes() + bytes(100) if how == "grown" else b"")
-        os.utime(path, ns=(1, header.file.mtime_ns))
-    assert reason(header) is Reason.UNSTABLE
+def test_padding_may_need_more_bits_than_the_image() -> None:
+    frame = np.array([[-2000, 5], [-2000, 0x1005]], np.int16)
+    header = changed(SOUND, pixels={"bits_stored": 11, "signed": True}, rescale={"padding": -2000})
+    stored = put_right(StoredSlice.of(frame), header)
+    np.testing.assert_array_equal(stored.plane, [[-2000, 5], [-2000, 5]])
+    assert stored.has_high_bits
+    assert not put_right(StoredSlice.of(frame[:, :1]), header).has_high_bits
 
 
-def test_a_file_that_changes_while_it_is_read_is_unstable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    header, _ = one_slice(tmp_path)
-    real_pread = os.pread
-
-    def touching_pread(descriptor: int, n_bytes: int, offset: int) -> bytes:
-        os.utime(header.file.path, ns=(1, 1))
-        return real_pread(descriptor, n_bytes, offset)
-
-    monkeypatch.setattr(os, "pread", touching_pread)
-    assert reason(header) is Reason.UNSTABLE
+frames = st.sampled_from(["<i2", ">i2", "<u2", ">u2", "<i4", ">i4", "<u4", ">u4", "i1", "u1"]).flatmap(
+    lambda dtype: st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(lambda shape: arrays(dtype, shape))
+)
 
 
-@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless])
-def test_a_file_that_is_gone_is_unreadable(tmp_path: Path, syntax: str) -> None:
-    header, _ = one_slice(tmp_path, transfer_syntax=syntax)
-    Path(header.file.path).unlink()
-    assert reason(header) is Reason.UNREADABLE
+@EXAMPLES
+@given(frames)
+def test_codes_and_values_are_the_frame(frame: np.ndarray) -> None:
+    stored = StoredSlice.of(frame)
+    np.testing.assert_array_equal(stored.plane, frame)
+    assert not np.shares_memory(stored.codes, frame)
+    assert (np.diff(stored.values) > 0).all()
+    assert stored.codes.dtype == (np.uint16 if np.ptp(frame.astype(np.int64)) < 1 << 16 else np.uint32)
 
 
-def test_pixels_that_are_not_encoded_as_labelled_are_refused(tmp_path: Path) -> None:
-    native, _ = one_slice(tmp_path / "a")
-    labelled = replace(native, pixels=replace(native.pixels, transfer_syntax=JPEGBaseline8Bit))
-    assert reason(labelled) is Reason.PIXEL_DECODE
-    compressed, _ = one_slice(tmp_path / "b", transfer_syntax=RLELossless)
-    labelled = replace(compressed, pixels=replace(compressed.pixels, transfer_syntax=ExplicitVRLittleEndian))
-    assert reason(labelled) is Reason.PIXEL_DECODE
-
-
-@pytest.mark.parametrize("syntax", COMPRESSED, ids=lambda syntax: syntax.keyword)
-def test_a_codestream_of_another_kind_is_refused(tmp_path: Path, syntax: str) -> None:
-    header, _ = one_slice(tmp_path, transfer_syntax=syntax)
-    for other in set(COMPRESSED) - {syntax}:
-        assert reason(replace(header, pixels=replace(header.pixels, transfer_syntax=other))) is Reason.PIXEL_DECODE
-
-
-@pytest.mark.parametrize("syntax", COMPRESSED, ids=lambda syntax: syntax.keyword)
-def test_a_codestream_that_breaks_off_is_refused(tmp_path: Path, syntax: str) -> None:
-    def cut(dataset: Dataset) -> None:
-        (frame,) = pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1)
-        dataset.PixelData = pydicom.encaps.encapsulate([frame[: len(frame) // 3]])
-        dataset["PixelData"].is_undefined_length = True
-
-    header, _ = one_slice(tmp_path, cut, transfer_syntax=syntax)
-    assert reason(header) is Reason.PIXEL_DECODE
-
-
-@pytest.mark.parametrize("shape", [(31, 32), (64, 32), (16, 64)], ids=str)
-@pytest.mark.parametrize("syntax", COMPRESSED, ids=lambda syntax: syntax.keyword)
-def test_a_codestream_of_another_size_is_refused(tmp_path: Path, syntax: str, shape: tuple[int, int]) -> None:
-    if syntax == RLELossless and shape == (16, 64):
-        return  # as native pixels do, RLE knows how many values there are and not how they lie
-
-    def resize(dataset: Dataset) -> None:
-        dataset.Rows, dataset.Columns = shape
-
-    header, _ = one_slice(tmp_path, resize, transfer_syntax=syntax)
-    assert reason(header) is Reason.PIXEL_DECODE
-
-
-@pytest.mark.parametrize("syntax", COMPRESSED, ids=lambda syntax: syntax.keyword)
-def test_a_codestream_of_fewer_bits_than_the_header_tells_is_read(tmp_path: Path, syntax: str) -> None:
-    def widen(dataset: Dataset) -> None:
-        dataset.BitsStored, dataset.HighBit = 16, 15
-
-    header, expected = one_slice(tmp_path, widen, transfer_syntax=syntax)
-    np.testing.assert_array_equal(read_stored(header, LIMITS).values, expected)
-
-
-def test_the_bytes_of_a_slice_are_those_in_the_file(tmp_path: Path) -> None:
-    header, expected = one_slice(tmp_path)
-    assert raw_pixels(header, LIMITS) == expected.astype("<u2").tobytes()
-    deflated, _ = one_slice(tmp_path / "deflated", transfer_syntax=DeflatedExplicitVRLittleEndian)
-    assert raw_pixels(deflated, LIMITS) == raw_pixels(header, LIMITS)
+@EXAMPLES
+@given(
+    frames,
+    st.fixed_dictionaries({"bits_stored": st.integers(1, 32), "signed": st.booleans()}),
+    st.none() | st.integers(-3000, 70_000),
+)
+def test_sign_and_unused_bits_are_put_right_as_in_whole_planes(
+    frame: np.ndarray, pixels: dict[str, int], padding: int | None
+) -> None:
+    header = changed(SOUND, pixels=pixels, rescale={"padding": padding})
+    expected, has_high_bits = plain_pixels.put_right(frame, header)
+    stored = put_right(StoredSlice.of(frame), header)
+    np.testing.assert_array_equal(stored.plane, expected)
+    assert stored.has_high_bits == has_high_bits
+    if padding is None:
+        low = -(1 << pixels["bits_stored"] - 1) if pixels["signed"] else 0
+        assert low <= stored.plane.min() <= stored.plane.max() < low + (1 << pixels["bits_stored"])

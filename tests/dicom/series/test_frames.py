@@ -10,7 +10,7 @@ from running import carry_out
 
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.series.frames import frame_volumes, missing_parts
-from pipeline.store import open_store
+from pipeline.store.read import open_store
 
 
 def frame(number: int, **phase: str) -> SliceHeader:

@@ -1,0 +1,115 @@
+"""What can be told of an output: its tables, its series, and how they were made; nothing of ``private/`` is read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pipeline.card.meanings import HISTOGRAMS, MANIFEST, SLICES, TAGS
+from pipeline.card.trails import Processing, processing_of
+from pipeline.errors import DamageError, UsageError
+from pipeline.output import OutputFolder
+from pipeline.store.read import open_store
+from pipeline.tables import ColumnType, column_types, read_table
+
+Row = Mapping[str, Any]
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class PublicFile:
+    """A file of an output as it is now."""
+
+    path: str
+    says: str
+    n_bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path, says: str) -> "PublicFile":
+        """Describe a file that is there."""
+        content = path.read_bytes()
+        return cls(path.name, says, len(content), sha256(content).hexdigest())
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class PublicTable:
+    """A Parquet file, its columns, and what they mean."""
+
+    file: PublicFile
+    columns: Mapping[str, ColumnType]
+    meanings: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """An output, read once."""
+
+    tables: tuple[PublicTable, ...]
+    files: tuple[PublicFile, ...]
+    rows: tuple[Row, ...]
+    processing: tuple[Processing, ...]
+
+    @classmethod
+    def of(cls, output: OutputFolder) -> "Facts":
+        """Read an output; raises UsageError where there is none, DamageError where a store is not there."""
+        if not output.manifest.exists():
+            msg = f"{output.root} holds no manifest.parquet: it is no output of `ctprep run`"
+            raise UsageError(msg)
+        rows = tuple(read_table(output.manifest))
+        trails = [_trail(output.root / row["store"]) for row in rows if row["store"]]
+        return cls(tuple(_tables(output)), tuple(_files(output)), rows, processing_of(trails))
+
+    @cached_property
+    def ready(self) -> tuple[Row, ...]:
+        """The series that have a store."""
+        return tuple(row for row in self.rows if row["store"])
+
+    @cached_property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that were made, in their usual order."""
+        found = {row["split"] for row in self.ready} - {None}
+        return tuple(name for name in SPLITS if name in found)
+
+    @property
+    def keeps_identifiers(self) -> bool:
+        """Whether the tables hold PatientID and UIDs."""
+        return any("PatientID" in row for row in self.rows)
+
+
+def _trail(store: Path) -> list[dict[str, Any]]:
+    try:
+        trail: list[dict[str, Any]] = open_store(store).attributes["trail"]
+    except FileNotFoundError as error:
+        msg = f"{store.name} is not there: `ctprep verify` tells what else differs from the manifest"
+        raise DamageError(msg) from error
+    return trail
+
+
+def _tables(output: OutputFolder) -> Iterable[PublicTable]:
+    for path, says, meanings in (
+        (output.manifest, "One row a series that was seen, whatever became of it.", MANIFEST),
+        (output.slices, "One row a file, or a frame of one.", SLICES),
+        (output.tags, "One row a DICOM element: how often, how varied, and of what use.", TAGS),
+        (output.histograms, "The source's HU of each stored series, counted in bins of 1 HU.", HISTOGRAMS),
+    ):
+        if path.exists():
+            yield PublicTable(PublicFile.of(path, says), column_types(path), meanings)
+
+
+def _files(output: OutputFolder) -> Iterable[PublicFile]:
+    for path, says in (
+        (output.manifest_csv, "The manifest for spreadsheets: lists are JSON, null is empty."),
+        (output.config, "The configuration with every default spelled out, without paths."),
+        (output.findings, "What is odd about the cohort, the gravest first."),
+        (output.statistics, "Cohort statistics, and the series they come from."),
+    ):
+        if path.exists():
+            yield PublicFile.of(path, says)

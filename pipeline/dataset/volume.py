@@ -1,0 +1,228 @@
+"""One series' volume: its arrays as the store holds them, its values, patches of it, and where they lie."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pipeline.dataset.carry import project, restore
+from pipeline.dataset.chain import Chain, chain_of
+from pipeline.dataset.places import Places, box_around, corners_of
+from pipeline.dataset.window import Window
+from pipeline.errors import UsageError
+from pipeline.geometry import Geometry
+from pipeline.output import OutputFolder
+from pipeline.store.read import StoredVolume, open_store
+from pipeline.tables import read_rows
+
+Box = tuple[NDArray[np.float64], NDArray[np.float64]]
+MEASURED = "mask"
+"""The name by which the store's own mask is asked for, beside ``labels/<name>``."""
+
+
+@lru_cache(maxsize=256)
+def _opened(path: Path, _sha256: str, _process: int) -> StoredVolume:
+    """Open a store once a process, and again when a run has written another under its name."""
+    return open_store(path)
+
+
+@dataclass(frozen=True)
+class CohortVolume:
+    """The volume of one series; nothing is read until it is asked for."""
+
+    output: OutputFolder
+    row: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The series' ``series_key``."""
+        return str(self.row["series_key"])
+
+    @property
+    def _store(self) -> StoredVolume:
+        return _opened(self.output.root / self.row["store"], self.row["sha256"], os.getpid())
+
+    @property
+    def array(self) -> Any:
+        """The zarr array [z, y, x] or [c, z, y, x], as it is stored."""
+        return self._store.array
+
+    @property
+    def mask(self) -> Any | None:
+        """The zarr array [z, y, x] that is 1 where a voxel was measured; None where all were."""
+        return self._store.mask
+
+    @property
+    def labels(self) -> Mapping[str, Any]:
+        """The zarr arrays [z, y, x] under ``labels/``, by name."""
+        return self._store.labels
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """What the store says of itself, the group attribute ``ctprep``."""
+        return self._store.attributes
+
+    @property
+    def geometry(self) -> Geometry:
+        """Where the grid lies in the patient."""
+        return self._store.geometry
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape, with the leading c where there are channels."""
+        return tuple(self.array.shape)
+
+    @property
+    def channels(self) -> tuple[str, ...] | None:
+        """The names along c; None where there is no such axis."""
+        return tuple(self.attributes["channels"]) if "channels" in self.attributes else None
+
+    @property
+    def units(self) -> str:
+        """What the values are: HU or normalised."""
+        return str(self.attributes["units"])
+
+    @property
+    def is_invertible(self) -> bool:
+        """Whether a way leads from the values back to HU, between the limits of the steps."""
+        return None not in self._inverses
+
+    def values(self) -> NDArray[Any]:
+        """Return the whole volume's values: float32 where integers hold normalised ones, else as stored."""
+        return self._unpacked(self.array[...])
+
+    def hounsfield(self) -> NDArray[Any]:
+        """Return the whole volume in HU, clipped where the steps clipped; raises UsageError where no way leads back."""
+        values = self.values()
+        if self.units == "HU":
+            return values
+        pairs = [pair for pair in self._inverses if pair is not None]
+        if not self.is_invertible:
+            msg = f"series {self.key}: no way leads back to HU from what the steps have made"
+            raise UsageError(msg)
+        a, b = (np.array([pair[name] for pair in pairs], np.float32).reshape(-1, 1, 1, 1) for name in ("a", "b"))
+        hu = values.reshape(-1, *values.shape[-3:]) * a + b
+        return np.asarray(hu.reshape(values.shape), np.float32)
+
+    def measured(self) -> NDArray[np.bool_]:
+        """Return the mask [z, y, x], True where a voxel was measured."""
+        return np.ones(self.geometry.shape, np.bool_) if self.mask is None else np.asarray(self.mask[...], np.bool_)
+
+    def patch(self, start: Sequence[int], shape: Sequence[int]) -> NDArray[Any]:
+        """Return the values from ``start`` [z, y, x] on, reading no more chunks than hold them.
+
+        Beyond the volume lies what padding has become.
+        """
+        window = Window.on(self.geometry.shape, start, shape)
+        return window.filled(self._unpacked(self.array[(..., *window.taken)]), self._padding)
+
+    def label_patch(self, name: str, start: Sequence[int], shape: Sequence[int]) -> NDArray[Any]:
+        """Return a part of ``labels/<name>``, or of the ``mask`` of what was measured; beyond the volume lies 0."""
+        window = Window.on(self.geometry.shape, start, shape)
+        source = np.broadcast_to(np.uint8(1), self.geometry.shape) if self.is_whole(name) else self.label(name)
+        return window.filled(np.asarray(source[window.taken]), (0,))
+
+    def is_whole(self, name: str) -> bool:
+        """Tell whether the mask is asked for where every voxel was measured, so that none is stored."""
+        return name == MEASURED and self.mask is None
+
+    def label(self, name: str) -> Any:
+        """Return the array of a label, or of the ``mask``; raises UsageError where there is none."""
+        found = self.mask if name == MEASURED else self.labels.get(name)
+        if found is None:
+            known = ", ".join(self.labels) or "none"
+            msg = f"series {self.key} has no {name}; its labels are: {known}"
+            raise UsageError(msg)
+        return found
+
+    def to_index(self, world: ArrayLike) -> NDArray[np.float64]:
+        """Return the fractional indices [..., (z, y, x)] of points [..., (x, y, z)] in LPS millimetres."""
+        return self._places.to_index(np.asarray(world, np.float64))
+
+    def to_world(self, index: ArrayLike) -> NDArray[np.float64]:
+        """Return the points [..., (x, y, z)] in LPS millimetres of indices [..., (z, y, x)]."""
+        return self._places.to_world(np.asarray(index, np.float64))
+
+    def from_pixel(self, slice_: ArrayLike | str, row: ArrayLike, column: ArrayLike) -> NDArray[np.float64]:
+        """Return the fractional indices [..., (z, y, x)] in the store of pixels of the source, as the steps moved them.
+
+        ``slice_`` is ``z_index`` or ``slice_key`` of slices.parquet; ``row`` and ``column`` count pixel centres from 0.
+        """
+        z = self._z_index(slice_) if isinstance(slice_, str) else slice_
+        return self._places.from_source(np.stack(np.broadcast_arrays(z, row, column), axis=-1).astype(np.float64))
+
+    def to_pixel(self, index: ArrayLike) -> NDArray[np.float64]:
+        """Return [..., (slice, row, column)] of the source, fractional, of indices [..., (z, y, x)] in the store."""
+        return self._places.to_source(np.asarray(index, np.float64))
+
+    def box_from_pixel(self, low: ArrayLike, high: ArrayLike) -> Box:
+        """Return the box in the store that holds a box of the source, both by their (slice, row, column) corners.
+
+        Corners are places, not counts: pixels 3 to 7 reach from 2.5 to 7.5.
+        """
+        return box_around(self._places.from_source(corners_of(low, high)))
+
+    def box_to_pixel(self, low: ArrayLike, high: ArrayLike) -> Box:
+        """Return the box of the source that holds a box of the store, both by their corners."""
+        return box_around(self._places.to_source(corners_of(low, high)))
+
+    def project(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return an array on the source's grid [slice, row, column] as the steps bring it to the store's.
+
+        Integers and booleans are labels: the nearest one, and 0 where nothing was.  Floats are sampled as the image
+        was, and 0 where nothing was.
+        """
+        return project(self._chain, array)
+
+    def restore(self, array: NDArray[Any], method: Literal["nearest", "linear"] = "nearest") -> NDArray[Any]:
+        """Return an array on the store's grid [z, y, x] on the source's [slice, row, column]; 0 beyond it.
+
+        ``linear`` gives float32.  Law: where nothing was resampled, ``restore(project(a)) == a`` but for what was cut.
+        """
+        return restore(self._places, array, method)
+
+    def _unpacked(self, stored: NDArray[Any]) -> NDArray[Any]:
+        packing = self.array.attrs.asdict()
+        if "scale_factor" not in packing:
+            return stored
+        values: NDArray[Any] = np.multiply(stored, packing["scale_factor"], dtype=np.float32)
+        values += np.float32(packing["add_offset"])
+        return values
+
+    @property
+    def _padding(self) -> Sequence[float]:
+        """What padding has become, a channel."""
+        told: Sequence[float] = self.attributes["padding"]
+        return told
+
+    @property
+    def _inverses(self) -> list[dict[str, float] | None]:
+        pairs = self.attributes["inverse"]
+        return pairs if isinstance(pairs, list) else [pairs]
+
+    @cached_property
+    def slices(self) -> list[dict[str, Any]]:
+        """The slices that are in the volume, in the order of the stack."""
+        rows = read_rows(self.output.slices, "series_key", self.key)
+        used = (row for row in rows if row["status"] == "used" and row["z_index"] is not None)
+        return sorted(used, key=lambda row: row["z_index"])
+
+    @cached_property
+    def _chain(self) -> Chain:
+        return chain_of(self.attributes, self.geometry, self.slices)
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self._chain, self.geometry)
+
+    def _z_index(self, slice_key: str) -> int:
+        for row in self.slices:
+            if row["slice_key"] == slice_key:
+                return int(row["z_index"])
+        msg = f"series {self.key} has no slice {slice_key}"
+        raise UsageError(msg)

@@ -1,0 +1,44 @@
+"""A file that holds a SEG or an RTSTRUCT to labels on a series' slices, where it speaks of that series."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pydicom
+
+from pipeline.dicom.masks.rtstruct import read_structures, series_of_structures
+from pipeline.dicom.masks.seg import read_segmentation, series_of_segmentation
+from pipeline.labels.grid import Labels, MaskMismatchError, SourceGrid
+from pipeline.limits import Limits
+
+Reader = Callable[[Any, SourceGrid, str | None], Labels | None]
+
+_READERS: dict[str, tuple[Callable[[Any], set[str]], Reader]] = {
+    "SEG": (series_of_segmentation, read_segmentation),
+    "RTSTRUCT": (series_of_structures, read_structures),
+}
+
+
+def read_mask(
+    path: Path, kind: Literal["SEG", "RTSTRUCT"], grid: SourceGrid, pattern: str | None, limits: Limits
+) -> Labels | None:
+    """Return labels [z, y, x]; None where the file speaks of another series, or of nothing that the pattern finds.
+
+    Raises MaskMismatchError where it speaks of this series, and does not lie on its slices or cannot be read.
+    """
+    series_of, read = _READERS[kind]
+    try:
+        _require_size(path, limits)
+        dataset = pydicom.dcmread(path)
+        return read(dataset, grid, pattern) if grid.series_uid in series_of(dataset) else None
+    except MaskMismatchError:
+        raise
+    except Exception as error:  # a damaged object raises whatever lies on the way
+        msg = f"the {kind} cannot be read ({type(error).__name__})"
+        raise MaskMismatchError(msg) from error
+
+
+def _require_size(path: Path, limits: Limits) -> None:
+    if path.stat().st_size > limits.max_file_mb * 2**20:
+        msg = f"the file is larger than max_file_mb {limits.max_file_mb}"
+        raise MaskMismatchError(msg)

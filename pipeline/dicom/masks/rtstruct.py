@@ -1,0 +1,79 @@
+"""RT Structure Set to labels on a series' slices (DICOM PS3.3 A.19, C.8.8.5 and C.8.8.6)."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pipeline.dicom.masks.polygon import inside
+from pipeline.labels.grid import Floats, Labels, MaskMismatchError, SourceGrid, smallest
+
+BETWEEN_SHARE = 0.25
+"""A contour this share of a slice interval away from any slice was drawn on something else."""
+
+CLOSED = frozenset({"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"})
+"""Contours that enclose something; points and open lines do not."""
+
+
+def series_of_structures(dataset: Any) -> set[str]:
+    """Return the SeriesInstanceUIDs on which the contours were drawn."""
+    return {
+        str(series.SeriesInstanceUID)
+        for frame in dataset.get("ReferencedFrameOfReferenceSequence", ())
+        for study in frame.get("RTReferencedStudySequence", ())
+        for series in study.get("RTReferencedSeriesSequence", ())
+    }
+
+
+def read_structures(dataset: Any, grid: SourceGrid, pattern: str | None) -> Labels | None:
+    """Return labels [z, y, x]: 1, 2 ... for the regions whose names the pattern finds, in the order of their numbers.
+
+    Pixels whose centres lie inside a contour belong to it; contours of one region on one slice are even-odd, so an
+    inner one is a hole.  Where regions overlap, the last stands.  None where no name is found.  Raises
+    MaskMismatchError where contours lie on no slice or in another frame of reference.
+    """
+    labels = np.zeros(grid.shape, np.int64)
+    numbers = _numbers(dataset, grid, pattern)
+    if not numbers:
+        return None
+    contours = {int(roi.ReferencedROINumber): roi for roi in dataset.get("ROIContourSequence", ())}
+    for value, number in enumerate(numbers, start=1):
+        region = np.zeros(grid.shape, np.bool_)
+        for points in _outlines(contours.get(number)):
+            k, indices = _on_slice(points, grid)
+            region[k] ^= inside(indices, (grid.shape.y, grid.shape.x))
+        labels[region] = value
+    return smallest(labels)
+
+
+def _numbers(dataset: Any, grid: SourceGrid, pattern: str | None) -> list[int]:
+    """Return the numbers of the regions wanted, in order."""
+    found = [roi for roi in dataset.get("StructureSetROISequence", ()) if _is_named(roi, pattern)]
+    for roi in found:
+        grid.require_frame_of_reference(str(roi.get("ReferencedFrameOfReferenceUID", "")))
+    return sorted(int(roi.ROINumber) for roi in found)
+
+
+def _is_named(roi: Any, pattern: str | None) -> bool:
+    return pattern is None or re.search(pattern, str(roi.get("ROIName", ""))) is not None
+
+
+def _outlines(contours: Any) -> Iterator[Floats]:
+    """Yield the closed contours of a region, [n, 3] in LPS millimetres."""
+    for contour in contours.get("ContourSequence", ()) if contours is not None else ():
+        if contour.get("ContourGeometricType") in CLOSED:
+            yield np.array([float(value) for value in contour.ContourData]).reshape(-1, 3)
+
+
+def _on_slice(points: Floats, grid: SourceGrid) -> tuple[int, Floats]:
+    """Return the slice that a contour was drawn on, and its points as (x, y) indices in it."""
+    heights, places = points @ grid.normal, grid.corners @ grid.normal
+    k = int(np.abs(places - heights.mean()).argmin())
+    interval = float(np.diff(places).min()) if len(places) > 1 else grid.tolerance_mm
+    if np.abs(heights - places[k]).max() > max(BETWEEN_SHARE * interval, grid.tolerance_mm):
+        msg = f"a contour lies {np.abs(heights - places[k]).max():.2f} mm from the nearest slice"
+        raise MaskMismatchError(msg)
+    from_corner = points - grid.corners[k]
+    y_mm, x_mm = grid.spacing_mm
+    return k, np.stack([from_corner @ grid.row / x_mm, from_corner @ grid.column / y_mm], axis=1)

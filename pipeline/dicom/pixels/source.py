@@ -1,0 +1,94 @@
+"""A stack's slices in Hounsfield units, one after another: never the volume."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from pipeline.dicom.pixels.digests import Digests, digests_of
+from pipeline.dicom.pixels.hounsfield import to_hounsfield
+from pipeline.dicom.pixels.raw import PixelReader
+from pipeline.dicom.pixels.stored import read_stored
+from pipeline.dicom.pixels.wrapped import unwrap_of, unwrapped
+from pipeline.dicom.policy import Policy
+from pipeline.dicom.stack.stack import Stack
+from pipeline.features.figures import Features, RunningFeatures
+from pipeline.features.histogram import Histogram
+from pipeline.vocabulary import SeriesWarning
+from pipeline.volume import Mask, Voxels
+
+
+@dataclass(frozen=True, eq=False)
+class HounsfieldPlane:
+    """One slice in HU [y, x], and where it was measured: None where every voxel was."""
+
+    hu: Voxels
+    measured: Mask | None
+
+
+@dataclass(frozen=True, eq=False)
+class SourceFacts:
+    """What a stack's pixels tell: causes to warn, hashes of each slice in the stack's order, repairs, and figures.
+
+    ``pixel_hashes`` are of stored values, ``hu_hashes`` of Hounsfield units before padding is put in.  ``repairs`` is
+    what was done to stored values, as a trail tells it.
+    """
+
+    warnings: frozenset[SeriesWarning]
+    pixel_hashes: tuple[str, ...]
+    hu_hashes: tuple[str, ...]
+    repairs: tuple[dict[str, Any], ...]
+    histogram: Histogram
+    features: Features
+
+
+class SliceSource:
+    """Reads the slices of a stack, in any order and each once, and keeps what they tell."""
+
+    def __init__(self, stack: Stack, policy: Policy) -> None:
+        """Read nothing yet, unless ``hounsfield.wrapped`` asks for a repair: which one, only all slices tell.
+
+        Raises SeriesRefusedError for pixels that cannot be read.
+        """
+        self.geometry = stack.geometry()
+        self._slices, self._options = stack.slices, policy.hounsfield
+        self._reader = PixelReader(policy.limits)
+        self._unwrap = unwrap_of(stack.slices, policy)
+        self._warnings = {SeriesWarning.W_HU_RANGE} if self._unwrap else set()
+        self._digests: dict[int, Digests] = {}
+        self._features = RunningFeatures(len(stack.slices))
+
+    def plane(self, k: int) -> HounsfieldPlane:
+        """Read slice ``k`` of the stack.
+
+        Raises SeriesRefusedError with UNREADABLE, UNSTABLE, PIXELS_LENGTH or PIXEL_DECODE.
+        """
+        header = self._slices[k]
+        stored = read_stored(header, self._reader)
+        in_hu = to_hounsfield(*unwrapped(stored, header, self._unwrap), self._options)
+        self._digests[k] = digests_of(stored, in_hu.values_hu)
+        self._features.add(k, in_hu.hu, in_hu.measured, in_hu.values_hu, in_hu.counts)
+        if stored.has_high_bits:
+            self._warnings.add(SeriesWarning.W_HIGH_BITS)
+        if in_hu.has_odd_padding:
+            self._warnings.add(SeriesWarning.W_PADDING)
+        return HounsfieldPlane(in_hu.hu, in_hu.measured)
+
+    @property
+    def unread(self) -> list[int]:
+        """The slices that were not asked for yet."""
+        return [k for k in range(len(self._slices)) if k not in self._digests]
+
+    def facts(self) -> SourceFacts:
+        """Return what the slices told; those that nobody asked for are read now."""
+        for k in self.unread:
+            self.plane(k)
+        digests = [self._digests[k] for k in range(len(self._slices))]
+        repeated = sum(before.hounsfield == after.hounsfield for before, after in pairwise(digests))
+        return SourceFacts(
+            warnings=frozenset(self._warnings),
+            pixel_hashes=tuple(digest.stored for digest in digests),
+            hu_hashes=tuple(digest.hounsfield for digest in digests),
+            repairs=(self._unwrap.trail,) if self._unwrap else (),
+            histogram=self._features.histogram(),
+            features=self._features.features(repeated),
+        )

@@ -1,0 +1,116 @@
+"""Masks on a series' own slices to DICOM SEG (PS3.3 A.51), through highdicom."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import highdicom
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.sr.codedict import codes
+
+from pipeline import __version__
+from pipeline.errors import UsageError
+
+MAY_BE_EMPTY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+"""Of type 2 in the Patient and General Study Modules (PS3.3 C.7.1.1, C.7.2.1): where a slice lacks one, it is empty."""
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """One slice: a file, or a frame of a multi-frame object, counted from 1."""
+
+    path: str
+    frame: int | None = None
+
+
+def segmentation(sources: Sequence[SourceImage], labels: NDArray[Any]) -> bytes:
+    """Return a binary DICOM SEG of labels [slice, row, column]; each value above 0 is a segment ``label N``.
+
+    Slices without any label have no frame.  Raises UsageError where no label is left, or where the sources lack what
+    a SEG must repeat of them.
+    """
+    values = np.unique(labels[labels > 0])
+    if not len(values):
+        msg = "the mask is empty on the source's slices: a DICOM SEG must hold at least one pixel"
+        raise UsageError(msg)
+    numbered = np.where(labels > 0, np.searchsorted(values, labels) + 1, 0).astype(np.uint16)
+    images, frames = _images(sources, numbered)
+    try:
+        with warnings.catch_warnings():  # highdicom's quote the patient's name
+            warnings.simplefilter("ignore")
+            found = _segmentation(images, frames, [int(value) for value in values])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        msg = f"the source's headers lack what a DICOM SEG must repeat of them ({type(error).__name__} in highdicom)"
+        raise UsageError(msg) from error
+    content = BytesIO()
+    found.save_as(content)
+    return content.getvalue()
+
+
+def _images(sources: Sequence[SourceImage], labels: NDArray[Any]) -> tuple[list[pydicom.Dataset], NDArray[Any]]:
+    """Return the sources' headers, and the labels in the order of their frames."""
+    headers = {source.path: _header(source.path) for source in sources}
+    images: list[pydicom.Dataset] = list(headers.values())
+    if sources[0].frame is None:
+        return images, labels
+    if len(images) > 1:
+        msg = "a series of several multi-frame objects cannot be told in one DICOM SEG"
+        raise UsageError(msg)
+    frames = np.zeros((int(images[0].NumberOfFrames), *labels.shape[1:]), labels.dtype)
+    frames[[(source.frame or 1) - 1 for source in sources]] = labels
+    return images, frames
+
+
+def _header(path: str) -> pydicom.Dataset:
+    header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    for keyword in MAY_BE_EMPTY:
+        if keyword not in header:
+            setattr(header, keyword, None)
+    return header
+
+
+def _segmentation(images: list[pydicom.Dataset], frames: NDArray[Any], values: list[int]) -> Any:
+    return highdicom.seg.Segmentation(
+        source_images=images,
+        pixel_array=frames,
+        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_segment(number, value) for number, value in enumerate(values, start=1)],
+        series_instance_uid=highdicom.UID(),
+        series_number=1,
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer="ctprep",
+        manufacturer_model_name="ctprep",
+        software_versions=__version__,
+        device_serial_number="none",
+        content_label="MASK",
+        series_description="Mask written by ctprep",
+    )
+
+
+def _segment(number: int, value: int) -> Any:
+    """Return a segment of which no more is known than its label."""
+    return highdicom.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=f"label {value}",
+        segmented_property_category=codes.SCT.Tissue,
+        segmented_property_type=codes.SCT.Tissue,
+        algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
+        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
+            name="not stated", version="not stated", family=codes.DCM.ArtificialIntelligence
+        ),
+    )

@@ -1,0 +1,56 @@
+"""How an array is cut into chunks and shards, and packed."""
+
+from dataclasses import dataclass
+from math import ceil, prod
+from typing import Any, Literal
+
+import numpy as np
+from zarr.codecs import BloscCodec
+
+from pipeline.axes import Zyx
+from pipeline.store.options import StoreOptions
+
+MOST_SHARDS = 5
+"""Of array ``0``, and as many of the mask: together no more than ten data files a store."""
+
+SMALL_SHARD_BYTES = 32 * 2**20
+"""Layers of chunks share a shard up to this size before compression: many small files burden a shared file system."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Chunks and shards of an array [z, y, x], or of each channel's; ``shards`` is None where each chunk is a file."""
+
+    chunks: Zyx[int]
+    shards: Zyx[int] | None
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], dtype: np.dtype[Any], options: StoreOptions) -> "Layout":
+        """Cut an array of this shape as the options ask; no chunk is larger than the array."""
+        spatial = Zyx(*shape[-3:])
+        chunks = Zyx(*(min(n, chunk) for n, chunk in zip(spatial, options.chunks, strict=True)))
+        return cls(chunks, _shards(shape, dtype.itemsize, chunks, options))
+
+    @property
+    def depth(self) -> int:
+        """How many planes are written at once: those of a shard, or of a layer of chunks."""
+        return (self.shards or self.chunks).z
+
+
+def _shards(shape: tuple[int, ...], itemsize: int, chunks: Zyx[int], options: StoreOptions) -> Zyx[int] | None:
+    """Return the shape of a shard: as asked, or whole layers of chunks, no more of them than ``MOST_SHARDS``."""
+    if options.shards is None:
+        return None
+    n_chunks = Zyx(*(ceil(n / chunk) for n, chunk in zip(shape[-3:], chunks, strict=True)))
+    if options.shards == "auto":
+        layer_bytes = itemsize * prod(shape) // n_chunks.z
+        per_shard = Zyx(max(ceil(n_chunks.z / MOST_SHARDS), SMALL_SHARD_BYTES // layer_bytes), n_chunks.y, n_chunks.x)
+    else:
+        per_shard = Zyx(*(shard // chunk for shard, chunk in zip(options.shards, options.chunks, strict=True)))
+    return Zyx(*(min(n, k) * chunk for n, k, chunk in zip(n_chunks, per_shard, chunks, strict=True)))
+
+
+def codec(dtype: np.dtype[Any], options: StoreOptions) -> BloscCodec:
+    """Zstandard behind the shuffle that suits the numbers: by bits for integers, by bytes for floating point."""
+    shuffle: Literal["shuffle", "bitshuffle"] = "shuffle" if dtype.kind == "f" else "bitshuffle"
+    return BloscCodec(typesize=dtype.itemsize, cname="zstd", clevel=options.level, shuffle=shuffle)

@@ -1,0 +1,36 @@
+"""What of an input is not there any more; a share that is not mounted is an empty folder, so nothing is deleted."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+
+from pipeline.dicom.files.find import InputOptions
+from pipeline.ledger import Finished
+from pipeline.plan import Planned, State
+from pipeline.scan import Scan
+from pipeline.vocabulary import Status
+
+
+def has_vanished(found: Scan, finished: Mapping[str, Finished]) -> bool:
+    """Tell whether no CT is left of an input that held some, or no file of one that held any."""
+    return not found.n_files or (not found.has_ct and any(_was_ct(known) for known in finished.values()))
+
+
+def told_of_vanished(options: InputOptions, found: Scan, plans: Iterable[Planned]) -> Iterator[str]:
+    """Yield in words which roots are empty, and how many series are gone; nothing where none is."""
+    n_gone = sum(plan.state is State.GONE for plan in plans)
+    if n_gone:
+        for root in _empty_roots(options, found):
+            yield f"{root} holds no file at all (is it mounted?)"
+        yield f"{n_gone} series are gone from the input; their stores are kept, and `ctprep gc` lists them"
+
+
+def _was_ct(known: Finished) -> bool:
+    return known.record.status is not Status.EXCLUDED
+
+
+def _empty_roots(options: InputOptions, found: Scan) -> Iterator[str]:
+    files = [one.series.slices[0].file.path for one in found.series] + [stray.file.path for stray in found.strays]
+    for root in options.roots:
+        inside = os.path.join(os.path.realpath(root), "")  # noqa: PTH118 - str paths, as the scan has them
+        if not any(path.startswith(inside) for path in files):
+            yield root

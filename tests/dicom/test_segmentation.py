@@ -1,0 +1,57 @@
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import phantoms
+import pytest
+from pydicom import Dataset, dcmread
+
+from pipeline.errors import UsageError
+
+highdicom = pytest.importorskip("highdicom", reason="needs the extra seg")
+
+from pipeline.dicom.segmentation import SourceImage, segmentation  # noqa: E402  it opens the library
+
+
+def sources(folder: Path, **wanted: Any) -> list[SourceImage]:
+    return [SourceImage(str(path)) for path in phantoms.write_series(folder / "series", n=4, **wanted).paths]
+
+
+def opened(content: bytes) -> Any:
+    return highdicom.seg.Segmentation.from_dataset(dcmread(BytesIO(content)))
+
+
+def test_every_value_is_a_segment(tmp_path: Path) -> None:
+    labels = np.zeros((4, 32, 32), np.uint16)
+    labels[1, 2, 3], labels[2, 4:6, 7] = 40, 7
+    found = opened(segmentation(sources(tmp_path), labels))
+    assert [found.get_segment_description(n).segment_label for n in (1, 2)] == ["label 7", "label 40"]
+    assert found.NumberOfFrames == 2
+
+
+def test_the_patients_name_is_not_in_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    segmentation(sources(tmp_path), np.ones((4, 32, 32), np.uint8))
+    assert [str(warning.message) for warning in recwarn if "ANON" in str(warning.message)] == []
+
+
+def test_what_may_be_empty_may_lack(tmp_path: Path) -> None:
+    def strip(dataset: Dataset, _z: int) -> None:
+        for keyword in ("PatientName", "PatientBirthDate", "AccessionNumber", "StudyTime"):
+            delattr(dataset, keyword)
+
+    found = opened(segmentation(sources(tmp_path, change=strip), np.ones((4, 32, 32), np.uint8)))
+    assert found.PatientName == ""
+
+
+def test_sources_without_a_frame_of_reference_are_refused(tmp_path: Path) -> None:
+    def strip(dataset: Dataset, _z: int) -> None:
+        del dataset.FrameOfReferenceUID
+
+    with pytest.raises(UsageError, match="lack what a DICOM SEG must repeat"):
+        segmentation(sources(tmp_path, change=strip), np.ones((4, 32, 32), np.uint8))
+
+
+def test_an_empty_mask_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the mask is empty"):
+        segmentation(sources(tmp_path), np.zeros((4, 32, 32), np.uint8))

@@ -1,0 +1,148 @@
+"""Faults for tests: a small cohort, a run that can be hurt from outside, and the figures of what is left of it."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from phantoms import write_series
+from running import ORIENTED, carry_out
+
+from pipeline.ledger import Ledger
+from pipeline.manifest import read_records
+from pipeline.output import OutputFolder
+from pipeline.record import SeriesRecord
+from pipeline.run import Outcome
+from pipeline.verify import verify
+from pipeline.vocabulary import Status
+
+YAML = ORIENTED + "manifest: {identifiers: keep}\nreport: {enabled: false}\n"
+"""Without a secret, two outputs can be compared."""
+
+SERIAL = YAML + "cluster: {kind: serial}\n"
+TWO_WORKERS = YAML + "cluster: {kind: local, workers: 2}\n"
+
+PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a fault has cost, counted over the series of an input; all are 0 after at most one rerun."""
+
+    lost: int = 0
+    corrupt: int = 0
+    falsely_ok: int = 0
+    duplicate_rows: int = 0
+    left_behind: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """An input, and what a run that nothing goes wrong with makes of it."""
+
+    source: Path
+    truth: dict[str, SeriesRecord]
+
+    def figures(self, folder: Path) -> Figures:
+        """Count what is wrong in an output: rows beside the truth, stores beside their rows, what lies about."""
+        output = OutputFolder(folder)
+        records = read_records(output)
+        rows = {record.series_key: record for record in records}
+        return Figures(
+            lost=sum(key not in rows or _verdict(rows[key]) != _verdict(told) for key, told in self.truth.items()),
+            corrupt=sum(mismatch.kind.is_damage for mismatch in verify(output)),
+            falsely_ok=len(self.falsely_ok(rows)),
+            duplicate_rows=len(records) - len(rows),
+            left_behind=sum(path.suffix == ".unfinished" for path in folder.rglob("*")),
+        )
+
+    def falsely_ok(self, rows: dict[str, SeriesRecord]) -> set[str]:
+        """Return the series that are called ok and are not, or not with the bytes that they should have."""
+        stored = {key: told.sha256 for key, told in self.truth.items() if told.status is Status.OK}
+        return {key for key, row in rows.items() if row.status is Status.OK and row.sha256 != stored.get(key)}
+
+    def begin(self, folder: Path, yaml: str = SERIAL, before: tuple[str, ...] = (), **options: Any) -> "Begun":
+        """Start a run in a process of its own; ``before`` are words in front of its command."""
+        config = folder.with_suffix(".yaml")
+        config.write_text(yaml)
+        words = ["run", config, "--input", self.source, "--output", folder, "--log-json"]
+        command = [*before, sys.executable, "-m", "pipeline", *map(str, words)]
+        with folder.with_suffix(".log").open("wb") as talk:
+            return Begun(OutputFolder(folder), subprocess.Popen(command, stdout=talk, stderr=talk, **options))
+
+    def rerun(self, folder: Path) -> Outcome:
+        """Run once more, undisturbed."""
+        return carry_out(folder.parent, self.source, SERIAL, folder.name)
+
+
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """A run in a process of its own."""
+
+    output: OutputFolder
+    process: subprocess.Popen[bytes]
+
+    def until(self, holds: Callable[[OutputFolder], object]) -> None:
+        """Wait until something holds of the output, or the run is over."""
+        began = time.monotonic()
+        while not holds(self.output) and self.process.poll() is None:
+            assert time.monotonic() - began < PATIENCE_SECONDS
+            time.sleep(0.002)
+
+    def kill(self) -> int:
+        """Kill the driver alone, as the system does that runs out of memory; return its exit code."""
+        self.process.send_signal(signal.SIGKILL)
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def ends(self) -> int:
+        """Return the exit code, once there is one."""
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the worker processes of its cluster."""
+        below = psutil.Process(self.process.pid).children()
+        return [child for child in below if "spawn_main" in " ".join(child.cmdline())]
+
+
+def make_cohort(folder: Path, n_series: int = 12) -> Cohort:
+    """Write small series, one of them with a gap, and run over them once."""
+    for number in range(n_series):
+        series = write_series(folder / "in" / f"p{number:02}", patient_id=f"P-{number}", seed=number, n=8)
+    series.paths[3].unlink()
+    outcome = carry_out(folder, folder / "in", SERIAL, "clean")
+    return Cohort(folder / "in", {record.series_key: record for record in outcome.records})
+
+
+def n_finished(output: OutputFolder) -> int:
+    """Count the lines of the journal."""
+    return output.journal.read_bytes().count(b"\n") if output.journal.exists() else 0
+
+
+def assert_nothing_false(cohort: Cohort, output: OutputFolder) -> None:
+    """Nothing is called ok that is not, in the manifest if there is one yet, and in the journal."""
+    if output.manifest.exists():
+        assert cohort.falsely_ok({record.series_key: record for record in read_records(output)}) == set()
+    told = Ledger.read(output).finished
+    assert cohort.falsely_ok({key: found.record for key, found in told.items()}) == set()
+
+
+def random_numbers(n: int, low: int, high: int) -> list[int]:
+    """Return numbers without any order, the same each time."""
+    chosen = random.Random(20)  # noqa: S311  no secret
+    return [chosen.randrange(low, high) for _ in range(n)]
+
+
+def slowly(value: object) -> Any:
+    """Mark a test's parameter as one of the many that take minutes altogether."""
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
+def _verdict(record: SeriesRecord) -> tuple[object, ...]:
+    return record.status, record.reason

@@ -1,0 +1,147 @@
+"""Runs one after another: what is new, changed, stale, failed, not there any more, and nothing else, is worked."""
+
+import os
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from deadly_jobs import deadly
+from phantoms import write_series
+from running import InThisProcess, Quiet, bytes_of_stores, carry_out
+
+from pipeline.config import load
+from pipeline.engine import Lost, open_pool
+from pipeline.job import Job
+from pipeline.ledger import Ledger
+from pipeline.retry import retry
+from pipeline.run import run
+from pipeline.stages import STAGES
+from pipeline.vocabulary import ExitCode, Reason, Status
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
+UNTOLD = "steps: [{orient: {to: LPS}}]\nreport: {enabled: false}\n"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Two patients."""
+    for number in range(2):
+        write_series(tmp_path / "in" / f"p{number}", patient_id=f"p{number}", seed=number)
+    return tmp_path / "in"
+
+
+def test_a_series_that_is_still_being_copied_waits_for_a_later_run(source: Path, tmp_path: Path) -> None:
+    long_ago = time.time() - 1000
+    for path in source.rglob("*.dcm"):
+        os.utime(path, (long_ago, long_ago))
+    copied = source / "p0/IM0003.dcm"
+    os.utime(copied)
+    settling = UNTOLD + "input: {settle_seconds: 100}\n"
+    first = carry_out(tmp_path, source, settling)
+    assert sorted((record.status, record.reason) for record in first.records) == [
+        (Status.OK, None), (Status.REJECTED, Reason.UNSTABLE),
+    ]  # fmt: skip
+    os.utime(copied, (long_ago, long_ago))
+    assert {record.status for record in carry_out(tmp_path, source, settling).records} == {Status.OK}
+
+
+def test_a_series_that_fails_again_and_again_is_left_until_it_is_asked_for(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Losing(InThisProcess):
+        worked: ClassVar[list[str]] = []
+
+        def run(self, function: Any, jobs: Any) -> Any:
+            for job, result in super().run(function, jobs):
+                self.worked.append(job.record.series_key)
+                is_lost = job.series.slices[0].identity.patient_id == "p0"
+                yield job, Lost(Reason.TIMEOUT, "more than 9 seconds") if is_lost else result
+
+    monkeypatch.setattr("pipeline.run.open_pool", lambda *_: Losing())
+    yaml = UNTOLD + "limits: {retries: 1}\n"
+    for _ in range(4):
+        outcome = carry_out(tmp_path, source, yaml)
+        assert outcome.exit_code == ExitCode.FAILED
+    (failed,) = (record for record in outcome.records if record.status is Status.FAILED)
+    assert failed.detail == "more than 9 seconds; tried 2 times, `ctprep retry` runs it again"
+    assert Losing.worked.count(failed.series_key) == 2
+    assert len(Losing.worked) == 3
+    retry(outcome.output, [Reason.TIMEOUT], Quiet())
+    assert Losing.worked.count(failed.series_key) == 3
+
+
+def test_a_killer_among_twenty_costs_no_neighbour_a_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        write_series(tmp_path / "in" / f"p{number}", patient_id=f"p{number}", n=3, rows=8, columns=8, seed=number)
+    monkeypatch.setattr("pipeline.run.open_pool", open_pool)
+    monkeypatch.setattr("pipeline.run.process", deadly)
+    outcome = carry_out(tmp_path, tmp_path / "in", UNTOLD)
+    assert Counter(record.status for record in outcome.records) == {Status.OK: 19, Status.FAILED: 1}
+    assert {record.reason for record in outcome.records} == {None, Reason.WORKER_LOST}
+    assert sorted(found.n_failures for found in Ledger.read(outcome.output).finished.values()) == [0] * 19 + [1]
+
+
+def test_large_series_are_worked_first_and_tell_what_they_will_take(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Watching(InThisProcess):
+        jobs: ClassVar[list[Job]] = []
+
+        def run(self, function: Any, jobs: Any) -> Any:
+            for job in jobs:
+                self.jobs.append(job)
+                yield job, function(job)
+
+    write_series(source / "p2", patient_id="p2", n=24)
+    monkeypatch.setattr("pipeline.run.open_pool", lambda *_: Watching())
+    carry_out(tmp_path, source, UNTOLD)
+    assert [len(job.series.slices) for job in Watching.jobs] == [24, 12, 12]
+    assert all(job.memory_mb is not None for job in Watching.jobs)
+
+
+def test_a_report_option_or_a_new_release_makes_no_store_again(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carry_out(tmp_path, source, UNTOLD)
+    monkeypatch.setattr("pipeline.recipe.__version__", "99.0")
+    monkeypatch.setattr("pipeline.unchanged.__version__", "99.0")
+    again = carry_out(tmp_path, source, UNTOLD.replace("enabled: false", "pictures: false"))
+    assert again.summary["plan"] == {"new": 0, "changed": 0, "stale": 0, "done": 2, "gone": 0}
+    monkeypatch.setattr("pipeline.stages.STAGES", STAGES | {"steps": 99})
+    assert carry_out(tmp_path, source, UNTOLD).summary["plan"]["stale"] == 2
+
+
+def test_a_second_run_opens_no_file_and_writes_the_summary_alone(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = carry_out(tmp_path, source, UNTOLD)
+    before = {path: path.stat().st_mtime_ns for path in first.output.root.rglob("*")}
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.run.open_pool", lambda *_: pytest.fail("there is nothing to do"))
+        second = carry_out(tmp_path, source, UNTOLD)
+    assert second.exit_code == first.exit_code
+    assert second.summary["plan"] == {"new": 0, "changed": 0, "stale": 0, "done": 2, "gone": 0}
+    after = {path: path.stat().st_mtime_ns for path in first.output.root.rglob("*")}
+    written = {path.relative_to(first.output.root).parts[0] for path in after if after[path] != before.get(path)}
+    assert written == {"run.json", "runs"}
+
+
+def test_a_root_that_is_not_mounted_is_named_and_nothing_of_it_is_deleted(source: Path, tmp_path: Path) -> None:
+    write_series(tmp_path / "share" / "p9", patient_id="p9", seed=9)
+    config = tmp_path / "two.yaml"
+    config.write_text(UNTOLD)
+    both = load(config, inputs=[source, tmp_path / "share"], output=tmp_path / "out")
+    first = run(both, Quiet())
+    (tmp_path / "share").rename(tmp_path / "elsewhere")
+    (tmp_path / "share").mkdir()
+    listener = Quiet()
+    second = run(both, listener)
+    assert listener.heard[:2] == [
+        f"{tmp_path}/share holds no file at all (is it mounted?)",
+        "1 series are gone from the input; their stores are kept, and `ctprep gc` lists them",
+    ]
+    assert bytes_of_stores(second) == bytes_of_stores(first)
+    assert len(second.records) == 3

@@ -1,0 +1,120 @@
+"""Ten nights over one share: each night's plan says what happened, and at the end all is as one clean run makes it."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nights import lasting
+from phantoms import write_series
+from pydicom.dataset import Dataset
+from running import InThisProcess, Quiet, bytes_of_stores
+
+from pipeline.collect_garbage import collect_garbage
+from pipeline.config import Config, load
+from pipeline.engine import Lost
+from pipeline.output import OutputFolder
+from pipeline.plan import State
+from pipeline.rehearse import rehearsed
+from pipeline.run import Outcome, run
+from pipeline.verify import verify
+from pipeline.vocabulary import ExitCode, Reason
+
+YAML = "manifest: {identifiers: keep}\nreport: {pictures: false}\nsteps: "
+HU = "[{orient: {to: LPS}}]\n"
+CLIPPED = "[{orient: {to: LPS}}, {clip: {low_hu: -1000, high_hu: 400}}]\n"
+
+
+class Losing(InThisProcess):
+    """A bad night: the worker of one patient dies."""
+
+    def run(self, function: Any, jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        for job, result in super().run(function, jobs):
+            is_lost = job.series.slices[0].identity.patient_id == "p5"
+            yield job, Lost(Reason.WORKER_LOST, "killed by signal 9") if is_lost else result
+
+
+class Share:
+    """A share that patients arrive on, and the output that a timer's runs keep."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.root, self.steps = folder, folder / "share", HU
+        self.root.mkdir()
+
+    def arrives(self, *names: str, **wanted: Any) -> None:
+        for name in names:
+            write_series(self.root / name, patient_id=name, **{"seed": int(name[1:]), "n": 6} | wanted)
+
+    def leaves(self, name: str) -> None:
+        shutil.rmtree(self.root / name)
+
+    def config(self, name: str = "out") -> Config:
+        path = self.folder / "nightly.yaml"
+        path.write_text(YAML + self.steps)
+        return load(path, inputs=[self.root], output=self.folder / name)
+
+    def night(self, **expected: int) -> Outcome:
+        """Ask what tonight would do, do it, and see that both are what is expected."""
+        told = {**dict.fromkeys(State, 0), **expected}
+        states = [one.state for one in rehearsed(self.config())]
+        assert {state: states.count(state) for state in State} == told
+        outcome = run(self.config(), Quiet())
+        assert outcome.summary["plan"] == told
+        return outcome
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Share:
+    return Share(tmp_path)
+
+
+def other_scanner(dataset: Dataset, _: int) -> None:
+    dataset.ManufacturerModelName, dataset.ConvolutionKernel = "Fine 2", "B70f"
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_ten_nights_end_as_one_clean_run(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
+    share.arrives("p0", "p1", "p2")
+    assert share.night(new=3).summary["changes"] == {}
+
+    quiet = share.night(done=3)
+    assert quiet.summary["changes"]["figures"] == {}
+
+    share.arrives("p3", n=4)
+    share.arrives("p4", change=other_scanner)
+    changes = share.night(new=2, done=3).summary["changes"]
+    assert (changes["new_patients"], changes["new_scanners"], changes["new_kernels"]) == (2, ["ACME Fine 2"], ["B70f"])
+
+    share.arrives("p3")  # its last slices come late
+    assert {record.n_slices for record in share.night(changed=1, done=4).records} == {6}
+
+    share.arrives("p1", seed=77)  # the same series, exported again
+    share.night(changed=1, done=4)
+
+    share.leaves("p2")
+    assert len(share.night(done=4, gone=1).records) == 5
+
+    share.steps = CLIPPED
+    share.night(stale=4, gone=1)
+
+    share.arrives("p5", "p6")
+    with monkeypatch.context() as bad_night:
+        bad_night.setattr("pipeline.run.open_pool", lambda *_: Losing())
+        assert share.night(new=2, done=4, gone=1).exit_code == ExitCode.FAILED
+
+    share.root.rename(share.folder / "elsewhere")
+    share.root.mkdir()
+    before = lasting(OutputFolder(share.folder / "out"))
+    run(share.config(), Quiet())  # not mounted: an empty folder
+    assert lasting(OutputFolder(share.folder / "out")) == before
+    share.root.rmdir()
+    (share.folder / "elsewhere").rename(share.root)
+
+    last = share.night(new=1, done=5, gone=1)
+    assert last.exit_code == ExitCode.OK
+    collect_garbage(last.output, delete=True)
+    clean = run(share.config("clean"), Quiet())
+    assert bytes_of_stores(last) == bytes_of_stores(clean)
+    assert lasting(last.output) == lasting(clean.output)
+    assert verify(last.output) == []
