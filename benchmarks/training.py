@@ -1,12 +1,15 @@
 """How many random patches of 64 x 64 x 64 a second reach a training loop: ctprep, MONAI and TorchIO, side by side.
 
-All load the same nine phantoms, each as many voxels as a chest at 1 mm (32 million): ctprep from its stores, the peers from the NIfTI export of
-these, as their users do.  Each is measured in a process of its own, over a first epoch, which pays for what is cached,
-and over two more.  ctprep draws every patch from any volume; the peers take ``--per-volume`` from one before the next.
+All load the same nine phantoms, each of as many voxels as a chest at 1 mm (32 million): ctprep from its stores, the
+peers from the NIfTI export of these, as their users do.  Each is measured in a process of its own, over a first epoch,
+which pays for what is cached, and over two more.  ``crops`` is how many patches of a volume are an epoch: the peers
+take them from a volume in memory, one after the other; ctprep draws every patch from any volume.  ``held`` is the most
+memory of one process.
 
-    python benchmarks/training.py [--workers 0 2] [--per-volume 8]
+    python benchmarks/training.py [--workers 0 2] [--crops 1 8]
 """
 
+import gc
 import json
 import subprocess
 import sys
@@ -14,9 +17,10 @@ import warnings
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from time import perf_counter
 from typing import Any
 
@@ -42,7 +46,7 @@ def of_ctprep(folder: Path, options: Namespace) -> Loader:
 
     from pipeline.dataset.torch import Patches
 
-    patches = Patches(open_cohort(folder / "out"), (SIDE, SIDE, SIDE), per_volume=options.per_volume)
+    patches = Patches(open_cohort(folder / "out"), (SIDE, SIDE, SIDE), per_volume=options.crop)
     loader = DataLoader(patches, batch_size=BATCH, shuffle=True, **workers(options))
 
     def epoch(number: int) -> Iterable[Any]:
@@ -63,7 +67,7 @@ def of_persistent_dataset(folder: Path, options: Namespace) -> Loader:
     """Keep every volume as a tensor on disk, and load it whole for its crops."""
     from monai.data import PersistentDataset
 
-    return monai_loader(PersistentDataset(files(folder), monai_transforms(options), folder / "cache"), options)
+    return monai_loader(PersistentDataset(files(folder), monai_transforms(options), mkdtemp(dir=folder)), options)
 
 
 def of_queue(folder: Path, options: Namespace) -> Loader:
@@ -73,8 +77,8 @@ def of_queue(folder: Path, options: Namespace) -> Loader:
     subjects = [torchio.Subject(image=torchio.ScalarImage(row["image"])) for row in files(folder)]
     queue = torchio.Queue(
         torchio.SubjectsDataset(subjects),
-        max_length=len(subjects) * options.per_volume,
-        samples_per_volume=options.per_volume,
+        max_length=len(subjects) * options.crop,
+        samples_per_volume=options.crop,
         sampler=torchio.UniformSampler(SIDE),
         num_workers=options.worker,
     )
@@ -103,7 +107,7 @@ def monai_transforms(options: Namespace) -> Any:
     return transforms.Compose(
         [
             transforms.LoadImaged("image", image_only=True, ensure_channel_first=True),
-            transforms.RandSpatialCropSamplesd("image", SIDE, options.per_volume, random_size=False),
+            transforms.RandSpatialCropSamplesd("image", SIDE, options.crop, random_size=False),
         ]
     )
 
@@ -139,7 +143,9 @@ def measure(options: Namespace) -> dict[str, float]:
     started = perf_counter()
     later = sum(len(batch) for number in range(1, 1 + LATER_EPOCHS) for batch in loader(number))
     later_s = perf_counter() - started
-    held_mb = (getrusage(RUSAGE_SELF).ru_maxrss + options.worker * getrusage(RUSAGE_CHILDREN).ru_maxrss) / 1024
+    del loader  # which ends its workers, and so lets their memory be counted
+    gc.collect()
+    held_mb = max(getrusage(who).ru_maxrss for who in (RUSAGE_SELF, RUSAGE_CHILDREN)) / 1024
     return {"first_s": first_s, "rate": later / later_s, "held_mb": held_mb, "patches": first + later}
 
 
@@ -162,35 +168,33 @@ def run(*words: object) -> None:
 def compare(folder: Path, options: Namespace) -> None:
     """Measure every reader that is installed, and print the table."""
     prepare(folder)
-    print(f"{'':24} {'workers':>7} {'first epoch':>12} {'patches a second':>17} {'held':>9}")
+    print(f"{'':24} {'crops':>5} {'workers':>7} {'first epoch':>12} {'patches a second':>17} {'held':>9}")
     for name in READERS:
         if find_spec(NEEDS[name]) is None:
             print(f"{name:24} {NEEDS[name]} is not installed")
             continue
-        for worker in options.workers:
-            words = [
-                "--one",
-                name,
-                "--worker",
-                str(worker),
-                "--per-volume",
-                str(options.per_volume),
-                "--folder",
-                folder,
-            ]
-            done = subprocess.run([sys.executable, __file__, *words], check=True, capture_output=True, text=True)
-            told = json.loads(done.stdout.splitlines()[-1])
-            row = f"{told['first_s']:10.1f} s {told['rate']:17.0f} {told['held_mb']:6.0f} MB"
-            print(f"{name:24} {worker:7} {row}", flush=True)
+        for crop, worker in product(options.crops, options.workers):
+            told = told_by(name, crop, worker, folder)
+            figures = f"{told['first_s']:10.1f} s {told['rate']:17.0f} {told['held_mb']:6.0f} MB"
+            print(f"{name:24} {crop:5} {worker:7} {figures}", flush=True)
+
+
+def told_by(name: str, crop: int, worker: int, folder: Path) -> dict[str, float]:
+    """Measure one reader in a process of its own."""
+    words = ["--one", name, "--worker", str(worker), "--crop", str(crop), "--folder", str(folder)]
+    done = subprocess.run([sys.executable, __file__, *words], check=True, stdout=subprocess.PIPE, text=True)
+    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return told
 
 
 def main() -> None:
     """Compare, or measure one reader for the comparison."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2])
-    parser.add_argument("--per-volume", type=int, default=8)
+    parser.add_argument("--crops", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--one", choices=READERS, help="(used by itself)")
     parser.add_argument("--worker", type=int, default=0, help="(used by itself)")
+    parser.add_argument("--crop", type=int, default=1, help="(used by itself)")
     parser.add_argument("--folder", type=Path, help="(used by itself)")
     options = parser.parse_args()
     if options.one:

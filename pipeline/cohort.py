@@ -50,7 +50,10 @@ class Cohort:
     def completed(self, records: Sequence[SeriesRecord], scan: Scan) -> Completed:
         """Return the records with their patients, labels and splits; one whose files are gone keeps what it had."""
         there = {one.record.series_key: one for one in scan.series}
-        known = self._as_before([_as_scanned(record, there.get(record.series_key)) for record in records], there)
+        updated = [
+            there[record.series_key].updated(record) if record.series_key in there else record for record in records
+        ]
+        known = self._as_before(updated, there)
         members = {
             record.series_key: _identifiers(there[record.series_key])
             for record in known
@@ -108,13 +111,6 @@ def counts_by_split(records: Iterable[SeriesRecord]) -> dict[str, int]:
 
 def _labels(record: SeriesRecord, joins: Iterable[Joined]) -> dict[str, LabelValue]:
     return {name: value for join in joins for name, value in join.labels.get(record.series_key, {}).items()}
-
-
-def _as_scanned(record: SeriesRecord, found: ScannedSeries | None) -> SeriesRecord:
-    """Return the record with what may have changed although its own files did not: who the patient is, and when."""
-    if found is None:
-        return record
-    return replace(record, patient=found.record.patient, study=found.record.study, study_day=found.record.study_day)
 
 
 def _identifiers(found: ScannedSeries) -> Identifiers:

@@ -49,7 +49,7 @@ class Reading:
         """Read the headers of these files; those that the cache knows, by path, size and time, are not opened."""
         files = list(found)
         cache = _Cache(self.cache, _stamp(terms), self.looks_only) if self.cache else None
-        known = cache.batches_of(files) if cache else []
+        known = cache.batches_of(files) if cache and files else []  # what is not mounted is not forgotten
         seen = {file.path for batch in known for file in batch.files}
         fresh = [file for file in files if file.path not in seen]
         batches = [*known, *self._read(fresh, terms, cache)]

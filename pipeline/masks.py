@@ -16,7 +16,7 @@ from pipeline.labels.source import MaskSource
 from pipeline.labels.table import PREFIX
 from pipeline.limits import Limits
 from pipeline.record import LabelValue
-from pipeline.steps.apply import carry_labels
+from pipeline.steps.carry import carry_labels
 from pipeline.steps.changes import Shear, Warp
 from pipeline.steps.grid import GridChange
 from pipeline.steps.program import Program

@@ -72,7 +72,8 @@ def changes(since: Summary, summary: Summary, before: Snapshot, now: Snapshot) -
     names = dict.fromkeys([*today, *then])
     pairs = {name: [then.get(name, "0"), today.get(name, "0")] for name in names}
     figures = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-    return {"since": since.get("finished_at"), "figures": figures, **_news(before, now)}
+    n_gone = summary.get("plan", {}).get("gone", 0) - since.get("plan", {}).get("gone", 0)
+    return {"since": since.get("finished_at"), "figures": figures, "gone": max(n_gone, 0), **_news(before, now)}
 
 
 def _figures(summary: Summary) -> dict[str, str]:
@@ -117,14 +118,18 @@ def _words(value: Any) -> str:
 
 
 def _drifts(before: Sequence[Row], now: Sequence[Row]) -> Iterator[Row]:
-    """Yield each value whose share of the series is another among the new ones."""
+    """Yield of each element the value whose share of the new series is farthest from what it was, if that is far."""
     if min(len(before), len(now)) < LEAST_SERIES:
         return
     for keyword in CATEGORICAL:
         then, today = (_shares(_words(row.get(keyword)) for row in rows) for rows in (before, now))
-        for value in sorted(then.keys() | today.keys()):
-            if abs(today.get(value, 0.0) - then.get(value, 0.0)) >= LEAST_DRIFT:
-                yield {"keyword": keyword, "value": value} | _pair(then.get(value), today.get(value))
+        pairs = [
+            {"keyword": keyword, "value": value} | _pair(then.get(value), today.get(value))
+            for value in sorted(then.keys() | today.keys())
+        ]
+        farthest = max(pairs, key=lambda pair: (_distance(pair), pair["now"]))
+        if _distance(farthest) >= LEAST_DRIFT:
+            yield farthest
 
 
 def _distance(drift: Row) -> float:

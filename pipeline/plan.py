@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.choose import Choice
+from pipeline.dicom.files.syntax import EFFORT
 from pipeline.dicom.headers.slice import Refusal
 from pipeline.ledger import Finished
 from pipeline.record import SeriesRecord
@@ -41,11 +42,11 @@ class Planned:
         return self.scanned is not None and self.scanned.refusal is None and self.state is not State.DONE
 
     @property
-    def n_voxels(self) -> int:
-        """How many voxels its images hold: what orders the work, largest first."""
-        if self.scanned is None:
-            return 0
-        return sum(image.pixels.rows * image.pixels.columns for image in self.scanned.series.images)
+    def effort(self) -> float:
+        """How much work it is, in voxels of native images."""
+        images = self.scanned.series.images if self.scanned else ()
+        pixels = (image.pixels for image in images)
+        return sum(one.rows * one.columns * EFFORT.get(one.transfer_syntax, 1.0) for one in pixels)
 
     @property
     def is_left_out(self) -> bool:
@@ -68,8 +69,8 @@ class Versions:
 
 
 def by_size(plans: Iterable[Planned]) -> list[Planned]:
-    """Return plans with the largest series first, so that none begins when all others are done."""
-    return sorted(plans, key=lambda plan: (-plan.n_voxels, plan.series_key))
+    """Return plans with the most work first, so that no long one begins when all others are done."""
+    return sorted(plans, key=lambda plan: (-plan.effort, plan.series_key))
 
 
 def counts_of(plans: Sequence[Planned]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from pipeline.limits import Limits
 from pipeline.steps import Step
 from pipeline.steps.correct_tilt import CorrectTilt
 from pipeline.steps.even_slices import InterpolateGap, ResampleSlices
+from pipeline.steps.execute import require_voxels
 from pipeline.steps.program import Program
 from pipeline.vocabulary import Reason, Verdict
 from pipeline.volume import VolumeSpec
@@ -20,6 +21,7 @@ def program_of(stack: Stack, recipe: Recipe) -> Program:
     source = VolumeSpec(geometry=stack.geometry(), padding_hu=padding_hu, reach=reach)
     steps = (*repairs_of(stack, recipe.policy.geometry), *recipe.steps)
     program = Program.compile(steps, source, recipe.store.dtype)
+    require_voxels(program)
     for spec in program.specs:
         _check_limits(spec.geometry.shape, recipe.policy.limits)
     return program

@@ -23,13 +23,17 @@ OTHER_CONTENT = "its files hold something else, though their sizes and times are
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What a run would do with one series; ``program`` tells its steps, a line each."""
+    """What a run would do with one series.
+
+    ``program`` tells its steps, a line each; ``stored`` is the shape and dtype of its volume, None where there is none.
+    """
 
     series_key: str
     state: State
     why: str
     expectation: str
     program: tuple[str, ...] = ()
+    stored: tuple[tuple[int, ...], str] | None = None
 
 
 def rehearsed(config: Config, *, deep: bool = False) -> Iterator[Rehearsed]:
@@ -84,9 +88,10 @@ def _rehearsed(plan: Planned, recipe: Recipe) -> Rehearsed:
     foreseen = forecast(plan.scanned.series, recipe)
     if isinstance(foreseen, str):
         return Rehearsed(plan.series_key, plan.state, plan.why, foreseen)
-    return Rehearsed(plan.series_key, plan.state, plan.why, _expectation(foreseen), tuple(explain(foreseen)))
+    told, stored = tuple(explain(foreseen)), (foreseen.shape, foreseen.dtype)
+    return Rehearsed(plan.series_key, plan.state, plan.why, _expectation(foreseen), told, stored)
 
 
 def _expectation(program: Program) -> str:
-    shape = " x ".join(str(n) for n in program.shape)
+    shape = f"{'at most ' if program.is_bound else ''}{' x '.join(str(n) for n in program.shape)}"
     return f"{shape} {program.dtype}, {program.nbytes / 2**20:.1f} MB, peak memory {program.peak_bytes / 2**20:.0f} MB"

@@ -3,7 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -19,6 +19,7 @@ from pipeline.dicom.series.fallback import with_fallback
 from pipeline.dicom.series.frames import frame_volumes
 from pipeline.dicom.series.regroup import regrouped
 from pipeline.dicom.series.split import split_parts
+from pipeline.dicom.stack.stack import stacked
 from pipeline.headers import Reading
 from pipeline.labels.source import MaskSource
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
@@ -29,6 +30,8 @@ People = Mapping[str, str]
 """The person that a PatientID means, where several mean one."""
 
 NOBODY: People = MappingProxyType({})
+FROM_BESIDE = frozenset({SeriesWarning.W_FILE_SKIPPED, SeriesWarning.W_ID_SHARED})
+"""Warnings for which other files than a series' own may be the reason."""
 NO_CT = frozenset({Reason.NOT_CT, Reason.LOCALIZER, Reason.NOT_DICOM})
 
 
@@ -46,6 +49,20 @@ class ScannedSeries:
     refusal: Refusal | None
     signature: str
     masks: tuple[MaskSource, ...] = ()
+
+    def updated(self, record: SeriesRecord) -> SeriesRecord:
+        """Return an earlier run's record with what may be another although the series' own files are as they were.
+
+        That is who the patient is, and when; what lies beside the files; and which elements are asked for.
+        """
+        own = self.record
+        record = replace(record, patient=own.patient, study=own.study, study_day=own.study_day)
+        if record.status is not Status.OK:
+            return replace(record, elements=own.elements)
+        record = replace(record, warnings=tuple(sorted((set(record.warnings) - FROM_BESIDE) | self.warnings)))
+        if record.elements.keys() == own.elements.keys():
+            return record
+        return replace(record, elements=stacked(self.series.images).slices[0].elements)
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,10 @@ from pipeline.masks import carried, masks_of, sizes_of
 from pipeline.ngff import ngff_is_exact
 from pipeline.output import folder_of_a_try
 from pipeline.programs import program_of
+from pipeline.pyramid import write_pyramid
 from pipeline.reading import accepted_stack, plausible_facts, unique_slices
 from pipeline.record import SeriesRecord
+from pipeline.steps.crop import found_nothing
 from pipeline.steps.execute import Prepared, begin
 from pipeline.steps.planes import Plane, Planes
 from pipeline.steps.program import Program
@@ -68,7 +70,7 @@ def _prepared(job: Job) -> SeriesResult:
     program = program_of(stack, job.recipe)
     source = SliceSource(stack, policy)
     prepared = _begun(program, source, stack)
-    content = _content(prepared)
+    program, content = prepared.program, _content(prepared)
     with new_store(Path(job.folder), job.recipe.store) as store:
         store.write(content)
         masks = masks_of(job.masks, stack, policy.limits)
@@ -76,18 +78,20 @@ def _prepared(job: Job) -> SeriesResult:
         store.write_labels(labels)
         facts = plausible_facts(source, stack)
         record = described(job, stack, facts, program)
-        receipt = store.finish(content, attributes_of(record, program, prepared, facts))
+        coarser = write_pyramid(store, content, job.recipe.store.pyramid_levels, prepared.dtype)
+        receipt = store.finish(content, attributes_of(record, program, prepared, facts), coarser)
     warnings = job.warnings | unique.warnings | series_warnings(job.series, stack) | _warnings(facts, prepared)
     warnings |= {SeriesWarning.W_LABEL_MISMATCH} if masks.refused else set()
     record = replace(_stored(record, prepared, receipt), warnings=tuple(sorted(warnings)), labels=sizes_of(labels))
-    return SeriesResult(judged(record), used_outcomes(job.series, stack, unique.dropped), facts.histogram)
+    record = judged(record, found_nothing(program.steps))
+    return SeriesResult(record, used_outcomes(job.series, stack, unique.dropped), facts.histogram)
 
 
 def _begun(program: Program, source: SliceSource, stack: Stack) -> Prepared:
     try:
         return begin(program, _planes(source))
-    except SeriesRefusedError:
-        if not source.unread:
+    except SeriesRefusedError as error:
+        if error.reason is Reason.HU_IMPLAUSIBLE:
             plausible_facts(source, stack)  # what is wrong with the values says more than a statistic they lack
         raise
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pipeline.dicom.files.find import FoundFile, find_files
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.durable import make_folder, remove, write_bytes
 from pipeline.output import OWNER_ONLY, OutputFolder
+from pipeline.privacy import KEY_FILE_VARIABLE
 from pipeline.scan import Scan
 from pipeline.stages import stages_version
 from pipeline.vocabulary import Reason
@@ -26,7 +28,8 @@ class _Last:
 
     def __init__(self, config: Config, output: OutputFolder) -> None:
         self.output = output
-        self._terms = repr((__version__, stages_version(), config, [_state(path) for path in _tables_of(config)]))
+        named = {path: _state(path) for path in _named_by(config)}
+        self._terms = repr((__version__, stages_version(), config, named))
         self._input = config.input
 
     def told(self) -> Told | None:
@@ -93,10 +96,12 @@ def _files_of(found: Scan) -> Iterable[FoundFile]:
     return {header.file.path: header.file for header in headers}.values()
 
 
-def _tables_of(config: Config) -> list[Path]:
-    """Return the tables that a configuration names: what stands in them is told in the manifest."""
-    labels = config.manifest.labels and config.manifest.labels.csv
-    return [Path(name) for name in (labels, config.manifest.patient_map) if name]
+def _named_by(config: Config) -> list[Path]:
+    """Return the files beside the images that a run follows from: tables, masks, and a pseudonym key of its own."""
+    labels = config.manifest.labels
+    names = [labels and labels.csv, config.manifest.patient_map, os.environ.get(KEY_FILE_VARIABLE)]
+    masks = [path for mask in (labels.masks if labels else ()) for path in mask.files()]
+    return [Path(name) for name in (*names, *masks) if name]
 
 
 def _may_be_read_yet(stray: SliceHeader) -> bool:

@@ -6,20 +6,20 @@ from pathlib import Path
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from pipeline.dicom.files.find import FoundFile
-from pipeline.dicom.files.structure import (
+from pipeline.dicom.files.encoding import (
     EXPLICIT_LITTLE,
     ITEM,
     ITEM_END,
     LONG_VRS,
     SEQUENCE_END,
     UNDEFINED,
-    Element,
     Encoding,
-    Walker,
 )
+from pipeline.dicom.files.find import FoundFile
+from pipeline.dicom.files.structure import Element, Walker
 from pipeline.dicom.files.syntax import EXPLICIT_LE
 from pipeline.dicom.files.values import Values
+from pipeline.dicom.files.window import Window
 
 DICM = bytes(128) + b"DICM"
 
@@ -59,7 +59,7 @@ def _bare(tag: int, length: int, encoding: Encoding) -> bytes:
 
 def walker(content: bytes, encoding: Encoding = EXPLICIT_LITTLE, max_nesting: int = 60) -> Walker:
     """Return a walker over bytes that has not set out yet."""
-    return Walker(BytesIO(content), len(content), encoding, max_nesting)
+    return Walker(Window(BytesIO(content)), len(content), encoding, max_nesting)
 
 
 def file_bytes(data_set: bytes, transfer_syntax: str = EXPLICIT_LE) -> bytes:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from pipeline.vocabulary import Status
 YAML = ORIENTED + "manifest: {identifiers: keep}\nreport: {enabled: false}\n"
 """Without a secret, two outputs can be compared."""
 
+AUTO = YAML + "cluster: {kind: local}\n"
 SERIAL = YAML + "cluster: {kind: serial}\n"
 TWO_WORKERS = YAML + "cluster: {kind: local, workers: 2}\n"
 
@@ -105,10 +107,11 @@ class Begun:
         """Return the exit code, once there is one."""
         return self.process.wait(PATIENCE_SECONDS)
 
-    def workers(self) -> list[psutil.Process]:
-        """Return the worker processes of its cluster."""
-        below = psutil.Process(self.process.pid).children()
-        return [child for child in below if "spawn_main" in " ".join(child.cmdline())]
+    def below(self) -> list[psutil.Process]:
+        """Return every process that the driver, or one of its own, has started and that is still there."""
+        with suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.process.pid).children(recursive=True)
+        return []
 
 
 def make_cohort(folder: Path, n_series: int = 12) -> Cohort:

@@ -24,7 +24,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from pipeline.dicom.files.structure import EXPLICIT_LITTLE, IMPLICIT_LITTLE, LONG_VRS, UNDEFINED, Encoding, Walker
+from pipeline.dicom.files.encoding import EXPLICIT_LITTLE, IMPLICIT_LITTLE, LONG_VRS, UNDEFINED, Encoding
+from pipeline.dicom.files.structure import Walker
+from pipeline.dicom.files.window import Window
 
 FRONT_BYTES = 132
 SLICES, SIDE = 5, 8
@@ -215,16 +217,16 @@ def clean_files(syntax: str) -> tuple[File, ...]:
 
 def in_pieces(content: bytes, syntax: str) -> File:
     """Take a whole file apart."""
-    meta = Walker(BytesIO(content), len(content), EXPLICIT_LITTLE, max_nesting=1)
-    meta.stream.seek(FRONT_BYTES)
+    meta = Walker(Window(BytesIO(content)), len(content), EXPLICIT_LITTLE, max_nesting=1)
+    meta.window.at = FRONT_BYTES
     meta.walk_group(0x0002)
-    start = meta.stream.tell()
+    start = meta.window.at
     deflated = syntax == DeflatedExplicitVRLittleEndian
     body = zlib.decompress(content[start:], wbits=-zlib.MAX_WBITS) if deflated else content[start:]
     encoding = {ImplicitVRLittleEndian: IMPLICIT_LITTLE, ExplicitVRBigEndian: Encoding(little_endian=False)}.get(
         syntax, EXPLICIT_LITTLE
     )
-    elements = Walker(BytesIO(body), len(body), encoding, max_nesting=1).walk().values()
+    elements = Walker(Window(BytesIO(body)), len(body), encoding, max_nesting=1).walk().values()
     starts = [e.offset - (12 if encoding.explicit and e.vr.encode() in LONG_VRS else 8) for e in elements]
     pieces = tuple(body[a:b] for a, b in pairwise([*starts, len(body)]))
     return File(content[:start], pieces, encoding, deflated)

@@ -1,5 +1,7 @@
 """Reference implementations in plain numpy, scipy and Pillow: slow, obvious, and written from the definitions."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -7,7 +9,7 @@ from scipy import ndimage
 
 from pipeline.geometry import Geometry
 from pipeline.lines import ClampedLine
-from pipeline.volume import Volume, Voxels
+from pipeline.volume import Mask, Volume, Voxels
 
 Floats = NDArray[np.float64]
 
@@ -35,14 +37,33 @@ def triangle_row(position: float, half_width: float, samples: Floats) -> Floats:
     return weights / weights.sum()
 
 
-def weighted_sums(volume: Volume, matrices: tuple[Floats, Floats, Floats]) -> tuple[Floats, Floats]:
-    """Return sums renormalised over measured voxels, and the measured share, by three dense matrices [n, source_n]."""
-    voxels, measured = volume.voxels.astype(np.float64), volume.measured.astype(np.float64)
+def cubic_row(position: float, half_width: float, samples: Floats) -> Floats:
+    """Return Keys' normalised kernel, a = -0.5, as many samples wide as told (IEEE Trans. ASSP 29(6), 1981, (15))."""
+    a, at = -0.5, np.abs(samples - position) / half_width
+    near = (a + 2) * at**3 - (a + 3) * at**2 + 1
+    far = a * at**3 - 5 * a * at**2 + 8 * a * at - 4 * a
+    weights = np.where(at <= 1, near, np.where(at < 2, far, 0))
+    return weights / weights.sum()
+
+
+def nearest_row(position: float, samples: Floats) -> Floats:
+    """Return 1 for the nearest sample, of two equally near the later, and 0 for all others."""
+    distance = np.abs(samples - position)
+    return np.arange(len(samples)) == np.flatnonzero(distance <= distance.min() + 1e-6)[-1]
+
+
+def weighted_sums(
+    voxels: NDArray[np.floating[Any]], measured: Mask, matrices: tuple[Floats, ...], least: float = 1e-6
+) -> tuple[Floats, Floats]:
+    """Return sums and the share of their weight that was measured, by three dense matrices [n, source_n].
+
+    Sums are of measured voxels, divided by the share; of all where that is not above ``least``.
+    """
     plain, sums, share = (
-        np.einsum("az,by,cx,zyx->abc", *matrices, array, optimize=True)
+        np.einsum("az,by,cx,zyx->abc", *matrices, np.asarray(array, np.float64), optimize=True)
         for array in (voxels, voxels * measured, measured)
     )
-    return np.where(share > 1e-6, sums / np.where(share > 1e-6, share, 1), plain), share
+    return np.where(share > least, sums / np.where(share > least, share, 1), plain), share
 
 
 def band_matrix(first: NDArray[np.intp], weights: Floats, source_n: int) -> Floats:

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 from itertools import takewhile
 from pathlib import Path
 from textwrap import dedent
@@ -50,7 +51,7 @@ def run_page(page: Path, folder: Path, first: int = 0) -> None:
         if language == "sh":
             for line in here.replace("\\\n", " ").splitlines():
                 run_line(line)
-        if language == "python":
+        if language == "python" and ("import torch" not in here or find_spec("torch")):
             exec(compile(here, page.name, "exec"), names)  # noqa: S102  what the page says, and no more
 
 

@@ -37,6 +37,7 @@ STEPS = {
     "orient": "steps: [{orient: {to: LPS}}]\n",
     "straighten": "steps: [{orient: {to: LPS, oblique: resample}}]\n",
     "resample": "steps: [{orient: {to: LPS}}, {resample: {spacing_mm: [2, 1, 1]}}]\n",
+    "body": "steps: [{crop_body: {margin_mm: 2}}]\n",
     "pad": "steps: [{orient: {to: LPS}}, {crop_or_pad: {shape: [40, 40, 40]}}]\n",
     "crop": "steps: [{resample: {factor: [1, 0.5, 0.5], method: cubic}}, {crop_or_pad: {shape: [14, 12, 20]}}]\n",
 }
@@ -70,12 +71,12 @@ def prepared(folder: Path, yaml: str, **series: dict[str, Any]) -> Cohort:
     return prepared_from(folder, folder / "dicom", yaml)
 
 
-def prepared_from(folder: Path, source: Path, yaml: str) -> Cohort:
-    """Prepare what lies in ``source`` into ``folder/out``, in this process."""
+def prepared_from(folder: Path, source: Path, yaml: str, name: str = "out") -> Cohort:
+    """Prepare what lies in ``source`` into a folder of this name under ``folder``, in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.run.open_pool", lambda *_: InThisProcess())
-        carry_out(folder, source, yaml)
-    return open_cohort(folder / "out")
+        carry_out(folder, source, yaml, name)
+    return open_cohort(folder / name)
 
 
 def labelled(folder: Path) -> Cohort:

@@ -1,18 +1,24 @@
 """Stores written from whole arrays, as tests have them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
+from pipeline.ngff import PATIENT_AXES
 from pipeline.store import write
 from pipeline.store.options import StoreOptions
 from pipeline.store.write import StoreReceipt
 from pipeline.volume import Mask
+
+SHAPE = (5, 20, 30)
+CHUNKED = StoreOptions(chunks=(2, 16, 16))
+ATTRIBUTES = {"units": "HU", "series_key": "00ff", "trail": [{"name": "orient", "to": "LPS"}], "inverse": None}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,3 +54,20 @@ def write_store(folder: Path, content: StoreContent, options: StoreOptions) -> S
     with write.new_store(folder, options) as store:
         store.write(given)
         return store.finish(given, content.attributes)
+
+
+def content(shape: tuple[int, ...] = SHAPE, dtype: str = "int16", **changes: Any) -> StoreContent:
+    """Return something to store: noise of which two thirds were measured."""
+    rng = np.random.default_rng(7)
+    made = StoreContent(
+        array=rng.integers(0, 200, shape).astype(dtype),
+        measured=rng.random(shape[-3:]) > 0.3,
+        geometry=Geometry(Zyx(*shape[-3:]), Zyx(2.5, 0.8, 0.7), Xyz(-11.2, -12.8, -100.0), PATIENT_AXES),
+        attributes=ATTRIBUTES,
+    )
+    return replace(made, **changes)
+
+
+def data_files(folder: Path) -> list[Path]:
+    """Return a store's files that hold voxels."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != "zarr.json"]

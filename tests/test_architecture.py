@@ -22,8 +22,10 @@ TABLES = {Path("pipeline/vocabulary.py")}
 WHOLE_HOUSE = {
     Path(f"tests/test_{name}.py")
     for name in (
-        "architecture", "bad_inputs", "cluster", "combined", "configs", "converging", "docs", "end_to_end", "fuzz", "fuzz_findings",
-        "laws", "nightly", "no_person", "output_format", "project", "real_data", "recipes", "repairs", "s3", "s3_faults",
+        "accuracy", "architecture", "bad_inputs", "cluster", "combined", "configs", "converging", "docs", "end_to_end",
+        "faults_input", "faults_killed", "faults_output",
+        "fuzz", "fuzz_findings", "incremental", "laws", "nightly", "no_person", "output_format", "project", "real_data",
+        "recipes", "repairs", "s3", "s3_faults", "slurm", "training",
     )
 }  # fmt: skip
 """Tests of no single module."""

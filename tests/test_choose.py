@@ -80,7 +80,7 @@ class TestRuns:
         first = carry_out(tmp_path, tmp_path / "in", ONE_PER_STUDY)
         stamps = {path: path.stat().st_mtime_ns for path in first.output.volumes.rglob("*")}
         second = carry_out(tmp_path, tmp_path / "in", ONE_PER_STUDY)
-        assert second.records == first.records
+        assert [record.own_columns() for record in second.records] == [record.own_columns() for record in first.records]
         assert {path: path.stat().st_mtime_ns for path in second.output.volumes.rglob("*")} == stamps
 
     def test_a_dry_run_foresees_what_is_left_out(self, tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """Whatever is killed, and whenever: a rerun leaves nothing lost, corrupt, twice or called ok that is not."""
 
+import random
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 from faults import (
+    AUTO,
     SERIAL,
     TWO_WORKERS,
     Cohort,
@@ -18,10 +21,17 @@ from faults import (
     random_numbers,
     slowly,
 )
+from killing import KILLER, process_or_die
+from phantoms import write_series
+from running import Quiet, carry_out
 
+from pipeline.config import load
+from pipeline.ledger import Ledger
 from pipeline.manifest import read_records
 from pipeline.output import OutputFolder
-from pipeline.vocabulary import ExitCode
+from pipeline.run import run
+from pipeline.verify import verify
+from pipeline.vocabulary import ExitCode, Reason
 
 MOMENTS: dict[str, Callable[[OutputFolder], object]] = {
     "before anything is written": lambda output: output.private.exists(),
@@ -42,7 +52,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 def test_a_killed_driver_costs_nothing_that_a_rerun_does_not_mend(cohort: Cohort, tmp_path: Path, moment: str) -> None:
     begun = cohort.begin(tmp_path / "out")
     begun.until(MOMENTS[moment])
-    below = psutil.Process(begun.process.pid).children(recursive=True)
+    below = begun.below()
     begun.kill()
     assert psutil.wait_procs(below, timeout=10)[1] == []
     assert_nothing_false(cohort, begun.output)
@@ -78,16 +88,42 @@ def test_a_run_that_is_told_to_stop_keeps_and_publishes_what_was_finished(
     assert cohort.figures(tmp_path / "out") == Figures()
 
 
-def test_workers_that_are_killed_again_and_again_cost_no_series(cohort: Cohort, tmp_path: Path) -> None:
-    begun = cohort.begin(tmp_path / "out", TWO_WORKERS)
-    for n in range(2, 5):
+@pytest.mark.parametrize("yaml", [AUTO, TWO_WORKERS], ids=["children", "two workers"])
+def test_workers_that_are_killed_again_and_again_cost_nothing_that_a_rerun_does_not_mend(
+    cohort: Cohort, tmp_path: Path, yaml: str
+) -> None:
+    begun, killed, choice = cohort.begin(tmp_path / "out", yaml), 0, random.Random(3)  # noqa: S311  no secret
+    for n in range(1, 8):
         begun.until(lambda output, n=n: n_finished(output) >= n)
-        for worker in begun.workers()[:1]:
-            worker.kill()
+        with suppress(IndexError, psutil.NoSuchProcess):  # all have ended just now
+            choice.choice(begun.below()).kill()
+            killed += 1
     assert begun.ends() in {ExitCode.REJECTED, ExitCode.FAILED}
+    assert killed
     assert_nothing_false(cohort, begun.output)
     cohort.rerun(tmp_path / "out")
     assert cohort.figures(tmp_path / "out") == Figures()
+
+
+@pytest.mark.parametrize("yaml", [AUTO, TWO_WORKERS], ids=["children", "two workers"])
+def test_a_series_that_always_kills_its_process_is_lost_alone_and_in_the_end_left_alone(
+    tmp_path: Path, yaml: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    for number in range(20):
+        write_series(tmp_path / "in" / f"p{number:02}", patient_id=f"P-{number}", n=4, seed=number)
+    write_series(tmp_path / "in" / KILLER, patient_id="K")
+    monkeypatch.setattr("pipeline.run.process", process_or_die)
+    for tried in range(1, 4):
+        outcome = carry_out(tmp_path, tmp_path / "in", yaml)
+        (killer,) = (record for record in outcome.records if record.status != "ok")
+        assert (outcome.exit_code, killer.reason) == (ExitCode.FAILED, Reason.WORKER_LOST)
+        assert Ledger.read(outcome.output).finished[killer.series_key].n_failures == tried
+    left_alone = Quiet()
+    config = load(tmp_path / "out.yaml", inputs=[tmp_path / "in"], output=tmp_path / "out")
+    assert run(config, left_alone).exit_code == ExitCode.FAILED
+    assert left_alone.heard[0] == (0, 21)
+    assert verify(outcome.output) == []
 
 
 def test_of_two_runs_at_once_one_is_refused_and_the_other_comes_to_its_end(cohort: Cohort, tmp_path: Path) -> None:

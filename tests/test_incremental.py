@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 from deadly_jobs import deadly
-from phantoms import write_series
+from nights import lasting
+from phantoms import uid, write_series
+from pydicom.dataset import Dataset
 from running import InThisProcess, Quiet, bytes_of_stores, carry_out
 
 from pipeline.config import load
@@ -145,3 +147,19 @@ def test_a_root_that_is_not_mounted_is_named_and_nothing_of_it_is_deleted(source
     ]
     assert bytes_of_stores(second) == bytes_of_stores(first)
     assert len(second.records) == 3
+
+
+def a_month_earlier(dataset: Dataset, _: int) -> None:
+    dataset.StudyDate = "20191202"
+
+
+def test_what_lies_beside_a_series_is_told_although_its_own_files_did_not_change(source: Path, tmp_path: Path) -> None:
+    carry_out(tmp_path, source, UNTOLD + "manifest: {identifiers: keep}\n")
+    (source / "p0/notes.txt").write_text("no DICOM")
+    write_series(source / "earlier", patient_id="p1", study_uid=uid("earlier"), seed=5, change=a_month_earlier)
+    asked = UNTOLD + "manifest: {identifiers: keep, tags: [StudyTime]}\n"
+    again, clean = carry_out(tmp_path, source, asked), carry_out(tmp_path, source, asked, "clean")
+    assert again.summary["plan"] == {"new": 1, "changed": 0, "stale": 0, "done": 2, "gone": 0}
+    assert lasting(again.output) == lasting(clean.output)
+    told = [(record.study_day, record.warnings, record.elements.get("StudyTime")) for record in again.records]
+    assert Counter(told) == {(0, ("W_FILE_SKIPPED",), "101500"): 1, (31, (), "101500"): 1, (0, (), "101500"): 1}

@@ -148,3 +148,14 @@ def test_a_series_whose_rows_somebody_removed_or_cut_is_missed_as_long_as_the_jo
     assert spoilt.exists()
     assert not Ledger.open(output).finished[KEY].has_rows
     assert not spoilt.exists()
+
+
+def test_how_often_a_series_failed_and_by_which_program_outlives_the_compacted_journal(output: OutputFolder) -> None:
+    ledger = Ledger(output)
+    told = replace(finished(None, Status.FAILED), stages="reading 1", n_failures=2)
+    ledger.commit(told)
+    ledger.compact([KEY])
+    again = Ledger.read(output).finished[KEY]
+    assert (again.stages, again.n_failures) == ("reading 1", 2)
+    assert again.is_of_the_same_terms(told)
+    assert not again.is_of_the_same_terms(replace(told, rules="other"))

@@ -1,5 +1,4 @@
 import csv
-import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from pydicom.datadict import dictionary_VM
 
 from pipeline.axes import Zyx
 from pipeline.errors import UsageError
-from pipeline.manifest import ELEMENT_COLUMNS, RECORD_COLUMNS, Split, publish, read_records
+from pipeline.manifest import ELEMENT_COLUMNS, RECORD_COLUMNS, publish, read_records
 from pipeline.output import OutputFolder
 from pipeline.privacy import ALLOWED_ELEMENTS
 from pipeline.record import ElementValue, SeriesRecord
@@ -52,7 +51,9 @@ def _cells(output: OutputFolder, **elements: ElementValue) -> dict[str, Any]:
 
 
 def test_the_column_table_is_the_record_in_order() -> None:
-    assert list(RECORD_COLUMNS) == [field.name for field in fields(SeriesRecord) if field.name != "elements"]
+    assert list(RECORD_COLUMNS) == [
+        field.name for field in fields(SeriesRecord) if field.name not in {"elements", "labels"}
+    ]
 
 
 def test_element_columns_may_be_shown_and_are_lists_only_where_there_may_be_several_values() -> None:
@@ -61,15 +62,18 @@ def test_element_columns_may_be_shown_and_are_lists_only_where_there_may_be_seve
     assert {keyword for keyword, kind in ELEMENT_COLUMNS.items() if kind.endswith("s")} == several
 
 
-def test_the_documentation_names_every_column_and_the_type_of_every_element() -> None:
-    text = (Path(__file__).parents[1] / "docs" / "output-format.md").read_text(encoding="utf-8")
-    told = {
-        keyword: kind
-        for keywords, kind in re.findall(r"^\| ([A-Z][A-Za-z, ]+) \| (\w+) \|$", text, re.MULTILINE)
-        for keyword in keywords.split(", ")
-    }
-    assert told == ELEMENT_COLUMNS
-    assert [name for name in RECORD_COLUMNS if f"`{name}`" not in text] == []
+def test_labels_stand_last_typed_and_come_back(output: OutputFolder) -> None:
+    labels = [{"label_grade": 1, "label_size": 2.5, "label_site": "A"}, {"label_grade": None, "label_size": 3}]
+    records = [
+        SeriesRecord(series_key=key, status=Status.OK, labels=told) for key, told in zip("ab", labels, strict=True)
+    ]
+    publish(output, records)
+    first, second = read_records(output)
+    assert first.labels == labels[0]
+    assert second.labels == {"label_grade": None, "label_size": 3.0, "label_site": None}
+    assert list(read_table(output.manifest)[0])[-3:] == ["label_grade", "label_size", "label_site"]
+    assert [type(value) for value in first.labels.values()] == [int, float, str]
+    assert "label_site" not in first.elements
 
 
 def test_records_come_back_sorted_by_series_key(output: OutputFolder) -> None:
@@ -171,13 +175,3 @@ def test_a_private_manifest_that_is_no_longer_needed_is_removed(output: OutputFo
 def test_a_folder_without_manifest_is_no_output(output: OutputFolder) -> None:
     with pytest.raises(UsageError, match="no output of `ctprep run`"):
         read_records(output)
-
-
-@pytest.mark.parametrize("shares", [{"train": 0.8}, {"train": 1.2, "test": -0.2}, {"train": 0.9, "validation": 0.2}])
-def test_shares_that_do_not_add_up_are_refused(shares: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="add up to 1"):
-        Split(**shares)
-
-
-def test_shares_add_up_within_rounding() -> None:
-    assert Split(train=0.8, validation=0.1, test=0.1).seed == 0

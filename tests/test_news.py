@@ -49,13 +49,23 @@ def test_what_is_no_ct_is_no_patient_and_no_scanner() -> None:
     assert (told["new_series"], told["new_patients"], told["new_scanners"]) == (1, 0, [])
 
 
-def test_a_value_drifts_where_its_share_is_far_from_what_it_was() -> None:
+def test_the_value_that_drifted_farthest_is_told() -> None:
     before = rows("a", 9, KVP=120.0) + rows("b", 1, KVP=100.0)
-    told = news(before, rows("c", 4, KVP=120.0) + rows("d", 6, KVP=100.0))
-    assert told["drifted"] == [
-        {"keyword": "KVP", "value": "100", "before": 0.1, "now": 0.6},
-        {"keyword": "KVP", "value": "120", "before": 0.9, "now": 0.4},
+    told = news(before, rows("c", 4, KVP=120.0) + rows("d", 4, KVP=100.0) + rows("e", 2, KVP=80.0))
+    assert told["drifted"] == [{"keyword": "KVP", "value": "120", "before": 0.9, "now": 0.4}]
+
+
+def test_of_two_that_drifted_as_far_the_one_that_came_is_told() -> None:
+    (drift,) = news(rows("a", 10, KVP=120.0), rows("b", 10, KVP=100.0))["drifted"]
+    assert drift["value"] == "100"
+
+
+def test_what_was_gone_before_is_not_news() -> None:
+    snapshot = Snapshot(tuple(rows("a", 2)))
+    gone = [
+        changes(LAST | {"plan": {"gone": n}}, NOW | {"plan": {"gone": 3}}, snapshot, snapshot) for n in (0, 2, 3, 4)
     ]
+    assert [told["gone"] for told in gone] == [3, 1, 0, 0]
 
 
 def test_of_few_series_nothing_drifts() -> None:

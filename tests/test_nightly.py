@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,15 @@ class Share:
     def leaves(self, name: str) -> None:
         shutil.rmtree(self.root / name)
 
+    @contextmanager
+    def not_mounted(self) -> Iterator[None]:
+        """Leave the empty folder that a share is mounted on."""
+        self.root.rename(self.folder / "elsewhere")
+        self.root.mkdir()
+        yield
+        self.root.rmdir()
+        (self.folder / "elsewhere").rename(self.root)
+
     def config(self, name: str = "out") -> Config:
         path = self.folder / "nightly.yaml"
         path.write_text(YAML + self.steps)
@@ -62,6 +72,12 @@ class Share:
         outcome = run(self.config(), Quiet())
         assert outcome.summary["plan"] == told
         return outcome
+
+
+def assert_same(last: Outcome, clean: Outcome) -> None:
+    assert bytes_of_stores(last) == bytes_of_stores(clean)
+    assert lasting(last.output) == lasting(clean.output)
+    assert verify(last.output) == []
 
 
 @pytest.fixture
@@ -103,18 +119,12 @@ def test_ten_nights_end_as_one_clean_run(share: Share, monkeypatch: pytest.Monke
         bad_night.setattr("pipeline.run.open_pool", lambda *_: Losing())
         assert share.night(new=2, done=4, gone=1).exit_code == ExitCode.FAILED
 
-    share.root.rename(share.folder / "elsewhere")
-    share.root.mkdir()
     before = lasting(OutputFolder(share.folder / "out"))
-    run(share.config(), Quiet())  # not mounted: an empty folder
+    with share.not_mounted():
+        run(share.config(), Quiet())
     assert lasting(OutputFolder(share.folder / "out")) == before
-    share.root.rmdir()
-    (share.folder / "elsewhere").rename(share.root)
 
     last = share.night(new=1, done=5, gone=1)
     assert last.exit_code == ExitCode.OK
     collect_garbage(last.output, delete=True)
-    clean = run(share.config("clean"), Quiet())
-    assert bytes_of_stores(last) == bytes_of_stores(clean)
-    assert lasting(last.output) == lasting(clean.output)
-    assert verify(last.output) == []
+    assert_same(last, run(share.config("clean"), Quiet()))

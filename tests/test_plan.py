@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from pipeline.dicom.files.find import FoundFile
+from pipeline.dicom.files.syntax import EXPLICIT_LE
 from pipeline.dicom.headers.slice import Identity, Pixels, Series, SliceHeader
 from pipeline.ledger import Finished
 from pipeline.plan import Planned, State, Versions, by_size, counts_of, is_kept, planned
@@ -16,6 +17,8 @@ RECORD = SeriesRecord(series_key="a", status=Status.OK, config_hash="config", co
 FILE = FoundFile("/f", 1, 1)
 KNOWN = Finished(RECORD, "signature", "rules", stages="stages")
 SCANNED = ScannedSeries(Series(("uid",), ()), RECORD, frozenset(), None, "signature")
+
+JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 
 
 def plan_of(known: Finished | None, scanned: ScannedSeries | None = SCANNED) -> Planned:
@@ -71,15 +74,16 @@ def test_a_program_that_changed_says_in_which_stage() -> None:
     assert plan_of(replace(KNOWN, stages="reading 0")).why.startswith("the program changed (reading, ")
 
 
-def test_the_largest_series_come_first_equal_ones_by_their_keys() -> None:
-    def plan(key: str, n: int) -> Planned:
-        image = SliceHeader(file=FILE, identity=Identity(modality="CT"), pixels=Pixels(rows=4, columns=5))
+def test_the_most_work_comes_first_equal_work_by_its_keys() -> None:
+    def plan(key: str, n: int, syntax: str = EXPLICIT_LE) -> Planned:
+        pixels = Pixels(rows=4, columns=5, transfer_syntax=syntax)
+        image = SliceHeader(file=FILE, identity=Identity(modality="CT"), pixels=pixels)
         scanned = replace(SCANNED, series=Series(("uid",), (image,) * n))
         return Planned(key, State.NEW, "", scanned)
 
-    plans = [plan("a", 1), plan("c", 3), plan("b", 3), Planned("d", State.GONE, "")]
-    assert [one.series_key for one in by_size(plans)] == ["b", "c", "a", "d"]
-    assert plans[1].n_voxels == 60
+    plans = [plan("a", 1), plan("c", 3), plan("b", 3), Planned("d", State.GONE, ""), plan("e", 2, JPEG_LOSSLESS)]
+    assert [one.series_key for one in by_size(plans)] == ["e", "b", "c", "a", "d"]
+    assert plans[1].effort == 60
 
 
 def test_states_are_counted() -> None:

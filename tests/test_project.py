@@ -139,6 +139,21 @@ def test_preprocess_takes_the_input_that_the_configuration_names(venv: Path, tmp
     assert result.stdout.splitlines()[0] == f"[run] [{config}] "
 
 
+@pytest.mark.parametrize(
+    ("target", "asked"),
+    [("nightly-install", "install --at '04:00' \"$CONFIG\""), ("nightly-remove", 'remove "$CONFIG"')],
+)
+def test_a_night_is_of_the_configuration_that_is_named(venv: Path, target: str, asked: str) -> None:
+    named = make("--just-print", target, "CONFIG=my.yaml", "AT=04:00", f"VENV={venv}").stdout
+    assert named == f"{venv}/bin/python scripts/nightly_install.py {asked}\n"
+    by_default = make("--just-print", target, "AT=04:00", f"VENV={venv}").stdout
+    assert by_default.split() == named.replace('"$CONFIG"', "").split()
+
+
+def test_report_writes_that_of_the_output_that_is_named(venv: Path) -> None:
+    assert make("report", "OUTPUT=my run", f"VENV={venv}").stdout.splitlines()[0] == "[report] [my run] "
+
+
 def test_setup_does_nothing_when_the_environment_is_newer_than_the_lock(venv: Path) -> None:
     assert make("--question", "setup", f"VENV={venv}").returncode == 0
 

@@ -1,51 +1,29 @@
 import json
 import os
-import pickle
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from phantoms import Series, uid, write_series
+from jobs import job_of, processed
+from phantoms import Series, write_series
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
 
 from pipeline.axes import Xyz, Zyx
-from pipeline.described import fingerprint
-from pipeline.dicom.files.find import InputOptions
 from pipeline.dicom.policy import HounsfieldOptions, Policy
-from pipeline.job import Job, Recipe, SeriesResult, refused
-from pipeline.limits import Limits
-from pipeline.privacy import PseudonymKey
-from pipeline.scan import scan
-from pipeline.series import process
+from pipeline.series import process, warm
 from pipeline.steps import Step
 from pipeline.steps.clip import Clip
+from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.orient import Orient
 from pipeline.steps.resample import Resample
 from pipeline.store.files import hash_store
-from pipeline.store.options import StoreOptions
 from pipeline.store.read import open_store
 from pipeline.vocabulary import FileStatus, Reason, SeriesWarning, Status, Verdict
-
-KEY = PseudonymKey(b"k" * 32)
-RECIPE = Recipe(Policy(), (), StoreOptions(), "config", "1.0", KEY)
-
-
-def job_of(source: Path, recipe: Recipe = RECIPE, folder: str = "out.zarr") -> Job:
-    """Return the job of the only series in a folder, whose store goes beside it."""
-    (scanned,) = scan(InputOptions((str(source),)), recipe.policy, KEY).series
-    return Job(scanned.series, scanned.record, scanned.warnings, recipe, str(source.parent / folder))
-
-
-def processed(source: Path, *steps: Step, policy: Policy | None = None, folder: str = "out.zarr") -> SeriesResult:
-    job = job_of(source, replace(RECIPE, steps=steps, policy=policy or Policy()), folder)
-    result = process(job)
-    if result.folder:
-        Path(result.folder).rename(job.folder)
-    return result
 
 
 @pytest.fixture
@@ -119,24 +97,6 @@ def test_names_and_order_of_the_files_change_no_byte_of_the_store(tmp_path: Path
     assert len(hashes) == 1
 
 
-def test_equal_content_has_one_hash_whoever_it_is_said_to_be_of(tmp_path: Path) -> None:
-    one = write_series(tmp_path / "a" / "in")
-    other = write_series(tmp_path / "b" / "in", patient_id="P-2", series_uid=uid("x"), transfer_syntax=JPEG2000Lossless)
-    changed = write_series(tmp_path / "c" / "in", seed=1)
-    first, second, third = (processed(each.folder).record for each in (one, other, changed))
-    assert first.content_hash == second.content_hash != third.content_hash
-    assert len({first.fingerprint, second.fingerprint, third.fingerprint}) == 3
-
-
-def test_a_fingerprint_does_not_depend_on_order_but_on_the_key(series: Series) -> None:
-    slices = job_of(series.folder).series.slices
-    hashes = [str(k) for k in range(12)]
-    turned = fingerprint(slices[::-1], hashes[::-1], KEY)
-    assert fingerprint(slices, hashes, KEY) == turned
-    assert fingerprint(slices, hashes[::-1], KEY) != turned
-    assert fingerprint(slices, hashes, PseudonymKey(b"l" * 32)) != turned
-
-
 def test_warnings_of_scan_headers_stack_and_pixels_are_joined_in_order(tmp_path: Path) -> None:
     def spoil(dataset: Dataset, z: int) -> None:
         dataset.BurnedInAnnotation = "YES"
@@ -174,9 +134,6 @@ def test_what_is_left_out_is_told_with_its_reason(tmp_path: Path) -> None:
 
 REFUSED: dict[str, tuple[Reason, dict[str, Any]]] = {
     "too few": (Reason.TOO_FEW_SLICES, {"n": 2}),
-    "one place": (Reason.DUPLICATE_POSITION, {"n": 4, "positions_mm": (0, 0, 2.5, 5)}),
-    "a gap": (Reason.SLICE_GAP, {"n": 6, "positions_mm": (0, 2.5, 5, 10, 12.5, 15)}),
-    "uneven": (Reason.SPACING_NONUNIFORM, {"n": 6, "positions_mm": (0, 1, 3, 6, 10, 15)}),
     "constant": (Reason.HU_IMPLAUSIBLE, {"hu": np.zeros((4, 16, 16), np.int16)}),
 }
 
@@ -199,15 +156,6 @@ def test_a_file_that_changed_since_the_scan_makes_the_series_unstable(series: Se
     job = job_of(series.folder)
     os.utime(series.paths[5], ns=(1, 1))
     assert process(job).record.reason is Reason.UNSTABLE
-
-
-def test_a_planned_volume_over_the_limit_is_refused_before_it_is_made(series: Series) -> None:
-    policy = Policy(limits=Limits(max_voxels=20_000))
-    assert processed(series.folder, policy=policy).record.status is Status.OK
-    refusal = processed(series.folder, Resample(spacing_mm=(0.05, 0.05, 0.05)), policy=policy, folder="other").record
-    assert refusal.reason is Reason.LIMIT
-    assert refusal.detail is not None
-    assert refusal.detail.endswith("planned voxels are over max_voxels 20000")
 
 
 def test_without_rescale_stored_values_are_hounsfield_units_where_that_is_allowed(tmp_path: Path) -> None:
@@ -241,16 +189,85 @@ def test_without_orient_a_volume_stays_in_the_frame_of_its_acquisition(
     assert (SeriesWarning.W_NGFF_APPROXIMATE in record.warnings) is (letters != "LPS")
 
 
-def test_a_refusal_keeps_what_was_known_before(series: Series) -> None:
-    job = job_of(series.folder)
-    result = refused(job.record, job.series, Reason.NOT_SELECTED, "ranked second")
-    expected = replace(job.record, status=Status.EXCLUDED, reason=Reason.NOT_SELECTED, detail="ranked second")
-    assert result.record == expected
+def spoilt_at(z: int) -> Callable[[Dataset, int], None]:
+    """Return what puts rubbish in the place of one slice's codestream."""
+
+    def spoil(dataset: Dataset, k: int) -> None:
+        if k == z:
+            dataset.PixelData = encapsulate([b"\xff\x4f\xff\x51" + bytes(300)])
+
+    return spoil
 
 
-def test_a_job_and_its_result_can_travel(series: Series) -> None:
-    job = pickle.loads(pickle.dumps(job_of(series.folder, replace(RECIPE, steps=(Orient("LPS"),)))))  # noqa: S301  our own
-    result = process(job)
-    arrived = pickle.loads(pickle.dumps(result))  # noqa: S301  our own
-    assert arrived.record == result.record
-    assert arrived.slices == result.slices
+@pytest.mark.parametrize("steps", [(), (Normalise("z_score"),), (Resample(spacing_mm=(1, 1, 1)),)])
+def test_a_slice_in_the_middle_that_cannot_be_decoded_leaves_no_folder(tmp_path: Path, steps: tuple[Step, ...]) -> None:
+    series = write_series(tmp_path / "in", transfer_syntax=JPEG2000Lossless, change=spoilt_at(7))
+    result = processed(series.folder, *steps)
+    assert (result.record.reason, result.folder) == (Reason.PIXEL_DECODE, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize("steps", [(), (Normalise("z_score"),), (CropOrPad((4, 8, 8)), Normalise("z_score"))])
+def test_values_that_are_no_hounsfield_units_are_named_before_a_statistic_that_they_lack(
+    tmp_path: Path, steps: tuple[Step, ...]
+) -> None:
+    series = write_series(tmp_path / "in", hu=np.full((6, 16, 16), 40, np.int16))
+    result = processed(series.folder, *steps)
+    assert result.record.reason is Reason.HU_IMPLAUSIBLE
+    assert result.record.detail == "every measured voxel has the same value"
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_statistic_that_good_values_lack_is_the_reason_itself(series: Series) -> None:
+    result = processed(series.folder, Clip(2900, 3000), Normalise("z_score"))
+    assert result.record.reason is Reason.HU_IMPLAUSIBLE
+    assert result.record.detail is not None
+    assert "at this step" in result.record.detail
+
+
+def test_a_slice_that_cannot_be_decoded_is_told_though_no_plane_needs_it(tmp_path: Path) -> None:
+    flat = np.full((6, 16, 16), 40, np.int16)
+    series = write_series(tmp_path / "in", hu=flat, transfer_syntax=JPEG2000Lossless, change=spoilt_at(0))
+    for number, steps in enumerate([(CropOrPad((2, 8, 8)),), (CropOrPad((2, 8, 8)), Normalise("z_score"))]):
+        assert processed(series.folder, *steps, folder=f"{number}.zarr").record.reason is Reason.PIXEL_DECODE
+
+
+@pytest.mark.parametrize(
+    "steps", [(CropOrPad((3, 9, 9)),), (Resample(factor=(0.25, 1, 1), method="nearest"),), (CropOrPad((20, 40, 40)),)]
+)
+def test_slices_that_no_plane_needs_are_read_hashed_and_counted_all_the_same(
+    series: Series, steps: tuple[Step, ...]
+) -> None:
+    whole, part = processed(series.folder), processed(series.folder, *steps, folder="part.zarr")
+    assert part.histogram is not None
+    assert whole.histogram is not None
+    assert part.histogram.first_bin_hu == whole.histogram.first_bin_hu
+    np.testing.assert_array_equal(part.histogram.counts, whole.histogram.counts)
+    for told in ("fingerprint", "content_hash", "hu_min", "hu_mean", "hu_std", "noise_hu", "body_share", "n_slices"):
+        assert getattr(part.record, told) == getattr(whole.record, told)
+    assert part.record.shape != whole.record.shape
+
+
+def test_each_try_writes_into_a_folder_of_its_own(series: Series) -> None:
+    job = job_of(series.folder, folder="key.unfinished")
+    first, second = process(job), process(job)
+    assert first.folder != second.folder
+    assert first.folder is not None
+    assert second.folder is not None
+    assert {Path(first.folder).name, Path(second.folder).name} == {
+        path.name for path in series.folder.parent.glob("key*")
+    }
+    assert hash_store(Path(first.folder)) == hash_store(Path(second.folder)) == first.record.sha256
+    assert first.record.sha256 == second.record.sha256
+
+
+def test_a_store_that_cannot_be_written_is_a_reason_that_is_tried_again(series: Series) -> None:
+    result = process(job_of(series.folder, folder="absent/key.unfinished"))
+    assert (result.record.status, result.record.reason) == (Status.FAILED, Reason.OUTPUT_IO)
+    assert result.record.detail == "writing failed: No such file or directory"
+    assert result.folder is None
+
+
+def test_warming_can_be_done_twice() -> None:
+    warm()
+    warm()

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import make_phantom_cohort
 import pytest
+from phantoms import write_series
 from running import ORIENTED, bytes_of_stores, carry_out, ctprep
 
 from pipeline.output import OutputFolder
 from pipeline.run import Outcome
+from pipeline.vocabulary import ExitCode
 
 pytestmark = pytest.mark.slow
 
@@ -55,11 +57,21 @@ def test_the_phantom_cohort_comes_out_of_slurm_as_it_does_serially(environment: 
     assert left.stdout == ""
 
 
-def test_a_queue_that_gives_no_worker_ends_the_run(environment: dict[str, str], tmp_path: Path) -> None:
-    make_phantom_cohort.make(tmp_path / "phantom", make_phantom_cohort.Cohort(pixels=16))
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("{memory: 900TiB}", "slurm takes no job: sbatch: error: Batch job submission failed"),
+        ("{job_extra_directives: ['--hold']}", "no worker came to the cluster within 3 seconds; look at the queue"),
+    ],
+)
+def test_a_queue_that_gives_no_worker_ends_the_run(
+    environment: dict[str, str], tmp_path: Path, options: str, said: str
+) -> None:
+    write_series(tmp_path / "in")
     config = tmp_path / "slurm.yaml"
-    config.write_text(KEPT + "cluster: {kind: slurm, wait_seconds: 3, options: {memory: 900TiB}}\n")
-    words = ("--input", tmp_path / "phantom/dicom", "--output", tmp_path / "out", "--no-progress")
+    config.write_text(KEPT + f"cluster: {{kind: slurm, wait_seconds: 3, options: {options}}}\n")
+    words = ("--input", tmp_path / "in", "--output", tmp_path / "out", "--no-progress")
     done = ctprep("run", config, *words, env=environment)
-    assert done.returncode == 9, done.stdout + done.stderr
-    assert "no worker came to the cluster within 3 seconds" in done.stderr
+    assert done.returncode == ExitCode.CLUSTER, done.stdout + done.stderr
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -32,6 +32,10 @@ def by_patient(found: list[Member], split: Split) -> dict[tuple[str, ...], str]:
     return {member.patient: names[member.series_key] for member in found}
 
 
+def test_shares_add_up_within_rounding() -> None:
+    assert Split(0.7, 0.1, 0.2).seed == 0
+
+
 @pytest.mark.parametrize("shares", [(0.8, 0.1, 0.0), (1.2, -0.2, 0.0), (0.0, 0.0, 0.0)])
 def test_shares_add_up_to_one(shares: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="add up to 1"):

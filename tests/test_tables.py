@@ -3,13 +3,14 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import tables
 from pipeline.errors import DamageError
-from pipeline.tables import read_table, write_csv, write_table
+from pipeline.tables import ColumnType, read_counts, read_table, write_csv, write_table
 
 COLUMNS = {
     "name": "text",
@@ -115,3 +116,18 @@ def test_no_text_cell_begins_as_a_command_does(
     tmp_path_factory: pytest.TempPathFactory, beginning: str, rest: str
 ) -> None:
     assert _csv(tmp_path_factory.mktemp("csv"), beginning + rest) == "'" + beginning + rest
+
+
+def test_of_a_table_some_columns_can_be_read(tmp_path: Path) -> None:
+    write_table(tmp_path / "t", {"a": "text", "b": "integer"}, [{"a": "x", "b": 1}, {"a": "y", "b": None}])
+    assert read_table(tmp_path / "t", ("b", "never written")) == [{"b": 1}, {"b": None}]
+
+
+def test_lists_of_integers_are_read_as_arrays_beside_their_rows(tmp_path: Path) -> None:
+    columns: dict[str, ColumnType] = {"key": "text", "counts": "integers"}
+    lists = {"a": [1, 2, 3], "b": [], "c": [2**40]}
+    write_table(tmp_path / "t", columns, [{"key": key, "counts": np.array(n, np.int64)} for key, n in lists.items()])
+    read = [(row["key"], counts.tolist()) for row, counts in read_counts(tmp_path / "t", ("key",), "counts")]
+    assert dict(read) == lists
+    write_table(tmp_path / "t", columns, [])
+    assert list(read_counts(tmp_path / "t", ("key",), "counts")) == []

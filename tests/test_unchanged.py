@@ -7,7 +7,11 @@ from phantoms import Series, write_series
 from pipeline import survey
 from pipeline.config import Config, load
 from pipeline.dicom.headers import read as header
+from pipeline.output import OutputFolder
+from pipeline.privacy import PseudonymKey
+from pipeline.recipe import scan_of
 from pipeline.survey import scan_only
+from pipeline.unchanged import LastRun
 
 
 @pytest.fixture
@@ -66,3 +70,50 @@ def test_a_file_that_may_yet_be_read_is_tried_again(
     for _ in range(2):
         scan_only(config(tmp_path))
     assert len(scans) == 2
+
+
+def kept(tmp_path: Path) -> LastRun:
+    """Return what a run over three files remembers."""
+    write_series(tmp_path / "in", n=3)
+    output = OutputFolder(tmp_path / "out")
+    output.prepare()
+    last = LastRun(config(tmp_path), output)
+    last.keep(scan_of(config(tmp_path), PseudonymKey()), {"exit_code": 0})
+    return last
+
+
+def test_a_run_that_left_nothing_to_do_is_remembered(tmp_path: Path) -> None:
+    assert kept(tmp_path).told() == {"exit_code": 0}
+
+
+def test_a_file_that_came_while_the_run_went_on_is_no_part_of_what_it_found(tmp_path: Path) -> None:
+    write_series(tmp_path / "in", n=3)
+    output = OutputFolder(tmp_path / "out")
+    output.prepare()
+    found = scan_of(config(tmp_path), PseudonymKey())
+    (tmp_path / "in/late").write_text("no DICOM")
+    last = LastRun(config(tmp_path), output)
+    last.keep(found, {"exit_code": 0})
+    assert last.told() is None
+
+
+def test_what_may_end_otherwise_the_next_time_is_not_remembered(tmp_path: Path) -> None:
+    last = kept(tmp_path)
+    last.keep(scan_of(config(tmp_path), PseudonymKey()), {"exit_code": 4}, is_settled=False)
+    assert last.told() is None
+
+
+@pytest.mark.parametrize("spoiled", ["store", "manifest", "key file", "stage"])
+def test_whatever_a_run_follows_from_makes_it_look_again(
+    tmp_path: Path, spoiled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept(tmp_path)
+    if spoiled == "store":
+        (tmp_path / "out/volumes/another").mkdir()
+    elif spoiled == "manifest":
+        (tmp_path / "out/manifest.parquet").touch()
+    elif spoiled == "key file":
+        monkeypatch.setenv("CTPREP_KEY_FILE", str(tmp_path / "key"))
+    elif spoiled == "stage":
+        monkeypatch.setattr("pipeline.stages.STAGES", {"steps": 2})
+    assert LastRun(config(tmp_path), OutputFolder(tmp_path / "out")).told() is None

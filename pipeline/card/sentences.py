@@ -20,6 +20,8 @@ STEP_WORDS = {
     "normalise": "Values are brought to a common range.",
     "centre": "A mean is subtracted.",
     "crop_or_pad": "The volume is cut or filled to a fixed shape.",
+    "crop_body": "The volume is cut to a box around the body.",
+    "crop_lung": "The volume is cut to a box around the lungs.",
 }
 """What a step of a trail does."""
 

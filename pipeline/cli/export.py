@@ -39,7 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         ("--dicom-seg", "FILE", "write the --mask as DICOM SEG over the source's slices (one series)"),
         ("--mask", "MASKFILE", "a mask on the store's grid: .nii.gz, .nii or .npy"),
     ):
-        parser.add_argument(option, metavar=metavar, nargs="+", action=_PathThenSeries, help=sentence)
+        parser.add_argument(option, metavar=(metavar, "SERIES"), nargs="+", action=_PathThenSeries, help=sentence)
     parser.add_argument("--with-masks", action="store_true", help="write mask and labels as NIfTI too")
     parser.add_argument("--dtype", choices=("int16", "float32"), help="of the NIfTI values; else int16 for stored HU")
 

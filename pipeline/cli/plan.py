@@ -17,15 +17,22 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def execute(options: Namespace) -> ExitCode:
-    """Print a line a series, with ``--explain`` its steps, and how many there are of each state; nothing is written."""
-    from pipeline.plan import State  # noqa: PLC0415  --help shall not wait for these
+    """Print a line a series, with ``--explain`` its steps, what patches will cost, and how many are in each state."""
+    from pipeline.engine import script_of  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.plan import State  # noqa: PLC0415
     from pipeline.rehearse import rehearsed  # noqa: PLC0415
+    from pipeline.store.patches import advice  # noqa: PLC0415
 
-    counts = dict.fromkeys(State, 0)
-    for plan in rehearsed(config_of(options), deep=options.deep):
+    config, counts, volumes = config_of(options), dict.fromkeys(State, 0), []
+    for plan in rehearsed(config, deep=options.deep):
         counts[plan.state] += 1
         print(f"{plan.series_key} {plan.state}: {plan.why}; {plan.expectation}")
         for line in plan.program if options.explain else ():
             print(f"  {line}")
+        volumes += [plan.stored] if plan.stored else []
+    if volumes:
+        print(advice(volumes, config.store))
     print(", ".join(f"{n} {state}" for state, n in counts.items()))
+    if script := script_of(config.cluster, config.limits):
+        print(f"\neach worker is a job of {config.cluster.kind}:\n\n{script}")
     return ExitCode.OK

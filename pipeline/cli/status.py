@@ -1,6 +1,5 @@
 """``ctprep status``: what an output holds, and what to do next."""
 
-import json
 from argparse import ArgumentParser, Namespace
 
 from pipeline.cli.arguments import add_output
@@ -13,28 +12,27 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def execute(options: Namespace) -> ExitCode:
-    """Print the counts by status and reason, when the last run ended, and the next step."""
+    """Print the counts by status and reason, when the last run ended and what it found new, and the next step."""
     from pipeline.cli.tables import print_counts, print_fields  # noqa: PLC0415  --help shall not wait for these
     from pipeline.far import looked_at  # noqa: PLC0415
     from pipeline.manifest import read_records  # noqa: PLC0415
+    from pipeline.report.history import history  # noqa: PLC0415
+    from pipeline.summary import last_summary  # noqa: PLC0415
 
     with looked_at(options.output) as output:
         records = read_records(output)
-        last = json.loads(output.run.read_bytes()) if output.run.exists() else {}
+        last = last_summary(output)
     print_counts(records)
-    next_step = _next_step({record.status for record in records})
-    print_fields(
-        [
-            ("last run", f"{last.get('finished_at', 'unknown')}, exit code {last.get('exit_code', 'unknown')}"),
-            ("next", next_step),
-        ]
-    )
+    fields = [("last run", f"{last.get('finished_at', 'unknown')}, exit code {last.get('exit_code', 'unknown')}")]
+    if (told := history(last)) and told.sentences:
+        fields += [("it found", "\n".join(told.sentences))]
+    print_fields([*fields, ("next", _next_step({record.status for record in records}))])
     return ExitCode.OK
 
 
 def _next_step(statuses: set[Status]) -> str:
     if Status.FAILED in statuses:
-        return "run again: failed series are tried once more"
+        return "run again: failed series are tried up to limits.retries times more, and at any time by `ctprep retry`"
     if Status.REJECTED in statuses:
         return "read the reasons above; `ctprep show OUTPUT SERIES_KEY` tells more of one series"
     return "train; `ctprep verify OUTPUT` compares every store with the manifest"

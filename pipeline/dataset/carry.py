@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from pipeline.dataset.chain import Chain
 from pipeline.dataset.places import Places
-from pipeline.steps.apply import carry_labels
+from pipeline.steps.carry import carry_labels
 from pipeline.steps.execute import run
 from pipeline.steps.program import Program
 from pipeline.steps.weights import TIE

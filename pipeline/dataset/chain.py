@@ -10,19 +10,30 @@ from pipeline.axes import Zyx
 from pipeline.errors import UsageError
 from pipeline.geometry import Geometry
 from pipeline.ngff import geometry_from_json
-from pipeline.steps import STEPS, Step
+from pipeline.steps import Step
 from pipeline.steps.changes import Shear, Warp
 from pipeline.steps.correct_tilt import CorrectTilt
+from pipeline.steps.crop_body import CropBody
+from pipeline.steps.crop_lung import CropLung
+from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.even_slices import InterpolateGap, ResampleSlices
 from pipeline.steps.grid import GridChange
+from pipeline.steps.orient import Orient
+from pipeline.steps.resample import Resample
 from pipeline.volume import VolumeSpec
 
 Trail = Sequence[Mapping[str, Any]]
 Slices = Sequence[Mapping[str, Any]]
 """Rows of slices.parquet that are in the volume, in the order of the stack."""
 
-MOVING = ("orient", "resample", "crop_or_pad")
-"""The steps of a configuration that move voxels; all others change values."""
+MOVING: dict[str, type[Step]] = {
+    "orient": Orient,
+    "resample": Resample,
+    "crop_or_pad": CropOrPad,
+    "crop_body": CropBody.cropped,
+    "crop_lung": CropLung.cropped,
+}
+"""The steps of a configuration that move voxels, as their trail tells them; all others change values."""
 
 SAME_MM = 1e-3
 """A grid rebuilt from text may differ by this much from the store's."""
@@ -70,7 +81,7 @@ def _moving_steps(trail: Trail, source: Geometry, slices: Slices) -> list[Step]:
         if name in _REPAIRS:
             steps.append(_REPAIRS[name](parameters, source, slices))
         elif name in MOVING:
-            steps.append(STEPS[name](**{key: _frozen(value) for key, value in parameters.items()}))
+            steps.append(MOVING[name](**{key: _frozen(value) for key, value in parameters.items()}))
     return steps
 
 

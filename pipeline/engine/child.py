@@ -8,7 +8,6 @@ import os
 import pickle
 import resource
 import signal
-import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
@@ -65,7 +64,7 @@ def serve(pipe: Connection, crash_fd: int, timeout_seconds: int) -> None:
 
 def _leave_with_parent() -> None:
     """End at once when standard input does: it closes with the parent, however that went."""
-    os.read(sys.stdin.fileno(), 1)
+    os.read(0, 1)
     os._exit(0)
 
 

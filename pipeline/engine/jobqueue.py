@@ -1,18 +1,21 @@
 """Workers that a job queue starts: SLURM, PBS, LSF or SGE, through dask-jobqueue."""
 
+import logging
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
 
+import dask
 import dask_jobqueue
 from dask_jobqueue.core import JobQueueCluster
-from distributed import Security
+from distributed import Client, Security, Status
 
 from pipeline.engine.guard import Guard
 from pipeline.engine.options import ClusterOptions
-from pipeline.engine.remote import security_of
+from pipeline.engine.security import security_of
+from pipeline.engine.workers import await_worker
 from pipeline.errors import ClusterError, UsageError
 
 AUTOMATIC_WORKERS: Final = 8
@@ -21,6 +24,9 @@ AUTOMATIC_WORKERS: Final = 8
 WORKER_MB: Final = 512
 """What a worker holds beside its job."""
 
+LONGEST_STAGGER_SECONDS: Final = 240
+"""Within so much time workers leave one after the other, and so much before the queue would end the last."""
+
 SCHEDULER_PLACE: Final = "tls://this-machine:0"
 """Stands in a job script that is only shown."""
 
@@ -28,32 +34,62 @@ _LOOPBACK: Final = "127.0.0.1"
 _CLUSTERS: Final = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster", "sge": "SGECluster"}
 
 
-@contextmanager
-def queue_of(options: ClusterOptions, guard: Guard, n_jobs: int, shared: Sequence[Path]) -> Iterator[JobQueueCluster]:
-    """Ask the queue for workers, and for others where some come to the end of their time.
+def client_of_queue(
+    stack: ExitStack, options: ClusterOptions, guard: Guard, n_jobs: int, shared: Sequence[Path]
+) -> Client:
+    """Ask the queue for workers, for others where some come to the end of their time, and wait for the first.
 
     The scheduler listens on the loopback interface unless ``options`` name another, and always asks for a certificate
-    unless ``insecure`` is set.  Raises ClusterError where the queue refuses, UsageError where an option is unknown.
+    unless ``insecure`` is set.  Raises ClusterError where the queue gives none, UsageError where an option is unknown.
     """
-    settings = settings_of(options, guard, shared) | _scheduler_settings(options)
+    refusals: list[str] = []
     n_workers = min(n_jobs, AUTOMATIC_WORKERS if options.workers == "auto" else options.workers)
+    cluster = stack.enter_context(_cluster(options, settings_of(options, guard, shared), refusals))
+    client = stack.enter_context(closing(Client(cluster)))  # type: ignore[no-untyped-call]
+    cluster.adapt(minimum=n_workers, maximum=n_workers)
+
+    def check_queue() -> None:
+        if len(refusals) >= n_workers:
+            msg = f"{options.kind} takes no job: {refusals[-1]}"
+            raise ClusterError(msg)
+
+    advice = "look at the queue; workers must reach this machine (cluster.options.interface); cluster.wait_seconds"
+    await_worker(client, options.patience_seconds, advice, check_queue)
+    return client
+
+
+def _cluster(options: ClusterOptions, settings: Mapping[str, Any], refusals: list[str]) -> JobQueueCluster:
+    kind = _cluster_class(options)
+    watched = _watched(kind.job_cls, refusals)
     try:
-        cluster = _cluster_class(options)(**settings)
+        cluster: JobQueueCluster = kind(job_cls=watched, **settings, **_scheduler_settings(options))
     except (TypeError, ValueError) as error:
         raise _wrong(options, error) from error
     except (OSError, RuntimeError) as error:
-        msg = f"the scheduler for {options.kind} did not start ({type(error).__name__}: {error})"
+        msg = f"the scheduler for {options.kind} did not start ({type(error).__name__})"
         raise ClusterError(msg) from error
-    with cluster:
-        cluster.adapt(minimum=n_workers, maximum=n_workers)
-        yield cluster
+    return cluster
+
+
+def _watched(job_class: Any, refusals: list[str]) -> Any:
+    """Return a kind of job that keeps what the queue says where it is not taken."""
+    submit = job_class._submit_job  # noqa: SLF001 - dask-jobqueue only logs what goes wrong here
+
+    async def _submit_job(job: Any, script: str) -> Any:
+        try:
+            return await submit(job, script)
+        except RuntimeError as error:
+            job.status = Status.failed  # or the cluster could not be closed
+            refusals.append(str(error).strip().splitlines()[-1])
+            raise
+
+    return type(job_class.__name__, (job_class,), {"_submit_job": _submit_job})
 
 
 def job_script(options: ClusterOptions, guard: Guard) -> str:
     """Return the script that the queue is given for each worker; raises UsageError where an option is unknown."""
     settings = settings_of(options, guard, ())
-    for key in ("scheduler_options", "shared_temp_directory"):  # the cluster's, not the job's
-        settings.pop(key, None)
+    settings.pop("shared_temp_directory", None)  # the cluster's, not the job's
     try:
         job = _cluster_class(options).job_cls(scheduler=SCHEDULER_PLACE, name="ctprep-worker", **settings)
     except (TypeError, ValueError) as error:
@@ -63,14 +99,14 @@ def job_script(options: ClusterOptions, guard: Guard) -> str:
 
 def settings_of(options: ClusterOptions, guard: Guard, shared: Sequence[Path]) -> dict[str, Any]:
     """Return what dask-jobqueue is told: a process a core with room for one job each, and what ``options`` say."""
-    asked = dict(options.options)
+    asked = {key: value for key, value in options.options.items() if key != "scheduler_options"}
     n_cores = int(asked.get("cores", 1))
     megabytes = (guard.memory_bytes >> 20) + WORKER_MB
     settings = {"cores": n_cores, "processes": n_cores, "memory": f"{megabytes * n_cores}MiB", "job_name": "ctprep"}
     if shared:
         folder = shared[0].absolute()
         settings |= {"shared_temp_directory": str(folder), "log_directory": str(folder / "workers")}
-    extra = [*_lifetime(options.kind, asked.get("walltime")), *asked.pop("worker_extra_args", [])]
+    extra = [*_lifetime(options), *asked.pop("worker_extra_args", [])]
     return settings | asked | {"worker_extra_args": extra}
 
 
@@ -79,14 +115,14 @@ def _scheduler_settings(options: ClusterOptions) -> dict[str, Any]:
     place = {} if "interface" in options.options else {"host": _LOOPBACK}
     quiet = {"dashboard": False, "dashboard_address": f"{_LOOPBACK}:0"}
     security = None if options.insecure else security_of(options) or Security.temporary()  # type: ignore[no-untyped-call]
-    return {"scheduler_options": quiet | place | asked, "security": security}
+    return {"scheduler_options": quiet | place | asked, "security": security, "silence_logs": logging.CRITICAL}
 
 
-def _lifetime(kind: str, walltime: object) -> list[str]:
+def _lifetime(options: ClusterOptions) -> list[str]:
     """Let a worker leave before the queue ends it, not all at once, and so lose no work."""
-    seconds = walltime_seconds(kind, "00:30" if kind == "lsf" else "00:30:00") if walltime is None else None
-    seconds = walltime_seconds(kind, str(walltime)) if seconds is None else seconds
-    stagger = min(seconds // 10, 240)
+    key = f"jobqueue.{options.kind}.walltime"
+    seconds = walltime_seconds(options.kind, str(options.options.get("walltime", dask.config.get(key))))
+    stagger = min(seconds // 10, LONGEST_STAGGER_SECONDS)
     return ["--lifetime", f"{seconds - 2 * stagger}s", "--lifetime-stagger", f"{stagger}s"]
 
 

@@ -7,9 +7,10 @@ from typing import Final
 
 from distributed import Client, LocalCluster
 
-from pipeline.engine.cluster import ClusterEngine, Guarding
+from pipeline.engine.cluster import ClusterEngine
 from pipeline.engine.fork_server import ForkServer
 from pipeline.engine.guard import Guard
+from pipeline.engine.guarding import Guarding
 from pipeline.errors import ClusterError
 
 PATIENCE_SECONDS: Final = 60

@@ -1,4 +1,4 @@
-"""Whether a cluster can be asked for here and now; looks at files and packages only, and imports no Dask."""
+"""Whether a cluster can be asked for here and now; looks, and starts nothing."""
 
 import os
 from importlib.util import find_spec
@@ -12,15 +12,16 @@ QUEUES = frozenset({"slurm", "pbs", "lsf", "sge"})
 
 
 def check_cluster(options: ClusterOptions) -> None:
-    """Raise UsageError where a certificate cannot be read, or a package is missing."""
+    """Raise UsageError where a certificate cannot be read, a package is missing, or a queue's option is unknown."""
     if options.is_remote:
         for part, path in (options.tls or {}).items():
             if not os.access(path, os.R_OK):
                 msg = f"cluster.tls.{part}: {path} cannot be read"
                 raise UsageError(msg)
     if options.kind in QUEUES and not (find_spec("dask_jobqueue") and find_spec("cryptography")):
-        msg = f"cluster: {{kind: {options.kind}}} needs two packages more: pip install 'ctprep[hpc]'"
+        msg = f"cluster: {{kind: {options.kind}}} needs more packages: pip install 'ctprep[hpc]'"
         raise UsageError(msg)
+    script_of(options, Limits())
 
 
 def script_of(options: ClusterOptions, limits: Limits) -> str | None:

@@ -1,6 +1,6 @@
 """Which series a person should look at, and why: named rules over the columns of a finished record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from pipeline.features.kernel import kernel_class
@@ -21,9 +21,12 @@ BODY_SHARE = 0.01
 Rule = Callable[[SeriesRecord], str | None]
 
 
-def judged(record: SeriesRecord) -> SeriesRecord:
-    """Return the record with ``kernel_class``, ``qc`` (``look`` or ``ok``), and ``qc_why``: every rule that holds."""
-    why = [words for rule in RULES if (words := rule(record))]
+def judged(record: SeriesRecord, noticed: Iterable[str] = ()) -> SeriesRecord:
+    """Return the record with ``kernel_class``, ``qc`` (``look`` or ``ok``), and ``qc_why``: every rule that holds.
+
+    ``noticed`` is what was worth a look already when the volume was made.
+    """
+    why = [*noticed] + [words for rule in RULES if (words := rule(record))]
     sharpness = kernel_class(record.elements.get("ConvolutionKernel"))
     return replace(record, qc="look" if why else "ok", qc_why="; ".join(why) or None, kernel_class=sharpness)
 

@@ -14,6 +14,7 @@ from pipeline.kernels.compiled import compiled
 Plane = NDArray[np.float32]
 Firsts = NDArray[np.intp]
 Weights = NDArray[np.float64]
+Single = np.float32
 
 BLOCK = 1024
 """Pixels that are summed at a time: their sums stay in the nearest cache."""
@@ -121,16 +122,41 @@ def _add(weight: float, values: NDArray[np.float32], totals: Weights) -> None:
 
 
 @compiled
+def _clamped(value: Any, low: Any, high: Any) -> Any:
+    if value < low:
+        return low
+    return high if value > high else value  # noqa: FURB136  numba's min and max look for not-a-number first
+
+
+@compiled
+def lined(
+    values: NDArray[np.float32], line: tuple[Single, Single, Single, Single], target: NDArray[np.float32]
+) -> None:
+    """Fill ``target`` [p] with ``clip(a * values + b, low, high)`` for a line (a, b, low, high), all in float32."""
+    a, b, low, high = line
+    for p in range(target.size):
+        target[p] = _clamped(values[p] * a + b, low, high)
+
+
+@compiled
 def whole_numbers(values: NDArray[np.float32], packing: tuple[float, float], target: NDArray[Any]) -> None:
     """Fill ``target`` [p] with ``(values - offset) / step``, rounded to nearest (even), saturated, never wrapped.
 
     ``packing`` is (step, offset).  Values are finite.
     """
     step, offset = packing
-    low, high = np.iinfo(target.dtype).min, np.iinfo(target.dtype).max
+    low, high = np.float64(np.iinfo(target.dtype).min), np.float64(np.iinfo(target.dtype).max)
+    if step == 1 and offset == 0:
+        _rounded(values, np.float32(low), np.float32(high), target)
+        return
     for p in range(target.size):
-        rounded = np.rint((np.float64(values[p]) - offset) / step)
-        target[p] = np.int64(min(max(rounded, np.float64(low)), np.float64(high)))
+        target[p] = np.int32(np.rint(_clamped((np.float64(values[p]) - offset) / step, low, high)))
+
+
+@compiled
+def _rounded(values: NDArray[np.float32], low: Single, high: Single, target: NDArray[Any]) -> None:
+    for p in range(target.size):
+        target[p] = np.int32(np.rint(_clamped(values[p], low, high)))
 
 
 def warm() -> None:
@@ -140,5 +166,6 @@ def warm() -> None:
     between(plane, first, weight[:, 0], plane[0].copy())
     layers = (plane, plane, plane, np.ones(2, np.bool_))
     between_measured(layers, first, weight[:, 0], 0.5, plane[0].copy(), plane[0].copy())
+    lined(plane[0], (Single(1), Single(0), Single(0), Single(1)), plane[0].copy())
     for dtype in (np.int16, np.uint8, np.uint16):
         whole_numbers(plane[0], (1.0, 0.0), np.zeros(2, dtype))

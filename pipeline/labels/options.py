@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from glob import escape, glob
 from pathlib import Path
 from string import Formatter
 from typing import Literal, get_args
@@ -41,6 +42,12 @@ class MaskOptions:
             raise ValueError(msg)
         _check_pattern(self.roi)
         _check_fields(self.nifti or "")
+
+    def files(self) -> list[str]:
+        """Return every NIfTI file that there is for any series, in order."""
+        parts = Formatter().parse(self.nifti or "")
+        pattern = "".join(escape(text) + ("" if name is None else "*") for text, name, _, _ in parts)
+        return sorted(glob(pattern))  # noqa: PTH207  the pattern may begin at the root
 
 
 @dataclass(frozen=True)

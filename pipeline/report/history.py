@@ -48,7 +48,7 @@ def _what_was_done(plan: Told, changes: Told) -> Iterator[str]:
         f"{figure(n_new)} new series, {_patients(n_patients)}": n_new,
         f"{figure(plan.get('changed', 0))} whose files changed": plan.get("changed", 0),
         f"{figure(plan.get('stale', 0))} made again for a new configuration or program": plan.get("stale", 0),
-        f"{figure(plan.get('gone', 0))} gone from the input": plan.get("gone", 0),
+        f"{figure(changes['gone'])} gone from the input": changes["gone"],
     }
     told = [words for words, n in counts.items() if n]
     if told:

@@ -2,6 +2,8 @@
 
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
+from pipeline.steps.crop_body import CropBody
+from pipeline.steps.crop_lung import CropLung
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.orient import Orient
@@ -17,6 +19,8 @@ STEPS: dict[str, type[Step]] = {
     "normalise": Normalise,
     "centre": Centre,
     "crop_or_pad": CropOrPad,
+    "crop_body": CropBody,
+    "crop_lung": CropLung,
 }
 
 __all__ = ["STEPS", "NeedsStatisticsError", "Step", "StepOrderError", "describe"]

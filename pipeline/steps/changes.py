@@ -75,9 +75,22 @@ class Barrier:
         return LineChange(tuple(self.line_of(voxels, volume.measured) for voxels in volume.by_channel), self.scale)
 
 
-Change = LineChange | GridChange | Shear | Warp | Barrier
+@dataclass(frozen=True)
+class Search:
+    """A wait for the whole volume, in which a step finds its box; ``working_bytes`` is what that takes beside it."""
+
+    working_bytes: int
+
+    def after(self, spec: VolumeSpec) -> VolumeSpec:
+        """Return the most that comes out: as if nothing were cut."""
+        return spec
+
+
+Change = LineChange | GridChange | Shear | Warp | Barrier | Search
 
 
 def streams(change: Change) -> TypeGuard[LineChange | GridChange | Shear]:
     """Whether a change needs no more than a few planes at a time: it waits for nothing, and keeps z for z."""
-    return not isinstance(change, Barrier | Warp) and not (isinstance(change, GridChange) and change.order.z != 0)
+    return not isinstance(change, Barrier | Search | Warp) and not (
+        isinstance(change, GridChange) and change.order.z != 0
+    )

@@ -6,13 +6,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import SeriesRefusedError
 from pipeline.steps.apply import apply
 from pipeline.steps.cast import cast
-from pipeline.steps.changes import Barrier, streams
+from pipeline.steps.changes import Barrier, Search, streams
+from pipeline.steps.crop import Crop
 from pipeline.steps.packing import Packing, StoredType, packing
 from pipeline.steps.planes import Planes, gathered, planes_of
 from pipeline.steps.program import Program
 from pipeline.steps.stream import streamed
+from pipeline.vocabulary import Reason
 from pipeline.volume import Mask, Volume, VolumeSpec
 
 Inverse = dict[str, float]
@@ -25,12 +28,14 @@ class Prepared:
     ``stored * scale_factor + add_offset`` are the values (both None where values are stored themselves), and
     ``inverse["a"] * value + inverse["b"]`` is HU, between the limits of the steps; a list of such pairs with channels,
     None where the steps left nothing to invert.  ``fill_value`` is padding as it is stored, the first channel's.
+    ``program`` is the program as it was carried out: where a step had to find its box, with the box.
     """
 
     planes: Planes
     spec: VolumeSpec
     dtype: StoredType
     packed: Packing | None
+    program: Program
 
     def plane(self, z: int) -> tuple[NDArray[np.generic], Mask | None]:
         """Return a plane as it is stored, [c, y, x], and where it was measured, None if everywhere.
@@ -94,10 +99,13 @@ def run(program: Program, volume: Volume) -> Prepared:
 def begin(program: Program, planes: Planes) -> Prepared:
     """Carry a program out up to the last change that needs a whole volume; the rest goes as planes are asked for.
 
-    Raises SeriesRefusedError if a statistic of the volume does not exist.
+    Raises SeriesRefusedError if a statistic of the volume does not exist, or no voxel of it is left.
     """
+    require_voxels(program)
     spec = program.source
     for change in program.changes:
+        if isinstance(change, Search):
+            return _begin_found(program, gathered(planes, spec))
         if streams(change):
             planes, spec = streamed(change, planes, spec), change.after(spec)
         else:
@@ -107,7 +115,23 @@ def begin(program: Program, planes: Planes) -> Prepared:
     # The lines that had to wait for a statistic are those of the run, all others as described.
     lines = tuple(line or found for line, found in zip(program.result.lines, spec.lines, strict=True))
     final = replace(program.result, lines=lines)
-    return Prepared(planes, final, program.dtype, packing(program.dtype, final))
+    return Prepared(planes, final, program.dtype, packing(program.dtype, final), program)
+
+
+def _begin_found(program: Program, volume: Volume) -> Prepared:
+    """Let the first step that looks for its box find it, and begin what is left, compiled for the grid there is now."""
+    place, crop = next((index, step) for index, step in enumerate(program.steps) if isinstance(step, Crop))
+    before, after = program.steps[:place], program.steps[place + 1 :]
+    spec = (program.source, *program.specs)[place]
+    rest = begin(Program.compile((crop.found_in(volume), *after), spec, program.dtype), planes_of(volume))
+    return replace(rest, program=Program.compile((*before, *rest.program.steps), program.source, program.dtype))
+
+
+def require_voxels(program: Program) -> None:
+    """Refuse a volume of which no voxel would be left; raises SeriesRefusedError."""
+    if program.leaves_nothing:
+        detail = "crop_or_pad goes around a point so far outside the volume that nothing but padding would be left"
+        raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)
 
 
 def _inverse(pair: tuple[float, float] | None) -> Inverse | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import prod
 
-from pipeline.steps.changes import Barrier, Change, LineChange, Shear, Warp, streams
+from pipeline.steps.changes import Barrier, Change, LineChange, Search, Shear, Warp, streams
 from pipeline.steps.grid import GridChange
 from pipeline.steps.weights import Window
 from pipeline.volume import VolumeSpec
@@ -32,12 +32,25 @@ def peak_bytes(changes: Sequence[Change], source: VolumeSpec) -> int:
             peak = max(peak, held + passing + volume_bytes(spec))
             held, passing = volume_bytes(spec), 0
         if isinstance(change, Warp):
-            peak = max(peak, held + warp_bytes(change, spec) + volume_bytes(after))
+            peak = max(peak, held + waiting_bytes(change, spec) + volume_bytes(after))
             held = volume_bytes(after)
+        elif isinstance(change, Search):
+            peak = max(peak, held + waiting_bytes(change, spec))
         else:
             passing += passing_bytes(change, spec)
         spec = after
     return max(peak, held + passing)
+
+
+def waiting_bytes(change: Change, before: VolumeSpec) -> int:
+    """Return the bytes that a change takes beside the whole volume that it waits for."""
+    match change:
+        case Warp():
+            return warp_bytes(change, before)
+        case Search():
+            return change.working_bytes
+        case _:
+            return passing_bytes(change, before)
 
 
 def warp_bytes(change: Warp, before: VolumeSpec) -> int:

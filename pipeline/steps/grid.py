@@ -116,18 +116,27 @@ class GridChange:
         invented = spec.invented or any(axis.invents for axis in self.axes)
         return replace(spec, geometry=self.geometry, invented=invented, reach=Zyx(*reach))
 
+    @property
+    def leaves_nothing(self) -> bool:
+        """Whether no output sample lies within the source."""
+        return not all(axis.within.any() for axis in self.axes)
+
     def then(self, other: "GridChange") -> "GridChange | None":
         """Return the one change that does this and then the other, or None where two are needed.
 
         One is enough if the first only turns the grid, or the second only turns and crops it.  Else something would be
-        seen that the first has cut off, or rim and padding would be mixed up.
+        seen that the first has cut off, or rim and padding would be mixed up.  Nor is a nearest sample turned after it
+        was chosen: of two equally near, the other one would be taken.
         """
         if any(axis.samples is not None for axis in (*self.axes, *other.axes)):
+            return None
+        pairs = [(self.axes[i], axis) for i, axis in zip(other.order, other.axes, strict=True)]
+        if any(first.method == "nearest" and second.step < 0 for first, second in pairs):
             return None
         turns = all(axis.whole for axis in self.axes)
         selects = all(axis.exact and axis.inside for axis in other.axes)
         if not (turns or selects):
             return None
         order = Zyx(*(self.order[i] for i in other.order))
-        axes = Zyx(*(self.axes[i].then(axis) for i, axis in zip(other.order, other.axes, strict=True)))
+        axes = Zyx(*(first.then(second) for first, second in pairs))
         return GridChange(order, axes, other.geometry)

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from pipeline.steps.changes import Barrier, Change, LineChange
+from pipeline.steps.changes import Barrier, Change, LineChange, Search
 from pipeline.steps.footprint import peak_bytes
 from pipeline.steps.grid import GridChange
 from pipeline.steps.packing import StoredType, resolved_dtype
@@ -58,6 +58,16 @@ class Program:
     def shape(self) -> tuple[int, ...]:
         """The shape of the stored array."""
         return self.result.shape
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether shape, bytes and memory are the most that can come out: a step has yet to find what it cuts to."""
+        return any(isinstance(change, Search) for change in self.changes)
+
+    @property
+    def leaves_nothing(self) -> bool:
+        """Whether a step cuts to where there is no voxel of the source."""
+        return any(isinstance(change, GridChange) and change.leaves_nothing for change in self.changes)
 
     @property
     def nbytes(self) -> int:

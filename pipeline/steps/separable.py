@@ -62,6 +62,7 @@ class Blend:
         self._held, self._whole = np.full(taps, -1), np.ones(taps, np.bool_)
         self._plain = np.empty((channels, taps, *self._shape), np.float32)
         self._sums, self._share = np.empty_like(self._plain), np.empty((taps, *self._shape), np.float32)
+        self._last: tuple[int, Mask] | None = None
 
     def __call__(self, z: int) -> Plane:
         """Return an output plane."""
@@ -85,7 +86,15 @@ class Blend:
         if plane.measured is not None:
             mask = plane.measured.astype(np.float32)
             self._in_plane.sums(plane.voxels * mask, self._sums[:, slot])
+            self._hold_share(slot, plane.measured, mask)
+
+    def _hold_share(self, slot: int, measured: Mask, mask: Voxels) -> None:
+        """Keep the weight of what was measured; the field of view is a scanner's own, and seldom changes."""
+        if self._last is not None and np.array_equal(self._last[1], measured):
+            self._share[slot] = self._share[self._last[0]]
+        else:
             self._in_plane.sums(mask[None], self._share[slot, None])
+        self._last = (slot, measured)
 
     def _blend_measured(self, slots: Indices, weights: Floats, voxels: Voxels) -> Mask:
         """Fill ``voxels``, and return where enough of their weight was measured."""

@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.axes import Zyx
+from pipeline.kernels import bands
+from pipeline.lines import ClampedLine
 from pipeline.steps.changes import LineChange, Shear
 from pipeline.steps.grid import AxisMap, GridChange
 from pipeline.steps.planes import Plane, Planes
@@ -41,14 +43,22 @@ def _moved(change: GridChange | Shear, planes: Planes, padding: Padding) -> Plan
 
 def _lined(planes: Planes, change: LineChange) -> Planes:
     """Return planes with their lines applied, one a channel."""
+    lines = [_singles(line) for line in change.lines]
 
     def at(z: int) -> Plane:
         plane = planes(z)
-        sources = list(plane.voxels) * (len(change.lines) if change.split else 1)
-        lined = [line(source) for line, source in zip(change.lines, sources, strict=True)]
-        return replace(plane, voxels=lined[0][None] if len(lined) == 1 else np.stack(lined))
+        sources = np.repeat(plane.voxels, len(change.lines), axis=0) if change.split else plane.voxels
+        voxels = np.empty(sources.shape, np.float32)
+        for line, source, target in zip(lines, sources, voxels, strict=True):
+            bands.lined(source.ravel(), line, target.ravel())
+        return replace(plane, voxels=voxels)
 
     return at
+
+
+def _singles(line: ClampedLine) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    """Return a line's numbers in single precision, as voxels are."""
+    return np.float32(line.a), np.float32(line.b), np.float32(line.low), np.float32(line.high)
 
 
 def _with_invented(change: GridChange | Shear, planes: Planes, before: VolumeSpec) -> Planes:

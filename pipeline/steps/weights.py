@@ -37,14 +37,14 @@ def axis_weights(axis: AxisMap) -> tuple[Indices, Floats]:
     """Return ``first`` [n] and ``weights`` [n, taps]: output i is the sum of ``weights[i, t] * source[first[i] + t]``.
 
     A position beyond the source is moved to its rim.  Samples that do not exist have no weight; the sum of the others
-    is 1.  ``nearest`` takes one sample, of two equally near the one with the higher index.
+    is 1.  ``nearest`` takes one sample, of two equally near the later on the way of the output's index.
 
     When an axis is made coarser and ``antialias`` is set, the kernel is as many times wider as the step is long.
     """
     at = axis.sampled_at
     where = np.clip(axis.positions, at[0], at[-1])
     if axis.method == "nearest":
-        return _nearest(_index(where, at), axis.source_n)
+        return _nearest(_index(where, at), axis)
     if not axis.antialias or abs(axis.step) <= 1:
         # In units of the index, neighbours are one apart however uneven the stack is.
         where, at = _index(where, at), np.arange(axis.source_n, dtype=np.float64)
@@ -68,11 +68,26 @@ class Window:
         """How many source planes may be needed at once."""
         return int(self.bands[1].shape[1])
 
-    def needed(self, z: int) -> tuple[Indices, Floats]:
-        """Return the source planes of an output plane, and their weights; none of them is 0."""
+    @cached_property
+    def spans(self) -> tuple[Indices, Indices]:
+        """The lowest and the highest source plane of every output plane: on the way along z neither turns back."""
         firsts, weights = self.bands
-        used = np.flatnonzero(weights[z])
-        return firsts[z] + used, weights[z, used]
+        used = weights != 0
+        low, high = firsts + used.argmax(axis=1), firsts + self.taps - 1 - used[:, ::-1].argmax(axis=1)
+        if self.axis.step > 0:
+            return np.minimum.accumulate(low[::-1])[::-1], np.maximum.accumulate(high)
+        return np.minimum.accumulate(low), np.maximum.accumulate(high[::-1])[::-1]
+
+    def needed(self, z: int) -> tuple[Indices, Floats]:
+        """Return the source planes of an output plane, in the direction in which they are read, and their weights.
+
+        A plane between others may have weight 0: one that is left out would be read too late.
+        """
+        (firsts, weights), (low, high) = self.bands, self.spans
+        planes = np.arange(low[z], high[z] + 1)
+        if self.axis.step < 0:
+            planes = planes[::-1]
+        return planes, weights[z, planes - firsts[z]]
 
 
 def _index(where: Floats, at: Floats) -> Floats:
@@ -87,10 +102,10 @@ def _interval(where: Floats, at: Floats) -> Floats:
     return np.diff(at)[np.clip(np.searchsorted(at, where, side="right") - 1, 0, len(at) - 2)]
 
 
-def _nearest(index: Floats, source_n: int) -> tuple[Indices, Floats]:
+def _nearest(index: Floats, axis: AxisMap) -> tuple[Indices, Floats]:
     """Return one tap of weight 1."""
-    first = np.clip(np.floor(index + 0.5 + TIE), 0, source_n - 1).astype(np.intp)
-    return first, np.ones((len(index), 1))
+    later = np.floor(index + 0.5 + TIE) if axis.step > 0 else np.ceil(index - 0.5 - TIE)
+    return np.clip(later, 0, axis.source_n - 1).astype(np.intp), np.ones((len(index), 1))
 
 
 def _band(where: Floats, at: Floats, width: Floats, method: Method) -> tuple[Indices, Floats]:

@@ -24,7 +24,7 @@ def write_labels(group: zarr.Group, labels: Mapping[str, NDArray[np.integer[Any]
             dtype=array.dtype,
             chunks=tuple(layout.chunks),
             shards=None if layout.shards is None else tuple(layout.shards),
-            compressors=codec(array.dtype, options),
+            compressors=codec(array.dtype, layout.chunks, options),
             fill_value=0,
             dimension_names=("z", "y", "x"),
             config={"order": "C", "write_empty_chunks": False},

@@ -21,7 +21,7 @@ class StoreOptions:
             (_are_multiples(self.shards, self.chunks), "shards must be whole multiples of chunks"),
             (0 <= self.level <= 9, "level must be from 0 to 9"),
             (self.pyramid_levels >= 1, "pyramid_levels must be at least 1"),
-            (self.pyramid_levels <= 1, "pyramid_levels above 1 are not written yet"),
+            (self.pyramid_levels <= 12, "pyramid_levels must be at most 12"),
         ):
             if not holds:
                 raise ValueError(rule)

@@ -2,9 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pipeline.store.files import hash_store, size_of_store
 from pipeline.store.labels import write_labels
 from pipeline.store.layout import Layout, codec
 from pipeline.store.options import StoreOptions
+from pipeline.store.read_back import StoredPlanes, planes_written
 from pipeline.volume import Mask
 
 FORMAT = "ctprep-volume"
@@ -26,9 +27,6 @@ FORMAT_VERSION = 1
 
 _ZARR_SETTINGS = {"threading.max_workers": 1, "async.concurrency": 1, "json_indent": 2}
 """One thread a task, one shard in memory at a time, and the same bytes whatever the user's zarr is set to."""
-
-StoredPlanes = Callable[[int], tuple[NDArray[Any], Mask | None]]
-"""From z to a plane [c, y, x] as it is stored, and where it was measured [y, x], None if everywhere."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -85,21 +83,29 @@ class NewStore:
     group: zarr.Group
     options: StoreOptions
 
-    def write(self, content: StoreContent) -> None:
-        """Write the planes, a shard at a time."""
-        _write_planes(self.group, content, self.options)
+    def write(self, content: StoreContent, level: int = 0) -> None:
+        """Write the planes of a level, a shard at a time; beside the finest, 0, also the mask."""
+        options = replace(self.options, mask=False) if level else self.options
+        _write_planes(self.group, str(level), content, options)
+
+    def planes(self, level: int = 0) -> StoredPlanes:
+        """Return the planes of a level that was written; beside the finest also the mask."""
+        return planes_written(self.group, str(level), None if level else "mask")
 
     def write_labels(self, labels: Mapping[str, NDArray[Any]]) -> None:
         """Write labels [z, y, x] on the image's grid, by name."""
         write_labels(self.group, labels, self.options)
 
-    def finish(self, content: StoreContent, attributes: Mapping[str, Any]) -> StoreReceipt:
+    def finish(
+        self, content: StoreContent, attributes: Mapping[str, Any], coarser: Sequence[Geometry] = ()
+    ) -> StoreReceipt:
         """Write the group's attributes, force all to disk, and return the hash of every byte.
 
-        ``attributes`` are ctprep's own but for the format and the geometry; ValueError if one is no JSON.  Law: what is
-        the same, content, attributes and options, gives the same bytes.
+        ``attributes`` are ctprep's own but for the format and the geometry; ValueError if one is no JSON.  ``coarser``
+        are the grids of the levels above 0.  Law: what is the same, content, attributes and options, gives the same
+        bytes.
         """
-        told = _group_attributes(content, attributes)
+        told = _group_attributes(content, attributes, coarser)
         json.dumps(told, allow_nan=False)
         self.group.attrs.update(told)
         sync_tree(self.folder)
@@ -114,9 +120,9 @@ def buffer_bytes(shape: tuple[int, ...], dtype: str, options: StoreOptions) -> i
     return depth * plane * (n_channels * np.dtype(dtype).itemsize + 1)
 
 
-def _write_planes(group: zarr.Group, content: StoreContent, options: StoreOptions) -> None:
+def _write_planes(group: zarr.Group, name: str, content: StoreContent, options: StoreOptions) -> None:
     layout = Layout.of(content.shape, np.dtype(content.dtype), options)
-    image = _create_image(group, content, layout, options)
+    image = _create_image(group, name, content, layout, options)
     mask = _MaskWriter(group, content, layout, options)
     n_planes, n_rows, n_columns = content.geometry.shape
     n_channels = len(content.channels or ("",))
@@ -131,17 +137,19 @@ def _write_planes(group: zarr.Group, content: StoreContent, options: StoreOption
         mask.write(start, measured[:depth])
 
 
-def _create_image(group: zarr.Group, content: StoreContent, layout: Layout, options: StoreOptions) -> "zarr.Array[Any]":
+def _create_image(
+    group: zarr.Group, name: str, content: StoreContent, layout: Layout, options: StoreOptions
+) -> "zarr.Array[Any]":
     packing = {"scale_factor": content.scale_factor, "add_offset": content.add_offset}
     dtype = np.dtype(content.dtype)
     n_channels = content.shape[:-3]
     return group.create_array(
-        "0",
+        name,
         shape=content.shape,
         dtype=dtype,
         chunks=(*(1 for _ in n_channels), *layout.chunks),
         shards=None if layout.shards is None else (*n_channels, *layout.shards),
-        compressors=codec(dtype, options),
+        compressors=codec(dtype, layout.chunks, options),
         fill_value=dtype.type(content.fill_value),
         dimension_names=("c", "z", "y", "x")[-len(content.shape) :],
         attributes={name: value for name, value in packing.items() if value is not None},
@@ -175,7 +183,7 @@ class _MaskWriter:
             dtype=dtype,
             chunks=tuple(chunks),
             shards=tuple(shards or chunks._replace(y=_up(self._shape[1], chunks.y), x=_up(self._shape[2], chunks.x))),
-            compressors=codec(dtype, self._options),
+            compressors=codec(dtype, chunks, self._options),
             fill_value=0,
             dimension_names=("z", "y", "x"),
             config={"order": "C", "write_empty_chunks": False},
@@ -187,10 +195,12 @@ def _up(n: int, chunk: int) -> int:
     return -(-n // chunk) * chunk
 
 
-def _group_attributes(content: StoreContent, attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _group_attributes(
+    content: StoreContent, attributes: Mapping[str, Any], coarser: Sequence[Geometry]
+) -> dict[str, Any]:
     identity = {"format": FORMAT, "format_version": FORMAT_VERSION}
     channels = {} if content.channels is None else {"channels": list(content.channels)}
     return {
-        "ome": multiscales(content.geometry, has_channels=content.channels is not None),
+        "ome": multiscales(content.geometry, *coarser, has_channels=content.channels is not None),
         "ctprep": identity | geometry_to_json(content.geometry) | channels | dict(attributes),
     }

@@ -17,7 +17,7 @@ from pipeline.config.allowed import Allowed, nearest
         (("steps",), "a list"),
         (("steps", 4, "orient"), "a mapping of to, oblique"),
         (("steps", 0, "resample", "spacing_mm", 2), "a number or null"),
-        (("manifest", "split"), "a mapping of train, validation, test, seed, group or null"),
+        (("manifest", "split"), "a mapping of train, validation, test, seed, group, stratify or null"),
         (("geometry", "no_such_key"), "nothing"),
     ],
 )

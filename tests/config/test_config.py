@@ -67,6 +67,8 @@ def test_the_page_describes_every_key_and_no_other() -> None:
     keys = {f"{name}.{key}" for name in SECTIONS for key in Allowed.at((name,)).names} | {"on_finish", "steps"}
     keys |= {f"{name}.{key}" for name in STEPS for key in Allowed.at(("steps", 0, name)).names}
     keys |= {f"manifest.split.{key}" for key in Allowed.at(("manifest", "split")).names}
+    keys |= {f"manifest.labels.{key}" for key in Allowed.at(("manifest", "labels")).names}
+    keys |= {f"manifest.labels.masks.{key}" for key in Allowed.at(("manifest", "labels", "masks", 0)).names}
     assert set(described()) == keys
 
 

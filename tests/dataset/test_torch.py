@@ -40,10 +40,10 @@ if __name__ == "__main__":
     ("method", "workers"),
     [
         ("fork", (0, 1, 2, 3, 4)),
-        ("forkserver", (2,)),
-        ("spawn", (2,)),
-        pytest.param("forkserver", (0, 1, 3, 4), marks=pytest.mark.slow),  # each worker imports torch
-        pytest.param("spawn", (0, 1, 3, 4), marks=pytest.mark.slow),
+        ("forkserver", (1,)),
+        ("spawn", (1,)),
+        pytest.param("forkserver", (0, 2, 3, 4), marks=pytest.mark.slow),  # each worker imports torch
+        pytest.param("spawn", (0, 2, 3, 4), marks=pytest.mark.slow),
     ],
 )
 def test_workers_give_the_same_patches_after_the_parent_has_read(

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import phantoms
 import pytest
+from multiframe import join_frames
 from pydicom import Dataset, dcmread
 
 from pipeline.errors import UsageError
@@ -55,3 +56,26 @@ def test_sources_without_a_frame_of_reference_are_refused(tmp_path: Path) -> Non
 def test_an_empty_mask_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the mask is empty"):
         segmentation(sources(tmp_path), np.zeros((4, 32, 32), np.uint8))
+
+
+def test_frames_of_one_object_are_told_in_their_own_order(tmp_path: Path) -> None:
+    shared = ["PixelMeasuresSequence", "PlaneOrientationSequence"]
+    series = phantoms.write_series(tmp_path / "series", n=4)
+    path = join_frames(series, tmp_path / "enhanced.dcm", (2, 0, 3, 1), shared)
+    labels = np.zeros((4, 32, 32), np.uint8)
+    labels[0, 5, 6], labels[3, 7, 8] = 1, 1
+    in_order = [SourceImage(str(path), frame) for frame in (2, 4, 1, 3)]
+    found = opened(segmentation(in_order, labels))
+    places = [
+        float(group.PlanePositionSequence[0].ImagePositionPatient[2])
+        for group in found.PerFrameFunctionalGroupsSequence
+    ]
+    assert sorted(places) == [-100.0, -92.5]
+    lowest = found.pixel_array[places.index(-100.0)]
+    assert np.argwhere(lowest).tolist() == [[5, 6]]
+
+
+def test_several_objects_of_many_frames_are_refused(tmp_path: Path) -> None:
+    images = [SourceImage(image.path, 1) for image in sources(tmp_path)]
+    with pytest.raises(UsageError, match="several multi-frame objects"):
+        segmentation(images, np.ones((4, 32, 32), np.uint8))

@@ -1,5 +1,7 @@
 """``cluster:`` of the configuration."""
 
+from typing import Any
+
 import pytest
 
 from pipeline.engine.options import ClusterOptions
@@ -33,6 +35,54 @@ def test_no_workers_are_refused() -> None:
         ClusterOptions(workers=0)
 
 
-def test_an_address_is_needed_to_reach_one() -> None:
-    with pytest.raises(ValueError, match=r"cluster\.address"):
-        ClusterOptions(kind="address")
+TLS = {"ca": "ca.pem", "cert": "cert.pem", "key": "key.pem"}
+
+
+@pytest.mark.parametrize(
+    ("address", "named", "said"),
+    [
+        (None, {}, r"cluster\.address"),
+        ("tcp://10.0.0.1:8786", {}, "not encrypted"),
+        ("10.0.0.1:8786", {}, "not encrypted"),
+        ("tcp://cluster.example:8786", {}, "not encrypted"),
+        ("tcp://10.0.0.1:8786", {"tls": TLS}, "not encrypted"),
+        ("tls://10.0.0.1:8786", {}, r"needs cluster\.tls"),
+        ("ws://10.0.0.1:8786", {}, "no scheduler's address"),
+        ("tcp://", {}, "no scheduler's address"),
+    ],
+)
+def test_where_a_connection_could_not_be_trusted_it_is_refused(
+    address: str | None, named: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        ClusterOptions(kind="address", address=address, **named)
+
+
+@pytest.mark.parametrize(
+    ("address", "named"),
+    [
+        ("tls://10.0.0.1:8786", {"tls": TLS}),
+        ("tcp://10.0.0.1:8786", {"insecure": True}),
+        ("tcp://127.0.0.1:8786", {}),
+        ("tcp://[::1]:8786", {}),
+        ("localhost:8786", {}),
+    ],
+)
+def test_an_address_is_taken_where_it_is_encrypted_or_near_or_said_to_be_insecure(
+    address: str, named: dict[str, Any]
+) -> None:
+    assert ClusterOptions(kind="address", address=address, **named).is_remote
+
+
+@pytest.mark.parametrize("tls", [{}, {"ca": "ca.pem"}, TLS | {"password": "x"}])
+def test_a_certificate_is_three_files(tls: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="ca, cert and key"):
+        ClusterOptions(tls=tls)
+
+
+def test_a_queue_is_waited_for_longer_than_a_cluster_that_runs() -> None:
+    running = ClusterOptions(kind="address", address="localhost:8786")
+    assert running.patience_seconds == 60 < ClusterOptions(kind="slurm").patience_seconds
+    assert ClusterOptions(kind="slurm", wait_seconds=5).patience_seconds == 5
+    with pytest.raises(ValueError, match="wait_seconds must be at least 1"):
+        ClusterOptions(wait_seconds=0)

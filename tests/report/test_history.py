@@ -5,6 +5,7 @@ from pipeline.report.history import History, history
 QUIET: dict[str, Any] = {
     "since": "yesterday",
     "figures": {},
+    "gone": 0,
     "new_series": 0,
     "new_patients": 0,
     "new_scanners": [],
@@ -30,7 +31,7 @@ def test_a_quiet_night_has_nothing_to_tell() -> None:
 
 
 def test_what_was_done_is_one_sentence() -> None:
-    found = told({"new": 5, "changed": 1, "stale": 2, "gone": 3, "done": 9}, new_series=4, new_patients=1)
+    found = told({"new": 5, "changed": 1, "stale": 2, "gone": 9, "done": 9}, gone=3, new_series=4, new_patients=1)
     told_of = "4 new series, 1 new patient; 1 whose files changed; 2 made again for a new configuration or program"
     assert found.sentences == (f"{told_of}; 3 gone from the input.",)
 

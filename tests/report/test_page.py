@@ -155,7 +155,7 @@ def test_every_figure_has_its_table_as_csv(cohort: Cohort) -> None:
 
 
 def test_what_changed_since_the_run_before_is_told(own: Cohort) -> None:
-    news = {"new_series": 3, "new_patients": 1, "new_scanners": [HOSTILE]}
+    news = {"gone": 0, "new_series": 3, "new_patients": 1, "new_scanners": [HOSTILE]}
     empty = dict.fromkeys(("new_kernels", "drifted", "refused"), ())
     changes = {"since": "2026-05-03T02:03:00Z", "figures": {"ok": ["41", "2"]}} | news | empty
     told = text_of(Page(own.report(PLAIN, SUMMARY | {"changes": changes})))

@@ -6,7 +6,7 @@ from volumes import apply, regridded
 
 from pipeline.axes import Zyx
 from pipeline.lines import ClampedLine
-from pipeline.steps.apply import carry_labels
+from pipeline.steps.carry import carry_labels
 from pipeline.steps.changes import LineChange, Warp
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.grid import AxisMap, GridChange

@@ -7,7 +7,7 @@ from volumes import apply
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
-from pipeline.steps.apply import carry_labels
+from pipeline.steps.carry import carry_labels
 from pipeline.steps.correct_tilt import CorrectTilt
 from pipeline.steps.execute import run
 from pipeline.steps.program import Program

@@ -4,6 +4,8 @@ import volumes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.axes import Zyx
+from pipeline.errors import SeriesRefusedError
 from pipeline.steps import execute
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.program import Program
@@ -48,6 +50,39 @@ def test_the_own_shape_changes_nothing() -> None:
     result = run((6, 8, 7))
     assert result.geometry == SOURCE.geometry
     np.testing.assert_array_equal(result.voxels, SOURCE.voxels)
+
+
+@settings(max_examples=40, deadline=None)
+@given(shapes, st.tuples(*[st.floats(0, 1)] * 3))
+def test_around_a_point_the_middle_lies_within_half_a_voxel_of_it(
+    shape: tuple[int, int, int], share: tuple[float, float, float]
+) -> None:
+    index = Zyx(*(at * (n - 1) for at, n in zip(share, SOURCE.geometry.shape, strict=True)))
+    around = CropOrPad(shape, SOURCE.geometry.world(index))
+    result = around.after(SPEC).geometry
+    moved = np.subtract(result.centre_mm, around.around)
+    assert result.shape == shape
+    assert (np.abs(moved) <= np.array(SOURCE.geometry.spacing_mm)[::-1] * (0.5 + 1e-5)).all()
+    assert around.after(VolumeSpec(result)).geometry == result
+
+
+def test_around_a_point_no_bit_changes_and_the_rest_is_padding() -> None:
+    result = execute.run(Program.compile([CropOrPad((5, 5, 5), SOURCE.geometry.origin_mm)], SPEC, "float32"), SOURCE)
+    np.testing.assert_allclose(result.spec.geometry.world(Zyx(2, 2, 2)), SOURCE.geometry.origin_mm)
+    np.testing.assert_array_equal(result.array[2:, 2:, 2:], SOURCE.voxels[:3, :3, :3])
+    assert result.measured.sum() == 27
+    assert (result.array[~result.measured] == -1024).all()
+
+
+def test_a_point_so_far_away_that_nothing_is_left_refuses_the_series() -> None:
+    program = Program.compile([CropOrPad((4, 4, 4), (0, 0, 5000))], SPEC)
+    with pytest.raises(SeriesRefusedError, match="nothing but padding"):
+        execute.run(program, SOURCE)
+
+
+def test_a_point_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="a point in millimetres"):
+        CropOrPad((1, 1, 1), (0, 0, float("inf")))
 
 
 @pytest.mark.parametrize("shape", [(0, 1, 1), (1, -1, 1), (1, 1, 100_001)])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from volumes import apply
 
 from pipeline.geometry import Geometry
-from pipeline.steps.apply import carry_labels
+from pipeline.steps.carry import carry_labels
 from pipeline.steps.clip import Clip
 from pipeline.steps.even_slices import EvenSlices, InterpolateGap, ResampleSlices
 from pipeline.steps.execute import run

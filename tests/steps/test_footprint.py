@@ -1,4 +1,5 @@
 import tracemalloc
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from pipeline.kernels import bands
 from pipeline.steps import Step
 from pipeline.steps.clip import Clip
 from pipeline.steps.correct_tilt import CorrectTilt
+from pipeline.steps.crop_body import CropBody
+from pipeline.steps.crop_lung import CropLung
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.even_slices import InterpolateGap
 from pipeline.steps.execute import run
@@ -26,8 +29,9 @@ BESIDE = 64 * 1024
 
 
 @pytest.fixture(autouse=True)
-def _kernels_are_loaded() -> None:
+def _all_is_loaded() -> None:
     bands.warm()
+    import_module("scipy.ndimage")  # which is no part of what a program takes
 
 
 def used(steps: tuple[Step, ...], source: Volume) -> int:
@@ -52,6 +56,8 @@ def used(steps: tuple[Step, ...], source: Volume) -> int:
         (Resample(spacing_mm=(1, 1, 1)),),
         (Resample(spacing_mm=(5, 2, 2), method="cubic"), Clip(-1000, 400)),
         (CropOrPad((64, 64, 128)),),
+        (CropBody(5), Clip(-1000, 400)),
+        (CropLung(5), Resample(spacing_mm=(1, 1, 1))),
         (Clip(-1000, 400), Normalise("z_score"), Resample(spacing_mm=(1, 1, 1))),
         (CorrectTilt(10.0, tuple((0.3 * k, -0.2 * k) for k in range(40))), Clip(-1000, 400)),
         (InterpolateGap(tuple(2.5 * k for k in (0, 1, 2, *range(5, 42))), 2.5), Resample(spacing_mm=(1, 1, 1))),

@@ -31,7 +31,7 @@ def matrices(axes: Zyx[AxisMap]) -> tuple[oracles.Floats, oracles.Floats, oracle
 
 def test_sums_are_those_of_dense_matrices_renormalised_over_measured_voxels() -> None:
     source = volumes.half_measured()
-    expected, share = oracles.weighted_sums(source, matrices(COARSER))
+    expected, share = oracles.weighted_sums(source.voxels, source.measured, matrices(COARSER))
     voxels, measured = weighted(source.by_channel, source.measured, COARSER)
     np.testing.assert_allclose(voxels[0], expected, atol=1e-3)
     within = [(axis.positions >= -1e-6) & (axis.positions <= axis.source_n - 1 + 1e-6) for axis in COARSER]

@@ -5,18 +5,11 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO
 
+from pipeline.dicom.files.encoding import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, LONG_VRS, SHORT_VRS, Encoding
 from pipeline.dicom.files.find import FoundFile
-from pipeline.dicom.files.structure import (
-    EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
-    LONG_VRS,
-    SHORT_VRS,
-    Element,
-    Encoding,
-    StructureError,
-    Walker,
-)
+from pipeline.dicom.files.structure import Element, StructureError, Walker
 from pipeline.dicom.files.syntax import DEFLATED_LE, EXPLICIT_BE, IMPLICIT_LE
+from pipeline.dicom.files.window import Window
 from pipeline.limits import Limits
 from pipeline.vocabulary import Reason, SeriesWarning
 
@@ -58,22 +51,22 @@ def read_data_set(found: FoundFile, limits: Limits) -> DataSet:
         return data_set
     with open(found.path, "rb") as stream:  # noqa: PTH123  a str path, as it came from the walk
         try:
-            _read(stream, found.size, data_set, limits)
+            _read(Window(stream), found.size, data_set, limits)
         except StructureError as error:
             data_set.refusal = data_set.refusal or (error.reason, error.detail)
     return data_set
 
 
-def _read(stream: BinaryIO, size: int, data_set: DataSet, limits: Limits) -> None:
-    _skip_preamble(stream, data_set)
-    _read_meta(stream, size, data_set, limits)
+def _read(window: Window, size: int, data_set: DataSet, limits: Limits) -> None:
+    _skip_preamble(window, data_set)
+    _read_meta(window, size, data_set, limits)
     end = size
     if data_set.transfer_syntax == DEFLATED_LE:
-        inflated = _inflate_within(stream, size, data_set, limits)
-        stream, end = BytesIO(inflated), len(inflated)
-    encoding = _encoding(stream, data_set)
+        inflated = _inflate_within(window, size, data_set, limits)
+        window, end = Window(BytesIO(inflated)), len(inflated)
+    encoding = _encoding(window, data_set)
     data_set.little_endian = encoding.little_endian
-    walker = Walker(stream, end, encoding, limits.max_nesting)
+    walker = Walker(window, end, encoding, limits.max_nesting)
     data_set.elements = walker.elements
     walker.walk()
     if walker.trailing_bytes:
@@ -82,17 +75,17 @@ def _read(stream: BinaryIO, size: int, data_set: DataSet, limits: Limits) -> Non
         data_set.refusal = Reason.TRANSFER_SYNTAX, "the file names no transfer syntax"
 
 
-def _skip_preamble(stream: BinaryIO, data_set: DataSet) -> None:
-    """Leave the stream where the elements begin; a file without preamble must begin with one of them."""
-    head = stream.read(PREAMBLE_BYTES + 4)
+def _skip_preamble(window: Window, data_set: DataSet) -> None:
+    """Leave the window where the elements begin; a file without preamble must begin with one of them."""
+    head = window.peek(PREAMBLE_BYTES + 4)
     if head[PREAMBLE_BYTES:] == b"DICM":
+        window.at += len(head)
         if head.startswith(OTHER_FORMATS):
             data_set.warnings.add(SeriesWarning.W_PREAMBLE)
         return
     if not _begins_with_element(head):
         raise StructureError(Reason.NOT_DICOM, "there is no DICOM in the file")
     data_set.warnings.add(SeriesWarning.W_META_REPAIRED)
-    stream.seek(0)
 
 
 def _begins_with_element(head: bytes) -> bool:
@@ -106,8 +99,8 @@ def _begins_with_element(head: bytes) -> bool:
     return is_explicit or int.from_bytes(head[4:8], "little") <= 64
 
 
-def _read_meta(stream: BinaryIO, size: int, data_set: DataSet, limits: Limits) -> None:
-    walker = Walker(stream, size, EXPLICIT_LITTLE, limits.max_nesting)
+def _read_meta(window: Window, size: int, data_set: DataSet, limits: Limits) -> None:
+    walker = Walker(window, size, EXPLICIT_LITTLE, limits.max_nesting)
     data_set.meta = walker.elements
     walker.walk_group(0x0002)
     if TRANSFER_SYNTAX_UID in data_set.meta:
@@ -115,15 +108,13 @@ def _read_meta(stream: BinaryIO, size: int, data_set: DataSet, limits: Limits) -
         data_set.transfer_syntax = raw.decode("ascii", "replace").strip(" \0")
 
 
-def _encoding(stream: BinaryIO, data_set: DataSet) -> Encoding:
+def _encoding(window: Window, data_set: DataSet) -> Encoding:
     """Decide how the elements are written: as the transfer syntax says, unless the first one shows otherwise."""
     declared = {
         IMPLICIT_LE: IMPLICIT_LITTLE,
-        EXPLICIT_BE: Encoding(explicit=True, little_endian=False),
+        EXPLICIT_BE: EXPLICIT_BIG,
     }.get(data_set.transfer_syntax, EXPLICIT_LITTLE)
-    start = stream.tell()
-    head = stream.read(6)
-    stream.seek(start)
+    head = window.peek(6)
     looks_explicit = head[4:6] in SHORT_VRS or head[4:6] in LONG_VRS
     if looks_explicit == declared.explicit or len(head) < 6:
         return declared
@@ -157,10 +148,9 @@ def inflate_limit(n_compressed: int, limits: Limits) -> int:
     return min(max(INFLATE_FREE_BYTES, limits.max_inflate_ratio * n_compressed), limits.max_file_mb * MEGABYTE)
 
 
-def _inflate_within(stream: BinaryIO, size: int, data_set: DataSet, limits: Limits) -> bytes:
-    start = stream.tell()
-    limit = inflate_limit(size - start, limits)
-    inflated, whole = inflate(stream, limit)
+def _inflate_within(window: Window, size: int, data_set: DataSet, limits: Limits) -> bytes:
+    limit = inflate_limit(size - window.at, limits)
+    inflated, whole = inflate(window.rest(), limit)
     if len(inflated) > limit:
         detail = f"the data set inflates to more than {limit} bytes (max_inflate_ratio {limits.max_inflate_ratio})"
         data_set.refusal = Reason.LIMIT, detail
@@ -177,9 +167,10 @@ def inflated(found: FoundFile, limits: Limits) -> bytes:
     """
     data_set = DataSet()
     with open(found.path, "rb") as stream:  # noqa: PTH123  as above
-        _skip_preamble(stream, data_set)
-        _read_meta(stream, found.size, data_set, limits)
-        whole = _inflate_within(stream, found.size, data_set, limits)
+        window = Window(stream)
+        _skip_preamble(window, data_set)
+        _read_meta(window, found.size, data_set, limits)
+        whole = _inflate_within(window, found.size, data_set, limits)
     if data_set.refusal:
         raise StructureError(*data_set.refusal)
     return whole

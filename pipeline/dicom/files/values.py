@@ -27,6 +27,8 @@ UNSPLIT_VRS = frozenset({"ST", "LT", "UT", "UR"})
 """Text in which a backslash is a character, not a separator."""
 STRING_VRS = TEXT_VRS | {"AE", "AS", "DA", "DT", "TM", "UI", "UR"}
 DECIMAL_VRS = frozenset({"DS", "IS"})
+WRITTEN_VRS = STRING_VRS | DECIMAL_VRS
+"""What stands in the file as text."""
 INTEGER_VRS = frozenset({"IS", "US", "SS", "UL", "SL", "UV", "SV", "US or SS"})
 BINARY_NUMBERS = {
     "US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q", "US or SS": "H",
@@ -92,8 +94,8 @@ class Values:
 
     def text(self, keyword: str) -> str:
         """Return a text as a whole, without padding; empty where the element is absent or empty."""
-        element = self.element(keyword)
-        return "" if element is None else self.decoded(element)[0]
+        element = self.elements.get(tag_of(keyword))
+        return "" if element is None else decoded_text(element.value, self.encodings)[0]
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """Return the parts of a multi-valued text."""
@@ -144,6 +146,12 @@ class Values:
 
 def decoded_text(raw: bytes, encodings: tuple[str, ...]) -> tuple[str, bool]:
     """Return the text that bytes hold, without padding, and whether they fit the character sets."""
+    read = _decoded_text if len(raw) <= LONGEST_REMEMBERED else _decoded_text.__wrapped__
+    return read(raw, encodings)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _decoded_text(raw: bytes, encodings: tuple[str, ...]) -> tuple[str, bool]:
     raw = raw.rstrip(b" \0")
     if raw.isascii() and ESCAPE not in raw:
         return raw.decode("ascii").lstrip(" "), True

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.headers.group import series_identity
 from pipeline.dicom.headers.observe import Observer
-from pipeline.dicom.headers.read import read_file
+from pipeline.dicom.headers.read import FileReader
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.elements import Observation
 from pipeline.limits import Limits
@@ -57,20 +57,14 @@ class Batch:
 
 def read_batch(files: Sequence[FoundFile], terms: Terms) -> Batch:
     """Open each file once; never raises for what is in a file."""
-    observer = Observer()
+    reader, observer = FileReader(terms.limits, terms.wanted), Observer()
     batch = Batch(list(files), pool=observer.pool)
     for file in files:
-        slices, seen = _read(file, terms, observer)
+        slices, data_set = reader.read(file)
+        is_ct = any(header.is_ct for header in slices)
         batch.slices.append(slices)
-        batch.seen.append(seen)
+        batch.seen.append(observer.seen_in(data_set.elements, little_endian=data_set.little_endian) if is_ct else [])
     return batch
-
-
-def _read(file: FoundFile, terms: Terms, observer: Observer) -> tuple[tuple[SliceHeader, ...], list[int]]:
-    slices, data_set = read_file(file, terms.limits, terms.wanted)
-    if not any(header.is_ct for header in slices):
-        return slices, []
-    return slices, observer.seen_in(data_set.elements, little_endian=data_set.little_endian)
 
 
 def owner_of(header: SliceHeader) -> tuple[str, str, str]:

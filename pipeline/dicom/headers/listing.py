@@ -9,16 +9,16 @@ from typing import BinaryIO
 from pydicom.datadict import dictionary_has_tag
 from pydicom.encaps import generate_fragments
 
+from pipeline.dicom.files.encoding import PIXEL_TAGS, dictionary_vr
 from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.files.part10 import DataSet, inflated, read_data_set
-from pipeline.dicom.files.structure import PIXEL_TAGS, Element, StructureError, dictionary_vr
+from pipeline.dicom.files.structure import Element, StructureError
 from pipeline.dicom.files.syntax import DEFLATED_LE
 from pipeline.dicom.files.values import (
     BINARY_NUMBERS,
-    DECIMAL_VRS,
     SPECIFIC_CHARACTER_SET,
-    STRING_VRS,
     UNSPLIT_VRS,
+    WRITTEN_VRS,
     Flaw,
     Values,
     keyword_of,
@@ -136,7 +136,7 @@ class _Lister:
             return ""
         if vr in UNSPLIT_VRS:
             return self.values.decoded(element)[0]
-        if vr in STRING_VRS | DECIMAL_VRS:
+        if vr in WRITTEN_VRS:
             return "\\".join(part.strip(" \0") for part in self.values.decoded(element)[0].split("\\"))
         known = Element(element.tag, vr, element.offset, element.length, element.value)
         numbers = self.values.verbatim(known) if vr in BINARY_NUMBERS else None

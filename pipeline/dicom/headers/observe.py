@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.dicom.files.structure import PIXEL_TAGS, Element
+from pipeline.dicom.files.encoding import PIXEL_TAGS
+from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import (
     BINARY_NUMBERS,
-    DECIMAL_VRS,
     SPECIFIC_CHARACTER_SET,
-    STRING_VRS,
     UNSPLIT_VRS,
+    WRITTEN_VRS,
     Values,
     is_single_valued,
     keyword_of,
@@ -21,6 +21,7 @@ from pipeline.dicom.files.values import (
 )
 from pipeline.dicom.headers.creators import CREATOR_NUMBERS, told_creators
 from pipeline.dicom.headers.padding import declared_padding
+from pipeline.dicom.headers.repeats import Each, Latest
 from pipeline.elements import SEPARATOR, Observation, canonical
 
 LONGEST_TEXT = 256
@@ -46,6 +47,8 @@ class Observer:
     pool: list[Observation] = field(default_factory=list)
     _numbers: dict[Observation, int] = field(default_factory=dict)
     _known: dict[Any, dict[Any, tuple[int, ...]]] = field(default_factory=dict)
+    _latest: Latest = field(default_factory=Latest)
+    _seen: Each[int] = field(default_factory=Each)
 
     def seen_in(self, elements: Elements, *, little_endian: bool) -> list[int]:
         """Return the numbers of a file's observations, in the order of its elements; each keyword comes once."""
@@ -53,16 +56,19 @@ class Observer:
         creators = told_creators(elements, values)
         context = (little_endian, *(_value(elements, tag) for tag in CONTEXT_TAGS), *creators.items())
         known = self._known.setdefault(context, {})
-        seen: list[int] = []
-        for element in elements.values():
-            key = _key(element) if element.length <= LONGEST_KNOWN else None
-            numbers = known.get(key)
-            if numbers is None:
-                numbers = tuple(self._number(one) for one in _observed(element, values, creators, values))
-                if key is not None:
-                    known[key] = numbers
-            seen += numbers
-        return seen
+
+        def observe(element: Element) -> tuple[int, ...]:
+            return tuple(self._number(one) for one in _observed(element, values, creators, values))
+
+        def recall(element: Element) -> tuple[int, ...]:
+            if element.length > LONGEST_KNOWN:
+                return observe(element)
+            key = _key(element)
+            if key not in known:
+                known[key] = observe(element)
+            return known[key]
+
+        return list(self._seen.made_of(elements, self._latest.changed_in(elements, context), recall))
 
     def _number(self, observation: Observation) -> int:
         number = self._numbers.setdefault(observation, len(self.pool))
@@ -91,6 +97,11 @@ def _observed(element: Element, values: Values, creators: Creators, whole: Value
     raw = _raw(element, values)
     has_parts = not _is_whole(element)
     yield Observation(tag_text(element.tag), name, element.vr, raw, _canonical(element, raw, values), has_parts)
+    if element.items:
+        yield from _observed_inside(element, name, values, whole)
+
+
+def _observed_inside(element: Element, name: str, values: Values, whole: Values) -> Iterator[Observation]:
     inside: dict[tuple[str, str], list[Observation]] = {}
     for item in element.items:
         nested = Values(item, values.little_endian)
@@ -110,7 +121,7 @@ def _joined(texts: Iterator[str]) -> str:
 
 def _is_whole(element: Element) -> bool:
     """Report an element that is counted as one value: by its nature, or because the dictionary allows it only one."""
-    if element.vr in UNSPLIT_VRS or not (element.vr in STRING_VRS | DECIMAL_VRS or element.vr in BINARY_NUMBERS):
+    if element.vr in UNSPLIT_VRS or not (element.vr in WRITTEN_VRS or element.vr in BINARY_NUMBERS):
         return True
     return is_single_valued(element.tag) or element.length > LONGEST_TEXT
 
@@ -136,7 +147,7 @@ def _raw(element: Element, values: Values) -> str:
         return "fragments" if element.encapsulated else f"{element.length} bytes"
     if not element.value:
         return ""
-    if element.vr in STRING_VRS | DECIMAL_VRS:
+    if element.vr in WRITTEN_VRS:
         return _shortened(values.decoded(element)[0])
     return _shortened(_raw_numbers(element, little_endian=values.little_endian) or _hashed(element))
 

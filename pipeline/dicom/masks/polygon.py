@@ -1,5 +1,7 @@
 """A polygon to the pixels whose centres lie inside it."""
 
+from math import ceil
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,10 +17,11 @@ def inside(points: Floats, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """
     (n_rows, n_columns), following = shape, np.roll(points, -1, axis=0)
     flips = np.zeros((n_rows, n_columns + 1), np.int64)
-    for (x0, y0), (x1, y1) in zip(points, following, strict=True):
+    for ends in zip(points.tolist(), following.tolist(), strict=True):
+        (x0, y0), (x1, y1) = sorted(ends, key=lambda end: end[1])  # so that both who share an edge round it alike
         if y0 == y1:
             continue
-        rows = np.arange(max(0, np.ceil(min(y0, y1))), min(n_rows, np.ceil(max(y0, y1))), dtype=np.intp)
+        rows = np.arange(max(0, ceil(y0)), min(n_rows, ceil(y1)), dtype=np.intp)
         crossings = x0 + (rows - y0) * (x1 - x0) / (y1 - y0)
         flips[rows, np.clip(np.ceil(crossings), 0, n_columns).astype(np.intp)] += 1
     odd: NDArray[np.bool_] = np.cumsum(flips, axis=1)[:, :n_columns] % 2 == 1

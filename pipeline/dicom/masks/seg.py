@@ -71,4 +71,4 @@ def _values(dataset: Any, frame: NDArray[Any], groups: Any, wanted: set[int]) ->
     if number not in wanted:
         return np.zeros(frame.shape, np.int64)
     most = int(dataset.get("MaximumFractionalValue", 1)) if dataset.get("SegmentationType") == "FRACTIONAL" else 1
-    return np.where(frame * 2 > most, number, 0)
+    return np.where(frame > most / 2, number, 0)

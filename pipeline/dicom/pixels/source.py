@@ -5,9 +5,9 @@ from itertools import pairwise
 from typing import Any
 
 from pipeline.dicom.pixels.digests import Digests, digests_of
-from pipeline.dicom.pixels.hounsfield import to_hounsfield
+from pipeline.dicom.pixels.hounsfield import HounsfieldSlice, to_hounsfield
 from pipeline.dicom.pixels.raw import PixelReader
-from pipeline.dicom.pixels.stored import read_stored
+from pipeline.dicom.pixels.stored import StoredSlice, read_stored
 from pipeline.dicom.pixels.wrapped import unwrap_of, unwrapped
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.stack import Stack
@@ -42,7 +42,7 @@ class SourceFacts:
 
 
 class SliceSource:
-    """Reads the slices of a stack, in any order and each once, and keeps what they tell."""
+    """Reads the slices of a stack, in any order, and keeps what they tell; one that is read again tells nothing new."""
 
     def __init__(self, stack: Stack, policy: Policy) -> None:
         """Read nothing yet, unless ``hounsfield.wrapped`` asks for a repair: which one, only all slices tell.
@@ -65,13 +65,17 @@ class SliceSource:
         header = self._slices[k]
         stored = read_stored(header, self._reader)
         in_hu = to_hounsfield(*unwrapped(stored, header, self._unwrap), self._options)
+        if k not in self._digests:
+            self._keep(k, stored, in_hu)
+        return HounsfieldPlane(in_hu.hu, in_hu.measured)
+
+    def _keep(self, k: int, stored: StoredSlice, in_hu: HounsfieldSlice) -> None:
         self._digests[k] = digests_of(stored, in_hu.values_hu)
         self._features.add(k, in_hu.hu, in_hu.measured, in_hu.values_hu, in_hu.counts)
         if stored.has_high_bits:
             self._warnings.add(SeriesWarning.W_HIGH_BITS)
         if in_hu.has_odd_padding:
             self._warnings.add(SeriesWarning.W_PADDING)
-        return HounsfieldPlane(in_hu.hu, in_hu.measured)
 
     @property
     def unread(self) -> list[int]:

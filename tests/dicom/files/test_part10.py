@@ -10,6 +10,7 @@ from dicom_bytes import DICM, element, file_bytes, found_file, item, put_file, u
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.dicom.files.encoding import IMPLICIT_LITTLE, PIXEL_DATA, UNDEFINED, Encoding
 from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.files.part10 import (
     DEFLATED_BLOCK_BYTES,
@@ -21,7 +22,7 @@ from pipeline.dicom.files.part10 import (
     inflated,
     read_data_set,
 )
-from pipeline.dicom.files.structure import IMPLICIT_LITTLE, PIXEL_DATA, UNDEFINED, Encoding, StructureError
+from pipeline.dicom.files.structure import StructureError
 from pipeline.dicom.files.syntax import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from pipeline.limits import DEEPEST_NESTING, Limits
 from pipeline.vocabulary import Reason, SeriesWarning

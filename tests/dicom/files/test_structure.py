@@ -3,25 +3,22 @@ from dicom_bytes import delimiter, element, endless, item, us, walker
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.dicom.files.structure import (
+from pipeline.dicom.files.encoding import (
+    EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     FLOAT_PIXEL_DATA,
     IMPLICIT_LITTLE,
     ITEM,
     ITEM_END,
-    KEPT_BYTES,
     PIXEL_DATA,
     SEQUENCE_END,
     UNDEFINED,
-    Element,
     Encoding,
-    StructureError,
-    Walker,
 )
+from pipeline.dicom.files.structure import KEPT_BYTES, Element, StructureError, Walker
 from pipeline.vocabulary import Reason
 
-BIG = Encoding(little_endian=False)
-ENCODINGS = {"explicit": EXPLICIT_LITTLE, "implicit": IMPLICIT_LITTLE, "big endian": BIG}
+ENCODINGS = {"explicit": EXPLICIT_LITTLE, "implicit": IMPLICIT_LITTLE, "big endian": EXPLICIT_BIG}
 
 PATIENT_ID, ROWS, SOURCE_IMAGES, UID = 0x00100020, 0x00280010, 0x00082112, 0x00081155
 
@@ -95,7 +92,7 @@ def test_one_group_is_read_and_the_next_left_alone() -> None:
     content = element(0x00020010, "UI", b"1.2.") + WHOLE
     reader = walker(content)
     assert list(reader.walk_group(2)) == [0x00020010]
-    assert reader.stream.read() == WHOLE
+    assert reader.window.rest().read() == WHOLE
 
 
 def test_a_group_that_ends_the_file_is_read_to_its_end() -> None:

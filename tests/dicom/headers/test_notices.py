@@ -1,7 +1,8 @@
 import pytest
 from dicom_bytes import read_element, values
 
-from pipeline.dicom.headers.notices import header_warnings, is_uid
+from pipeline.dicom.headers.notices import element_warnings, is_uid, named_warnings
+from pipeline.dicom.headers.parts import Reader
 from pipeline.vocabulary import SeriesWarning
 
 SOUND = {
@@ -15,11 +16,11 @@ SOUND = {
 def warnings(vr: str | None = None, **changes: bytes | None) -> set[SeriesWarning]:
     """Return the warnings of a sound header with other elements; None takes one out."""
     told = SOUND | changes
-    return header_warnings(
-        values(
-            *(read_element(word, raw, vr if word in changes else None) for word, raw in told.items() if raw is not None)
-        )
+    read = values(
+        *(read_element(word, raw, vr if word in changes else None) for word, raw in told.items() if raw is not None)
     )
+    each = (element_warnings(element, read.encodings) for element in read.elements.values())
+    return {*named_warnings(Reader(read)).union(*each)}
 
 
 def test_a_sound_header_gives_no_cause() -> None:

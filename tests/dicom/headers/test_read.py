@@ -13,7 +13,7 @@ from pipeline.axes import Xyz
 from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.files.part10 import DataSet
 from pipeline.dicom.files.values import Flaw
-from pipeline.dicom.headers.read import read_headers, slice_header
+from pipeline.dicom.headers.read import SliceReader, read_headers
 from pipeline.dicom.headers.slice import CT_IMAGE, SliceHeader
 from pipeline.limits import Limits
 from pipeline.vocabulary import Reason, SeriesWarning
@@ -135,7 +135,7 @@ def test_without_rescale_stored_values_stand_for_themselves(tmp_path: Path) -> N
 def test_an_instance_number_is_a_number_of_32_bits_or_none(raw: bytes, expected: int | None) -> None:
     for vr in ("IS", "DS"):
         element = read_element("InstanceNumber", raw, vr)
-        read = slice_header(FoundFile("/in/1", 10, 0), DataSet(), {element.tag: element}, NOTHING)
+        read = SliceReader(NOTHING).read(FoundFile("/in/1", 10, 0), DataSet(), {element.tag: element})
         assert read.instance_number == expected
 
 

@@ -163,6 +163,15 @@ def test_facts_are_of_every_slice_also_of_those_that_nobody_asked_for(tmp_path: 
     assert source.unread == []
 
 
+def test_a_slice_that_is_read_again_counts_once(tmp_path: Path) -> None:
+    stack = stack_of(write_series(tmp_path, n=3))
+    source = SliceSource(stack, POLICY)
+    first, again = source.plane(1), source.plane(1)
+    np.testing.assert_array_equal(first.hu, again.hu)
+    assert source.facts().features == facts_of(stack).features
+    np.testing.assert_array_equal(source.facts().histogram.counts, facts_of(stack).histogram.counts)
+
+
 def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
     series = write_series(tmp_path, n=3)
     stack = stack_of(series)

@@ -1,0 +1,157 @@
+"""Measures what a run costs beside its work, as a cohort grows: time a series, and memory of driver and scheduler.
+
+Jobs do nothing but write a few bytes, so that all that is left is the engine; then the ledger alone takes as many
+finished series: journal line, fsync, rename, and at the end the manifest.  Every row is a process of its own.
+
+    python benchmarks/scale.py [--series 1000 10000 100000]
+"""
+
+import json
+import os
+import subprocess
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+from tempfile import TemporaryDirectory
+from time import perf_counter, process_time
+
+from pipeline.engine import ClusterOptions, open_children, open_pool
+from pipeline.ledger import Finished, Ledger
+from pipeline.limits import Limits
+from pipeline.output import OutputFolder
+from pipeline.record import SeriesRecord, SliceOutcome
+from pipeline.vocabulary import FileStatus, Status
+
+WORKERS = 2
+SLICES = 100
+SHOWN = ("series", "seconds", "ms a series", "driver's CPU ms a series", "peak MiB")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A series in name only, and the file that is written for it."""
+
+    series_key: str
+    path: Path
+
+
+def work(task: Task) -> SeriesRecord:
+    """Write a few bytes and return a record, as a series does."""
+    task.path.write_text(task.series_key)
+    return record_of(task.series_key)
+
+
+def record_of(series_key: str) -> SeriesRecord:
+    """Return a row of ordinary size."""
+    elements = {f"Element{number}": f"value {number}" for number in range(30)}
+    return SeriesRecord(
+        series_key=series_key, status=Status.OK, sha256="0" * 64, detail="of the usual length", elements=elements
+    )
+
+
+def key_of(number: int) -> str:
+    """Return the key of a series."""
+    return f"{number:020x}"
+
+
+def through_children(folder: Path, n_series: int) -> None:
+    """Work through the processes that `kind: local` starts for cohorts of ordinary size."""
+    with open_children(ClusterOptions(workers=WORKERS), Limits(), n_series) as engine:
+        for _ in engine.run(work, tasks(folder, n_series)):
+            pass
+
+
+def through_cluster(folder: Path, n_series: int) -> None:
+    """Work through a Dask cluster; its scheduler is a part of this process."""
+    with open_pool(ClusterOptions(workers=WORKERS), Limits()) as pool:
+        for _ in pool.engine(n_series).run(work, tasks(folder, n_series)):
+            pass
+
+
+def tasks(folder: Path, n_series: int) -> Iterator[Task]:
+    """Yield jobs as they are asked for, a thousand files a folder."""
+    for number in range(n_series):
+        place = folder / f"{number // 1000:04}"
+        place.mkdir(exist_ok=True)
+        yield Task(key_of(number), place / f"{number}")
+
+
+def through_ledger(folder: Path, n_series: int) -> None:
+    """Commit finished series, each with its store, and publish the manifest."""
+    ledger = opened(folder)
+    for number in range(n_series):
+        key = key_of(number)
+        store = ledger.output.unfinished_store(key)
+        store.mkdir()
+        outcomes = tuple(
+            SliceOutcome(f"/in/{key}/{z}", None, FileStatus.USED, None, z, (0, 0), z) for z in range(SLICES)
+        )
+        ledger.commit(Finished(record_of(key), "signature", "rules", outcomes), str(store))
+
+
+def publishing(folder: Path, n_series: int) -> None:
+    """Open the ledger of so many series, publish, and leave a short journal."""
+    ledger = opened(folder)
+    if len(ledger.finished) != n_series:
+        sys.exit(f"{len(ledger.finished)} of {n_series} series are in the journal")
+    ledger.publish([found.record for found in ledger.finished.values()], "pseudonym")
+    ledger.compact(list(ledger.finished))
+
+
+def opened(folder: Path) -> Ledger:
+    """Return the ledger of an output as a run has it."""
+    output = OutputFolder(folder / "out")
+    output.prepare()
+    return Ledger.open(output)
+
+
+PARTS: dict[str, Callable[[Path, int], None]] = {
+    "children": through_children,
+    "cluster": through_cluster,
+    "ledger": through_ledger,
+    "publishing": publishing,
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Measure each part for each size, and print one table."""
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--series", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    asked = parser.parse_args(arguments)
+    print("".join(f"| {name} " for name in ("part", *SHOWN)) + "|\n|---" + "|---:" * len(SHOWN) + "|")
+    for n_series in asked.series:
+        with TemporaryDirectory(prefix="scale-") as folder:
+            for part in asked.parts:
+                told = measured_apart(part, folder, n_series)
+                print(f"| {part} " + "".join(f"| {value:,} " for value in told) + "|", flush=True)
+
+
+def measured_apart(part: str, folder: str, n_series: int) -> list[float]:
+    """Measure in a process of its own, whose peak of memory is this part's alone."""
+    command = [sys.executable, __file__, "--alone", part, folder, str(n_series)]
+    path = os.pathsep.join(str(Path(place).absolute()) for place in sys.path)  # children must find this module too
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path})
+    told: list[float] = json.loads(done.stdout)
+    return told
+
+
+def measure(part: str, folder: str, n_series: int) -> list[float]:
+    """Return what one part costs; see ``SHOWN``."""
+    began, busy = perf_counter(), process_time()
+    PARTS[part](Path(folder), n_series)
+    seconds, busy = perf_counter() - began, process_time() - busy
+    peak_mib = getrusage(RUSAGE_SELF).ru_maxrss >> 10
+    return [n_series, round(seconds, 1), round(seconds * 1e3 / n_series, 2), round(busy * 1e3 / n_series, 2), peak_mib]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--alone"]:
+        import scale  # what is pickled must be found by a name that children know
+
+        print(json.dumps(scale.measure(sys.argv[2], sys.argv[3], int(sys.argv[4]))))
+    else:
+        main(sys.argv[1:])

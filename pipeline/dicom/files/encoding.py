@@ -1,0 +1,93 @@
+"""How elements are written: value representations, byte order, what stands before a value (DICOM PS3.5 section 7)."""
+
+import struct
+from dataclasses import dataclass
+from functools import cache
+
+from pydicom.datadict import dictionary_VR
+
+UNDEFINED = 0xFFFFFFFF
+ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+DELIMITERS = frozenset({ITEM, ITEM_END, SEQUENCE_END})
+PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_PIXEL_DATA = 0x7FE00010, 0x7FE00008, 0x7FE00009
+PIXEL_TAGS = frozenset({PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_PIXEL_DATA})
+
+LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+"""Value representations whose length takes four bytes, after two reserved ones (PS3.5 section 7.1.2)."""
+SHORT_VRS = frozenset(
+    {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT"}
+    | {b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
+)
+VR_NAMES = {vr: vr.decode() for vr in LONG_VRS | SHORT_VRS}
+HEAD_BYTES = 8
+"""What every element begins with: its tag, and its length or the beginning of that."""
+REMEMBERED_HEADS = 4096
+"""Files of one kind begin their elements alike: so many heads are read once."""
+
+
+@cache
+def dictionary_vr(tag: int) -> str:
+    """Return the value representation that the dictionary gives an element, UN where it knows none."""
+    try:
+        return dictionary_VR(tag)
+    except KeyError:
+        return "UN"
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How elements are written."""
+
+    explicit: bool = True
+    little_endian: bool = True
+
+    def layout(self, codes: str) -> struct.Struct:
+        """Return how whole numbers lie in the file; ``codes`` are those of the struct module."""
+        return _layout(("<" if self.little_endian else ">") + codes)
+
+
+EXPLICIT_LITTLE = Encoding()
+EXPLICIT_BIG = Encoding(little_endian=False)
+IMPLICIT_LITTLE = Encoding(explicit=False)
+
+_layout = cache(struct.Struct)
+
+PlainHead = tuple[int, str, int]
+"""Tag, value representation and length of a value; -1 for a length that lies in the four bytes that follow."""
+
+
+class PlainHeads(dict[bytes, PlainHead | None]):
+    """The first eight bytes of a plain element to what they say; None for all that needs a second look.
+
+    That are sequences, delimiters, pixels, padding, what is no element at all, and other groups than ``group``.
+    """
+
+    def __init__(self, encoding: Encoding, group: int | None) -> None:
+        super().__init__()
+        self._encoding = encoding
+        self._group = group
+
+    def __missing__(self, raw: bytes) -> PlainHead | None:
+        if len(self) == REMEMBERED_HEADS:
+            self.clear()
+        head = self[raw] = self._read(raw)
+        return head
+
+    def _read(self, raw: bytes) -> PlainHead | None:
+        group, number, length = self._encoding.layout("HHL").unpack(raw)
+        tag = group << 16 | number
+        if tag == 0 or tag in DELIMITERS or tag in PIXEL_TAGS or self._group not in {None, group}:
+            return None
+        if not self._encoding.explicit:
+            name = dictionary_vr(tag)
+            return None if name == "SQ" else (tag, name, length)
+        vr = raw[4:6]
+        if vr in SHORT_VRS:
+            return tag, VR_NAMES[vr], self._encoding.layout("H").unpack_from(raw, 6)[0]
+        return (tag, VR_NAMES[vr], -1) if vr in LONG_VRS and vr != b"SQ" else None
+
+
+@cache
+def plain_heads(encoding: Encoding, group: int | None = None) -> PlainHeads:
+    """Return the heads of an encoding that were read so far; with ``group`` those of one group alone."""
+    return PlainHeads(encoding, group)

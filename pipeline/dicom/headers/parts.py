@@ -1,0 +1,178 @@
+"""Elements to the parts of a slice: the one file that reads values by keyword."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import nan
+
+from pipeline.axes import Xyz
+from pipeline.dicom.files.encoding import PIXEL_DATA, PIXEL_TAGS
+from pipeline.dicom.files.values import LARGEST_INTEGER_STRING, STRING_VRS, Flaw, Values
+from pipeline.dicom.headers.padding import declared_padding
+from pipeline.dicom.headers.slice import PHASE_ELEMENTS, Identity, Pixels, Plane, Rescale
+from pipeline.record import ElementValue
+
+SMALLEST_SPACING_MM, LARGEST_SPACING_MM = 0.01, 100.0
+"""Beyond these no scanner makes an image; it is a unit mistaken or a value lost."""
+FARTHEST_MM = 1e7
+"""No table moves ten kilometres; a position beyond is a value lost, and would overflow what counts with it."""
+LARGEST_US = 0xFFFF
+"""All that says how pixels lie is an unsigned short (PS3.6), whatever representation a file may give it."""
+DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
+RECONSTRUCTION = ("ConvolutionKernel", "KVP", "SliceThickness", "ContrastBolusAgent")
+"""What is constant within one reconstruction, beside the geometry."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads values, and keeps a note of each required one that is missing or unusable."""
+
+    values: Values
+    flaws: dict[str, Flaw] = field(default_factory=dict)
+
+    def required(
+        self, keyword: str, count: int, usable: Callable[[float], bool] = lambda _: True
+    ) -> tuple[float, ...] | None:
+        """Return so many usable numbers, or None with the flaw noted."""
+        numbers = self.values.numbers(keyword, count)
+        if not isinstance(numbers, Flaw) and not all(map(usable, numbers)):
+            numbers = Flaw.INVALID
+        if isinstance(numbers, Flaw):
+            self.flaws[keyword] = numbers
+            return None
+        return numbers
+
+    def whole(self, keyword: str, least: int = 0) -> int:
+        """Return a required whole number of 16 bits, 0 where it is flawed."""
+        numbers = self.required(keyword, 1, lambda number: least <= number <= LARGEST_US and number.is_integer())
+        return int(numbers[0]) if numbers else 0
+
+    def optional(self, keyword: str) -> float | None:
+        """Return a number that a volume can do without."""
+        number = self.values.number(keyword)
+        return None if isinstance(number, Flaw) else number
+
+    def required_text(self, keyword: str) -> str:
+        """Return a text that must be there."""
+        text = self.values.text(keyword)
+        if not text:
+            self.flaws[keyword] = Flaw.MISSING
+        return text
+
+
+def identity_of(reader: Reader) -> Identity:
+    """Read what an object says it is and whose."""
+    values = reader.values
+    return Identity(
+        sop_class_uid=values.text("SOPClassUID"),
+        sop_instance_uid=values.text("SOPInstanceUID"),
+        series_instance_uid=values.text("SeriesInstanceUID"),
+        study_instance_uid=values.text("StudyInstanceUID"),
+        frame_of_reference_uid=values.text("FrameOfReferenceUID"),
+        patient_id=values.text("PatientID"),
+        birth_and_sex="/".join((values.text("PatientBirthDate"), values.text("PatientSex"))),
+        series_number=values.text("SeriesNumber"),
+        study_date=values.text("StudyDate"),
+        modality=reader.required_text("Modality"),
+        image_type=values.texts("FrameType") or values.texts("ImageType"),
+    )
+
+
+def directory_class(meta: Values) -> str:
+    """Return the class of a DICOMDIR, which names it in the file meta information alone."""
+    uid = meta.text("MediaStorageSOPClassUID")
+    return uid if uid == DIRECTORY_CLASS else ""
+
+
+def pixels_of(reader: Reader, transfer_syntax: str) -> Pixels:
+    """Read how and where the pixels are stored."""
+    elements = reader.values.elements
+    element = next((elements[tag] for tag in PIXEL_TAGS if tag in elements), None)
+    n_frames = reader.optional("NumberOfFrames")
+    return Pixels(
+        transfer_syntax=transfer_syntax,
+        little_endian=reader.values.little_endian,
+        rows=reader.whole("Rows", least=1),
+        columns=reader.whole("Columns", least=1),
+        samples=reader.whole("SamplesPerPixel", least=1),
+        photometric=reader.required_text("PhotometricInterpretation"),
+        bits_allocated=reader.whole("BitsAllocated", least=1),
+        bits_stored=reader.whole("BitsStored", least=1),
+        high_bit=reader.whole("HighBit"),
+        signed=element is not None and _is_signed(reader),
+        offset=element.offset if element else -1,
+        length=element.length if element else 0,
+        encapsulated=element is not None and element.encapsulated,
+        integer=element is None or element.tag == PIXEL_DATA,
+        n_frames=1 if n_frames is None else int(n_frames),
+    )
+
+
+def _is_signed(reader: Reader) -> bool:
+    numbers = reader.required("PixelRepresentation", 1, lambda number: number in {0, 1})
+    return bool(numbers and numbers[0] == 1)
+
+
+def plane_of(reader: Reader) -> Plane:
+    """Read where a slice lies in the patient."""
+    position = reader.required("ImagePositionPatient", 3, lambda mm: abs(mm) <= FARTHEST_MM)
+    orientation = reader.required("ImageOrientationPatient", 6)
+    spacing = reader.required("PixelSpacing", 2, lambda mm: SMALLEST_SPACING_MM <= mm <= LARGEST_SPACING_MM)
+    return Plane(
+        position=Xyz(*position) if position else None,
+        row_direction=Xyz(*orientation[:3]) if orientation else None,
+        column_direction=Xyz(*orientation[3:]) if orientation else None,
+        row_spacing=spacing[0] if spacing else nan,
+        column_spacing=spacing[1] if spacing else nan,
+        thickness=reader.optional("SliceThickness"),
+        spacing_between_slices=reader.optional("SpacingBetweenSlices"),
+        gantry_tilt=reader.optional("GantryDetectorTilt"),
+        slice_location=reader.optional("SliceLocation"),
+    )
+
+
+def rescale_of(reader: Reader, signed: bool, bits_stored: int) -> Rescale:  # noqa: FBT001  told as one of several
+    """Read what turns stored values into Hounsfield units; the pixels decide how padding is written."""
+    slope = reader.required("RescaleSlope", 1, lambda number: number > 0)
+    intercept = reader.required("RescaleIntercept", 1)
+    padding = declared_padding(reader.values, signed=signed, bits_stored=bits_stored)
+    return Rescale(
+        slope=slope[0] if slope else 1.0,
+        intercept=intercept[0] if intercept else 0.0,
+        kind=reader.values.text("RescaleType"),
+        padding=padding.value,
+        padding_limit=padding.limit,
+        padding_repaired=padding.repaired,
+        has_lut="ModalityLUTSequence" in reader.values,
+    )
+
+
+def instance_number_of(reader: Reader) -> int | None:
+    """Read the number of a slice, None where it is none of 32 bits."""
+    number = reader.optional("InstanceNumber")
+    return None if number is None or abs(number) > LARGEST_INTEGER_STRING else int(number)
+
+
+def reconstruction_of(reader: Reader) -> tuple[ElementValue, ...]:
+    """Read what is constant within one reconstruction."""
+    found = map(reader.values.element, RECONSTRUCTION)
+    return tuple(None if element is None else reader.values.verbatim(element) for element in found)
+
+
+def reconstruction_diameter_of(reader: Reader) -> float | None:
+    """Read the diameter of the field that was reconstructed, in millimetres."""
+    return reader.optional("ReconstructionDiameter")
+
+
+def phase_of(reader: Reader) -> dict[str, str]:
+    """Read what may tell apart the volumes that share one series."""
+    return {word: text for word in PHASE_ELEMENTS if (text := _as_text(reader.values, word))}
+
+
+def _as_text(values: Values, keyword: str) -> str:
+    """Return a value as one text, the same for the decimals 1 and 1.0; empty where there is none."""
+    element = values.element(keyword)
+    if element is None:
+        return ""
+    if element.vr not in STRING_VRS and not isinstance(number := values.number(keyword), Flaw):
+        return f"{number:.17g}"
+    return str(values.verbatim(element) or "")

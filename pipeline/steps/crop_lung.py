@@ -1,0 +1,30 @@
+"""A box around the lungs."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pipeline.steps.anatomy import AIR_HU, TISSUE_HU, lungs_of
+from pipeline.steps.crop import Crop, Cropped
+from pipeline.steps.samples import Samples
+from pipeline.volume import Mask
+
+
+@dataclass(frozen=True)
+class CroppedToLungs(Cropped):
+    """The crop, its box found."""
+
+    name: ClassVar = "crop_lung"
+
+
+@dataclass(frozen=True)
+class CropLung(Crop):
+    """Cut to the air within the body: its largest piece, and the second largest if that is a lung's size too."""
+
+    name: ClassVar = "crop_lung"
+    looks_at_hu: ClassVar = (AIR_HU - 100, TISSUE_HU + 200)
+    cropped: ClassVar = CroppedToLungs
+
+    @staticmethod
+    def sought(samples: Samples) -> Mask:
+        """Return the lungs."""
+        return lungs_of(samples)

@@ -1,0 +1,80 @@
+from dataclasses import replace
+from math import ceil, prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stores import CHUNKED, SHAPE, content, data_files, write_store
+
+from pipeline.axes import Zyx
+from pipeline.store.layout import MOST_SHARDS, Layout, codec
+from pipeline.store.options import StoreOptions
+from pipeline.store.read import open_store
+
+sides = st.integers(1, 900)
+
+
+@pytest.mark.parametrize("n_slices", [1, 64, 65, 640, 1000, 3000])
+def test_a_store_has_at_most_ten_data_files(tmp_path: Path, n_slices: int) -> None:
+    measured = np.ones((n_slices, 3, 70), bool)
+    measured[::2] = False
+    written = content(shape=measured.shape, measured=measured)
+    write_store(tmp_path / "s", written, StoreOptions())
+    assert len(data_files(tmp_path / "s")) <= 10
+    np.testing.assert_array_equal(open_store(tmp_path / "s").mask[...], measured)
+
+
+def test_large_layers_of_chunks_are_a_shard_each() -> None:
+    assert Layout.of((200, 512, 512), np.dtype("int16"), StoreOptions()).shards == (64, 512, 512)
+    assert Layout.of((200, 300, 300), np.dtype("int16"), StoreOptions()).shards == (192, 320, 320)
+
+
+def test_chunks_are_never_larger_than_the_array(tmp_path: Path) -> None:
+    write_store(tmp_path / "s", content(), StoreOptions())
+    assert open_store(tmp_path / "s").array.chunks == SHAPE
+
+
+def test_without_shards_every_chunk_is_a_file(tmp_path: Path) -> None:
+    write_store(tmp_path / "s", content(), replace(CHUNKED, shards=None, mask=False))
+    assert len(data_files(tmp_path / "s")) == ceil(5 / 2) * ceil(20 / 16) * ceil(30 / 16)
+
+
+def test_integers_take_bitshuffle_and_floating_point_takes_shuffle(tmp_path: Path) -> None:
+    for dtype, shuffle in (("int16", "bitshuffle"), ("float16", "shuffle")):
+        write_store(tmp_path / dtype, content(dtype=dtype), StoreOptions(level=3))
+        (codec,) = open_store(tmp_path / dtype).array.compressors
+        expected = {"typesize": 2, "cname": "zstd", "clevel": 3, "shuffle": shuffle, "blocksize": 2 * prod(SHAPE)}
+        assert codec.to_dict()["configuration"] == expected
+
+
+@given(st.tuples(sides, sides, sides), st.tuples(*[st.sampled_from([1, 16, 64, 100])] * 3), st.sampled_from([1, 2, 4]))
+def test_shards_are_whole_layers_of_chunks_and_few(
+    shape: tuple[int, int, int], chunks: tuple[int, int, int], itemsize: int
+) -> None:
+    layout = Layout.of(shape, np.dtype(f"u{itemsize}"), StoreOptions(chunks=chunks))
+    assert layout.shards is not None
+    assert all(chunk == min(n, asked) for chunk, n, asked in zip(layout.chunks, shape, chunks, strict=True))
+    assert all(shard % chunk == 0 for shard, chunk in zip(layout.shards, layout.chunks, strict=True))
+    assert all(shard >= n for shard, n in zip(layout.shards[1:], shape[1:], strict=True))
+    assert ceil(shape[0] / layout.depth) <= MOST_SHARDS
+
+
+def test_shards_are_as_asked_but_for_the_size_of_the_array() -> None:
+    options = StoreOptions(chunks=(2, 16, 16), shards=(4, 32, 160))
+    assert Layout.of((100, 100, 100), np.dtype("int16"), options) == Layout(Zyx(2, 16, 16), Zyx(4, 32, 112))
+    assert Layout.of((2, 100, 100, 100), np.dtype("int16"), options).depth == 4
+
+
+def test_without_shards_a_layer_of_chunks_is_written_at_once() -> None:
+    layout = Layout.of((100, 100, 100), np.dtype("int16"), StoreOptions(shards=None))
+    assert layout == Layout(Zyx(64, 64, 64), None)
+    assert layout.depth == 64
+
+
+@pytest.mark.parametrize(("side", "block_bytes"), [(10, 2000), (64, 2**19), (128, 2**19)])
+def test_a_chunk_is_one_block_unless_that_is_too_large_for_a_cache(side: int, block_bytes: int) -> None:
+    packed: Any = codec(np.dtype("int16"), Zyx(side, side, side), StoreOptions())
+    assert packed.to_dict()["configuration"]["blocksize"] == block_bytes

@@ -1,0 +1,211 @@
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from stores import ATTRIBUTES, CHUNKED, SHAPE, content, data_files, write_store
+from zarr.codecs import BloscCodec
+from zarr.storage import LocalStore
+
+from pipeline.errors import SeriesRefusedError
+from pipeline.store import write
+from pipeline.store.files import hash_store, size_of_store
+from pipeline.store.options import StoreOptions
+from pipeline.store.read import open_store
+from pipeline.vocabulary import Reason
+
+
+@dataclass(frozen=True)
+class Work:
+    """What zarr is asked to do: how often a file is written, and how many chunks are encoded."""
+
+    written: Counter[str] = field(default_factory=Counter)
+    encoded: list[bytes] = field(default_factory=list)
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
+    counted = Work()
+    encode, put = BloscCodec.__dict__["_encode_sync"], LocalStore.__dict__["set"]
+
+    def encoding(codec: BloscCodec, chunk: Any, spec: Any) -> Any:
+        counted.encoded.append(chunk.to_bytes() if hasattr(chunk, "to_bytes") else bytes(chunk))
+        return encode(codec, chunk, spec)
+
+    async def putting(store: LocalStore, key: str, value: Any) -> None:
+        counted.written[str(store.root / key)] += 1
+        await put(store, key, value)
+
+    monkeypatch.setattr(BloscCodec, "_encode_sync", encoding)
+    monkeypatch.setattr(LocalStore, "set", putting)
+    return counted
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint8", "uint16", "float16", "float32"])
+@pytest.mark.parametrize("shards", ["auto", None, (2, 16, 32), (200, 160, 160)])
+def test_a_store_gives_back_what_was_written(tmp_path: Path, dtype: str, shards: Any) -> None:
+    written = content(dtype=dtype)
+    receipt = write_store(tmp_path / "s", written, replace(CHUNKED, shards=shards))
+    store = open_store(tmp_path / "s")
+    assert store.array.dtype == dtype
+    np.testing.assert_array_equal(store.array[...], written.array)
+    np.testing.assert_array_equal(store.mask[...], written.measured)
+    assert store.mask.dtype == "uint8"
+    assert store.geometry == written.geometry
+    assert receipt.sha256 == hash_store(tmp_path / "s")
+    assert receipt.n_bytes == size_of_store(tmp_path / "s")
+
+
+def test_the_same_content_gives_the_same_bytes_whatever_zarr_is_set_to(tmp_path: Path) -> None:
+    first = write_store(tmp_path / "a", content(), CHUNKED)
+    with zarr.config.set({"array.write_empty_chunks": True, "array.order": "F", "json_indent": None}):
+        second = write_store(tmp_path / "b", content(array=np.asfortranarray(content().array)), CHUNKED)
+    assert first == second
+
+
+def test_another_voxel_or_name_gives_another_hash(tmp_path: Path) -> None:
+    changed = content().array.copy()
+    changed[4, 19, 29] += 1
+    contents = (content(), content(array=changed), content(attributes=ATTRIBUTES | {"series_key": "00fe"}))
+    hashes = {write_store(tmp_path / str(n), each, CHUNKED).sha256 for n, each in enumerate(contents)}
+    assert len(hashes) == 3
+
+
+def test_the_attributes_say_what_the_array_is_and_where_it_lies(tmp_path: Path) -> None:
+    write_store(tmp_path / "s", content(), CHUNKED)
+    attributes = open_store(tmp_path / "s").attributes
+    assert attributes.items() >= ATTRIBUTES.items()
+    assert (attributes["format"], attributes["format_version"]) == ("ctprep-volume", 1)
+    assert attributes["spacing_mm"] == [2.5, 0.8, 0.7]
+    assert attributes["origin_mm"] == [-11.2, -12.8, -100.0]
+    assert attributes["affine_lps"] == [[0, 0, 0.7, -11.2], [0, 0.8, 0, -12.8], [2.5, 0, 0, -100], [0, 0, 0, 1]]
+    assert attributes["affine_ras"] == [[0, 0, -0.7, 11.2], [0, -0.8, 0, 12.8], [2.5, 0, 0, -100], [0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("option", "all_measured", "expected"),
+    [("auto", True, False), ("auto", False, True), (True, True, True), (False, False, False)],
+)
+def test_the_mask_is_written_where_it_says_something_or_is_asked_for(
+    tmp_path: Path, option: Any, *, all_measured: bool, expected: bool
+) -> None:
+    measured = np.ones(SHAPE, bool) if all_measured else content().measured
+    write_store(tmp_path / "s", content(measured=measured), replace(CHUNKED, mask=option))
+    assert (open_store(tmp_path / "s").mask is not None) is expected
+
+
+def test_padding_alone_is_not_stored_and_reads_as_padding(tmp_path: Path) -> None:
+    padding = np.full(SHAPE, -1024, np.int16)
+    write_store(tmp_path / "s", content(array=padding, fill_value=-1024.0), replace(CHUNKED, mask=False))
+    assert data_files(tmp_path / "s") == []
+    np.testing.assert_array_equal(open_store(tmp_path / "s").array[...], padding)
+
+
+def test_what_cannot_be_prepared_to_its_end_leaves_no_folder(tmp_path: Path) -> None:
+    written = content()
+
+    def failing(z: int) -> Any:
+        if z == 3:
+            raise SeriesRefusedError(Reason.PIXEL_DECODE, "")
+        return written.plane(z)
+
+    given = write.StoreContent(planes=failing, dtype="int16", geometry=written.geometry)
+    with pytest.raises(SeriesRefusedError), write.new_store(tmp_path / "s", CHUNKED) as store:
+        store.write(given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mask_that_begins_late_is_whole_before(tmp_path: Path) -> None:
+    measured = np.ones(SHAPE, bool)
+    measured[4, 3, 2] = False
+    write_store(tmp_path / "s", content(measured=measured), replace(CHUNKED, shards=(2, 32, 32)))
+    np.testing.assert_array_equal(open_store(tmp_path / "s").mask[...], measured)
+
+
+def test_planes_wait_in_a_buffer_of_a_shard() -> None:
+    options = StoreOptions()
+    assert write.buffer_bytes((1000, 300, 300), "int16", options) == 4 * 64 * 300 * 300 * 3
+    assert write.buffer_bytes((2, 10, 300, 300), "float16", options) == 10 * 300 * 300 * 5
+
+
+def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError):
+        write_store(tmp_path, content(), CHUNKED)
+
+
+def test_an_attribute_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_store(tmp_path / "s", content(attributes={"inverse": float("nan")}), CHUNKED)
+
+
+@pytest.mark.parametrize("shards", ["auto", None, (2, 16, 32), (4, 32, 16), (200, 160, 160)])
+@pytest.mark.parametrize("begins_at", [0, 4])
+def test_every_shard_is_written_once_and_every_chunk_encoded_once(
+    tmp_path: Path, work: Work, shards: Any, begins_at: int
+) -> None:
+    measured = np.arange(5 * 20 * 30).reshape(SHAPE) < begins_at * 600 + 3
+    write_store(tmp_path / "s", content(measured=measured), replace(CHUNKED, shards=shards))
+    store = open_store(tmp_path / "s")
+    files = data_files(tmp_path / "s")
+    assert {path: work.written[str(path)] for path in files} == dict.fromkeys(files, 1)
+    image = [store.array[z : z + 2, y : y + 16, x : x + 16] for z in (0, 2, 4) for y in (0, 16) for x in (0, 16)]
+    mask = [store.mask[z : z + 2, y : y + 16, x : x + 16] for z in (0, 2, 4) for y in (0, 16) for x in (0, 16)]
+    assert len(work.encoded) == sum(chunk.any() for chunk in (*image, *mask))
+
+
+def test_planes_are_asked_for_once_from_the_first_to_the_last(tmp_path: Path) -> None:
+    written, asked = content(), []
+
+    def plane(z: int) -> Any:
+        asked.append(z)
+        return written.plane(z)
+
+    given = write.StoreContent(planes=plane, dtype="int16", geometry=written.geometry)
+    with write.new_store(tmp_path / "s", CHUNKED) as store:
+        store.write(given)
+        store.finish(given, ATTRIBUTES)
+    assert asked == list(range(SHAPE[0]))
+
+
+def test_a_plane_that_is_used_again_after_it_was_given_is_stored_as_it_was_given(tmp_path: Path) -> None:
+    written = content()
+    reused, mask = np.empty((1, *SHAPE[1:]), np.int16), np.empty(SHAPE[1:], np.bool_)
+
+    def plane(z: int) -> Any:
+        reused[:], mask[:] = written.array[z], written.measured[z]
+        return reused, mask
+
+    given = write.StoreContent(planes=plane, dtype="int16", geometry=written.geometry)
+    with write.new_store(tmp_path / "s", CHUNKED) as store:
+        store.write(given)
+        store.finish(given, ATTRIBUTES)
+    np.testing.assert_array_equal(open_store(tmp_path / "s").array[...], written.array)
+    np.testing.assert_array_equal(open_store(tmp_path / "s").mask[...], written.measured)
+
+
+def test_a_store_that_is_refused_after_all_was_written_leaves_no_folder(tmp_path: Path) -> None:
+    written = content()
+    given = write.StoreContent(planes=written.plane, dtype="int16", geometry=written.geometry)
+
+    def refused() -> None:
+        with write.new_store(tmp_path / "s", CHUNKED) as store:
+            store.write(given)
+            assert data_files(tmp_path / "s")
+            raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, "")
+
+    with pytest.raises(SeriesRefusedError):
+        refused()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("shards", ["auto", None, (2, 16, 32)])
+@pytest.mark.parametrize("dtype", ["int16", "float16"])
+def test_chunks_compress_to_the_same_bytes_whatever_the_threads(tmp_path: Path, shards: Any, dtype: str) -> None:
+    options = replace(CHUNKED, shards=shards)
+    first = write_store(tmp_path / "a", content(dtype=dtype), options)
+    with zarr.config.set({"threading.max_workers": 4, "async.concurrency": 16}):
+        assert write_store(tmp_path / "b", content(dtype=dtype), options) == first
