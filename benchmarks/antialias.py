@@ -1,10 +1,15 @@
-"""What is left of white noise after making slices coarser: theory, ctprep, and peers that do not filter.
+"""What is left of noise, and of a wave too fine for the new grid, after making voxels coarser: ctprep and peers.
 
 Noise of 100 HU is resampled from 0.7 mm to 2.0 mm along every axis.  The variance that a linear filter leaves is the
 product over the axes of its mean sum of squared weights; without a filter, most of the noise stays and aliases.
 
+A wave of 2.5 mm is finer than a grid of 2.0 mm can hold (4.0 mm): what is left of it is an artefact.  Peers that are
+not installed are left out.
+
     python benchmarks/antialias.py
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import SimpleITK
@@ -13,13 +18,14 @@ from scipy import ndimage
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
-from pipeline.steps.apply import apply_grid
+from pipeline.steps.execute import run
 from pipeline.steps.grid import GridChange
+from pipeline.steps.program import Program
 from pipeline.steps.resample import Resample
 from pipeline.steps.weights import axis_weights
 from pipeline.volume import Volume, VolumeSpec
 
-OLD_MM, NEW_MM, SAMPLES, NOISE_HU = 0.7, 2.0, 140, 100.0
+OLD_MM, NEW_MM, SAMPLES, NOISE_HU, WAVE_MM = 0.7, 2.0, 140, 100.0, 2.5
 RIM = 3
 """Output samples left out on each side: there filters are cut off."""
 
@@ -65,28 +71,76 @@ def scipy_zoom(source: Volume) -> Array:
     return ndimage.zoom(source.voxels, OLD_MM / NEW_MM, order=1)
 
 
+def torch_antialias(source: Volume) -> Array | None:
+    """Return torch's bilinear ``antialias=True``, which is for planes: rows and columns only, then z alone."""
+    try:
+        import torch
+        from torch.nn.functional import interpolate
+    except ImportError:
+        return None
+    n = round(SAMPLES * OLD_MM / NEW_MM)
+    planes = interpolate(torch.from_numpy(source.voxels)[None], (n, n), mode="bilinear", antialias=True)[0]
+    upright = planes.permute(1, 0, 2)[None]
+    return interpolate(upright, (n, n), mode="bilinear", antialias=True)[0].permute(1, 0, 2).numpy()
+
+
+def torchio_resample(source: Volume) -> Array | None:
+    """Return TorchIO's Resample, as it is."""
+    try:
+        import torch
+        import torchio
+    except ImportError:
+        return None
+    affine = np.diag([OLD_MM, OLD_MM, OLD_MM, 1])
+    image = torchio.ScalarImage(tensor=torch.from_numpy(source.voxels)[None], affine=affine)
+    return torchio.Resample(NEW_MM)(image).numpy()[0]
+
+
+def ctprep(source: Volume, *, antialias: bool) -> Array:
+    """Return the step's result in single precision."""
+    step = Resample(spacing_mm=(NEW_MM, NEW_MM, NEW_MM), antialias=antialias)
+    return run(Program.compile([step], VolumeSpec(source.geometry), "float32"), source).array
+
+
+def wave(source: Volume) -> Volume:
+    """Return a wave of ``WAVE_MM`` along x, of amplitude ``NOISE_HU``."""
+    x_mm = np.arange(SAMPLES) * OLD_MM
+    voxels = np.broadcast_to(NOISE_HU * np.sin(2 * np.pi * x_mm / WAVE_MM), source.voxels.shape).astype(np.float32)
+    return Volume(voxels, source.measured, source.geometry)
+
+
 def share_left(array: Array) -> float:
-    """Return the share of the noise's variance that an array still holds, away from its rim."""
+    """Return the share of the variance of noise of ``NOISE_HU`` that an array still holds, away from its rim."""
     inner = array[RIM:-RIM, RIM:-RIM, RIM:-RIM]
     return float(inner.var(dtype=np.float64)) / NOISE_HU**2
 
 
 def main() -> None:
     """Print the table."""
-    source = white_noise()
-    filtered, plain = change_of(source, antialias=True), change_of(source, antialias=False)
-    rows = [
-        ("triangle, in theory", share_in_theory(filtered)),
-        ("ctprep, antialias: true", share_left(apply_grid(source, filtered, (0.0,)).voxels)),
-        ("linear, in theory", share_in_theory(plain)),
-        ("ctprep, antialias: false", share_left(apply_grid(source, plain, (0.0,)).voxels)),
-        ("SimpleITK, sitkLinear", share_left(simpleitk_linear(source, filtered.geometry))),
-        ("scipy.ndimage.zoom, order 1", share_left(scipy_zoom(source))),
-    ]
-    print(f"White noise of {NOISE_HU:g} HU, {OLD_MM:g} mm -> {NEW_MM:g} mm on every axis\n")
-    print(f"{'':28}  variance left  noise left")
-    for name, share in rows:
-        print(f"{name:28}  {share:12.2%}  {NOISE_HU * share**0.5:7.1f} HU")
+    noise = white_noise()
+    fine = wave(noise)
+    grid = change_of(noise, antialias=True)
+    makers: dict[str, Callable[[Volume], Array | None]] = {
+        "ctprep, antialias: true": lambda source: ctprep(source, antialias=True),
+        "ctprep, antialias: false": lambda source: ctprep(source, antialias=False),
+        "SimpleITK, sitkLinear": lambda source: simpleitk_linear(source, grid.geometry),
+        "TorchIO, Resample": torchio_resample,
+        "torch, antialias=True": torch_antialias,
+        "scipy.ndimage.zoom, order 1": scipy_zoom,
+    }
+    print(
+        f"{OLD_MM:g} mm -> {NEW_MM:g} mm on every axis: white noise of {NOISE_HU:g} HU, and a wave of {WAVE_MM:g} mm\n"
+    )
+    print(f"{'':28}{'noise left':>12}{'wave left':>12}")
+    for name, antialias in (("filtered, in theory", True), ("linear, in theory", False)):
+        print(f"{name:28}{NOISE_HU * share_in_theory(change_of(noise, antialias=antialias)) ** 0.5:>9.1f} HU")
+    for name, make in makers.items():
+        results = [make(noise), make(fine)]
+        if results[0] is None or results[1] is None:
+            print(f"{name:28}{'not installed':>15}")
+            continue
+        left, ghost = (share_left(result) for result in results)
+        print(f"{name:28}{NOISE_HU * left**0.5:>9.1f} HU{(2 * ghost) ** 0.5:>11.1%}")
 
 
 if __name__ == "__main__":

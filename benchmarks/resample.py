@@ -1,8 +1,8 @@
 """Resampling alone: the streamed loop beside SimpleITK's filter, on one volume, one thread each; and how they differ.
 
-The volume is 512 x 512 x 140 of 0.7 x 0.7 x 2.5 mm, resampled to 1 mm, linear.  ``loop`` is all that happens between a
-slice in HU and a plane in int16: weighted sums along three axes, clip, rounding.  SimpleITK's time is that of
-``ResampleImageFilter`` alone, from memory to memory.  The difference is the largest, away from the rim, before rounding.
+The volume is 512 x 512 x 140 of 0.7 x 0.7 x 2.5 mm, resampled to 1 mm, linear.  ``loop`` is all that happens between
+a slice in HU and a plane in int16: weighted sums along three axes, clip, rounding.  SimpleITK's time is that of its
+``ResampleImageFilter`` alone, memory to memory.  The difference is the largest away from the rim, before rounding.
 
     python benchmarks/resample.py [--rounds 5]
 """

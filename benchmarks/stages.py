@@ -1,12 +1,12 @@
 """Where the time of a series goes, stage by stage in one thread, and how far each is from its own limit.
 
-Each line adds a stage to those before: read (``pread`` of the pixels), source (codes to HU, padding, hashes, features),
-program (to planes of int16), store (encoded, forced to disk, hashed).  The limits: a copy in memory of what is read, the
-weighted sums alone on planes at hand, the codec alone on chunks at hand.
+Each line adds a stage to those before: read (``pread`` of the pixels), source (codes to HU, padding, hashes,
+features), program (to planes of int16), store (encoded, forced to disk, hashed).  The limits: a copy in memory of what
+is read, the weighted sums alone on planes at hand, the codec alone on chunks at hand.
 
-    python benchmarks/stages.py FOLDER [--rounds 3]
+    python benchmarks/stages.py [FOLDER] [--rounds 3]
 
-FOLDER holds one series.
+FOLDER holds one series; without it one of 300 slices is made.
 """
 
 import os
@@ -21,6 +21,7 @@ from time import process_time
 os.environ["BLOSC_NTHREADS"] = "1"
 
 import numpy as np
+from cohort.made import make_cohort
 from numcodecs import blosc
 
 from pipeline.config import load
@@ -47,14 +48,17 @@ steps:
 def main(arguments: list[str]) -> None:
     """Print a line a stage."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(arguments)
     blosc.set_nthreads(1)
     with TemporaryDirectory(prefix="stages-") as scratch:
         config_file = Path(scratch, "job.yaml")
         config_file.write_text(JOB)
-        config = load(config_file, inputs=[options.folder], output=Path(scratch, "out"))
+        if options.folder is None:
+            make_cohort(Path(scratch, "cohort"), n_patients=1)
+        source = options.folder or Path(scratch, "cohort")
+        config = load(config_file, inputs=[source], output=Path(scratch, "out"))
         with open_pool(config.cluster, config.limits) as pool:
             (scanned,) = scan_of(config, PseudonymKey(), None, pool).series
         stack, policy = stacked(scanned.series.images), policy_of(config)

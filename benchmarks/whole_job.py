@@ -4,9 +4,10 @@ The job: HU, 1 mm linear without a filter (as every peer does), clip to [-1000, 
 it does beside: headers checked, statistics, hashes, every file forced to disk, manifest, tables.  Its report is left
 out, as no peer makes one; ``ctprep, default`` has all of ``configs/default.yaml``, filter and report included.
 
-    python benchmarks/whole_job.py COHORT [--rounds 5] [--patients N] [--peers NAME ...] [--python INTERPRETER]
+    python benchmarks/whole_job.py [COHORT] [--rounds 5] [--patients 8] [--slices N] [--peers NAME ...]
 
-COHORT holds one folder a series.  ``--python`` names an interpreter that has the peers, where this one has not.
+COHORT holds one folder a series; without it one is made (``cohort/made.py``).  ``--python`` names an interpreter that
+has the peers, where this one has not.
 """
 
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from cohort.made import make_cohort
 from cohort.measured import Cost, adopt_orphans, run_measured
 from cohort.peers import PEERS
 
@@ -55,9 +57,10 @@ ANCHOR = "ctprep, int16 level 1"
 def main(arguments: list[str]) -> None:
     """Let all contenders run in turns, and print the table."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cohort", type=Path)
+    parser.add_argument("cohort", type=Path, nargs="?")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--patients", type=int)
+    parser.add_argument("--patients", type=int, default=8)
+    parser.add_argument("--slices", type=int, help="of every series that is made; without it 130 to 400")
     parser.add_argument(
         "--peers", nargs="*", choices=PEERS, default=["sitk-int16-1", "sitk-float16-1", "sitk-float16-5"]
     )
@@ -66,7 +69,11 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     adopt_orphans()
     with TemporaryDirectory(prefix="whole-job-") as scratch:
-        cohort = first_patients(options.cohort, options.patients, Path(scratch))
+        cohort = Path(scratch, "cohort")
+        if options.cohort:
+            link_first(options.cohort, options.patients, cohort)
+        else:
+            make_cohort(cohort, options.patients, options.slices)
         commands = dict(contenders(options.ours, options.peers, options.python, cohort, Path(scratch)))
         costs: dict[str, list[Cost]] = {name: [] for name in commands}
         for _ in range(options.rounds):
@@ -80,15 +87,18 @@ def main(arguments: list[str]) -> None:
     show(costs)
 
 
-def first_patients(cohort: Path, n_patients: int | None, scratch: Path) -> Path:
-    """Return the cohort, or a folder that links to its first series."""
-    if n_patients is None:
-        return cohort
-    part = scratch / "cohort"
-    part.mkdir()
-    for folder in sorted(path for path in cohort.iterdir() if path.is_dir())[:n_patients]:
-        shutil.copytree(folder, part / folder.name, copy_function=lambda old, new: Path(new).hardlink_to(old))
-    return part
+def link_first(source: Path, n_patients: int, cohort: Path) -> None:
+    """Let a folder hold links to the first series of another, or copies where links do not reach."""
+    for folder in sorted(path for path in source.iterdir() if path.is_dir())[:n_patients]:
+        shutil.copytree(folder, cohort / folder.name, copy_function=linked)
+
+
+def linked(source: str, target: str) -> None:
+    """Link a file, or copy it from another file system."""
+    try:
+        Path(target).hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def contenders(

@@ -15,6 +15,7 @@
 A message never holds anything about a person: no identifier, no header text, no path below an input root.
 """
 
+import errno
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -92,10 +93,15 @@ class TerminatedError(KeyboardInterrupt):
     """SIGTERM, which ends a run as Ctrl-C does: what was finished is kept."""
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def exit_code_for(error: BaseException) -> ExitCode:
     """Return the code with which the program ends on an error."""
     if isinstance(error, CtprepError):
         return error.exit_code
     if isinstance(error, TerminatedError):
         return ExitCode.TERMINATED
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return ExitCode.OUTPUT
     return ExitCode.INTERRUPTED if isinstance(error, KeyboardInterrupt) else ExitCode.INTERNAL

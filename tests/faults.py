@@ -72,11 +72,12 @@ class Cohort:
 
     def begin(self, folder: Path, yaml: str = SERIAL, before: tuple[str, ...] = (), **options: Any) -> "Begun":
         """Start a run in a process of its own; ``before`` are words in front of its command."""
-        config = folder.with_suffix(".yaml")
+        beside = self.source.parent / f"{folder.parent.name}-{folder.name}"  # not on a disk that is full
+        config = beside.with_suffix(".yaml")
         config.write_text(yaml)
         words = ["run", config, "--input", self.source, "--output", folder, "--log-json"]
         command = [*before, sys.executable, "-m", "pipeline", *map(str, words)]
-        with folder.with_suffix(".log").open("wb") as talk:
+        with beside.with_suffix(".log").open("ab") as talk:
             return Begun(OutputFolder(folder), subprocess.Popen(command, stdout=talk, stderr=talk, **options))
 
     def rerun(self, folder: Path) -> Outcome:

@@ -4,11 +4,12 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from faults import Begun, Cohort, Figures, assert_nothing_false, make_cohort, n_finished, random_numbers, slowly
+from faults import SERIAL, Begun, Cohort, Figures, assert_nothing_false, make_cohort, n_finished, random_numbers, slowly
 
 from pipeline.errors import DamageError
 from pipeline.output import OutputFolder
@@ -164,6 +165,18 @@ def test_a_file_that_may_not_grow_is_as_a_full_disk(cohort: Cohort, tmp_path: Pa
         resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
 
     assert_full_then_whole(cohort, cohort.begin(tmp_path / "out", preexec_fn=limit))
+
+
+def test_what_cannot_be_said_is_a_full_disk_too_and_no_traceback(cohort: Cohort, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(SERIAL)
+    words = [sys.executable, "-m", "pipeline", "run", config, "--input", cohort.source, "--output", tmp_path / "out"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*map(str, words)], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == ExitCode.OUTPUT
+    assert len(done.stderr.splitlines()) == 1
+    assert cohort.rerun(tmp_path / "out").exit_code == ExitCode.REJECTED
+    assert cohort.figures(tmp_path / "out") == Figures()
 
 
 def without_privileges() -> tuple[str, ...]:

@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return print_error(message, exit_code_for(error), words)
     except Exception as error:  # noqa: BLE001  the roof: a person is told, and the traceback goes to the log
         message = f"internal error ({type(error).__name__}); --log-json shows where"
-        return print_error(message, ExitCode.INTERNAL, words, traceback.format_exc())
+        if isinstance(error, OSError) and exit_code_for(error) is ExitCode.OUTPUT:
+            message = f"what there is to say, or to keep, cannot be written: {error.strerror}"
+        return print_error(message, exit_code_for(error), words, traceback.format_exc())
 
 
 class _Without:

@@ -1,6 +1,7 @@
 """What every command prints in the same way."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -9,11 +10,14 @@ from pipeline.vocabulary import ExitCode
 
 def print_error(message: str, code: ExitCode, arguments: Sequence[str], traceback: str | None = None) -> ExitCode:
     """Tell a person, or with ``--log-json`` a program, why a command ended; return the code."""
-    if "--log-json" in arguments:
-        print_event("error", message=message, exit_code=int(code), traceback=traceback)
-    else:
-        print(f"ctprep: {message}", file=sys.stderr)
-    print_code(code, arguments)
+    try:
+        if "--log-json" in arguments:
+            print_event("error", message=message, exit_code=int(code), traceback=traceback)
+        else:
+            print(f"ctprep: {message}", file=sys.stderr)
+        print_code(code, arguments)
+    except OSError:  # a full disk takes no words either, and what waits to be said is tried again at the very end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 

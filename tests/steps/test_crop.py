@@ -1,14 +1,17 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torsos
 import volumes
+from prepared import only, prepared
 from pydantic import TypeAdapter
 
 from pipeline.axes import Zyx
 from pipeline.errors import SeriesRefusedError
+from pipeline.masks import Masks, carried
 from pipeline.steps import Step, StepOrderError, execute
 from pipeline.steps.clip import Clip
 from pipeline.steps.crop import Crop, found_nothing, shifted
@@ -142,3 +145,22 @@ def test_a_box_may_reach_beyond_the_grid() -> None:
     assert not change.leaves_nothing
     assert change.geometry.world(Zyx(2, 0, 0)) == TORSO.geometry.world(Zyx(0, 0, 5))
     assert shifted(TORSO.geometry, Zyx(40, 0, 0), Zyx(1, 1, 1)).leaves_nothing
+
+
+def test_labels_and_places_follow_the_box_to_the_store_and_back(tmp_path: Path) -> None:
+    hu = TORSO.voxels.astype(np.int16)[::2]
+    size = {"n": len(hu), "rows": hu.shape[1], "columns": hu.shape[2], "spacing": Zyx(6.0, 1.5, 1.5)}
+    yaml = "steps: [{orient: {to: LPS}}, {crop_body: {margin_mm: 3}}, {crop_lung: {margin_mm: 3}}]\n"
+    volume = only(prepared(tmp_path, yaml, series=size | {"hu": hu}))
+    assert all(n < whole for n, whole in zip(volume.geometry.shape, hu.shape, strict=True))
+    np.testing.assert_array_equal(volume.project(hu), volume.array[...])
+    lungs = hu == torsos.LUNG_HU
+    np.testing.assert_array_equal(volume.restore(volume.project(lungs)), lungs)
+
+
+@CROPS
+def test_masks_of_a_series_are_cut_as_its_image(crop: Crop) -> None:
+    image = run(Orient("LPS"), crop, CropOrPad((50, 50, 50)))
+    labels = (TORSO.voxels == torsos.LUNG_HU).astype(np.uint8)
+    moved = carried(Masks({"lungs": labels}, {}), image.program)["lungs"]
+    np.testing.assert_array_equal(moved == 1, image.array == torsos.LUNG_HU)

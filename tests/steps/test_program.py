@@ -1,11 +1,13 @@
 import json
 import pickle
 from dataclasses import replace
+from itertools import permutations, product
 
 import numpy as np
 import pytest
 import volumes
 
+from pipeline.axes import Zyx
 from pipeline.errors import SeriesRefusedError, UsageError
 from pipeline.steps import Step, StepOrderError
 from pipeline.steps.centre import Centre
@@ -13,7 +15,7 @@ from pipeline.steps.changes import Barrier, LineChange
 from pipeline.steps.clip import Clip
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.execute import run
-from pipeline.steps.grid import GridChange
+from pipeline.steps.grid import GridChange, Method
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.orient import Orient
 from pipeline.steps.program import Program
@@ -75,6 +77,43 @@ def test_folded_steps_do_what_they_do_one_by_one(steps: tuple[Step, ...]) -> Non
     np.testing.assert_allclose(at_once.array, volume.voxels, atol=1e-5)
     np.testing.assert_array_equal(at_once.measured, volume.measured)
     assert at_once.spec.geometry == spec.geometry
+
+
+@pytest.mark.parametrize("method", ["linear", "cubic", "nearest"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_body_comes_out_the_same_however_it_was_scanned(method: Method, *, late: bool) -> None:
+    """Also where every position lies in the middle of two samples, so that either is nearest."""
+    body = volumes.half_measured(volumes.grid((6, 8, 10), (2.0, 2.0, 2.0)))
+    steps: list[Step] = [Orient("LPS"), Resample(factor=(0.5, 0.5, 0.5), method=method, antialias=False)]
+    expected = run(Program.compile(steps, VolumeSpec(body.geometry), "float32"), body)
+    for order, signs in product(permutations(range(3)), product((1, -1), repeat=3)):
+        scanned = turned(body, Zyx(*order), Zyx(*signs))
+        chain = [*steps[:1], Clip(-2000, 4000), steps[1]] if late else steps
+        result = run(Program.compile(chain, VolumeSpec(scanned.geometry), "float32"), scanned)
+        np.testing.assert_allclose(result.array, expected.array, rtol=1e-6, atol=1e-3)
+        np.testing.assert_array_equal(result.measured, expected.measured)
+        np.testing.assert_allclose(result.spec.geometry.affine_lps, expected.spec.geometry.affine_lps, atol=1e-9)
+
+
+def turned(volume: Volume, order: Zyx[int], signs: Zyx[int]) -> Volume:
+    """Return a body as it would lie in an array whose axes run otherwise."""
+    n = Zyx(*(volume.geometry.shape[axis] for axis in order))
+    start = Zyx(*(0.0 if sign > 0 else float(count - 1) for sign, count in zip(signs, n, strict=True)))
+    geometry = volume.geometry.permuted(order).sampled(start, Zyx(*map(float, signs)), n)
+    ways = tuple(slice(None, None, sign) for sign in signs)
+    return Volume(volume.voxels.transpose(order)[ways], volume.measured.transpose(order)[ways], geometry)
+
+
+def test_a_nearest_sample_that_was_chosen_stays_when_it_is_turned() -> None:
+    nearest, orient = Resample(factor=(0.5, 0.5, 0.5), method="nearest"), Orient("LPS")
+    scanned = turned(volumes.noise(volumes.grid((6, 8, 10))), Zyx(1, 0, 2), Zyx(-1, 1, -1))
+    spec = VolumeSpec(scanned.geometry)
+    once = run(Program.compile([nearest], spec, "float32"), scanned)
+    chosen = Volume(once.array.astype(np.float32), once.measured, once.spec.geometry)
+    expected = run(Program.compile([orient], once.spec, "float32"), chosen)
+    np.testing.assert_array_equal(
+        run(Program.compile([nearest, orient], spec, "float32"), scanned).array, expected.array
+    )
 
 
 def test_what_was_described_is_what_comes_out() -> None:

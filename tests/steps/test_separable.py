@@ -94,3 +94,20 @@ def test_filtered_noise_has_the_variance_that_the_weights_leave(step: float) -> 
     voxels, _ = weighted(white, np.ones((60, 60, 60), np.bool_), Zyx(axis, whole, whole))
     expected = np.square(axis_weights(axis)[1]).sum(axis=1)
     np.testing.assert_allclose(voxels.var(axis=(0, 2, 3)) / 1e4, expected, rtol=0.12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from(["whole", "left", "right", "none"]), min_size=6, max_size=6),
+    st.sampled_from(
+        [Zyx(AxisMap(9, 6, -0.1, 0.6), *COARSER[1:]), COARSER, Zyx(AxisMap(3, 6, 5.2, -2.3), *COARSER[1:])]
+    ),
+)
+def test_masks_may_change_from_plane_to_plane(kinds: list[str], axes: Zyx[AxisMap]) -> None:
+    left = np.arange(7) < np.arange(8)[:, None]
+    masks = {"whole": np.ones((8, 7), np.bool_), "left": left, "right": ~left, "none": np.zeros((8, 7), np.bool_)}
+    measured = np.stack([masks[kind] for kind in kinds])
+    source = volumes.noise().voxels
+    voxels, _ = weighted(source[None], measured, axes)
+    expected, _ = oracles.weighted_sums(source, measured, matrices(axes))
+    np.testing.assert_allclose(voxels[0], expected, rtol=1e-5, atol=1e-2)
