@@ -23,7 +23,7 @@ from time import perf_counter
 from typing import Any
 
 from pipeline.config import load
-from pipeline.engine import ClusterOptions, open_pool
+from pipeline.engine import ClusterOptions, Lost, open_pool
 from pipeline.engine.fork_server import ENVIRONMENT
 from pipeline.job import Job
 from pipeline.limits import Limits
@@ -101,8 +101,12 @@ def seconds(contestant: Callable[[], Any], function: Callable[[Any], Any], jobs:
     """Return how long a contestant takes for all jobs, from before its start until after its end."""
     began = perf_counter()
     with contestant() as run:
-        list(run(function, jobs))
-    return perf_counter() - began
+        results = list(run(function, jobs))
+    took = perf_counter() - began
+    if lost := [result for result in results if isinstance(result, Lost)]:
+        message = f"{len(lost)} jobs were lost: {lost[0].detail}"
+        raise RuntimeError(message)
+    return took
 
 
 def fresh(jobs: list[Job]) -> list[Job]:
@@ -149,4 +153,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import engines  # other processes find jobs by their module's name, which is not __main__
+
+    engines.main()

@@ -15,6 +15,7 @@ from pipeline.dicom.headers.batch_text import from_text, to_text
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.durable import make_folder, remove, write_bytes
 from pipeline.engine import Lost, Pool
+from pipeline.stages import STAGES
 from pipeline.vocabulary import Reason
 
 FORMAT = 1
@@ -95,7 +96,7 @@ def _together(files: Sequence[FoundFile], batches: Iterable[Batch]) -> Headers:
 
 def _stamp(terms: Terms) -> str:
     """Return what decides whether a cached batch may be used at all."""
-    told = (FORMAT, __version__, repr(terms.limits), sorted(terms.wanted))
+    told = (FORMAT, __version__, STAGES["reading"], repr(terms.limits), sorted(terms.wanted))
     return hashlib.blake2b(json.dumps(told).encode(), digest_size=DIGEST_BYTES).hexdigest()
 
 

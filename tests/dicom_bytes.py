@@ -20,6 +20,7 @@ from pipeline.dicom.files.structure import Element, Walker
 from pipeline.dicom.files.syntax import EXPLICIT_LE
 from pipeline.dicom.files.values import Values
 from pipeline.dicom.files.window import Window
+from pipeline.dicom.headers.repeats import Change, Latest
 
 DICM = bytes(128) + b"DICM"
 
@@ -90,6 +91,11 @@ def read_element(keyword: str, value: bytes, vr: str | None = None) -> Element:
 def values(*elements: Element) -> Values:
     """Return the values of a data set of a few elements."""
     return Values({each.tag: each for each in elements})
+
+
+def alone(*elements: Element) -> Change:
+    """Return a data set of a few elements as one that follows no other."""
+    return Latest().change_to(values(*elements))
 
 
 def us(*numbers: int) -> bytes:

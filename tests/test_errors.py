@@ -1,3 +1,4 @@
+import errno
 import pickle
 
 import pytest
@@ -12,6 +13,7 @@ from pipeline.errors import (
     OutputError,
     SeriesRefusedError,
     UsageError,
+    exit_code_for,
 )
 from pipeline.vocabulary import ExitCode, Reason
 
@@ -42,3 +44,8 @@ def test_a_refusal_travels_between_processes_whole() -> None:
     refusal = SeriesRefusedError(Reason.SLICE_GAP, "2 slices missing")
     arrived = pickle.loads(pickle.dumps(refusal))  # noqa: S301  our own
     assert (arrived.reason, arrived.detail, str(arrived)) == (Reason.SLICE_GAP, "2 slices missing", str(refusal))
+
+
+def test_an_error_of_the_system_is_our_own_unless_the_disk_is_full() -> None:
+    assert exit_code_for(OSError(errno.ENOSPC, "No space left on device")) is ExitCode.OUTPUT
+    assert exit_code_for(OSError(errno.ECHILD, "No child processes")) is ExitCode.INTERNAL

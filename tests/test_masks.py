@@ -178,7 +178,12 @@ def contours_of(path: Path) -> tuple[float, NDArray[np.float64]]:
     return volume * (heights[1] - heights[0]), sum(area * middle for area, middle in parts) / volume
 
 
-STEPS = {"oriented": (), "1 mm": ("{resample: {spacing_mm: [1, 1, 1]}}",), "1.5 mm": ("{resample: {spacing_mm: [1.5, 1.5, 1.5]}}",), "finer": (FINER,)}
+STEPS = {
+    "oriented": (),
+    "1 mm": ("{resample: {spacing_mm: [1, 1, 1]}}",),
+    "1.5 mm": ("{resample: {spacing_mm: [1.5, 1.5, 1.5]}}",),
+    "finer": (FINER,),
+}
 
 
 @pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)

@@ -3,8 +3,8 @@
 import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from queue import LifoQueue
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import LifoQueue, SimpleQueue
 from typing import Final, Self
 
 import psutil  # type: ignore[import-untyped]  # comes with distributed
@@ -47,20 +47,18 @@ class ChildrenEngine:
 
     def run(self, function: Callable[[J], R], jobs: Iterable[J]) -> Iterator[tuple[J, R | Lost]]:
         """Yield each job with what became of it, in order of completion; jobs are taken as others finish."""
-        packed = pickle.dumps(function)
-        waiting = Waiting(jobs)
+        packed, waiting = pickle.dumps(function), Waiting(jobs)
         running: dict[Future[bytes], J] = {}
+        done: SimpleQueue[Future[bytes]] = SimpleQueue()  # unlike `wait`, it holds no lock when Ctrl-C comes
         while True:
             for job in waiting.fitting(running.values(), self._room):
-                running[self._submit(packed, job)] = job
+                future = self._threads.submit(self._work, packed, pickle.dumps(job))
+                running[future] = job
+                future.add_done_callback(done.put)
             if not running:
                 return
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield running.pop(future), pickle.loads(future.result())  # noqa: S301 - our own child's
-
-    def _submit(self, function: bytes, job: object) -> Future[bytes]:
-        return self._threads.submit(self._work, function, pickle.dumps(job))
+            future = done.get()
+            yield running.pop(future), pickle.loads(future.result())  # noqa: S301 - our own child's
 
     def _work(self, function: bytes, job: bytes) -> bytes:
         process = self._idle.get()

@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import dask
-import dask_jobqueue
-from dask_jobqueue.core import JobQueueCluster
 from distributed import Client, Security, Status
 
 from pipeline.engine.guard import Guard
+from pipeline.engine.interrupts import held_interrupts
 from pipeline.engine.options import ClusterOptions
 from pipeline.engine.security import security_of
 from pipeline.engine.workers import await_worker
 from pipeline.errors import ClusterError, UsageError
+
+with held_interrupts():  # from its import on, dask-jobqueue would answer Ctrl-C itself
+    import dask_jobqueue
+    from dask_jobqueue.core import JobQueueCluster
 
 AUTOMATIC_WORKERS: Final = 8
 """What ``workers: auto`` asks a queue for; a queue is shared, and more is for the user to say."""

@@ -17,6 +17,9 @@ SMALL_SHARD_BYTES = 32 * 2**20
 """Layers of chunks share a shard up to this size before compression: many small files burden a shared file system."""
 
 
+MASK_CHUNKS = 4
+"""So many of the image's chunks along y and along x are one of the mask's: each costs zarr more than it holds."""
+
 LARGEST_BLOCK_BYTES = 512 * 2**10
 """Blosc works on blocks; these still fit the cache of one core."""
 
@@ -52,6 +55,12 @@ def _shards(shape: tuple[int, ...], itemsize: int, chunks: Zyx[int], options: St
     else:
         per_shard = Zyx(*(shard // chunk for shard, chunk in zip(options.shards, options.chunks, strict=True)))
     return Zyx(*(min(n, k) * chunk for n, k, chunk in zip(n_chunks, per_shard, chunks, strict=True)))
+
+
+def mask_chunks(chunks: Zyx[int], shape: tuple[int, ...]) -> Zyx[int]:
+    """Return the chunks of a mask: several of the image's side by side, for they shrink to almost nothing."""
+    _, y, x = shape
+    return Zyx(chunks.z, min(MASK_CHUNKS * chunks.y, y), min(MASK_CHUNKS * chunks.x, x))
 
 
 def codec(dtype: np.dtype[Any], chunks: Zyx[int], options: StoreOptions) -> BloscCodec:

@@ -17,7 +17,7 @@ from pipeline.geometry import Geometry
 from pipeline.ngff import geometry_to_json, multiscales
 from pipeline.store.files import hash_store, size_of_store
 from pipeline.store.labels import write_labels
-from pipeline.store.layout import Layout, codec
+from pipeline.store.layout import Layout, codec, mask_chunks
 from pipeline.store.options import StoreOptions
 from pipeline.store.read_back import StoredPlanes, planes_written
 from pipeline.volume import Mask
@@ -25,8 +25,16 @@ from pipeline.volume import Mask
 FORMAT = "ctprep-volume"
 FORMAT_VERSION = 1
 
-_ZARR_SETTINGS = {"threading.max_workers": 1, "async.concurrency": 1, "json_indent": 2}
-"""One thread a task, one shard in memory at a time, and the same bytes whatever the user's zarr is set to."""
+_ZARR_SETTINGS = {
+    "threading.max_workers": 1,
+    "async.concurrency": 1,
+    "codec_pipeline.batch_size": 64,
+    "json_indent": 2,
+}
+"""One thread a task, one shard in memory at a time, and the same bytes whatever the user's zarr is set to.
+
+Chunks go to the codec many at a time: one by one, zarr spends as long on each as the codec does.
+"""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -175,24 +183,19 @@ class _MaskWriter:
             self._array[start : start + len(measured)] = measured.view(np.uint8)
 
     def _created(self) -> "zarr.Array[Any]":
-        dtype = np.dtype("uint8")
-        chunks, shards = self._layout.chunks, self._layout.shards
+        dtype, chunks = np.dtype("uint8"), mask_chunks(self._layout.chunks, self._shape)
+        sides = (-(-n // chunk) * chunk for n, chunk in zip(self._shape[1:], chunks[1:], strict=True))
         return self._group.create_array(
             "mask",
             shape=self._shape,
             dtype=dtype,
             chunks=tuple(chunks),
-            shards=tuple(shards or chunks._replace(y=_up(self._shape[1], chunks.y), x=_up(self._shape[2], chunks.x))),
+            shards=(self._layout.depth, *sides),
             compressors=codec(dtype, chunks, self._options),
             fill_value=0,
             dimension_names=("z", "y", "x"),
             config={"order": "C", "write_empty_chunks": False},
         )
-
-
-def _up(n: int, chunk: int) -> int:
-    """Return the next multiple of a chunk's side."""
-    return -(-n // chunk) * chunk
 
 
 def _group_attributes(

@@ -1,5 +1,7 @@
 """What a job queue is asked for; a real one is asked in test_slurm."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +88,10 @@ def test_what_workers_say_and_their_certificates_lie_in_the_shared_folder(tmp_pa
     assert settings["log_directory"] == str(tmp_path / "workers")
     assert settings["shared_temp_directory"] == str(tmp_path)
     assert settings_of(queue(log_directory="logs"), QUICK, (tmp_path,))["log_directory"] == "logs"
+
+
+def test_ctrl_c_is_answered_as_before_it_was_imported() -> None:
+    program = "import signal; before = signal.getsignal(signal.SIGINT); import pipeline.engine.jobqueue\n"
+    program += "print(signal.getsignal(signal.SIGINT) is before)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

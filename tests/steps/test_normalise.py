@@ -6,6 +6,7 @@ import volumes
 
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
+from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.execute import run
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.program import Program
@@ -36,6 +37,13 @@ def test_each_channel_has_its_own_range() -> None:
 def test_z_score_leaves_mean_zero_and_deviation_one_of_the_measured_voxels() -> None:
     values = prepared(Clip(-1000, 400), Normalise("z_score")).array[SOURCE.measured].astype(np.float64)
     assert (values.mean(), values.std()) == pytest.approx((0, 1), abs=1e-6)
+
+
+@pytest.mark.parametrize(("to", "statistics"), [("z_score", "volume"), ("zero_one", "volume")])
+def test_padding_that_is_added_counts_for_nothing(to: Any, statistics: Any) -> None:
+    plain, padded = prepared(Normalise(to, statistics)), prepared(CropOrPad((9, 20, 30)), Normalise(to, statistics))
+    assert padded.spec.lines == plain.spec.lines
+    np.testing.assert_array_equal(padded.array[padded.measured], plain.array[plain.measured])
 
 
 def test_the_volumes_own_range_is_that_of_its_measured_voxels() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stores import CHUNKED, SHAPE, content, data_files, write_store
 
 from pipeline.axes import Zyx
-from pipeline.store.layout import MOST_SHARDS, Layout, codec
+from pipeline.store.layout import MOST_SHARDS, Layout, codec, mask_chunks
 from pipeline.store.options import StoreOptions
 from pipeline.store.read import open_store
 
@@ -78,3 +78,7 @@ def test_without_shards_a_layer_of_chunks_is_written_at_once() -> None:
 def test_a_chunk_is_one_block_unless_that_is_too_large_for_a_cache(side: int, block_bytes: int) -> None:
     packed: Any = codec(np.dtype("int16"), Zyx(side, side, side), StoreOptions())
     assert packed.to_dict()["configuration"]["blocksize"] == block_bytes
+
+
+def test_a_mask_has_chunks_four_times_as_wide_and_never_wider_than_the_array() -> None:
+    assert mask_chunks(Zyx(64, 64, 64), (300, 360, 200)) == (64, 256, 200)

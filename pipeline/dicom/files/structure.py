@@ -28,7 +28,6 @@ from pipeline.vocabulary import Reason
 
 KEPT_BYTES = 1 << 20
 """Of a longer value only its beginning is kept; nothing that is read by keyword comes near."""
-PADDING_BLOCK_BYTES = 1 << 16
 
 
 class StructureError(Exception):
@@ -72,11 +71,12 @@ class Walker:
         self.max_nesting = max_nesting
         self.elements: dict[int, Element] = {}
         self.trailing_bytes = 0
+        self._group: int | None = None
         self._use(encoding)
 
     def _use(self, encoding: Encoding) -> None:
         self.encoding = encoding
-        self._plain_heads = plain_heads(encoding)
+        self._plain_heads = plain_heads(encoding, self._group)
         self._tag, self._short, self._long = (encoding.layout(codes) for codes in ("HH", "H", "L"))
 
     def walk(self) -> dict[int, Element]:
@@ -86,8 +86,8 @@ class Walker:
 
     def walk_group(self, group: int) -> dict[int, Element]:
         """Read the elements of one group, and leave the window before the next."""
-        self._plain_heads = plain_heads(self.encoding, group)
-        self._read_plain(self.elements, self.end)
+        self._group = group
+        self._use(self.encoding)
         while self._next_group() == group:
             element = self._element(self.window.take(4), self.end, depth=0)
             self.elements[element.tag] = element
@@ -140,7 +140,7 @@ class Walker:
     def _pass_padding(self, n_bytes: int) -> None:
         """Check that nothing but zero bytes follows the first few, as copies on block devices leave it."""
         start = self.window.at - n_bytes
-        while block := self.window.take(PADDING_BLOCK_BYTES):
+        while block := self.window.take(1 << 16):
             if block.strip(b"\0"):
                 raise StructureError(Reason.CORRUPT, "bytes that are no element follow the data set")
         self.trailing_bytes = self.end - start

@@ -16,4 +16,4 @@ LOSSY_SYNTAXES = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51
 """Those that always lose something; JPEG 2000 and its kin may, and then say so in LossyImageCompression."""
 
 EFFORT = dict.fromkeys(JPEG_SYNTAXES | JPEG_LS_SYNTAXES, 3.0) | dict.fromkeys(JPEG_2000_SYNTAXES, 12.0)
-"""How much longer a series takes for being decoded, against 1 for native pixels; measured, and good for an order only."""
+"""How much longer a series takes that must be decoded, against 1 for native pixels; good for an order only."""

@@ -60,10 +60,9 @@ def read_batch(files: Sequence[FoundFile], terms: Terms) -> Batch:
     reader, observer = FileReader(terms.limits, terms.wanted), Observer()
     batch = Batch(list(files), pool=observer.pool)
     for file in files:
-        slices, data_set = reader.read(file)
-        is_ct = any(header.is_ct for header in slices)
+        slices, change = reader.read(file)
         batch.slices.append(slices)
-        batch.seen.append(observer.seen_in(data_set.elements, little_endian=data_set.little_endian) if is_ct else [])
+        batch.seen.append(observer.seen_in(change) if any(header.is_ct for header in slices) else [])
     return batch
 
 

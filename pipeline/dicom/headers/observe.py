@@ -21,7 +21,7 @@ from pipeline.dicom.files.values import (
 )
 from pipeline.dicom.headers.creators import CREATOR_NUMBERS, told_creators
 from pipeline.dicom.headers.padding import declared_padding
-from pipeline.dicom.headers.repeats import Each, Latest
+from pipeline.dicom.headers.repeats import Change, Each
 from pipeline.elements import SEPARATOR, Observation, canonical
 
 LONGEST_TEXT = 256
@@ -47,14 +47,13 @@ class Observer:
     pool: list[Observation] = field(default_factory=list)
     _numbers: dict[Observation, int] = field(default_factory=dict)
     _known: dict[Any, dict[Any, tuple[int, ...]]] = field(default_factory=dict)
-    _latest: Latest = field(default_factory=Latest)
     _seen: Each[int] = field(default_factory=Each)
 
-    def seen_in(self, elements: Elements, *, little_endian: bool) -> list[int]:
+    def seen_in(self, change: Change) -> list[int]:
         """Return the numbers of a file's observations, in the order of its elements; each keyword comes once."""
-        values = Values(elements, little_endian)
+        values, elements = change.now, change.now.elements
         creators = told_creators(elements, values)
-        context = (little_endian, *(_value(elements, tag) for tag in CONTEXT_TAGS), *creators.items())
+        context = (values.little_endian, *(_value(elements, tag) for tag in CONTEXT_TAGS), *creators.items())
         known = self._known.setdefault(context, {})
 
         def observe(element: Element) -> tuple[int, ...]:
@@ -68,7 +67,7 @@ class Observer:
                 known[key] = observe(element)
             return known[key]
 
-        return list(self._seen.made_of(elements, self._latest.changed_in(elements, context), recall))
+        return list(self._seen.made_of(change, context, recall))
 
     def _number(self, observation: Observation) -> int:
         number = self._numbers.setdefault(observation, len(self.pool))

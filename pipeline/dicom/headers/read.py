@@ -1,6 +1,6 @@
 """Files to slices: each file opened once, and each slice read with what the one before it has in common."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from pipeline.dicom.files.find import FoundFile
@@ -20,8 +20,8 @@ from pipeline.dicom.headers.parts import (
     reconstruction_of,
     rescale_of,
 )
-from pipeline.dicom.headers.repeats import Each, Latest, Parts
-from pipeline.dicom.headers.slice import MULTIFRAME_CLASSES, SliceHeader
+from pipeline.dicom.headers.repeats import Change, Each, Latest, Parts
+from pipeline.dicom.headers.slice import MULTIFRAME_CLASSES, Refusal, SliceHeader
 from pipeline.limits import Limits
 from pipeline.record import ElementValue
 from pipeline.vocabulary import Reason, SeriesWarning
@@ -37,30 +37,35 @@ class FileReader:
 
     def __init__(self, limits: Limits, wanted: frozenset[str]) -> None:
         self._limits = limits
+        self._latest = Latest()
         self._slices = SliceReader(wanted)
 
-    def read(self, found: FoundFile) -> tuple[tuple[SliceHeader, ...], DataSet]:
-        """Read the slices that a file holds, one, or one a frame, and return its elements beside them.
+    def read(self, found: FoundFile) -> tuple[tuple[SliceHeader, ...], Change]:
+        """Read the slices that a file holds, one, or one a frame; return beside them what is new in its elements.
 
         Never raises for what is in the file: a file that is refused gives one slice with its ``refusal``.
         """
         if found.refusal and found.refusal[0] is not Reason.UNSTABLE:
-            return (SliceHeader(file=found, refusal=found.refusal),), DataSet()
-        slices, data_set = self._read(found)
-        if found.refusal:  # a file that is still being written is read for what it belongs to, and for nothing else
-            slices = tuple(replace(header, refusal=found.refusal) for header in slices)
-        return slices, data_set
-
-    def _read(self, found: FoundFile) -> tuple[tuple[SliceHeader, ...], DataSet]:
+            return self._unread(found, found.refusal)
         try:
             data_set = read_data_set(found, self._limits)
         except OSError as error:
             refusal = Reason.UNREADABLE, f"reading failed ({type(error).__name__})"
-            return (SliceHeader(file=found, refusal=refusal),), DataSet()
-        header = self._slices.read(found, data_set, data_set.elements)
+            return self._unread(found, found.refusal or refusal)
+        change = self._latest.change_to(Values(data_set.elements, data_set.little_endian))
+        slices = self._slices_of(found, data_set, change)
+        if found.refusal:  # a file that is still being written is read for what it belongs to, and for nothing else
+            slices = tuple(replace(header, refusal=found.refusal) for header in slices)
+        return slices, change
+
+    def _unread(self, found: FoundFile, refusal: Refusal) -> tuple[tuple[SliceHeader, ...], Change]:
+        return (SliceHeader(file=found, refusal=refusal),), self._latest.change_to(Values({}))
+
+    def _slices_of(self, found: FoundFile, data_set: DataSet, change: Change) -> tuple[SliceHeader, ...]:
+        header = self._slices.read(found, data_set, change)
         if header.refusal or header.identity.sop_class_uid not in MULTIFRAME_CLASSES:
-            return (header,), data_set
-        return self._frames(header, data_set), data_set
+            return (header,)
+        return self._frames(header, data_set)
 
     def _frames(self, whole: SliceHeader, data_set: DataSet) -> tuple[SliceHeader, ...]:
         if whole.pixels.n_frames > self._limits.max_slices:
@@ -72,34 +77,32 @@ class FileReader:
             return (replace(whole, refusal=(Reason.MULTIFRAME, detail)),)
         headers = []
         for number, elements in enumerate(frames, start=1):
-            header = self._slices.read(whole.file, data_set, elements)
+            change = self._latest.change_to(Values(elements, data_set.little_endian))
+            header = self._slices.read(whole.file, data_set, change)
             headers.append(replace(header, frame=number, instance_number=number))
         return tuple(headers)
 
 
 class SliceReader:
-    """Reads one slice after another."""
+    """Reads one slice after another: a file's, or a frame's with the functional groups laid over."""
 
     def __init__(self, wanted: frozenset[str]) -> None:
         self._wanted = {tag_of(keyword): keyword for keyword in wanted}
-        self._latest, self._parts = Latest(), Parts()
+        self._parts = Parts()
         self._warnings: Each[SeriesWarning] = Each()
         self._kept: Each[tuple[str, ElementValue]] = Each()
 
-    def read(self, found: FoundFile, data_set: DataSet, elements: Mapping[int, Element]) -> SliceHeader:
-        """Read one slice from its elements: a file's, or a frame's with the functional groups laid over."""
-        values = Values(elements, data_set.little_endian)
-        changed = self._latest.changed_in(elements, (values.little_endian, values.encodings))
-        self._parts.turn_to(values, changed)
+    def read(self, found: FoundFile, data_set: DataSet, change: Change) -> SliceHeader:
+        """Read a slice of a file from the elements that it changes to."""
+        self._parts.turn_to(change)
         part = self._parts.part
         identity, pixels = part(identity_of), part(pixels_of, data_set.transfer_syntax)
         if not identity.sop_class_uid:
             identity = replace(identity, sop_class_uid=directory_class(Values(data_set.meta)))
-        warnings = self._warnings.made_of(elements, changed, lambda one: element_warnings(one, values.encodings))
         return SliceHeader(
             file=found,
             refusal=data_set.refusal,
-            warnings=part(named_warnings).union(data_set.warnings, warnings),
+            warnings=part(named_warnings).union(data_set.warnings, self._element_warnings(change)),
             identity=identity,
             pixels=pixels,
             plane=part(plane_of),
@@ -109,9 +112,18 @@ class SliceReader:
             reconstruction_diameter=part(reconstruction_diameter_of),
             phase=part(phase_of),
             flaws=self._parts.flaws,
-            elements=dict(self._kept.made_of(elements, changed, lambda one: self._keep(one, values))),
+            elements=dict(self._elements(change)),
         )
 
-    def _keep(self, element: Element, values: Values) -> tuple[tuple[str, ElementValue], ...]:
-        keyword = self._wanted.get(element.tag)
-        return () if keyword is None else ((keyword, values.verbatim(element)),)
+    def _element_warnings(self, change: Change) -> Iterator[SeriesWarning]:
+        encodings = change.now.encodings
+        return self._warnings.made_of(change, encodings, lambda element: element_warnings(element, encodings))
+
+    def _elements(self, change: Change) -> Iterator[tuple[str, ElementValue]]:
+        """Yield keyword and value of each element that is kept for the manifest."""
+
+        def kept(element: Element) -> tuple[tuple[str, ElementValue], ...]:
+            keyword = self._wanted.get(element.tag)
+            return () if keyword is None else ((keyword, change.now.verbatim(element)),)
+
+        return self._kept.made_of(change, change.now.encodings, kept)

@@ -3,7 +3,7 @@
 The slices of a series differ in a handful of elements.  Law: in any order, each header is read as it is read alone.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, compress
 from operator import itemgetter, ne
@@ -21,43 +21,65 @@ CONTENT = itemgetter(*(Element._fields.index(name) for name in ("vr", "length", 
 """All that an element holds; where it lies matters for pixels alone."""
 
 
+class Change(NamedTuple):
+    """From one header to the next; ``tags`` are of the elements that differ, None where all may."""
+
+    before: Values
+    now: Values
+    tags: set[int] | None
+
+
 class Latest:
-    """The elements that were looked at last."""
+    """The header that was looked at last."""
 
     def __init__(self) -> None:
-        self._context: Hashable = None
+        self._values = Values({})
         self._tags: list[int] = []
         self._content: list[Any] = []
-        self._pixels: list[int] = []
 
-    def changed_in(self, elements: Elements, context: Hashable) -> set[int] | None:
-        """Return the tags of the elements that hold something else than the last time, and look at these from now on.
-
-        None where that tells nothing: other elements, or another ``context``, which decides how they are read.
-        """
-        before = self._context, self._tags, self._content, self._pixels
-        self._context, self._tags = context, list(elements)
-        self._content = list(map(CONTENT, elements.values()))
-        self._pixels = [elements[tag].offset for tag in PIXEL_TAGS if tag in elements]
-        if before[:2] != (self._context, self._tags):
-            return None
-        changed = set(compress(elements, map(ne, self._content, before[2])))
-        return changed if self._pixels == before[3] else changed | PIXEL_TAGS & elements.keys()
+    def change_to(self, now: Values) -> Change:
+        """Go on to the next header."""
+        before, tags, content = self._values, self._tags, self._content
+        self._values, self._tags = now, list(now.elements)
+        self._content = list(map(CONTENT, now.elements.values()))
+        if (now.little_endian, self._tags) != (before.little_endian, tags):
+            return Change(before, now, None)
+        changed = set(compress(tags, map(ne, self._content, content)))
+        return Change(before, now, changed | _moved_pixels(before.elements, now.elements))
 
 
-class Each(Generic[T]):
+def _moved_pixels(before: Elements, now: Elements) -> set[int]:
+    return {tag for tag in PIXEL_TAGS if tag in now and now[tag].offset != before[tag].offset}
+
+
+class _Follower:
+    """What looks at headers one after another; their context decides how elements are read."""
+
+    def __init__(self) -> None:
+        self._seen: Values | None = None
+        self._context: Hashable = None
+
+    def _new_in(self, change: Change, context: Hashable) -> set[int] | None:
+        """Return the tags of what differs from the header that this looked at last; None for all."""
+        follows = change.before is self._seen and context == self._context
+        self._seen, self._context = change.now, context
+        return change.tags if follows else None
+
+
+class Each(_Follower, Generic[T]):
     """What is made of elements one by one, each time of those that changed."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._made: dict[int, Collection[T]] = {}
 
-    def made_of(
-        self, elements: Elements, changed: Iterable[int] | None, make: Callable[[Element], Collection[T]]
-    ) -> Iterator[T]:
-        """Yield what comes of each element, in their order; ``changed`` as `Latest` tells it."""
-        if changed is None:
+    def made_of(self, change: Change, context: Hashable, make: Callable[[Element], Collection[T]]) -> Iterator[T]:
+        """Yield what comes of each element, in their order."""
+        new = self._new_in(change, context)
+        if new is None:
             self._made.clear()
-        for tag in elements if changed is None else changed:
+        elements = change.now.elements
+        for tag in elements if new is None else new:
             self._made[tag] = make(elements[tag])
         return chain.from_iterable(self._made.values())
 
@@ -98,23 +120,25 @@ class Part(NamedTuple):
     flaws: dict[str, Flaw]
 
 
-class Parts:
+class Parts(_Follower):
     """Parts of slices, each kept until an element changes that it was read from."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.flaws: dict[str, Flaw] = {}
         self._noted = Noted({}, set())
         self._values = Values(self._noted)
         self._made: dict[Hashable, Part] = {}
 
-    def turn_to(self, values: Values, changed: set[int] | None) -> None:
-        """Go on to the next slice; ``changed`` as `Latest` tells it."""
-        self.flaws, self._noted = {}, Noted(values.elements, set())
-        self._values = Values(self._noted, values.little_endian)
-        if changed is None:
+    def turn_to(self, change: Change) -> None:
+        """Go on to the next slice."""
+        self.flaws, self._noted = {}, Noted(change.now.elements, set())
+        self._values = Values(self._noted, change.now.little_endian)
+        new = self._new_in(change, change.now.encodings)
+        if new is None:
             self._made.clear()
         else:
-            self._made = {key: part for key, part in self._made.items() if part.asked.isdisjoint(changed)}
+            self._made = {key: part for key, part in self._made.items() if part.asked.isdisjoint(new)}
 
     def part(self, make: Callable[..., T], *told: Hashable) -> T:
         """Return what ``make`` reads with a reader, and what it is told; its flaws come to the others."""

@@ -95,6 +95,13 @@ def test_one_group_is_read_and_the_next_left_alone() -> None:
     assert reader.window.rest().read() == WHOLE
 
 
+def test_a_sequence_in_a_group_does_not_lead_beyond_the_group() -> None:
+    meta = endless(0x00020026, item(element(UID, "UI", b"1.2.", encoding=IMPLICIT_LITTLE)), vr="UN")
+    reader = walker(meta + element(0x00020031, "UI", b"1.2.") + WHOLE)
+    assert list(reader.walk_group(2)) == [0x00020026, 0x00020031]
+    assert reader.window.rest().read() == WHOLE
+
+
 def test_a_group_that_ends_the_file_is_read_to_its_end() -> None:
     assert list(walker(element(0x00020010, "UI", b"1.2.")).walk_group(2)) == [0x00020010]
     assert walker(b"").walk_group(2) == {}
@@ -179,6 +186,35 @@ def test_every_cut_gives_whole_elements_or_an_error(encoding: Encoding) -> None:
             assert error.reason is (Reason.CORRUPT if n < pixels else Reason.PIXELS_LENGTH)  # noqa: PT017  both may be
         else:
             assert reader.elements.items() < whole.items()
+
+
+def told(content: bytes, encoding: Encoding) -> tuple[dict[int, Element], str]:
+    """Return what comes of a walk, and why it stopped."""
+    reader = walker(content, encoding)
+    try:
+        reader.walk()
+    except StructureError as error:
+        return reader.elements, f"{error.reason}: {error.detail}"
+    return reader.elements, ""
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from(list(ENCODINGS.values())),
+    st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.sampled_from([0, 1, 4, 12, 0xE0, 0xFF])), max_size=6),
+    st.integers(0, len(WHOLE)),
+)
+def test_the_short_cut_reads_what_the_long_way_reads(
+    encoding: Encoding, flips: list[tuple[int, int]], cut: int
+) -> None:
+    content = bytearray(data_set(encoding))
+    for place, value in flips:
+        content[place % len(content)] = value
+    spoilt = bytes(content[:cut] or content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Walker, "_read_plain", lambda *_: None)
+        the_long_way = told(spoilt, encoding)
+    assert told(spoilt, encoding) == the_long_way
 
 
 def outcome(reader: Walker) -> Reason | None:
