@@ -27,6 +27,14 @@ class Answer:
     pid: int
 
 
+@dataclass(frozen=True)
+class Weighed:
+    """A job that tells what it will take."""
+
+    number: int
+    memory_mb: float
+
+
 def unpack(answer: bytes) -> Any:
     return pickle.loads(answer)  # noqa: S301 - what the tests packed themselves
 
@@ -45,6 +53,13 @@ def misbehave(job: str) -> Answer:
 def rest(seconds: float) -> float:
     time.sleep(seconds)
     return seconds
+
+
+def take_time(_job: object) -> tuple[float, float]:
+    """Return when this began and when it ended."""
+    began = time.monotonic()
+    time.sleep(0.1)
+    return began, time.monotonic()
 
 
 def read_environment(name: str) -> str | None:

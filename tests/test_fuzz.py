@@ -13,9 +13,9 @@ import pytest
 from fuzz_files import SYNTAXES, Mutation, Spoilt, clean_files, spoilt_series
 from fuzz_reading import GUARD, Reading, read_folder
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from pipeline.engine.serial import SerialEngine
 
 from pipeline.engine import Lost
+from pipeline.engine.children import ChildrenEngine
 from pipeline.vocabulary import Status
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "4"))
@@ -24,12 +24,12 @@ EXAMPLES_A_ROUND = 500
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[SerialEngine]:
-    with SerialEngine(GUARD) as engine:
+def engine() -> Iterator[ChildrenEngine]:
+    with ChildrenEngine(GUARD, 1) as engine:
         yield engine
 
 
-def outcome_of(engine: SerialEngine, spoilt: Spoilt) -> str:
+def outcome_of(engine: ChildrenEngine, spoilt: Spoilt) -> str:
     """Return what the program made of a series, or what is wrong with that."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "in"
@@ -45,7 +45,7 @@ def outcome_of(engine: SerialEngine, spoilt: Spoilt) -> str:
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
-def test_what_is_not_spoilt_is_accepted(engine: SerialEngine, syntax: str, tmp_path: Path) -> None:
+def test_what_is_not_spoilt_is_accepted(engine: ChildrenEngine, syntax: str, tmp_path: Path) -> None:
     Spoilt(syntax, ()).write(tmp_path)
     [(_, seen)] = engine.run(read_folder, [Reading(str(tmp_path))])
     assert [one.status for one in seen] == [Status.OK]
@@ -64,7 +64,7 @@ def test_a_spoiling_spoils() -> None:
         assert Mutation(kind, 200, 5, b"\x01").of_bytes(clean.joined()) != clean.joined()
 
 
-def test_no_spoilt_file_costs_more_than_its_series(engine: SerialEngine) -> None:
+def test_no_spoilt_file_costs_more_than_its_series(engine: ChildrenEngine) -> None:
     until = monotonic() + SECONDS
     failed = False
 

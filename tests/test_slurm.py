@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +14,14 @@ from running import ORIENTED, bytes_of_stores, carry_out, ctprep
 
 from pipeline.output import OutputFolder
 from pipeline.run import Outcome
+from pipeline.tables import read_table
 from pipeline.vocabulary import ExitCode
 
 pytestmark = pytest.mark.slow
 
-START = Path(__file__).parent / "slurm/start.sh"
+ROOT = Path(__file__).resolve().parent.parent
+SUBMIT = ROOT / "scripts/submit_slurm.sh"
+START = ROOT / "tests/slurm/start.sh"
 NEEDED = ("slurmctld", "slurmd", "sbatch", "munged")
 KEPT = ORIENTED + "manifest: {identifiers: keep}\nreport: {enabled: false}\n"
 SLURM = KEPT + "cluster: {kind: slurm, workers: 2, wait_seconds: 120, options: {memory: 1GiB, walltime: '00:10:00'}}\n"
@@ -55,6 +59,19 @@ def test_the_phantom_cohort_comes_out_of_slurm_as_it_does_serially(environment: 
     assert bytes_of_stores(theirs) == bytes_of_stores(serial) != {}
     left = subprocess.run(["squeue", "--noheader"], env=environment, capture_output=True, text=True, check=True)
     assert left.stdout == ""
+
+
+def test_the_program_itself_runs_as_a_job(environment: dict[str, str], tmp_path: Path) -> None:
+    write_series(tmp_path / "in")
+    (tmp_path / "own.yaml").write_text(KEPT)
+    program = tmp_path / "ctprep"
+    program.write_text(f'#!/bin/sh\ncd {ROOT} && exec {sys.executable} -m pipeline "$@"\n')
+    program.chmod(0o755)
+    job = ("sbatch", "--wait", "--cpus-per-task=1", "--mem-per-cpu=1G", f"--output={tmp_path}/log", SUBMIT)
+    words = (tmp_path / "own.yaml", "--input", tmp_path / "in", "--output", tmp_path / "out")
+    done = subprocess.run([*job, *words], env=environment | {"CTPREP": str(program)}, check=False, timeout=120)
+    assert done.returncode == 0, (tmp_path / "log").read_text()
+    assert [row["status"] for row in read_table(tmp_path / "out/manifest.parquet")] == ["ok"]
 
 
 @pytest.mark.parametrize(

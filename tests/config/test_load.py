@@ -62,8 +62,8 @@ def test_a_cluster_of_this_machine_is_a_kind(write: Write, word: str) -> None:
 
 
 def test_any_other_cluster_is_an_address(write: Write) -> None:
-    config = load(write(FOLDERS), cluster="tcp://10.0.0.1:8786")
-    assert (config.cluster.kind, config.cluster.address) == ("address", "tcp://10.0.0.1:8786")
+    config = load(write(FOLDERS), cluster="tcp://127.0.0.1:8786")
+    assert (config.cluster.kind, config.cluster.address) == ("address", "tcp://127.0.0.1:8786")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The local cluster."""
 
-import logging
 from collections.abc import Iterator
 from typing import Never
 from urllib.error import HTTPError
@@ -43,15 +42,6 @@ def test_what_listens_answers_nothing_and_this_machine_only(engine: ClusterEngin
             urlopen(f"http://{address.ip}:{address.port}/json/identity.json", timeout=10)
 
 
-def test_a_lost_cluster_is_an_error_of_its_own() -> None:
-    with small_cluster(1) as engine:
-        running = engine.run(rest, [0.0, *[1.0] * 9])
-        next(running)
-        engine._client.cluster.close()
-        with pytest.raises(ClusterError, match="lost"):
-            list(running)
-
-
 def test_a_cluster_that_does_not_start_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_settings: object) -> Never:
         msg = "no more processes"
@@ -60,11 +50,3 @@ def test_a_cluster_that_does_not_start_is_an_error_of_its_own(monkeypatch: pytes
     monkeypatch.setattr(pipeline.engine.local, "LocalCluster", refuse)
     with pytest.raises(ClusterError, match="did not start"), small_cluster(1):
         pass
-
-
-def test_closing_is_quiet_and_leaves_logging_as_it_was(capfd: pytest.CaptureFixture[str]) -> None:
-    level = logging.getLogger("distributed").level
-    with small_cluster(1) as engine:
-        next(engine.run(rest, [0.0, *[1.0] * 3]))
-    assert capfd.readouterr() == ("", "")
-    assert logging.getLogger("distributed").level == level

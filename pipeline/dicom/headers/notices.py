@@ -15,6 +15,7 @@ from pipeline.dicom.files.values import (
     numbers_in,
 )
 from pipeline.dicom.headers.parts import Reader
+from pipeline.dicom.headers.slice import Identity
 from pipeline.privacy import is_unsafe_text
 from pipeline.vocabulary import SeriesWarning
 
@@ -36,14 +37,17 @@ def named_warnings(reader: Reader) -> frozenset[SeriesWarning]:
     values = reader.values
     found = {
         SeriesWarning.W_ID_MISSING: not values.text("PatientID"),
-        SeriesWarning.W_UID_INVALID: not all(
-            is_uid(values.text(keyword)) for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-        ),
         SeriesWarning.W_LOSSY: values.text("LossyImageCompression") == "01",
         SeriesWarning.W_MONOCHROME1: values.text("PhotometricInterpretation") == "MONOCHROME1",
         SeriesWarning.W_BURNED_IN: values.text("BurnedInAnnotation") == "YES",
     }
     return frozenset(warning for warning, holds in found.items() if holds)
+
+
+def uid_warnings(identity: Identity) -> frozenset[SeriesWarning]:
+    """Return what the unique identifiers of study, series and object warn of."""
+    uids = identity.study_instance_uid, identity.series_instance_uid, identity.sop_instance_uid
+    return NO_WARNING if all(map(is_uid, uids)) else frozenset({SeriesWarning.W_UID_INVALID})
 
 
 def element_warnings(element: Element, encodings: tuple[str, ...]) -> frozenset[SeriesWarning]:
@@ -72,6 +76,7 @@ def _is_unparsed(tag: int, vr: str, raw: bytes) -> bool:
     return numbers_in(Element(tag, vr, 0, len(raw), raw), little_endian=True) is None
 
 
+@lru_cache(maxsize=REMEMBERED)
 def is_uid(text: str) -> bool:
     """Report whether a text is a unique identifier (PS3.5 section 9.1)."""
     return len(text) <= LONGEST_UID and UID.fullmatch(text) is not None

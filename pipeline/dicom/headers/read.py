@@ -8,7 +8,7 @@ from pipeline.dicom.files.part10 import DataSet, read_data_set
 from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import Values, tag_of
 from pipeline.dicom.headers.frames import frames_of
-from pipeline.dicom.headers.notices import element_warnings, named_warnings
+from pipeline.dicom.headers.notices import element_warnings, named_warnings, uid_warnings
 from pipeline.dicom.headers.parts import (
     directory_class,
     identity_of,
@@ -102,7 +102,9 @@ class SliceReader:
         return SliceHeader(
             file=found,
             refusal=data_set.refusal,
-            warnings=part(named_warnings).union(data_set.warnings, self._element_warnings(change)),
+            warnings=part(named_warnings).union(
+                uid_warnings(identity), data_set.warnings, self._element_warnings(change)
+            ),
             identity=identity,
             pixels=pixels,
             plane=part(plane_of),

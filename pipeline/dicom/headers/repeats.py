@@ -22,11 +22,11 @@ CONTENT = itemgetter(*(Element._fields.index(name) for name in ("vr", "length", 
 
 
 class Change(NamedTuple):
-    """From one header to the next; ``tags`` are of the elements that differ, None where all may."""
+    """From one header to the next; ``tags`` are of the elements that differ, in their order, None where all may."""
 
     before: Values
     now: Values
-    tags: set[int] | None
+    tags: list[int] | None
 
 
 class Latest:
@@ -44,12 +44,12 @@ class Latest:
         self._content = list(map(CONTENT, now.elements.values()))
         if (now.little_endian, self._tags) != (before.little_endian, tags):
             return Change(before, now, None)
-        changed = set(compress(tags, map(ne, self._content, content)))
-        return Change(before, now, changed | _moved_pixels(before.elements, now.elements))
+        changed = list(compress(tags, map(ne, self._content, content)))
+        return Change(before, now, changed + _moved_pixels(before.elements, now.elements))
 
 
-def _moved_pixels(before: Elements, now: Elements) -> set[int]:
-    return {tag for tag in PIXEL_TAGS if tag in now and now[tag].offset != before[tag].offset}
+def _moved_pixels(before: Elements, now: Elements) -> list[int]:
+    return [tag for tag in PIXEL_TAGS if tag in now and now[tag].offset != before[tag].offset]
 
 
 class _Follower:
@@ -59,7 +59,7 @@ class _Follower:
         self._seen: Values | None = None
         self._context: Hashable = None
 
-    def _new_in(self, change: Change, context: Hashable) -> set[int] | None:
+    def _new_in(self, change: Change, context: Hashable) -> list[int] | None:
         """Return the tags of what differs from the header that this looked at last; None for all."""
         follows = change.before is self._seen and context == self._context
         self._seen, self._context = change.now, context
@@ -143,10 +143,11 @@ class Parts(_Follower):
     def part(self, make: Callable[..., T], *told: Hashable) -> T:
         """Return what ``make`` reads with a reader, and what it is told; its flaws come to the others."""
         key = make, told
-        if key not in self._made:
-            self._made[key] = self._read(make, *told)
-        part = self._made[key]
-        self.flaws |= part.flaws
+        part = self._made.get(key)
+        if part is None:
+            part = self._made[key] = self._read(make, *told)
+        if part.flaws:
+            self.flaws |= part.flaws
         noun: T = part.noun
         return noun
 

@@ -89,17 +89,18 @@ def test_of_a_long_value_only_the_beginning_is_kept() -> None:
 
 
 def test_one_group_is_read_and_the_next_left_alone() -> None:
-    content = element(0x00020010, "UI", b"1.2.") + WHOLE
-    reader = walker(content)
+    after = element(PATIENT_ID, "LO", b"P-1 ") + WHOLE
+    reader = walker(element(0x00020010, "UI", b"1.2.") + after)
     assert list(reader.walk_group(2)) == [0x00020010]
-    assert reader.window.rest().read() == WHOLE
+    assert reader.window.rest().read() == after
 
 
 def test_a_sequence_in_a_group_does_not_lead_beyond_the_group() -> None:
     meta = endless(0x00020026, item(element(UID, "UI", b"1.2.", encoding=IMPLICIT_LITTLE)), vr="UN")
-    reader = walker(meta + element(0x00020031, "UI", b"1.2.") + WHOLE)
+    after = element(PATIENT_ID, "LO", b"P-1 ") + WHOLE
+    reader = walker(meta + element(0x00020031, "UI", b"1.2.") + after)
     assert list(reader.walk_group(2)) == [0x00020026, 0x00020031]
-    assert reader.window.rest().read() == WHOLE
+    assert reader.window.rest().read() == after
 
 
 def test_a_group_that_ends_the_file_is_read_to_its_end() -> None:

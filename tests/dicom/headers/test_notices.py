@@ -1,8 +1,8 @@
 import pytest
 from dicom_bytes import read_element, values
 
-from pipeline.dicom.headers.notices import element_warnings, is_uid, named_warnings
-from pipeline.dicom.headers.parts import Reader
+from pipeline.dicom.headers.notices import element_warnings, is_uid, named_warnings, uid_warnings
+from pipeline.dicom.headers.parts import Reader, identity_of
 from pipeline.vocabulary import SeriesWarning
 
 SOUND = {
@@ -20,7 +20,8 @@ def warnings(vr: str | None = None, **changes: bytes | None) -> set[SeriesWarnin
         *(read_element(word, raw, vr if word in changes else None) for word, raw in told.items() if raw is not None)
     )
     each = (element_warnings(element, read.encodings) for element in read.elements.values())
-    return {*named_warnings(Reader(read)).union(*each)}
+    reader = Reader(read)
+    return {*named_warnings(reader).union(uid_warnings(identity_of(reader)), *each)}
 
 
 def test_a_sound_header_gives_no_cause() -> None:

@@ -16,6 +16,7 @@ from pipeline.dicom.headers.repeats import Each, Latest, Noted, Parts
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.elements import Observation
 from pipeline.privacy import ALLOWED_ELEMENTS
+from pipeline.vocabulary import SeriesWarning
 
 KVP, ROWS = tag_of("KVP"), tag_of("Rows")
 CREATOR, PRIVATE = 0x00090010, 0x00091001
@@ -97,10 +98,11 @@ def test_each_header_is_observed_as_it_is_observed_alone(
 def test_another_character_set_has_every_text_read_again() -> None:
     reader, latest, name = SliceReader(frozenset({"Manufacturer"})), Latest(), "Миша"
     raw = name.encode("iso8859-5")
-    texts = [read_element(word, raw) for word in ("RescaleType", "Manufacturer")]
-    for charset, expected in ((b"ISO_IR 101", raw.decode("iso8859-2").strip()), (b"ISO_IR 144", name)):
+    texts = [read_element("Modality", b"CT"), *(read_element(word, raw) for word in ("RescaleType", "Manufacturer"))]
+    for charset, expected in ((b"", raw.decode("latin-1")), (b"ISO_IR 144", name)):
         header = read(reader, latest, values(read_element("SpecificCharacterSet", charset), *texts))
         assert (header.rescale.kind, header.elements) == (expected, {"Manufacturer": expected})
+        assert (SeriesWarning.W_CHARSET in header.warnings) is not bool(charset)
 
 
 def test_what_looks_only_now_and_then_misses_nothing() -> None:
@@ -116,15 +118,15 @@ def test_only_what_differs_is_a_change() -> None:
     latest = Latest()
     kvp, rows = read_element("KVP", b"120"), read_element("Rows", us(4))
     assert latest.change_to(values(kvp, rows)).tags is None
-    assert latest.change_to(values(kvp, rows._replace(offset=9))).tags == set()
-    assert latest.change_to(values(kvp._replace(value=b"100"), rows)).tags == {KVP}
+    assert latest.change_to(values(kvp, rows._replace(offset=9))).tags == []
+    assert latest.change_to(values(kvp._replace(value=b"100"), rows)).tags == [KVP]
     assert latest.change_to(values(rows, kvp)).tags is None
     assert latest.change_to(Values({ROWS: rows, KVP: kvp}, little_endian=False)).tags is None
 
 
 def test_pixels_that_lie_elsewhere_are_a_change() -> None:
     latest = Latest()
-    for place, changed in ((100, None), (100, set()), (102, {PIXEL_DATA})):
+    for place, changed in ((100, None), (100, []), (102, [PIXEL_DATA])):
         assert latest.change_to(values(Element(PIXEL_DATA, "OW", place, 8))).tags == changed
 
 
