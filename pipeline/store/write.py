@@ -37,13 +37,17 @@ Chunks go to the codec many at a time: one by one, zarr spends as long on each a
 """
 
 
+_AS_THEY_ARE: Any = {"order": "C", "write_empty_chunks": True}
+"""Chunks of padding alone shrink to some bytes; to look for them, zarr would take longer than to compress them."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StoreContent:
     """What a store shall hold.
 
     ``planes`` is asked once for each z, from 0 on.  ``channels`` names a leading c axis, if any.  ``scale_factor`` and
-    ``add_offset`` turn stored integers into normalised values (CF conventions 8.1).  Chunks that are all ``fill_value``
-    are not stored: give what padding has become.
+    ``add_offset`` turn stored integers into normalised values (CF conventions 8.1).  ``fill_value`` is what
+    a reader takes for chunks that are not there: give what padding has become.
     """
 
     planes: StoredPlanes
@@ -161,7 +165,7 @@ def _create_image(
         fill_value=dtype.type(content.fill_value),
         dimension_names=("c", "z", "y", "x")[-len(content.shape) :],
         attributes={name: value for name, value in packing.items() if value is not None},
-        config={"order": "C", "write_empty_chunks": False},
+        config=_AS_THEY_ARE,
     )
 
 
@@ -194,7 +198,7 @@ class _MaskWriter:
             compressors=codec(dtype, chunks, self._options),
             fill_value=0,
             dimension_names=("z", "y", "x"),
-            config={"order": "C", "write_empty_chunks": False},
+            config=_AS_THEY_ARE,
         )
 
 
