@@ -9,8 +9,7 @@ from pipeline.limits import Limits
 from pipeline.steps import Step
 from pipeline.steps.correct_tilt import CorrectTilt
 from pipeline.steps.even_slices import InterpolateGap, ResampleSlices
-from pipeline.steps.execute import require_voxels
-from pipeline.steps.program import Program
+from pipeline.steps.program import Program, require_voxels
 from pipeline.vocabulary import Reason, Verdict
 from pipeline.volume import VolumeSpec
 

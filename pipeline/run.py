@@ -23,7 +23,6 @@ from pipeline.plan import Planned, State, by_size, counts_of, is_kept, settled
 from pipeline.publish import Published, Publisher
 from pipeline.recipe import choice_of, key_of, recipe_of, scan_of, shared_folders, versions_of
 from pipeline.record import SeriesRecord
-from pipeline.report.page import write_report
 from pipeline.scan import Scan
 from pipeline.summary import Summary, exit_code_of
 from pipeline.tries import counted
@@ -218,6 +217,8 @@ class Run:
         code = exit_code_of(records, saw_ct=found.has_ct)
         summary = self._told(records, code)
         if histograms is not None and self.config.report.enabled:
+            from pipeline.report.page import write_report  # noqa: PLC0415  jinja2, Pillow, zarr: for who wants a report
+
             write_report(self.output, records, summary, self.config.report, histograms)
         return Outcome(code, self.output, self.chronicle.write(summary), tuple(records))
 

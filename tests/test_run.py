@@ -162,7 +162,7 @@ def test_on_finish_hears_of_a_good_run_and_of_a_bad_one(
     carry_out(tmp_path, source, yaml)
     assert json.loads(told.read_text())["counts"]["ok"] == 2
     (source / "p0").rename(tmp_path / "elsewhere")
-    monkeypatch.setattr("pipeline.run.write_report", full)
+    monkeypatch.setattr("pipeline.report.page.write_report", full)
     with pytest.raises(OutputError):
         carry_out(tmp_path, source, yaml)
     assert json.loads(told.read_text())["exit_code"] == ExitCode.OUTPUT

@@ -6,16 +6,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import SeriesRefusedError
 from pipeline.steps.apply import apply
 from pipeline.steps.cast import cast
 from pipeline.steps.changes import Barrier, Search, streams
 from pipeline.steps.crop import Crop
 from pipeline.steps.packing import Packing, StoredType, packing
 from pipeline.steps.planes import Planes, gathered, planes_of
-from pipeline.steps.program import Program
+from pipeline.steps.program import Program, require_voxels
 from pipeline.steps.stream import streamed
-from pipeline.vocabulary import Reason
 from pipeline.volume import Mask, Volume, VolumeSpec
 
 Inverse = dict[str, float]
@@ -125,13 +123,6 @@ def _begin_found(program: Program, volume: Volume) -> Prepared:
     spec = (program.source, *program.specs)[place]
     rest = begin(Program.compile((crop.found_in(volume), *after), spec, program.dtype), planes_of(volume))
     return replace(rest, program=Program.compile((*before, *rest.program.steps), program.source, program.dtype))
-
-
-def require_voxels(program: Program) -> None:
-    """Refuse a volume of which no voxel would be left; raises SeriesRefusedError."""
-    if program.leaves_nothing:
-        detail = "crop_or_pad goes around a point so far outside the volume that nothing but padding would be left"
-        raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)
 
 
 def _inverse(pair: tuple[float, float] | None) -> Inverse | None:

@@ -7,11 +7,13 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from pipeline.errors import SeriesRefusedError
 from pipeline.steps.changes import Barrier, Change, LineChange, Search
 from pipeline.steps.footprint import peak_bytes
 from pipeline.steps.grid import GridChange
 from pipeline.steps.packing import StoredType, resolved_dtype
 from pipeline.steps.step import NeedsStatisticsError, Step, describe
+from pipeline.vocabulary import Reason
 from pipeline.volume import VolumeSpec
 
 Named = tuple[Change, tuple[str, ...]]
@@ -82,6 +84,13 @@ class Program:
     def trail(self) -> list[dict[str, Any]]:
         """Return each step's name and parameters, in order."""
         return [{"step": step.name, "parameters": step.parameters} for step in self.steps]
+
+
+def require_voxels(program: Program) -> None:
+    """Refuse a volume of which no voxel would be left; raises SeriesRefusedError."""
+    if program.leaves_nothing:
+        detail = "crop_or_pad goes around a point so far outside the volume that nothing but padding would be left"
+        raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)
 
 
 def _folded(changes: Sequence[Named]) -> list[Named]:
