@@ -38,7 +38,10 @@ FULL = Config(
     ),
     manifest=ManifestOptions(labels=LabelOptions("/secret/labels.csv"), patient_map="/secret/map.csv"),
     cluster=ClusterOptions(
-        "address", address="tls://secret:8786", tls={name: f"/secret/{name}.pem" for name in ("ca", "cert", "key")}, options={"a": "secret"}
+        "address",
+        address="tls://secret:8786",
+        tls={name: f"/secret/{name}.pem" for name in ("ca", "cert", "key")},
+        options={"a": "secret"},
     ),
     on_finish="mail secret@example.org",
 )
