@@ -7,6 +7,7 @@ from pipeline.errors import SeriesRefusedError
 from pipeline.job import Recipe
 from pipeline.programs import program_of
 from pipeline.steps.program import Program
+from pipeline.store.layout import buffer_bytes
 from pipeline.vocabulary import Verdict
 
 
@@ -26,4 +27,12 @@ def forecast(series: Series, recipe: Recipe) -> Program | str:
 def memory_mb(series: Series, recipe: Recipe) -> float | None:
     """Return the most memory that preparing a series will take, in MiB; None where its headers do not tell."""
     foreseen = forecast(series, recipe)
-    return None if isinstance(foreseen, str) else round(foreseen.peak_bytes / 2**20, 3)
+    return None if isinstance(foreseen, str) else round(peak_mb(foreseen, recipe), 3)
+
+
+def peak_mb(program: Program, recipe: Recipe) -> float:
+    """Return the MiB that a program holds at once, and the planes that wait until a shard is full.
+
+    What a worker holds anyway, libraries mostly, comes on top: some 150 MiB.
+    """
+    return (program.peak_bytes + buffer_bytes(program.shape, program.dtype, recipe.store)) / 2**20

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pipeline.config import Config, check_ready
 from pipeline.engine import Lost, Pool, open_pool
 from pipeline.examine import examine
-from pipeline.forecast import forecast
+from pipeline.forecast import forecast, peak_mb
 from pipeline.job import Job, Recipe
 from pipeline.ledger import Ledger
 from pipeline.output import OutputFolder
@@ -89,9 +89,9 @@ def _rehearsed(plan: Planned, recipe: Recipe) -> Rehearsed:
     if isinstance(foreseen, str):
         return Rehearsed(plan.series_key, plan.state, plan.why, foreseen)
     told, stored = tuple(explain(foreseen)), (foreseen.shape, foreseen.dtype)
-    return Rehearsed(plan.series_key, plan.state, plan.why, _expectation(foreseen), told, stored)
+    return Rehearsed(plan.series_key, plan.state, plan.why, _expectation(foreseen, recipe), told, stored)
 
 
-def _expectation(program: Program) -> str:
+def _expectation(program: Program, recipe: Recipe) -> str:
     shape = f"{'at most ' if program.is_bound else ''}{' x '.join(str(n) for n in program.shape)}"
-    return f"{shape} {program.dtype}, {program.nbytes / 2**20:.1f} MB, peak memory {program.peak_bytes / 2**20:.0f} MB"
+    return f"{shape} {program.dtype}, {program.nbytes / 2**20:.1f} MB, peak memory {peak_mb(program, recipe):.0f} MB"

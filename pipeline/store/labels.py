@@ -7,7 +7,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline.store.layout import Layout, codec
+from pipeline.store.codec import codec
+from pipeline.store.layout import Layout
 from pipeline.store.options import StoreOptions
 
 

@@ -1,11 +1,10 @@
-"""How an array is cut into chunks and shards, and packed."""
+"""How an array is cut into chunks and shards."""
 
 from dataclasses import dataclass
 from math import ceil, prod
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from zarr.codecs import BloscCodec
 
 from pipeline.axes import Zyx
 from pipeline.store.options import StoreOptions
@@ -19,9 +18,6 @@ SMALL_SHARD_BYTES = 32 * 2**20
 
 MASK_CHUNKS = 4
 """So many of the image's chunks along y and along x are one of the mask's: each costs zarr more than it holds."""
-
-LARGEST_BLOCK_BYTES = 512 * 2**10
-"""Blosc works on blocks; these still fit the cache of one core."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +59,9 @@ def mask_chunks(chunks: Zyx[int], shape: tuple[int, ...]) -> Zyx[int]:
     return Zyx(chunks.z, min(MASK_CHUNKS * chunks.y, y), min(MASK_CHUNKS * chunks.x, x))
 
 
-def codec(dtype: np.dtype[Any], chunks: Zyx[int], options: StoreOptions) -> BloscCodec:
-    """Zstandard behind the shuffle that suits the numbers: by bits for integers, by bytes for floating point.
-
-    A chunk is one block, up to ``LARGEST_BLOCK_BYTES``: blosc's own choice of smaller ones is a third slower.
-    """
-    shuffle: Literal["shuffle", "bitshuffle"] = "shuffle" if dtype.kind == "f" else "bitshuffle"
-    block_bytes = min(dtype.itemsize * prod(chunks), LARGEST_BLOCK_BYTES)
-    return BloscCodec(
-        typesize=dtype.itemsize, cname="zstd", clevel=options.level, shuffle=shuffle, blocksize=block_bytes
-    )
+def buffer_bytes(shape: tuple[int, ...], dtype: str, options: StoreOptions) -> int:
+    """Return the bytes of the planes that wait until a shard is full."""
+    depth = min(Layout.of(shape, np.dtype(dtype), options).depth, shape[-3])
+    plane = shape[-2] * shape[-1]
+    n_channels = shape[0] if len(shape) == 4 else 1
+    return depth * plane * (n_channels * np.dtype(dtype).itemsize + 1)

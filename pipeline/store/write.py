@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from pipeline.durable import sync_tree
 from pipeline.geometry import Geometry
 from pipeline.ngff import geometry_to_json, multiscales
+from pipeline.store.codec import codec
 from pipeline.store.files import hash_store, size_of_store
 from pipeline.store.labels import write_labels
-from pipeline.store.layout import Layout, codec, mask_chunks
+from pipeline.store.layout import Layout, mask_chunks
 from pipeline.store.options import StoreOptions
 from pipeline.store.read_back import StoredPlanes, planes_written
 from pipeline.volume import Mask
@@ -122,14 +123,6 @@ class NewStore:
         self.group.attrs.update(told)
         sync_tree(self.folder)
         return StoreReceipt(n_bytes=size_of_store(self.folder), sha256=hash_store(self.folder))
-
-
-def buffer_bytes(shape: tuple[int, ...], dtype: str, options: StoreOptions) -> int:
-    """Return the bytes of the planes that wait until a shard is full."""
-    depth = min(Layout.of(shape, np.dtype(dtype), options).depth, shape[-3])
-    plane = shape[-2] * shape[-1]
-    n_channels = shape[0] if len(shape) == 4 else 1
-    return depth * plane * (n_channels * np.dtype(dtype).itemsize + 1)
 
 
 def _write_planes(group: zarr.Group, name: str, content: StoreContent, options: StoreOptions) -> None:

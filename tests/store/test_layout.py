@@ -1,7 +1,6 @@
 from dataclasses import replace
-from math import ceil, prod
+from math import ceil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from stores import CHUNKED, SHAPE, content, data_files, write_store
 
 from pipeline.axes import Zyx
-from pipeline.store.layout import MOST_SHARDS, Layout, codec, mask_chunks
+from pipeline.store.layout import MOST_SHARDS, Layout, buffer_bytes, mask_chunks
 from pipeline.store.options import StoreOptions
 from pipeline.store.read import open_store
 
@@ -42,14 +41,6 @@ def test_without_shards_every_chunk_is_a_file(tmp_path: Path) -> None:
     assert len(data_files(tmp_path / "s")) == ceil(5 / 2) * ceil(20 / 16) * ceil(30 / 16)
 
 
-def test_integers_take_bitshuffle_and_floating_point_takes_shuffle(tmp_path: Path) -> None:
-    for dtype, shuffle in (("int16", "bitshuffle"), ("float16", "shuffle")):
-        write_store(tmp_path / dtype, content(dtype=dtype), StoreOptions(level=3))
-        (codec,) = open_store(tmp_path / dtype).array.compressors
-        expected = {"typesize": 2, "cname": "zstd", "clevel": 3, "shuffle": shuffle, "blocksize": 2 * prod(SHAPE)}
-        assert codec.to_dict()["configuration"] == expected
-
-
 @given(st.tuples(sides, sides, sides), st.tuples(*[st.sampled_from([1, 16, 64, 100])] * 3), st.sampled_from([1, 2, 4]))
 def test_shards_are_whole_layers_of_chunks_and_few(
     shape: tuple[int, int, int], chunks: tuple[int, int, int], itemsize: int
@@ -74,11 +65,11 @@ def test_without_shards_a_layer_of_chunks_is_written_at_once() -> None:
     assert layout.depth == 64
 
 
-@pytest.mark.parametrize(("side", "block_bytes"), [(10, 2000), (64, 2**19), (128, 2**19)])
-def test_a_chunk_is_one_block_unless_that_is_too_large_for_a_cache(side: int, block_bytes: int) -> None:
-    packed: Any = codec(np.dtype("int16"), Zyx(side, side, side), StoreOptions())
-    assert packed.to_dict()["configuration"]["blocksize"] == block_bytes
-
-
 def test_a_mask_has_chunks_four_times_as_wide_and_never_wider_than_the_array() -> None:
     assert mask_chunks(Zyx(64, 64, 64), (300, 360, 200)) == (64, 256, 200)
+
+
+def test_planes_wait_in_a_buffer_of_a_shard() -> None:
+    options = StoreOptions()
+    assert buffer_bytes((1000, 300, 300), "int16", options) == 4 * 64 * 300 * 300 * 3
+    assert buffer_bytes((2, 10, 300, 300), "float16", options) == 10 * 300 * 300 * 5

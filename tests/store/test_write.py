@@ -127,12 +127,6 @@ def test_a_mask_that_begins_late_is_whole_before(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_store(tmp_path / "s").mask[...], measured)
 
 
-def test_planes_wait_in_a_buffer_of_a_shard() -> None:
-    options = StoreOptions()
-    assert write.buffer_bytes((1000, 300, 300), "int16", options) == 4 * 64 * 300 * 300 * 3
-    assert write.buffer_bytes((2, 10, 300, 300), "float16", options) == 10 * 300 * 300 * 5
-
-
 def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         write_store(tmp_path, content(), CHUNKED)
