@@ -19,6 +19,7 @@ from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+from cohort.templated import make_files
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
@@ -31,7 +32,6 @@ from pipeline.limits import Limits
 from pipeline.privacy import ALLOWED_ELEMENTS
 from pipeline.survey import scan_only
 
-SLICES = 200
 Counts = dict[str, Counter[str]]
 
 VARYING = {
@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> None:
     n_series = parser.parse_args(arguments).series
     with TemporaryDirectory(prefix="scan-rate-") as folder:
         source, config = Path(folder, "in"), Path(folder, "config.yaml")
-        make_files(source, n_series)
+        make_files(source, n_series, _template, VARYING)
         config.write_text("steps: []\n")
         paths = sorted(str(path) for path in source.rglob("*.dcm"))
         print(f"{len(paths):,} files, each of {Path(paths[0]).stat().st_size:,} bytes")
@@ -128,20 +128,6 @@ def read_alone(folder: Path) -> None:
     files = list(find_files(InputOptions((str(folder),))))
     for start in range(0, len(files), BATCH_FILES):
         read_job((tuple(files[start : start + BATCH_FILES]), Terms(Limits(), ALLOWED_ELEMENTS)))
-
-
-def make_files(folder: Path, n_series: int) -> None:
-    """Write the series, a folder each; a slice is its series' template with a few values put in."""
-    for series in range(n_series):
-        template = _template(series)
-        place = folder / f"patient{series:04}"
-        place.mkdir(parents=True)
-        for z in range(SLICES):
-            content = template
-            for keyword, pattern in VARYING.items():
-                number = series * SLICES + z if keyword == "SOPInstanceUID" else z
-                content = content.replace(pattern % 0, pattern % number, 2)
-            (place / f"{z:04}.dcm").write_bytes(content)
 
 
 def _template(series: int) -> bytes:

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
 import numpy as np
+from cohort.templated import SLICES, make_files
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
@@ -25,7 +26,7 @@ from pipeline.config import load
 from pipeline.record import SeriesRecord
 from pipeline.run import run
 
-SLICES, PIXELS = 200, 16
+PIXELS = 16
 VARYING = {
     "SOPInstanceUID": b"1.2.826.0.1.3680043.8.498.7%08d",
     "ImagePositionPatient": b"-172.3\\-180.5\\%+08.2f",
@@ -68,7 +69,7 @@ def main(arguments: list[str]) -> None:
     n_series = parser.parse_args(arguments).series
     with TemporaryDirectory(prefix="second-run-") as folder:
         source, path = Path(folder, "in"), Path(folder, "config.yaml")
-        make_files(source, n_series)
+        make_files(source, n_series, _template, VARYING)
         path.write_text(CONFIG)
         config, opened, n_files = (
             load(path, inputs=[source], output=Path(folder, "out")),
@@ -96,19 +97,6 @@ def timed(name: str, n_files: int, work: Callable[[], object], opened: Opened) -
 def walked(folder: Path) -> int:
     """Ask for the size and time of every file."""
     return sum(os.lstat(entry.path).st_size for place in os.scandir(folder) for entry in os.scandir(place.path))
-
-
-def make_files(folder: Path, n_series: int) -> None:
-    """Write the series, a folder each; a slice is its series' template with a few values put in."""
-    for series in range(n_series):
-        template, place = _template(series), folder / f"patient{series:05}"
-        place.mkdir(parents=True)
-        for z in range(SLICES):
-            content = template
-            for keyword, pattern in VARYING.items():
-                number = series * SLICES + z if keyword == "SOPInstanceUID" else z
-                content = content.replace(pattern % 0, pattern % number, 2)
-            (place / f"{z:04}.dcm").write_bytes(content)
 
 
 def _template(series: int) -> bytes:

@@ -26,16 +26,17 @@ from numcodecs import blosc
 
 from pipeline.config import load
 from pipeline.dicom.pixels.source import SliceSource
+from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.stack import Stack, stacked
 from pipeline.engine import open_pool
 from pipeline.privacy import PseudonymKey
 from pipeline.recipe import policy_of, scan_of
-from pipeline.series import warm
+from pipeline.series import content_of, planes_of_slices, warm
 from pipeline.steps.execute import Prepared, begin
-from pipeline.steps.planes import Plane, Planes, gathered
+from pipeline.steps.planes import Plane, gathered
 from pipeline.steps.program import Program
 from pipeline.store.options import StoreOptions
-from pipeline.store.write import StoreContent, new_store
+from pipeline.store.write import new_store
 from pipeline.volume import VolumeSpec
 
 JOB = """
@@ -67,20 +68,15 @@ def main(arguments: list[str]) -> None:
         stages: dict[str, Callable[[], object]] = {
             "read": lambda: read(stack),
             "source": lambda: list(map(SliceSource(stack, policy).plane, range(len(stack.slices)))),
-            "program": lambda: consumed(begin(program, planes_of(SliceSource(stack, policy)))),
-            "store": lambda: stored(begin(program, planes_of(SliceSource(stack, policy))), Path(scratch, "store")),
+            "program": lambda: consumed(begun(program, stack, policy)),
+            "store": lambda: stored(begun(program, stack, policy), Path(scratch, "store")),
         }
         show(stages, limits(stack, program, SliceSource(stack, policy)), len(stack.slices), options.rounds)
 
 
-def planes_of(source: SliceSource) -> Planes:
-    """Return a source's slices as planes."""
-
-    def at(k: int) -> Plane:
-        plane = source.plane(k)
-        return Plane(plane.hu[None], plane.measured)
-
-    return at
+def begun(program: Program, stack: Stack, policy: Policy) -> Prepared:
+    """Begin the program on the slices of a stack."""
+    return begin(program, planes_of_slices(SliceSource(stack, policy)))
 
 
 def read(stack: Stack) -> None:
@@ -99,7 +95,7 @@ def consumed(prepared: Prepared) -> None:
 
 def stored(prepared: Prepared, folder: Path) -> None:
     """Write a store, and remove it."""
-    content = StoreContent(planes=prepared.plane, dtype=prepared.dtype, geometry=prepared.spec.geometry)
+    content = content_of(prepared)
     with new_store(folder, StoreOptions()) as store:
         store.write(content)
         store.finish(content, {})
@@ -108,7 +104,7 @@ def stored(prepared: Prepared, folder: Path) -> None:
 
 def limits(stack: Stack, program: Program, source: SliceSource) -> dict[str, Callable[[], object]]:
     """Return what each stage cannot be faster than."""
-    volume = gathered(planes_of(source), program.source)
+    volume = gathered(planes_of_slices(source), program.source)
     raw = np.zeros(sum(header.pixels.frame_bytes for header in stack.slices), np.uint8)
     whole = begin(program, lambda z: Plane(volume.voxels[None, z])).array
     chunks = [np.ascontiguousarray(part) for part in chunked(whole)]

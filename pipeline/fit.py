@@ -24,7 +24,7 @@ from pipeline.job import Job, SeriesResult, refused
 from pipeline.ledger import Finished
 from pipeline.lock import run_lock
 from pipeline.output import OutputFolder
-from pipeline.plan import Planned, by_size, settled
+from pipeline.plan import Planned, in_turns, settled
 from pipeline.readings import Readings, reading_of
 from pipeline.recipe import choice_of, key_of, recipe_of, scan_of, shared_folders, versions_of
 from pipeline.record import SeriesRecord
@@ -119,14 +119,13 @@ class Fit:
         jobs = [plan for plan in plans if plan.is_work]
         n_known = sum(plan.scanned is not None and not plan.is_work and not plan.scanned.refusal for plan in plans)
         self.listener.begins(len(jobs), n_known)
-        engine = self.pool.engine(len(jobs)) if jobs else None
-        worked: set[str] = set()
-        while jobs and engine:
-            signatures = {plan.series_key: plan.scanned.signature for plan in jobs if plan.scanned}
-            for job, result in engine.run(examine, self._jobs(by_size(jobs))):
+        if not jobs:
+            return
+        engine = self.pool.engine(len(jobs))
+        for turn in in_turns(jobs, lambda: self._plans(choice)):
+            signatures = {plan.series_key: plan.scanned.signature for plan in turn if plan.scanned}
+            for job, result in engine.run(examine, self._jobs(turn)):
                 self._keep(job, result, signatures[job.record.series_key])
-            worked |= signatures.keys()
-            jobs = [plan for plan in self._plans(choice) if plan.is_work and plan.series_key not in worked]
 
     def _plans(self, choice: Choice) -> list[Planned]:
         return settled(choice, self.readings.finished, self.versions)

@@ -1,6 +1,6 @@
 """What there is to do: each series as new, changed, stale, done or gone, and why; reads and writes nothing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -71,6 +71,15 @@ class Versions:
 def by_size(plans: Iterable[Planned]) -> list[Planned]:
     """Return plans with the most work first, so that no long one begins when all others are done."""
     return sorted(plans, key=lambda plan: (-plan.effort, plan.series_key))
+
+
+def in_turns(jobs: Sequence[Planned], again: Callable[[], Sequence[Planned]]) -> Iterator[list[Planned]]:
+    """Yield jobs, most work first, then those that follow from what became of them, until none does; none twice."""
+    worked: set[str] = set()
+    while jobs:
+        yield by_size(jobs)
+        worked |= {plan.series_key for plan in jobs}
+        jobs = [plan for plan in again() if plan.is_work and plan.series_key not in worked]
 
 
 def counts_of(plans: Sequence[Planned]) -> dict[str, int]:

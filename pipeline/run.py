@@ -19,7 +19,7 @@ from pipeline.lock import run_lock
 from pipeline.manifest import read_records
 from pipeline.on_finish import telling
 from pipeline.output import OutputFolder
-from pipeline.plan import Planned, State, by_size, counts_of, is_kept, settled
+from pipeline.plan import Planned, State, counts_of, in_turns, is_kept, settled
 from pipeline.publish import Published, Publisher
 from pipeline.recipe import choice_of, key_of, recipe_of, scan_of, shared_folders, versions_of
 from pipeline.record import SeriesRecord
@@ -151,13 +151,10 @@ class Run:
 
     def _exhaust(self, engine: Engine, jobs: Sequence[Planned], choice: Choice) -> None:
         """Work jobs, and those that follow from their results, until none does; the largest first."""
-        worked: set[str] = set()
-        while jobs:
-            signatures = {plan.series_key: plan.scanned.signature for plan in jobs if plan.scanned}
-            for job, result in engine.run(process, map(self._weighed_job, by_size(jobs))):
+        for turn in in_turns(jobs, lambda: self._plans(choice)):
+            signatures = {plan.series_key: plan.scanned.signature for plan in turn if plan.scanned}
+            for job, result in engine.run(process, map(self._weighed_job, turn)):
                 self._keep(job, result, signatures[job.record.series_key])
-            worked |= signatures.keys()
-            jobs = [plan for plan in self._plans(choice) if plan.is_work and plan.series_key not in worked]
 
     def _plans(self, choice: Choice) -> list[Planned]:
         return settled(choice, self.ledger.finished, self.versions)

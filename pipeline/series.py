@@ -70,7 +70,7 @@ def _prepared(job: Job) -> SeriesResult:
     program = program_of(stack, job.recipe)
     source = SliceSource(stack, policy)
     prepared = _begun(program, source, stack)
-    program, content = prepared.program, _content(prepared)
+    program, content = prepared.program, content_of(prepared)
     with new_store(Path(job.folder), job.recipe.store) as store:
         store.write(content)
         masks = masks_of(job.masks, stack, policy.limits)
@@ -89,14 +89,16 @@ def _prepared(job: Job) -> SeriesResult:
 
 def _begun(program: Program, source: SliceSource, stack: Stack) -> Prepared:
     try:
-        return begin(program, _planes(source))
+        return begin(program, planes_of_slices(source))
     except SeriesRefusedError as error:
         if error.reason is Reason.HU_IMPLAUSIBLE:
             plausible_facts(source, stack)  # what is wrong with the values says more than a statistic they lack
         raise
 
 
-def _planes(source: SliceSource) -> Planes:
+def planes_of_slices(source: SliceSource) -> Planes:
+    """Return a source's slices as planes."""
+
     def at(k: int) -> Plane:
         plane = source.plane(k)
         return Plane(plane.hu[None], plane.measured)
@@ -104,7 +106,8 @@ def _planes(source: SliceSource) -> Planes:
     return at
 
 
-def _content(prepared: Prepared) -> StoreContent:
+def content_of(prepared: Prepared) -> StoreContent:
+    """Return what a store is to hold of a prepared volume."""
     return StoreContent(
         planes=prepared.plane,
         dtype=prepared.dtype,

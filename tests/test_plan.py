@@ -7,7 +7,7 @@ from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.files.syntax import EXPLICIT_LE
 from pipeline.dicom.headers.slice import Identity, Pixels, Series, SliceHeader
 from pipeline.ledger import Finished
-from pipeline.plan import Planned, State, Versions, by_size, counts_of, is_kept, planned
+from pipeline.plan import Planned, State, Versions, by_size, counts_of, in_turns, is_kept, planned
 from pipeline.record import SeriesRecord
 from pipeline.scan import Scan, ScannedSeries
 from pipeline.vocabulary import Reason, Status
@@ -118,3 +118,10 @@ def test_a_refusal_that_is_known_is_done_and_a_new_one_is_not() -> None:
 def test_plans_are_in_the_order_of_their_keys() -> None:
     others = [replace(SCANNED, record=replace(RECORD, series_key=key)) for key in "cab"]
     assert [plan.series_key for plan in planned(Scan(tuple(others), ()), {}, VERSIONS)] == ["a", "b", "c"]
+
+
+def test_what_follows_from_results_is_worked_in_turn_and_no_series_twice() -> None:
+    first, second = (Planned(key, State.NEW, "", SCANNED) for key in "ab")
+    later = iter([[first, second], [first, second]])
+    turns = [[one.series_key for one in turn] for turn in in_turns([first], lambda: next(later))]
+    assert turns == [["a"], ["b"]]

@@ -20,7 +20,7 @@ HALF_A_VOXEL = 0.5 + TIE
 
 
 def project(chain: Chain, array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array on the source's grid on the store's: labels by the nearest, floats as the image was sampled."""
+    """Return an array on the source's grid on the store's: integers as labels, floats as the image was sampled."""
     _require_shape(array, chain.source.shape, "source")
     if array.dtype == np.bool_:
         return project(chain, array.view(np.uint8)).astype(np.bool_)
