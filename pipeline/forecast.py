@@ -31,7 +31,7 @@ def memory_mb(series: Series, recipe: Recipe) -> float | None:
 
 
 def peak_mb(program: Program, recipe: Recipe) -> float:
-    """Return the MiB that a program holds at once, and the planes that wait until a shard is full.
+    """Return the MiB that a program holds at once, and what waits until a layer of chunks is full.
 
     What a worker holds anyway, libraries mostly, comes on top: some 150 MiB.
     """

@@ -6,7 +6,7 @@ which stores to adopt and which to remove.
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +169,7 @@ def _entry(finished: Finished) -> dict[str, Any]:
         "rules": finished.rules,
         "stages": finished.stages,
         "n_failures": finished.n_failures,
-        "slices": None if finished.slices is None else [asdict(outcome) for outcome in finished.slices],
+        "slices": None if finished.slices is None else [vars(outcome) for outcome in finished.slices],
         "histogram": histogram and {"first_bin_hu": histogram.first_bin_hu, "counts": histogram.counts.tolist()},
     }
 

@@ -8,7 +8,7 @@ from pipeline.choose import Choice, slice_count_before
 from pipeline.chronicle import Chronicle
 from pipeline.cohort import counts_by_split
 from pipeline.config import Config, check_ready
-from pipeline.engine import Engine, Lost, Pool, open_pool
+from pipeline.engine import Engine, ForkServer, Lost, Pool, open_pool
 from pipeline.engine.child import trace
 from pipeline.errors import exit_code_for
 from pipeline.features import Histogram
@@ -56,19 +56,21 @@ class Outcome:
     records: tuple[SeriesRecord, ...] = ()
 
 
-def run(config: Config, listener: Listener) -> Outcome:
+def run(config: Config, listener: Listener, server: ForkServer | None = None) -> Outcome:
     """Carry a configuration out.
 
     Raises UsageError where it cannot be carried out (nothing was written), LockedError where another run holds the
     output, OutputError where that is not writable or full, ClusterError where the cluster is lost.  Whatever ends it,
-    what was finished is kept and recorded.
+    what was finished is kept and recorded.  A ``server`` that was started ahead is used, and closed.
     """
     check_ready(config)
     with telling(config.on_finish, listener.says) as tell, working_copy(config, listener.says) as work:
-        return _carried_out(work.config, work.output, listener, tell)
+        return _carried_out(work.config, work.output, listener, tell, server)
 
 
-def _carried_out(config: Config, output: OutputFolder, listener: Listener, tell: Callable[[Summary], None]) -> Outcome:
+def _carried_out(
+    config: Config, output: OutputFolder, listener: Listener, tell: Callable[[Summary], None], server: ForkServer | None
+) -> Outcome:
     """Carry out what is asked of folders of this machine."""
     check_ready(config)  # an output in a bucket shows only now all that is asked of it
     output.prepare()
@@ -78,7 +80,7 @@ def _carried_out(config: Config, output: OutputFolder, listener: Listener, tell:
         chronicle, last = Chronicle(output, tell), LastRun(config, output)
         if told := last.told():
             return _rested(chronicle, listener, told)
-        with open_pool(config.cluster, config.limits, warm, shared_folders(config, output)) as pool:
+        with open_pool(config.cluster, config.limits, warm, shared_folders(config, output), server) as pool:
             return Run(config, listener, output, chronicle, pool).carry_out(last)
 
 

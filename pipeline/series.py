@@ -18,7 +18,8 @@ from pipeline.dicom.stack.stack import Stack
 from pipeline.errors import SeriesRefusedError
 from pipeline.features.judgement import judged
 from pipeline.job import Job, SeriesResult, refused
-from pipeline.kernels import bands, slices
+from pipeline.kernels import bands, slices, walks
+from pipeline.kernels.compiled import without_blas
 from pipeline.masks import carried, masks_of, sizes_of
 from pipeline.ngff import ngff_is_exact
 from pipeline.output import folder_of_a_try
@@ -36,9 +37,10 @@ from pipeline.vocabulary import Reason, SeriesWarning
 
 def warm() -> None:
     """Load what the first series would otherwise wait for; the process that workers are copied from calls it once."""
-    bands.warm()
-    slices.warm()
-    slices.warm()
+    with without_blas():
+        bands.warm()
+        slices.warm()
+        walks.warm()
 
 
 def process(job: Job) -> SeriesResult:

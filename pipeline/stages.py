@@ -5,11 +5,11 @@ next run makes every series again; a new release in which no number changed make
 """
 
 STAGES = {
-    "reading": 1,  # files to Hounsfield units, with every check on the way
+    "reading": 2,  # files to Hounsfield units, with every check on the way
     "geometry": 1,  # slices to a grid in the patient, repairs included
     "steps": 1,  # what each step does to a volume
     "features": 1,  # what is measured of a volume
-    "store": 1,  # how a volume is written
+    "store": 2,  # how a volume is written
 }
 
 

@@ -1,9 +1,12 @@
 """What workers are asked to do, by name: all that it needs is imported where it is done, and nowhere else."""
 
-from pipeline.job import Job, SeriesResult
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.job import Job, SeriesResult
 
 
-def process(job: Job) -> SeriesResult:
+def process(job: "Job") -> "SeriesResult":
     """Turn one series into a store and its record, or into a record with the reason why there is none."""
     from pipeline import series  # noqa: PLC0415  decoders, loops and zarr: seconds that only a worker needs
 

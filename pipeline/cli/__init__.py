@@ -14,6 +14,7 @@ from typing import Never
 
 from pipeline.cli.words import print_error
 from pipeline.errors import CtprepError, TerminatedError, exit_code_for
+from pipeline.spared import spare
 from pipeline.vocabulary import ExitCode
 
 COMMANDS = {
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; no exception gets past it."""
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if arguments is None:
-        sys.meta_path.insert(0, _Without("pandas"))
+        spare()
     try:
         signal.signal(signal.SIGTERM, _terminate)
         return int(_carry_out(words))
@@ -56,18 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and exit_code_for(error) is ExitCode.OUTPUT:
             message = f"what there is to say, or to keep, cannot be written: {error.strerror}"
         return print_error(message, exit_code_for(error), words, traceback.format_exc())
-
-
-class _Without:
-    """Lets a library not be found in this process: pyarrow imports pandas where it is, a second that nothing needs."""
-
-    def __init__(self, library: str) -> None:
-        self._library = library
-
-    def find_spec(self, name: str, *_: object) -> None:
-        """Refuse the library, and leave every other to the finders that follow."""
-        if name == self._library:
-            raise ModuleNotFoundError(name=name)
 
 
 def _carry_out(words: list[str]) -> int:

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from pipeline.cli.ahead import workers_ahead
 from pipeline.cli.arguments import add_config, add_talk, config_of
 from pipeline.cli.words import print_event
 from pipeline.vocabulary import ExitCode
@@ -19,12 +20,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Run, and say how it ended and where everything is."""
-    from pipeline.cli.progress import listener_for  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.run import run  # noqa: PLC0415
+    with workers_ahead() as server:
+        from pipeline.cli.progress import listener_for  # noqa: PLC0415  --help shall not wait for these
+        from pipeline.run import run  # noqa: PLC0415
 
-    config = config_of(options)
-    with listener_for(options) as listener:
-        outcome = run(config, listener)
+        config = config_of(options)
+        with listener_for(options) as listener:
+            outcome = run(config, listener, server)
     return told(outcome, options)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.engine.children import ChildrenEngine, core_count
+from pipeline.engine.fork_server import ForkServer
 from pipeline.engine.guard import Guard
 from pipeline.engine.options import ClusterOptions
 from pipeline.engine.outcome import Lost
@@ -14,6 +15,7 @@ from pipeline.limits import Limits
 __all__ = [
     "ClusterOptions",
     "Engine",
+    "ForkServer",
     "Lost",
     "Pool",
     "check_cluster",
@@ -24,10 +26,17 @@ __all__ = [
 
 
 def open_pool(
-    options: ClusterOptions, limits: Limits, warm: Callable[[], object] | None = None, shared: Sequence[Path] = ()
+    options: ClusterOptions,
+    limits: Limits,
+    warm: Callable[[], object] | None = None,
+    shared: Sequence[Path] = (),
+    server: ForkServer | None = None,
 ) -> Pool:
-    """Return the processes of a run, to be entered; nothing is started before there is something to do."""
-    return Pool(options, limits, warm, shared)
+    """Return the processes of a run, to be entered; nothing is started before there is something to do.
+
+    A ``server`` may have been started ahead; it closes with the pool.
+    """
+    return Pool(options, limits, warm, shared, server)
 
 
 def open_children(options: ClusterOptions, limits: Limits, n_jobs: int) -> Engine:

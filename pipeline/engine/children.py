@@ -25,8 +25,10 @@ class ChildrenEngine:
     A child is started when there is a job for it, and works for as long as the engine is open.
     """
 
-    def __init__(self, guard: Guard, n_children: int, memory_bytes: int | None = None) -> None:
-        self.server = ForkServer()
+    def __init__(
+        self, guard: Guard, n_children: int, memory_bytes: int | None = None, server: ForkServer | None = None
+    ) -> None:
+        self.server = server or ForkServer()
         self.n_children = n_children
         self._room = Room(JOBS_PER_CHILD * n_children, memory_bytes or free_bytes())
         self._processes = [GuardedProcess(guard, self.server) for _ in range(n_children)]

@@ -17,6 +17,7 @@ from multiprocessing.reduction import recvfds
 from typing import Any, Final
 
 from pipeline.engine.child import live
+from pipeline.spared import spare
 
 
 def load(_asked: Connection, function: bytes) -> None:
@@ -68,6 +69,7 @@ ANSWERS: Final[dict[str, Callable[..., Any]]] = {answer.__name__: answer for ans
 
 def main(socket_fd: int) -> None:
     """Answer one question after another until whoever asks is gone."""
+    spare()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     asked = Connection(socket_fd)
     with suppress(EOFError):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Protocol, Self
 
 from pipeline.engine.children import ChildrenEngine, core_count, free_bytes
+from pipeline.engine.fork_server import ForkServer
 from pipeline.engine.guard import Guard
 from pipeline.engine.options import ClusterOptions
 from pipeline.engine.outcome import J, Lost, R
@@ -38,16 +39,22 @@ class Pool:
     """What a run works with, opened once around all of it; starts nothing before there is something to do.
 
     ``warm`` is called without arguments in each process that works long jobs, before its first; ``shared`` are folders
-    that workers on other machines must see, the first of them to write in.
+    that workers on other machines must see, the first of them to write in.  A ``server`` that was started before is
+    used, and closed.
     """
 
     def __init__(
-        self, options: ClusterOptions, limits: Limits, warm: Callable[[], object] | None, shared: Sequence[Path]
+        self,
+        options: ClusterOptions,
+        limits: Limits,
+        warm: Callable[[], object] | None,
+        shared: Sequence[Path],
+        server: ForkServer | None = None,
     ) -> None:
         self._options, self._guard = options, Guard.of(options, limits)
         self._warm = None if warm is None else pickle.dumps(warm)
         self._shared = tuple(shared)
-        self._children = ChildrenEngine(self._guard, _child_count(options), _room_bytes(options))
+        self._children = ChildrenEngine(self._guard, _child_count(options), _room_bytes(options), server)
         self._ahead: Future[Engine] | None = None
         self._open = ExitStack()
 

@@ -1,12 +1,16 @@
 """How every loop is compiled: without the interpreter's lock, kept on disk, and with the arithmetic as written."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from numba import njit
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+BLAS = "scipy.linalg.cython_blas"
 
 
 def compiled(loop: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
@@ -20,3 +24,16 @@ def compiled(loop: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     except RuntimeError:  # numba finds no folder to write to
         kept = njit(nogil=True)(loop)
     return kept
+
+
+@contextmanager
+def without_blas() -> Iterator[None]:
+    """Let numba load inside without BLAS, which it looks for in scipy: a quarter second, and no loop here needs it."""
+    if BLAS in sys.modules:
+        yield
+        return
+    sys.modules[BLAS] = None  # type: ignore[assignment]  # how an import is told to fail
+    try:
+        yield
+    finally:
+        del sys.modules[BLAS]

@@ -1,9 +1,12 @@
 """How chunks are packed."""
 
+from collections.abc import Callable
 from math import prod
 from typing import Any, Literal
 
 import numpy as np
+from numcodecs import Blosc  # type: ignore[import-untyped]  # comes with zarr
+from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from pipeline.axes import Zyx
@@ -23,3 +26,11 @@ def codec(dtype: np.dtype[Any], chunks: Zyx[int], options: StoreOptions) -> Blos
     return BloscCodec(
         typesize=dtype.itemsize, cname="zstd", clevel=options.level, shuffle=shuffle, blocksize=block_bytes
     )
+
+
+def encoder(described: BloscCodec) -> Callable[[NDArray[Any]], bytes]:
+    """Return what packs a chunk as the codec in an array's metadata says; the size of a number is the chunk's own."""
+    shuffle = {"shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}[described.shuffle.value]
+    blosc = Blosc(described.cname.value, described.clevel, shuffle, described.blocksize)
+    encode: Callable[[NDArray[Any]], bytes] = blosc.encode
+    return encode

@@ -36,7 +36,7 @@ class Layout:
 
     @property
     def depth(self) -> int:
-        """How many planes are written at once: those of a shard, or of a layer of chunks."""
+        """How many planes share a file: those of a shard, or of a layer of chunks."""
         return (self.shards or self.chunks).z
 
 
@@ -60,8 +60,8 @@ def mask_chunks(chunks: Zyx[int], shape: tuple[int, ...]) -> Zyx[int]:
 
 
 def buffer_bytes(shape: tuple[int, ...], dtype: str, options: StoreOptions) -> int:
-    """Return the bytes of the planes that wait until a shard is full."""
-    depth = min(Layout.of(shape, np.dtype(dtype), options).depth, shape[-3])
+    """Return the bytes of the planes that wait until a layer of chunks is full, and of what they are packed to."""
+    depth = Layout.of(shape, np.dtype(dtype), options).chunks.z
     plane = shape[-2] * shape[-1]
     n_channels = shape[0] if len(shape) == 4 else 1
-    return depth * plane * (n_channels * np.dtype(dtype).itemsize + 1)
+    return 2 * depth * plane * (n_channels * np.dtype(dtype).itemsize + 1)

@@ -1,10 +1,10 @@
-"""Planes to a store: gathered into whole shards, each encoded once, written aside and forced to disk."""
+"""Planes to a store: written aside as they come, described, and forced to disk."""
 
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +12,24 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from pipeline.axes import Zyx
 from pipeline.durable import sync_tree
 from pipeline.geometry import Geometry
 from pipeline.ngff import geometry_to_json, multiscales
-from pipeline.store.codec import codec
+from pipeline.store.codec import codec, encoder
 from pipeline.store.files import hash_store, size_of_store
 from pipeline.store.labels import write_labels
 from pipeline.store.layout import Layout, mask_chunks
 from pipeline.store.options import StoreOptions
 from pipeline.store.read_back import StoredPlanes, planes_written
+from pipeline.store.shards import PlaneWriter, Stored
 from pipeline.volume import Mask
 
 FORMAT = "ctprep-volume"
 FORMAT_VERSION = 1
 
-_ZARR_SETTINGS = {
-    "threading.max_workers": 1,
-    "async.concurrency": 1,
-    "codec_pipeline.batch_size": 64,
-    "json_indent": 2,
-}
-"""One thread a task, one shard in memory at a time, and the same bytes whatever the user's zarr is set to.
-
-Chunks go to the codec many at a time: one by one, zarr spends as long on each as the codec does.
-"""
-
-
-_AS_THEY_ARE: Any = {"order": "C", "write_empty_chunks": True}
-"""Chunks of padding alone shrink to some bytes; to look for them, zarr would take longer than to compress them."""
+_ZARR_SETTINGS = {"threading.max_workers": 1, "async.concurrency": 1, "json_indent": 2}
+"""One thread a task, and the same bytes whatever the user's zarr is set to."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -97,9 +87,8 @@ class NewStore:
     options: StoreOptions
 
     def write(self, content: StoreContent, level: int = 0) -> None:
-        """Write the planes of a level, a shard at a time; beside the finest, 0, also the mask."""
-        options = replace(self.options, mask=False) if level else self.options
-        _write_planes(self.group, str(level), content, options)
+        """Write the planes of a level as they come; beside the finest, 0, also the mask."""
+        _write_planes(self, str(level), content, with_mask=level == 0 and self.options.mask is not False)
 
     def planes(self, level: int = 0) -> StoredPlanes:
         """Return the planes of a level that was written; beside the finest also the mask."""
@@ -125,74 +114,73 @@ class NewStore:
         return StoreReceipt(n_bytes=size_of_store(self.folder), sha256=hash_store(self.folder))
 
 
-def _write_planes(group: zarr.Group, name: str, content: StoreContent, options: StoreOptions) -> None:
-    layout = Layout.of(content.shape, np.dtype(content.dtype), options)
-    image = _create_image(group, name, content, layout, options)
-    mask = _MaskWriter(group, content, layout, options)
-    n_planes, n_rows, n_columns = content.geometry.shape
-    n_channels = len(content.channels or ("",))
-    layer = np.empty((n_channels, min(layout.depth, n_planes), n_rows, n_columns), content.dtype)
-    measured = np.empty(layer.shape[1:], np.bool_)
-    for start in range(0, n_planes, layout.depth):
-        depth = min(layout.depth, n_planes - start)
-        for z in range(depth):
-            layer[:, z], seen = content.planes(start + z)
-            measured[z] = True if seen is None else seen
-        image[..., start : start + depth, :, :] = layer[:, :depth] if content.channels else layer[0, :depth]
-        mask.write(start, measured[:depth])
+def _write_planes(store: "NewStore", name: str, content: StoreContent, *, with_mask: bool) -> None:
+    layout = Layout.of(content.shape, np.dtype(content.dtype), store.options)
+    image = PlaneWriter(_create_image(store, name, content, layout))
+    mask = _MaskWriter(store, content, layout) if with_mask else None
+    for z in range(content.geometry.shape.z):
+        plane, measured = content.planes(z)
+        image.put(plane)
+        if mask:
+            mask.put(measured)
 
 
-def _create_image(
-    group: zarr.Group, name: str, content: StoreContent, layout: Layout, options: StoreOptions
-) -> "zarr.Array[Any]":
+def _create_image(store: "NewStore", name: str, content: StoreContent, layout: Layout) -> Stored:
     packing = {"scale_factor": content.scale_factor, "add_offset": content.add_offset}
     dtype = np.dtype(content.dtype)
+    packed, fill_value = codec(dtype, layout.chunks, store.options), dtype.type(content.fill_value)
     n_channels = content.shape[:-3]
-    return group.create_array(
+    store.group.create_array(
         name,
         shape=content.shape,
         dtype=dtype,
         chunks=(*(1 for _ in n_channels), *layout.chunks),
         shards=None if layout.shards is None else (*n_channels, *layout.shards),
-        compressors=codec(dtype, layout.chunks, options),
-        fill_value=dtype.type(content.fill_value),
+        compressors=packed,
+        fill_value=fill_value,
         dimension_names=("c", "z", "y", "x")[-len(content.shape) :],
         attributes={name: value for name, value in packing.items() if value is not None},
-        config=_AS_THEY_ARE,
     )
+    return Stored(store.folder / name, content.shape, dtype, fill_value, layout, encoder(packed))
 
 
 class _MaskWriter:
     """Writes the mask as the image is written; with ``mask: auto`` there is none until a voxel is not measured."""
 
-    def __init__(self, group: zarr.Group, content: StoreContent, layout: Layout, options: StoreOptions) -> None:
-        self._group, self._shape = group, tuple(content.geometry.shape)
-        self._options, self._layout = options, layout
-        self._array: zarr.Array[Any] | None = self._created() if options.mask is True else None
+    def __init__(self, store: "NewStore", content: StoreContent, layout: Layout) -> None:
+        self._store, self._shape, self._depth = store, content.geometry.shape, layout.depth
+        self._chunks = mask_chunks(layout.chunks, tuple(self._shape))
+        self._all = np.ones(self._shape[1:], np.uint8)
+        self._n_whole = 0
+        self._planes = self._created() if store.options.mask is True else None
 
-    def write(self, start: int, measured: Mask) -> None:
-        """Write a shard's planes, from ``start`` on."""
-        if self._array is None and self._options.mask == "auto" and not measured.all():
-            self._array = self._created()
-            for before in range(0, start, self._layout.depth):
-                self._array[before : before + self._layout.depth] = np.uint8(1)
-        if self._array is not None:
-            self._array[start : start + len(measured)] = measured.view(np.uint8)
+    def put(self, measured: Mask | None) -> None:
+        """Take the next plane's mask, None where all of it was measured."""
+        if self._planes is None and measured is not None and not measured.all():
+            self._planes = self._created()
+            for _ in range(self._n_whole):
+                self._planes.put(self._all)
+        if self._planes is None:
+            self._n_whole += 1
+        else:
+            self._planes.put(self._all if measured is None else measured.view(np.uint8))
 
-    def _created(self) -> "zarr.Array[Any]":
-        dtype, chunks = np.dtype("uint8"), mask_chunks(self._layout.chunks, self._shape)
-        sides = (-(-n // chunk) * chunk for n, chunk in zip(self._shape[1:], chunks[1:], strict=True))
-        return self._group.create_array(
+    def _created(self) -> PlaneWriter:
+        dtype = np.dtype("uint8")
+        sides = (-(-n // chunk) * chunk for n, chunk in zip(self._shape[1:], self._chunks[1:], strict=True))
+        layout = Layout(self._chunks, Zyx(self._depth, *sides))
+        packed = codec(dtype, layout.chunks, self._store.options)
+        self._store.group.create_array(
             "mask",
-            shape=self._shape,
+            shape=tuple(self._shape),
             dtype=dtype,
-            chunks=tuple(chunks),
-            shards=(self._layout.depth, *sides),
-            compressors=codec(dtype, chunks, self._options),
+            chunks=tuple(layout.chunks),
+            shards=layout.shards,
+            compressors=packed,
             fill_value=0,
             dimension_names=("z", "y", "x"),
-            config=_AS_THEY_ARE,
         )
+        return PlaneWriter(Stored(self._store.folder / "mask", self._shape, dtype, 0, layout, encoder(packed)))
 
 
 def _group_attributes(

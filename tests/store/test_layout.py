@@ -69,7 +69,7 @@ def test_a_mask_has_chunks_four_times_as_wide_and_never_wider_than_the_array() -
     assert mask_chunks(Zyx(64, 64, 64), (300, 360, 200)) == (64, 256, 200)
 
 
-def test_planes_wait_in_a_buffer_of_a_shard() -> None:
+def test_planes_and_what_they_are_packed_to_wait_in_buffers_of_a_layer_of_chunks() -> None:
     options = StoreOptions()
-    assert buffer_bytes((1000, 300, 300), "int16", options) == 4 * 64 * 300 * 300 * 3
-    assert buffer_bytes((2, 10, 300, 300), "float16", options) == 10 * 300 * 300 * 5
+    assert buffer_bytes((1000, 300, 300), "int16", options) == 2 * 64 * 300 * 300 * 3
+    assert buffer_bytes((2, 10, 300, 300), "float16", options) == 2 * 10 * 300 * 300 * 5

@@ -1,6 +1,4 @@
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +6,6 @@ import numpy as np
 import pytest
 import zarr
 from stores import ATTRIBUTES, CHUNKED, SHAPE, content, data_files, write_store
-from zarr.codecs import BloscCodec
-from zarr.storage import LocalStore
 
 from pipeline.errors import SeriesRefusedError
 from pipeline.store import write
@@ -17,32 +13,6 @@ from pipeline.store.files import hash_store, size_of_store
 from pipeline.store.options import StoreOptions
 from pipeline.store.read import open_store
 from pipeline.vocabulary import Reason
-
-
-@dataclass(frozen=True)
-class Work:
-    """What zarr is asked to do: how often a file is written, and how many chunks are encoded."""
-
-    written: Counter[str] = field(default_factory=Counter)
-    encoded: list[bytes] = field(default_factory=list)
-
-
-@pytest.fixture
-def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
-    counted = Work()
-    encode, put = BloscCodec.__dict__["_encode_sync"], LocalStore.__dict__["set"]
-
-    def encoding(codec: BloscCodec, chunk: Any, spec: Any) -> Any:
-        counted.encoded.append(chunk.to_bytes() if hasattr(chunk, "to_bytes") else bytes(chunk))
-        return encode(codec, chunk, spec)
-
-    async def putting(store: LocalStore, key: str, value: Any) -> None:
-        counted.written[str(store.root / key)] += 1
-        await put(store, key, value)
-
-    monkeypatch.setattr(BloscCodec, "_encode_sync", encoding)
-    monkeypatch.setattr(LocalStore, "set", putting)
-    return counted
 
 
 @pytest.mark.parametrize("dtype", ["int16", "uint8", "uint16", "float16", "float32"])
@@ -135,21 +105,6 @@ def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
 def test_an_attribute_that_is_no_json_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         write_store(tmp_path / "s", content(attributes={"inverse": float("nan")}), CHUNKED)
-
-
-@pytest.mark.parametrize("shards", ["auto", None, (2, 16, 32), (4, 32, 16), (200, 160, 160)])
-@pytest.mark.parametrize("begins_at", [0, 4])
-def test_every_shard_is_written_once_and_every_chunk_encoded_once(
-    tmp_path: Path, work: Work, shards: Any, begins_at: int
-) -> None:
-    measured = np.arange(5 * 20 * 30).reshape(SHAPE) < begins_at * 600 + 3
-    write_store(tmp_path / "s", content(measured=measured), replace(CHUNKED, shards=shards))
-    store = open_store(tmp_path / "s")
-    files = data_files(tmp_path / "s")
-    assert {path: work.written[str(path)] for path in files} == dict.fromkeys(files, 1)
-    image = [store.array[z : z + 2, y : y + 16, x : x + 16] for z in (0, 2, 4) for y in (0, 16) for x in (0, 16)]
-    mask = [store.mask[z : z + 2] for z in (0, 2, 4)]  # whole planes: its chunks are four times as wide
-    assert len(work.encoded) == len(image) + len(mask)
 
 
 def test_planes_are_asked_for_once_from_the_first_to_the_last(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Hashes of a slice, as stored and in Hounsfield units: its pixels are hashed once where both follow from that."""
 
-import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
 
 from pipeline.dicom.pixels.stored import StoredSlice
 from pipeline.volume import Voxels
@@ -14,7 +16,7 @@ MOST_WHOLE = 1 << 62
 
 @dataclass(frozen=True)
 class Digests:
-    """SHA-256 of a slice's pixels, in hexadecimal digits.
+    """BLAKE3 of a slice's pixels, in hexadecimal digits: SHA-256 would take as long as the change of grid.
 
     ``stored`` is equal for equal stored values, whatever the transfer syntax, the byte order and the bits allocated.
     ``hounsfield`` is equal for equal Hounsfield units, before padding is put in, whatever they were stored as.
@@ -42,19 +44,23 @@ def digests_of(stored: StoredSlice, values_hu: Voxels) -> Digests:
 
 def _hounsfield(plane: Voxels) -> str:
     if not ((np.abs(plane) < MOST_WHOLE) & (plane == np.rint(plane))).all():
-        return hashlib.sha256(plane.astype("<f4").data).hexdigest()
+        return _begun(plane.astype("<f4")).hexdigest()
     whole = StoredSlice.of(plane.astype(np.int64))
     return _with_least(_distances(whole), int(whole.values[0]))
 
 
-def _distances(stored: StoredSlice) -> "hashlib._Hash":
+def _distances(stored: StoredSlice) -> blake3:
     """Begin a hash with how far each pixel lies from the least: its code, unless codes have gaps between them."""
     if stored.codes.dtype == np.uint16:
-        return hashlib.sha256(stored.codes.astype("<u2", copy=False).data)
-    return hashlib.sha256((stored.values - stored.values[0])[stored.codes].astype("<u8").data)
+        return _begun(stored.codes.astype("<u2", copy=False))
+    return _begun((stored.values - stored.values[0])[stored.codes].astype("<u8"))
 
 
-def _with_least(distances: "hashlib._Hash", least: int) -> str:
+def _begun(numbers: NDArray[Any]) -> blake3:
+    return blake3(numbers.ravel().view(np.uint8).data)
+
+
+def _with_least(distances: blake3, least: int) -> str:
     digest = distances.copy()
     digest.update(b"%d" % least)
     return digest.hexdigest()

@@ -1,0 +1,133 @@
+"""Planes to the files of an array: one layer of chunks is in memory, and each chunk is encoded once.
+
+The metadata are zarr's.  Written through zarr too, a chunk would cost as much again as its compression; so these are
+the bytes that the metadata promise, by the Zarr v3 core and its sharding codec 1.0, and zarr reads them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from math import ceil, prod
+from pathlib import Path
+from typing import Any, Final
+
+import google_crc32c
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.store.layout import Layout
+
+Place = tuple[int, ...]
+"""A number along each of c, z, y and x."""
+
+NOT_THERE: Final = 2**64 - 1
+"""Offset and length of a chunk that a shard does not hold, as it lies beyond the array."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """An array that zarr knows, [z, y, x] or [c, z, y, x], and how its voxels get to its ``folder``.
+
+    ``encode`` makes a chunk's bytes; where a chunk reaches beyond the array it holds ``fill_value``.
+    """
+
+    folder: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fill_value: Any
+    layout: Layout
+    encode: Callable[[NDArray[Any]], bytes]
+
+    @property
+    def n_channels(self) -> int:
+        """How many channels there are, 1 without such an axis."""
+        return prod(self.shape[:-3])
+
+    @property
+    def n_chunks(self) -> Place:
+        """How many chunks there are along c, z, y and x."""
+        along = (ceil(n / chunk) for n, chunk in zip(self.shape[-3:], self.layout.chunks, strict=True))
+        return (self.n_channels, *along)
+
+    @property
+    def per_file(self) -> Place:
+        """How many of them share a file; all channels of a shard do."""
+        if self.layout.shards is None:
+            return (1, 1, 1, 1)
+        along = (shard // chunk for shard, chunk in zip(self.layout.shards, self.layout.chunks, strict=True))
+        return (self.n_channels, *along)
+
+    def path(self, file: Place) -> Path:
+        """Return where a file lies (chunk key encoding ``default``)."""
+        return self.folder.joinpath("c", *map(str, file[-len(self.shape) :]))
+
+
+class PlaneWriter:
+    """Writes an array plane by plane, from the first to the last; with the last, all of it is in its files."""
+
+    def __init__(self, stored: Stored) -> None:
+        self._stored, self._z = stored, 0
+        n_channels, _, rows, columns = stored.n_chunks
+        depth, height, width = stored.layout.chunks
+        dtype = stored.dtype.newbyteorder("<")
+        self._plane = np.full((n_channels, rows * height, columns * width), stored.fill_value, dtype)
+        self._layer = np.empty((n_channels, rows, columns, depth, height, width), dtype)
+        self._files: dict[Place, _ChunkFile] = {}
+
+    def put(self, plane: NDArray[Any]) -> None:
+        """Take the next plane, [c, y, x] or [y, x]; it may be used again afterwards."""
+        n_z, n_y, n_x = self._stored.shape[-3:]
+        n_channels, rows, columns, depth, height, width = self._layer.shape
+        self._plane[:, :n_y, :n_x] = plane
+        by_chunk = self._plane.reshape(n_channels, rows, height, columns, width).swapaxes(2, 3)
+        self._layer[:, :, :, self._z % depth] = by_chunk
+        self._z += 1
+        if self._z % depth == 0 or self._z == n_z:
+            self._layer[:, :, :, (self._z - 1) % depth + 1 :] = self._stored.fill_value
+            self._write_layer((self._z - 1) // depth)
+
+    def _write_layer(self, z: int) -> None:
+        """Write a layer of chunks, and end the files that it was the last of."""
+        stored = self._stored
+        n_channels, n_z, rows, columns = stored.n_chunks
+        for c, y, x in product(range(n_channels), range(rows), range(columns)):
+            self._file_of((c, z, y, x)).add((c, z, y, x), stored.encode(self._layer[c, y, x]))
+        is_last = z + 1 == n_z or (z + 1) % stored.per_file[1] == 0
+        for file in self._files.values():
+            file.write(is_last=is_last)
+        if is_last:
+            self._files.clear()
+
+    def _file_of(self, chunk: Place) -> "_ChunkFile":
+        place = tuple(at // n for at, n in zip(chunk, self._stored.per_file, strict=True))
+        if place not in self._files:
+            has_index = self._stored.layout.shards is not None
+            self._files[place] = _ChunkFile(self._stored.path(place), self._stored.per_file, has_index=has_index)
+        return self._files[place]
+
+
+class _ChunkFile:
+    """A file of chunks: one after another as they come and, in a shard, behind the last of them where each lies."""
+
+    def __init__(self, path: Path, n_chunks: Place, *, has_index: bool) -> None:
+        self._path, self._has_index = path, has_index
+        self._index = np.full((*n_chunks, 2), NOT_THERE, "<u8")
+        self._waiting: list[bytes] = []
+        self._n_bytes = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def add(self, chunk: Place, encoded: bytes) -> None:
+        """Take the bytes of a chunk of this file."""
+        inside = tuple(at % n for at, n in zip(chunk, self._index.shape, strict=False))
+        self._index[inside] = self._n_bytes, len(encoded)
+        self._n_bytes += len(encoded)
+        self._waiting.append(encoded)
+
+    def write(self, *, is_last: bool) -> None:
+        """Put what was added behind what is there; with the last also the index."""
+        if is_last and self._has_index:
+            index = self._index.tobytes()
+            self._waiting += [index, google_crc32c.value(index).to_bytes(4, "little")]
+        with self._path.open("ab") as file:
+            file.writelines(self._waiting)
+        self._waiting.clear()
