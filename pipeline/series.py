@@ -18,7 +18,7 @@ from pipeline.dicom.stack.stack import Stack
 from pipeline.errors import SeriesRefusedError
 from pipeline.features.judgement import judged
 from pipeline.job import Job, SeriesResult, refused
-from pipeline.kernels import bands, slices, walks
+from pipeline.kernels import bands, lossless, slices, walks
 from pipeline.kernels.compiled import without_blas
 from pipeline.masks import carried, masks_of, sizes_of
 from pipeline.ngff import ngff_is_exact
@@ -39,6 +39,7 @@ def warm() -> None:
     """Load what the first series would otherwise wait for; the process that workers are copied from calls it once."""
     with without_blas():
         bands.warm()
+        lossless.warm()
         slices.warm()
         walks.warm()
 

@@ -47,6 +47,7 @@ def fork(asked: Connection, timeout_seconds: int) -> int:
 def _become_child(asked: Connection, pipe_fd: int, crash_fd: int, lifeline_fd: int, timeout_seconds: int) -> None:
     """Live as a child, and never return into the loop of the process that was copied."""
     try:
+        gc.enable()
         asked.close()
         os.dup2(lifeline_fd, 0)
         os.close(lifeline_fd)
@@ -70,6 +71,7 @@ ANSWERS: Final[dict[str, Callable[..., Any]]] = {answer.__name__: answer for ans
 def main(socket_fd: int) -> None:
     """Answer one question after another until whoever asks is gone."""
     spare()
+    gc.disable()  # imports leave nothing to collect, and looking for it takes an eighth of them
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     asked = Connection(socket_fd)
     with suppress(EOFError):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.kernels.slices import joined_to_border, largest_piece
+from pipeline.kernels.walks import joined_to_border, largest_piece
 from pipeline.volume import Mask, Voxels
 
 BODY_HU = -300

@@ -14,10 +14,16 @@ from pipeline.kernels.compiled import compiled
 Plane = NDArray[np.float32]
 Firsts = NDArray[np.intp]
 Weights = NDArray[np.float64]
+Places = NDArray[np.bool_]
+Extents = NDArray[np.uint8]
+Pixels = NDArray[np.int32]
+"""Numbers of pixels in a plane, row by row, and rising."""
+Bands = tuple[Firsts, Weights, Firsts, Weights]
+"""Of every row and every column, its first sample and the weights of the samples from there on."""
 Single = np.float32
 
-BLOCK = 1024
-"""Pixels that are summed at a time: their sums stay in the nearest cache."""
+NONE, SOME, ALL = 0, 1, 2
+"""How many of the samples that a pixel is made of were measured."""
 
 
 @compiled
@@ -40,8 +46,8 @@ def _columns(row: Weights, columns: Firsts, weights: Weights, target: Plane) -> 
     """Fill ``target`` [i] with the weighted sums of as many values as there are weights, from ``columns[i]`` on."""
     if weights.shape[1] == 2:
         for i in range(target.size):
-            x = columns[i]
-            target[i] = np.float32(weights[i, 0] * row[x] + weights[i, 1] * row[x + 1])
+            x = np.uint64(columns[i])  # of a place without sign, none is counted from the end
+            target[i] = np.float32(weights[i, 0] * row[x] + weights[i, 1] * row[x + np.uint64(1)])
         return
     for i in range(target.size):
         x = columns[i]
@@ -81,44 +87,82 @@ def between(planes: NDArray[np.float32], slots: Firsts, weights: Weights, target
 
 
 @compiled
-def between_measured(
-    layers: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]],
-    slots: Firsts,
-    weights: Weights,
-    least: float,
-    target: NDArray[np.float32],
-    share: NDArray[np.float32],
-) -> None:
-    """As ``between``, of measured values: their sum over their weight, or of all where that is not above ``least``.
-
-    ``layers`` are, [slot, p], all values, measured values and the weight of these; and [slot] whether a plane was
-    measured everywhere, so that its values are all it holds.  ``share`` [p] is filled with the measured weight.
-    """
-    plain, sums, shares, whole = layers
-    totals = np.empty((3, BLOCK), np.float64)
-    for start in range(0, target.size, BLOCK):
-        size = min(BLOCK, target.size - start)
-        totals[:] = 0
-        for t in range(slots.size):
-            slot, weight = slots[t], weights[t]
-            part = slice(start, start + size)
-            _add(weight, plain[slot, part], totals[0])
-            if whole[slot]:
-                _add(weight, plain[slot, part], totals[1])
-                totals[2] += weight
-            else:
-                _add(weight, sums[slot, part], totals[1])
-                _add(weight, shares[slot, part], totals[2])
-        for p in range(size):
-            enough = totals[2, p] > least
-            target[start + p] = np.float32(totals[1, p] / totals[2, p] if enough else totals[0, p])
-            share[start + p] = np.float32(totals[2, p])
+def extents(measured: Places, axes: Bands, target: Extents) -> None:
+    """Fill ``target`` [y, x] with how many of a pixel's samples were measured: `NONE`, `SOME` or `ALL` of them."""
+    rows, row_weights, columns, column_weights = axes
+    n_rows, n_columns = row_weights.shape[1], column_weights.shape[1]
+    counts = np.empty(measured.shape[1], np.int32)
+    for j in range(target.shape[0]):
+        counts[:] = 0
+        for y in range(rows[j], rows[j] + n_rows):
+            for x in range(counts.size):
+                counts[x] += measured[y, x]
+        for i in range(target.shape[1]):
+            n = 0
+            for x in range(columns[i], columns[i] + n_columns):
+                n += counts[x]
+            target[j, i] = _extent(n, n_rows * n_columns)
 
 
 @compiled
-def _add(weight: float, values: NDArray[np.float32], totals: Weights) -> None:
-    for p in range(values.size):
-        totals[p] += weight * values[p]
+def _extent(n: int, of: int) -> int:
+    if n == 0:
+        return NONE
+    return ALL if n == of else SOME
+
+
+@compiled
+def in_plane_measured(source: Plane, measured: Places, axes: Bands, pixels: Pixels, target: Plane) -> None:
+    """As ``in_plane``, but of measured samples alone, and only at ``pixels``."""
+    rows, row_weights, columns, column_weights = axes
+    j, width = 0, target.shape[1]
+    for pixel in pixels:
+        while pixel >= (j + 1) * width:
+            j += 1
+        i, total = pixel - j * width, 0.0
+        for t in range(column_weights.shape[1]):
+            column, x = 0.0, columns[i] + t
+            for s in range(row_weights.shape[1]):
+                column += row_weights[j, s] * (source[rows[j] + s, x] * measured[rows[j] + s, x])
+            total += column_weights[i, t] * column
+        target[j, i] = np.float32(total)
+
+
+@compiled
+def add_measured(
+    weight: float,
+    layers: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]],
+    pixels: Pixels,
+    totals: Weights,
+) -> None:
+    """Add a plane's measured values, and their weight, both times ``weight``, to ``totals`` [2, k] of ``pixels`` [k].
+
+    ``layers`` are, [p], all values, measured values and the weight of these, and how many of a pixel's samples were
+    measured.  Measured values and their weight are only looked at where these are `SOME`.
+    """
+    plain, sums, shares, parts = layers
+    for k in range(pixels.size):
+        p = pixels[k]
+        if parts[p] == ALL:
+            totals[0, k] += weight * plain[p]
+            totals[1, k] += weight
+        elif parts[p] == SOME:
+            totals[0, k] += weight * sums[p]
+            totals[1, k] += weight * shares[p]
+
+
+@compiled
+def divide(
+    totals: Weights, limits: tuple[float, float], pixels: Pixels, target: NDArray[np.float32], enough: Places
+) -> None:
+    """Put values over their weight, from ``totals`` [2, k] of ``pixels`` [k], into ``target`` [p] if that is enough.
+
+    ``limits`` are the weight above which a value is taken, and that from which on there is ``enough`` [p] of it.
+    """
+    for k in range(pixels.size):
+        if totals[1, k] > limits[0]:
+            target[pixels[k]] = np.float32(totals[0, k] / totals[1, k])
+        enough[pixels[k]] = totals[1, k] >= limits[1]
 
 
 @compiled
@@ -164,8 +208,12 @@ def warm() -> None:
     plane, first, weight = np.zeros((2, 2), np.float32), np.zeros(2, np.intp), np.ones((2, 1))
     in_plane(plane, first, weight, first, weight, plane.copy())
     between(plane, first, weight[:, 0], plane[0].copy())
-    layers = (plane, plane, plane, np.ones(2, np.bool_))
-    between_measured(layers, first, weight[:, 0], 0.5, plane[0].copy(), plane[0].copy())
+    measured, parts, totals = np.ones((2, 2), np.bool_), np.zeros((2, 2), np.uint8), np.zeros((2, 2))
+    pixels = np.zeros(2, np.int32)
+    extents(measured, (first, weight, first, weight), parts)
+    in_plane_measured(plane, measured, (first, weight, first, weight), pixels, plane.copy())
+    add_measured(0.5, (plane[0], plane[0], plane[0], parts[0]), pixels, totals)
+    divide(totals, (0.5, 0.5), pixels, plane[0].copy(), measured[0])
     lined(plane[0], (Single(1), Single(0), Single(0), Single(1)), plane[0].copy())
     for dtype in (np.int16, np.uint8, np.uint16):
         whole_numbers(plane[0], (1.0, 0.0), np.zeros(2, dtype))

@@ -10,6 +10,8 @@ from pipeline.volume import VolumeSpec
 
 VOXEL_BYTES, MASK_BYTES = 4, 1
 """float32 voxels and a bool mask."""
+PIXEL_BYTES = 4
+"""The number of a pixel in its plane."""
 
 
 def volume_bytes(spec: VolumeSpec) -> int:
@@ -77,7 +79,8 @@ def passing_bytes(change: Change, before: VolumeSpec) -> int:
 
 
 def _blend_bytes(taps: int, channels: int, change: GridChange | Shear, before: VolumeSpec) -> int:
-    """Return the bytes of `Blend`: all, measured values and their weight of every plane, and what lies between."""
+    """Return the bytes of `Blend`, if every pixel lies at a rim: what it keeps of each plane, and an output plane's."""
     target = prod(change.geometry.shape[1:])
-    held = VOXEL_BYTES * (2 * channels + 1) * taps * target
-    return held + 3 * plane_bytes(before) + (VOXEL_BYTES * (channels + 1) + 2 * MASK_BYTES) * target
+    held = (VOXEL_BYTES * (2 * channels + 1) + MASK_BYTES + PIXEL_BYTES) * taps * target
+    blended = VOXEL_BYTES * channels + PIXEL_BYTES + 4 * MASK_BYTES
+    return held + 2 * plane_bytes(before) + blended * target

@@ -1,6 +1,6 @@
 """Weighted sums along three axes, plane by plane; in memory are only the source planes that one output plane needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from pipeline.axes import Zyx
 from pipeline.kernels import bands
 from pipeline.steps.grid import AxisMap
 from pipeline.steps.planes import Plane, Planes, unless_whole
-from pipeline.steps.weights import Floats, Indices, Window, axis_weights
+from pipeline.steps.weights import Floats, Window, axis_weights
 from pipeline.volume import Mask, Voxels
 
 MEASURED_SHARE = 0.5 - 1e-6
@@ -19,6 +19,23 @@ MEASURED_SHARE = 0.5 - 1e-6
 
 NO_SHARE = 1e-6
 """At or below this share of measured weight, the values of what was not measured are taken."""
+
+AT_A_TIME = 4096
+"""Pixels whose sums are taken together: more than most rims have, and few enough for the nearest cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """A field of view, as the pixels see it that are made of its samples.
+
+    ``extents`` [y, x] says how many of a pixel's samples were measured.  The pixels of which only some were are its
+    ``rim``: only there is what was measured summed by itself, and do ``shares`` [y, x] hold its weight.
+    """
+
+    measured: Mask
+    extents: bands.Extents
+    shares: Voxels
+    rim: bands.Pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +46,7 @@ class InPlane:
     x: AxisMap
 
     @cached_property
-    def bands(self) -> tuple[Indices, Floats, Indices, Floats]:
+    def bands(self) -> bands.Bands:
         """The bands of every row and every column."""
         return (*axis_weights(self.y), *axis_weights(self.x))
 
@@ -38,10 +55,26 @@ class InPlane:
         """Where an output pixel lies between the outermost samples [y, x], None where all do."""
         return unless_whole(self.y.within[:, None] & self.x.within)
 
-    def sums(self, layers: Voxels, target: Voxels) -> None:
-        """Fill ``target`` [c, y, x] from layers [c, y, x]."""
-        for layer, onto in zip(layers, target, strict=True):
-            bands.in_plane(np.ascontiguousarray(layer), *self.bands, onto)
+    @cached_property
+    def whole(self) -> Field:
+        """The field of view of a plane that was measured everywhere."""
+        return self.field(np.ones((self.y.source_n, self.x.source_n), np.bool_))
+
+    def field(self, measured: Mask) -> Field:
+        """Return what a mask [y, x] comes to on the new grid."""
+        extents, shares = np.empty((self.y.n, self.x.n), np.uint8), np.empty((self.y.n, self.x.n), np.float32)
+        bands.extents(measured, self.bands, extents)
+        field = Field(measured, extents, shares, _pixels(extents == bands.SOME))
+        self.rim_sums(measured.astype(np.float32), field, shares)
+        return field
+
+    def sums(self, layer: Voxels, target: Voxels) -> None:
+        """Fill ``target`` [y, x] from a layer [y, x]."""
+        bands.in_plane(layer, *self.bands, target)
+
+    def rim_sums(self, layer: Voxels, field: Field, target: Voxels) -> None:
+        """Fill the rim of ``target`` [y, x] from what was measured of a layer [y, x]."""
+        bands.in_plane_measured(layer, field.measured, self.bands, field.rim, target)
 
 
 class Blend:
@@ -49,6 +82,9 @@ class Blend:
 
     Weights are renormalised over measured samples; where there are none, those that hold a value all the same speak.
     An output voxel is measured if it lies between the outermost samples and at least half of its weight is measured.
+
+    Of most voxels all samples were measured, or none, and there is nothing to renormalise: only the others are dealt
+    with one by one.  Which these are, the masks of a voxel's own samples say, and not what was asked for before.
     """
 
     def __init__(self, planes: Planes, axes: Zyx[AxisMap], channels: int) -> None:
@@ -59,10 +95,11 @@ class Blend:
         self._least = MEASURED_SHARE if any(axis.method == "cubic" for axis in axes) else NO_SHARE
         self._shape = (axes.y.n, axes.x.n)
         taps = self._window.taps
-        self._held, self._whole = np.full(taps, -1), np.ones(taps, np.bool_)
+        self._held: list[int | None] = [None] * taps
+        self._fields: list[Field | None] = [None] * taps
+        self._last: Field | None = None
         self._plain = np.empty((channels, taps, *self._shape), np.float32)
-        self._sums, self._share = np.empty_like(self._plain), np.empty((taps, *self._shape), np.float32)
-        self._last: tuple[int, Mask] | None = None
+        self._sums = np.empty_like(self._plain)
 
     def __call__(self, z: int) -> Plane:
         """Return an output plane."""
@@ -73,37 +110,48 @@ class Blend:
                 self._hold(slot, self._planes(source_z))
                 self._held[slot] = source_z
         voxels = np.empty((len(self._plain), *self._shape), np.float32)
-        if self._whole[slots].all():
-            for plain, target in zip(self._plain, voxels, strict=True):
-                bands.between(_flat(plain), slots, weights, target.ravel())
-            return Plane(voxels, self._inside(z, None))
-        return Plane(voxels, self._inside(z, self._blend_measured(slots, weights, voxels)))
+        for plain, target in zip(self._plain, voxels, strict=True):
+            bands.between(_flat(plain), slots, weights, target.ravel())
+        return Plane(voxels, self._inside(z, self._renormalise(slots.tolist(), weights.tolist(), voxels)))
 
     def _hold(self, slot: int, plane: Plane) -> None:
-        """Keep a source plane's sums in its own plane; of its measured part as well, unless that is all of it."""
-        self._in_plane.sums(plane.voxels, self._plain[:, slot])
-        self._whole[slot] = plane.measured is None
-        if plane.measured is not None:
-            mask = plane.measured.astype(np.float32)
-            self._in_plane.sums(plane.voxels * mask, self._sums[:, slot])
-            self._hold_share(slot, plane.measured, mask)
+        """Keep a source plane's sums in its own plane; at the rim of its field, of what was measured as well."""
+        field = None if plane.measured is None else self._field(plane.measured)
+        for layer, plain, sums in zip(plane.voxels, self._plain[:, slot], self._sums[:, slot], strict=True):
+            contiguous = np.ascontiguousarray(layer)
+            self._in_plane.sums(contiguous, plain)
+            if field:
+                self._in_plane.rim_sums(contiguous, field, sums)
+        self._fields[slot] = field
 
-    def _hold_share(self, slot: int, measured: Mask, mask: Voxels) -> None:
-        """Keep the weight of what was measured; the field of view is a scanner's own, and seldom changes."""
-        if self._last is not None and np.array_equal(self._last[1], measured):
-            self._share[slot] = self._share[self._last[0]]
-        else:
-            self._in_plane.sums(mask[None], self._share[slot, None])
-        self._last = (slot, measured)
+    def _field(self, measured: Mask) -> Field:
+        """Return a plane's field of view; it is a scanner's own, and seldom changes."""
+        last = self._last
+        if last is None or not (measured is last.measured or np.array_equal(measured, last.measured)):
+            self._last = last = self._in_plane.field(np.ascontiguousarray(measured))
+        return last
 
-    def _blend_measured(self, slots: Indices, weights: Floats, voxels: Voxels) -> Mask:
-        """Fill ``voxels``, and return where enough of their weight was measured."""
-        share = np.empty(self._shape, np.float32)
-        for plain, sums, target in zip(self._plain, self._sums, voxels, strict=True):
-            layers = (_flat(plain), _flat(sums), _flat(self._share), self._whole)
-            bands.between_measured(layers, slots, weights, self._least, target.ravel(), share.ravel())
-        enough: Mask = share >= MEASURED_SHARE
+    def _renormalise(self, slots: list[int], weights: list[float], voxels: Voxels) -> Mask | None:
+        """Renormalise the pixels measured in part, and return where enough was; None if all was measured everywhere."""
+        if all(self._fields[slot] is None for slot in slots):
+            return None
+        fields = [self._fields[slot] or self._in_plane.whole for slot in slots]
+        parts = list(zip(slots, weights, fields, strict=True))
+        pixels, enough = _in_part(fields)
+        for start in range(0, len(pixels), AT_A_TIME):
+            some = pixels[start : start + AT_A_TIME]
+            for channel, target in enumerate(voxels):
+                totals = self._totals(channel, parts, some)
+                bands.divide(totals, (self._least, MEASURED_SHARE), some, target.ravel(), enough.ravel())
         return enough
+
+    def _totals(self, channel: int, parts: Sequence[tuple[int, float, Field]], pixels: bands.Pixels) -> Floats:
+        """Return the sums of measured values and of their weight [2, k] for pixels [k], from each slot its part."""
+        totals = np.zeros((2, len(pixels)))
+        for slot, weight, field in parts:
+            plain, sums = self._plain[channel, slot].ravel(), self._sums[channel, slot].ravel()
+            bands.add_measured(weight, (plain, sums, field.shares.ravel(), field.extents.ravel()), pixels, totals)
+        return totals
 
     def _inside(self, z: int, enough: Mask | None) -> Mask | None:
         """Return the mask of an output plane."""
@@ -130,6 +178,20 @@ def sheared(planes: Planes, slices: Callable[[int], InPlane], padding: Voxels) -
         return Plane(np.where(moved.within, plane.voxels, padding[:, None, None]), plane.measured)
 
     return at
+
+
+def _in_part(fields: Sequence[Field]) -> tuple[bands.Pixels, Mask]:
+    """Return the pixels of which some samples were measured and some not, and where all were [y, x]."""
+    first = fields[0]
+    if all(field is first for field in fields):
+        return first.rim, first.extents == bands.ALL
+    extents = [field.extents for field in fields]
+    least, most = np.minimum.reduce(extents), np.maximum.reduce(extents)
+    return _pixels((least < bands.ALL) & (most > bands.NONE)), least == bands.ALL
+
+
+def _pixels(where: Mask) -> bands.Pixels:
+    return np.flatnonzero(where).astype(np.int32)
 
 
 def _flat(planes: NDArray[np.float32]) -> NDArray[np.float32]:

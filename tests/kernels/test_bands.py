@@ -7,10 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.kernels.bands import BLOCK, between, between_measured, in_plane, lined, warm, whole_numbers
+from pipeline.kernels.bands import (
+    ALL,
+    NONE,
+    SOME,
+    add_measured,
+    between,
+    divide,
+    extents,
+    in_plane,
+    in_plane_measured,
+    lined,
+    warm,
+    whole_numbers,
+)
 from pipeline.lines import ClampedLine
 
-LOOPS = (between, between_measured, in_plane, lined, whole_numbers)
+LOOPS = (add_measured, between, divide, extents, in_plane, in_plane_measured, lined, whole_numbers)
 EXAMPLES = settings(max_examples=60, deadline=None)
 hounsfield = st.floats(-32768, 32767, width=32)
 weights = st.floats(-1, 2)
@@ -52,22 +65,58 @@ def test_sums_between_planes_are_rounded_once(data: st.DataObject, taps: int, n:
 
 
 @EXAMPLES
-@given(st.data(), st.sampled_from([1, 7, BLOCK - 1, BLOCK, BLOCK + 3]))
-def test_measured_sums_are_divided_by_their_weight_where_there_is_enough(data: st.DataObject, n: int) -> None:
-    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
-    whole = data.draw(arrays(np.bool_, 3))
-    shares = np.where(whole[:, None], np.nan, rng.integers(0, 5, (3, n)) / 4).astype(np.float32)
+@given(st.data(), st.tuples(st.integers(1, 7), st.integers(1, 7)))
+def test_an_extent_says_whether_any_and_whether_all_samples_were_measured(
+    data: st.DataObject, shape: tuple[int, int]
+) -> None:
+    measured = data.draw(arrays(np.bool_, shape))
+    rows, columns = (data.draw(bands(n)) for n in shape)
+    found = np.full((len(rows[0]), len(columns[0])), 9, np.uint8)
+    extents(measured, (*rows, *columns), found)
+    for (j, i), extent in np.ndenumerate(found):
+        y, x = rows[0][j], columns[0][i]
+        samples = measured[y : y + rows[1].shape[1], x : x + columns[1].shape[1]]
+        assert extent == (ALL if samples.all() else SOME if samples.any() else NONE)
+
+
+@EXAMPLES
+@given(st.data(), st.tuples(st.integers(1, 7), st.integers(1, 7)))
+def test_measured_sums_are_those_of_the_plane_without_the_rest_bit_for_bit(
+    data: st.DataObject, shape: tuple[int, int]
+) -> None:
+    source = data.draw(arrays(np.float32, shape, elements=hounsfield))
+    measured = data.draw(arrays(np.bool_, shape))
+    rows, columns = (data.draw(bands(n)) for n in shape)
+    found, whole = np.full((2, len(rows[0]), len(columns[0])), -7, np.float32)
+    asked = data.draw(arrays(np.bool_, whole.size))
+    in_plane(source * measured, *rows, *columns, whole)
+    in_plane_measured(source, measured, (*rows, *columns), np.flatnonzero(asked).astype(np.int32), found)
+    np.testing.assert_array_equal(found.ravel(), np.where(asked, whole.ravel(), -7))
+
+
+@EXAMPLES
+@given(st.integers(0, 99), st.integers(1, 40))
+def test_measured_values_are_divided_by_their_weight_where_there_is_enough(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    parts = rng.integers(0, 3, (3, n)).astype(np.uint8)
+    shares = np.where(parts == SOME, rng.integers(0, 5, (3, n)) / 4, np.nan).astype(np.float32)
     plain = rng.normal(0, 1000, (3, n)).astype(np.float32)
-    sums = np.where(whole[:, None], np.nan, plain * np.nan_to_num(shares)).astype(np.float32)
-    slots, each = np.array([2, 0, 1]), np.array([0.25, 0.5, 0.25])
-    target, share = np.empty((2, n), np.float32)
-    between_measured((plain, sums, shares, whole), slots, each, 0.3, target, share)
-    measured = np.where(whole[:, None], 1, shares).astype(np.float64)
-    values = np.where(whole[:, None], plain, sums).astype(np.float64)
-    weight, total, unasked = (each @ layer[slots].astype(np.float64) for layer in (measured, values, plain))
-    np.testing.assert_allclose(share, weight, rtol=1e-6)
-    expected = np.where(weight > 0.3, total / np.where(weight > 0.3, weight, 1), unasked)
-    np.testing.assert_allclose(target, expected, rtol=1e-6, atol=1e-3)
+    sums = np.where(parts == SOME, plain * shares, np.nan).astype(np.float32)
+    pixels = np.flatnonzero(rng.random(n) < 0.7).astype(np.int32)
+    each, totals = (0.25, 0.5, 0.25), np.zeros((2, len(pixels)))
+    for t in range(3):
+        add_measured(each[t], (plain[t], sums[t], shares[t], parts[t]), pixels, totals)
+    values, weights = (
+        np.select([parts == ALL, parts == SOME], layers)[:, pixels] for layers in ((plain, sums), (1, shares))
+    )
+    np.testing.assert_allclose(totals, [each @ values.astype(np.float64), each @ weights], rtol=1e-12, atol=1e-9)
+    target, enough = np.full(n, -7, np.float32), np.zeros(n, np.bool_)
+    divide(totals, (0.3, 0.5), pixels, target, enough)
+    some = totals[1] > 0.3
+    expected = np.full(n, -7, np.float32)
+    expected[pixels[some]] = totals[0, some] / totals[1, some]
+    np.testing.assert_array_equal(target, expected)
+    assert set(np.flatnonzero(enough)) == set(pixels[totals[1] >= 0.5])
 
 
 @EXAMPLES

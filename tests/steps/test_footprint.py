@@ -72,6 +72,14 @@ def test_no_program_takes_more_than_was_said_nor_much_less(steps: tuple[Step, ..
     assert taken + plane_bytes(SPEC) >= 0.3 * said
 
 
+@pytest.mark.parametrize("spacing_mm", [(1, 1, 1), (1, 0.4, 0.4)])
+def test_no_mask_makes_a_program_take_more_than_was_said(spacing_mm: tuple[float, float, float]) -> None:
+    scattered = np.random.default_rng(0).random(GEOMETRY.shape) < 0.5
+    program = Program.compile((Resample(spacing_mm=spacing_mm),), SPEC, "float32")
+    said = program.peak_bytes + plane_bytes(program.result)
+    assert used(program.steps, volumes.noise(GEOMETRY, measured=scattered)) <= said + BESIDE
+
+
 def test_what_streams_needs_no_more_for_a_longer_series() -> None:
     steps = (Resample(spacing_mm=(1, 1, 1)), Clip(-1000, 400))
     longer = VolumeSpec(GEOMETRY.sampled((0, 0, 0), (1, 1, 1), GEOMETRY.shape._replace(z=4000)))  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.axes import Zyx
 from pipeline.steps.grid import AxisMap, Method
-from pipeline.steps.planes import gathered, planes_of
+from pipeline.steps.planes import Plane, gathered, planes_of
 from pipeline.steps.separable import Blend
 from pipeline.steps.weights import axis_weights
 from pipeline.volume import Mask, Volume, VolumeSpec, Voxels
@@ -111,3 +111,69 @@ def test_masks_may_change_from_plane_to_plane(kinds: list[str], axes: Zyx[AxisMa
     voxels, _ = weighted(source[None], measured, axes)
     expected, _ = oracles.weighted_sums(source, measured, matrices(axes))
     np.testing.assert_allclose(voxels[0], expected, rtol=1e-5, atol=1e-2)
+
+
+LEFT = np.arange(7) < np.arange(8)[:, None]
+MASKS = {
+    "whole": None,
+    "left": LEFT,
+    "equal": LEFT.copy(),
+    "right": ~LEFT,
+    "all": np.ones((8, 7), np.bool_),
+    "none": np.zeros((8, 7), np.bool_),
+}
+
+
+def blend(masks: list[Mask | None], method: Method, step: float) -> Blend:
+    """Return noise in six planes, each with its mask, on another grid."""
+    source = volumes.noise().voxels
+    z = AxisMap(7, 6, -0.2, step, method) if step > 0 else AxisMap(7, 6, 5.2, step, method)
+    axes = Zyx(z, *(AxisMap(axis.n, axis.source_n, axis.start, axis.step, method) for axis in COARSER[1:]))
+    return Blend(lambda k: Plane(source[k][None], masks[k]), axes, 1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.sampled_from(sorted(MASKS)), min_size=6, max_size=6),
+    st.sampled_from(["linear", "cubic", "nearest"]),
+    st.sampled_from([0.6, 1.0, 2.3, -0.7]),
+    st.lists(st.integers(0, 6), min_size=1, max_size=12),
+)
+def test_a_plane_is_the_same_bit_for_bit_whatever_was_asked_for_before(
+    kinds: list[str], method: Method, step: float, asked: list[int]
+) -> None:
+    masks = [MASKS[kind] for kind in kinds]
+    one_after_another = blend(masks, method, step)
+    for z in asked:
+        alone, found = blend(masks, method, step)(z), one_after_another(z)
+        assert found.voxels.tobytes() == alone.voxels.tobytes()
+        np.testing.assert_array_equal(found.mask, alone.mask)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from(sorted(MASKS)), min_size=6, max_size=6),
+    st.sampled_from(["linear", "cubic", "nearest"]),
+    st.sampled_from([0.6, 1.0, 2.3, -0.7]),
+)
+def test_a_mask_that_is_known_and_one_that_is_equal_come_to_the_same_bits(
+    kinds: list[str], method: Method, step: float
+) -> None:
+    """Masks that are one object are dealt with at once, equal ones plane by plane where `Field` is made anew."""
+    masks = [MASKS[kind] for kind in kinds]
+    known, anew = blend(masks, method, step), blend(masks, method, step)
+    for z in range(7):
+        anew._last = None
+        one, other = known(z), anew(z)
+        assert one.voxels.tobytes() == other.voxels.tobytes()
+        np.testing.assert_array_equal(one.mask, other.mask)
+
+
+@pytest.mark.parametrize("method", ["linear", "cubic", "nearest"])
+def test_padding_elsewhere_moves_no_bit_of_what_was_measured_wholly(method: Method) -> None:
+    masks: list[Mask | None] = [np.broadcast_to(np.arange(7) < 4, (8, 7)) for _ in range(6)]
+    in_part, everywhere = blend(masks, method, 0.6), blend([None] * 6, method, 0.6)
+    for z in range(7):
+        # The last pixels of COARSER along x are made of the first samples alone.
+        part, whole = in_part(z).voxels[..., -1], everywhere(z).voxels[..., -1]
+        assert part.tobytes() == whole.tobytes()

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.dicom.headers.slice import Rescale, SliceHeader
+from pipeline.dicom.pixels.padding import PaddingFinder
 from pipeline.dicom.pixels.stored import Stored, StoredSlice
 from pipeline.dicom.policy import HounsfieldOptions
-from pipeline.kernels.slices import Counts, add_open, fill, joined_to_border, looked_up
+from pipeline.kernels.slices import Counts, looked_up
+from pipeline.kernels.walks import fill
 from pipeline.volume import Mask, Voxels
 
 UNDECLARED_BELOW_HU = -1100
@@ -36,13 +38,17 @@ class HounsfieldSlice:
     has_odd_padding: bool = False
 
 
-def to_hounsfield(stored: StoredSlice, header: SliceHeader, options: HounsfieldOptions) -> HounsfieldSlice:
+def to_hounsfield(
+    stored: StoredSlice, header: SliceHeader, options: HounsfieldOptions, finder: PaddingFinder | None = None
+) -> HounsfieldSlice:
     """Rescale one slice by its own slope and intercept, and put ``padding_hu`` where it was not measured.
 
     Rescaling is done in float64 and kept in float32, exact for whole numbers up to 2**24.
 
     Padding are voxels of a padding value that hang together with the border, or lie outside the circle.  Equal values
     inside the body stay.  Odd are these, unless they are air, and repaired and undeclared padding.
+
+    The slices of a series share a ``finder``; what it finds does not depend on the slices before.
     """
     rescale = header.rescale
     values_hu = (stored.values * rescale.slope + rescale.intercept).astype(np.float32)
@@ -53,12 +59,11 @@ def to_hounsfield(stored: StoredSlice, header: SliceHeader, options: HounsfieldO
     if not counts[candidates].any():
         return HounsfieldSlice(hu, None, values_hu, counts)
     is_repaired = rescale.padding_repaired and counts[declared].any()
-    padding = joined_to_border(stored.codes, candidates)
-    if header.reconstruction_diameter:
-        add_open(stored.codes, candidates, _outside_circle(header), padding)
-    fill(stored.codes, padding, float(options.padding_hu), hu, counts)
+    outside = _outside_circle(header) if header.reconstruction_diameter else None
+    padding = (finder or PaddingFinder()).find(stored.codes, candidates, outside)
+    fill(stored.codes, padding.spans, float(options.padding_hu), hu, counts)
     is_odd = is_repaired or undeclared.any() or _has_tissue(values_hu[candidates & (counts > 0)])
-    return HounsfieldSlice(hu, ~padding, values_hu, counts, bool(is_odd))
+    return HounsfieldSlice(hu, padding.measured, values_hu, counts, bool(is_odd))
 
 
 def _has_tissue(kept_hu: Voxels) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.dicom.pixels.digests import Digests, digests_of
 from pipeline.dicom.pixels.hounsfield import HounsfieldSlice, to_hounsfield
+from pipeline.dicom.pixels.padding import PaddingFinder
 from pipeline.dicom.pixels.raw import PixelReader
 from pipeline.dicom.pixels.stored import StoredSlice, read_stored
 from pipeline.dicom.pixels.wrapped import unwrap_of, unwrapped
@@ -51,7 +52,7 @@ class SliceSource:
         """
         self.geometry = stack.geometry()
         self._slices, self._options = stack.slices, policy.hounsfield
-        self._reader = PixelReader(policy.limits)
+        self._reader, self._padding = PixelReader(policy.limits), PaddingFinder()
         self._unwrap = unwrap_of(stack.slices, policy)
         self._warnings = {SeriesWarning.W_HU_RANGE} if self._unwrap else set()
         self._digests: dict[int, Digests] = {}
@@ -64,7 +65,7 @@ class SliceSource:
         """
         header = self._slices[k]
         stored = read_stored(header, self._reader)
-        in_hu = to_hounsfield(*unwrapped(stored, header, self._unwrap), self._options)
+        in_hu = to_hounsfield(*unwrapped(stored, header, self._unwrap), self._options, self._padding)
         if k not in self._digests:
             self._keep(k, stored, in_hu)
         return HounsfieldPlane(in_hu.hu, in_hu.measured)

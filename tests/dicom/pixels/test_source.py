@@ -208,16 +208,16 @@ READ_AFTER_WARMING = """
 import sys
 from pathlib import Path
 sys.path.append(sys.argv[1])
-from pipeline.kernels import slices
+from pipeline.kernels import slices, walks
 from pipeline.dicom.pixels.source import SliceSource
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.stack import stacked
 from stored_slices import headers_of, read_all
-slices.warm()
-loops = [each for each in vars(slices).values() if hasattr(each, "signatures")]
+slices.warm(), walks.warm()
+loops = [each for module in (slices, walks) for each in vars(module).values() if hasattr(each, "signatures")]
 warm = [len(loop.signatures) for loop in loops]
 SliceSource(stacked(headers_of(*Path(sys.argv[2]).iterdir())), Policy()).facts()
-assert len(loops) > 6
+assert len(loops) > 9
 assert warm == [len(loop.signatures) for loop in loops]
 """
 

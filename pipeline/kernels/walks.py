@@ -1,0 +1,182 @@
+"""Walks over a slice, up, down, left and right, over open codes, and what can be told by where they led.
+
+A slice comes as ``codes`` [y, x], as in `pipeline.kernels.slices`, and a table says which codes are open.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.kernels.compiled import compiled
+from pipeline.kernels.slices import Codes, Counts, Places, Plane
+
+Seen = NDArray[np.uint8]
+"""What is known of each place [y, x]."""
+Ground = tuple[Codes, Places, Seen]
+"""A slice's codes, which of these are open, and what was seen of it."""
+Stack = NDArray[np.int32]
+"""Runs to go on from [n, 3]: the row, the first place and the one behind the last."""
+Spans = NDArray[np.int32]
+"""Runs of places alike [n, 3]: the first and the one behind the last, counted row by row, and what is known of them."""
+
+UNSEEN, OPEN, SHUT = 0, 1, 2
+"""What a walk knows of a place: nothing, that it leads on, or that it does not."""
+
+
+@compiled
+def _run_through(row: Codes, is_open: Places, x: int) -> tuple[int, int]:
+    """Return the first and the last place of the run of open codes that ``x`` is in."""
+    first, last = x, x
+    while first > 0 and is_open[row[first - 1]]:
+        first -= 1
+    while last < row.size - 1 and is_open[row[last + 1]]:
+        last += 1
+    return first, last
+
+
+@compiled
+def _enter(ground: Ground, span: tuple[int, int, int], stack: Stack, depth: int) -> int:
+    """Mark what is seen of a row from one place to before another, all of each open run, and put these on the stack."""
+    y, x, stop = span
+    row, is_open, seen = ground[0][y], ground[1], ground[2][y]
+    while x < stop:
+        if seen[x] == UNSEEN and is_open[row[x]]:
+            first, last = _run_through(row, is_open, x)
+            seen[max(first - 1, 0)] = seen[min(last + 1, row.size - 1)] = SHUT
+            seen[first : last + 1] = OPEN
+            stack[depth, 0], stack[depth, 1], stack[depth, 2] = y, first, last + 1
+            depth, x = depth + 1, last
+        elif seen[x] == UNSEEN:
+            seen[x] = SHUT
+        x += 1
+    return depth
+
+
+@compiled
+def _walk(ground: Ground, stack: Stack, depth: int) -> int:
+    """Go on from the runs on the stack, up and down, while ways are open, and return how many places were walked."""
+    rows, n_walked = ground[0].shape[0], 0
+    while depth > 0:
+        depth -= 1
+        y, start, stop = stack[depth, 0], stack[depth, 1], stack[depth, 2]
+        n_walked += stop - start
+        if y > 0:
+            depth = _enter(ground, (y - 1, start, stop), stack, depth)
+        if y < rows - 1:
+            depth = _enter(ground, (y + 1, start, stop), stack, depth)
+    return n_walked
+
+
+@compiled
+def _begun(codes: Codes) -> tuple[Seen, Stack]:
+    """Return what is needed for a walk: all is unseen yet, and there is room for every run that there can be."""
+    rows, columns = codes.shape
+    return np.zeros((rows, columns), np.uint8), np.empty((rows * (columns // 2 + 1), 3), np.int32)
+
+
+@compiled
+def seen_from_border(codes: Codes, is_open: Places) -> Seen:
+    """Return what is seen [y, x] on a walk from the border, up, down, left and right, over open codes.
+
+    `OPEN` are the places that hang together with the border, `SHUT` those where a way ended, or could not begin.
+    Slices in which these are open and shut alike are walked alike, whatever is in the others.
+    """
+    seen, stack = _begun(codes)
+    rows, columns = codes.shape
+    ground, depth = (codes, is_open, seen), 0
+    for y in range(rows):
+        if y in {0, rows - 1}:
+            depth = _enter(ground, (y, 0, columns), stack, depth)
+        else:
+            depth = _enter(ground, (y, 0, 1), stack, depth)
+            depth = _enter(ground, (y, columns - 1, columns), stack, depth)
+    _walk(ground, stack, depth)
+    return seen
+
+
+@compiled
+def joined_to_border(codes: Codes, is_open: Places) -> Places:
+    """Return the places [y, x] that hang together with the border, up, down, left or right, over open codes."""
+    joined: Places = seen_from_border(codes, is_open) == OPEN
+    return joined
+
+
+@compiled
+def look_at(codes: Codes, is_open: Places, where: Places, seen: Seen) -> None:
+    """Mark in ``seen`` [y, x] which of the places ``where`` are open, and which are not."""
+    for y in range(codes.shape[0]):
+        for x in range(codes.shape[1]):
+            if where[y, x]:
+                seen[y, x] = OPEN if is_open[codes[y, x]] else SHUT
+
+
+@compiled
+def spans_of(seen: Seen) -> Spans:
+    """Return the runs of what was seen [y, x]."""
+    flat, spans, n = seen.ravel(), np.empty((seen.size, 3), np.int32), 0
+    for p in range(flat.size):
+        if flat[p] != UNSEEN:
+            if p == 0 or flat[p] != flat[p - 1]:
+                spans[n, 0], spans[n, 2] = p, flat[p]
+                n += 1
+            spans[n - 1, 1] = p + 1
+    return spans[:n].copy()
+
+
+@compiled
+def looks_alike(codes: Codes, is_open: Places, spans: Spans) -> bool:
+    """Return whether codes [y, x] are open and shut where the spans say so."""
+    flat = codes.ravel()
+    for k in range(len(spans)):
+        code = -1
+        for p in range(spans[k, 0], spans[k, 1]):
+            if flat[p] != code:
+                code = flat[p]
+                if is_open[code] != (spans[k, 2] == OPEN):
+                    return False
+    return True
+
+
+@compiled
+def fill(codes: Codes, spans: Spans, value: float, plane: Plane, counts: Counts) -> None:
+    """Put a value into ``plane`` [y, x] where the spans are open, and take the codes that are there from ``counts``."""
+    flat, target = codes.ravel(), plane.ravel()
+    code, n = 0, 0
+    for k in range(len(spans)):
+        if spans[k, 2] == OPEN:
+            target[spans[k, 0] : spans[k, 1]] = value
+            for p in range(spans[k, 0], spans[k, 1]):
+                if flat[p] != code:  # equal neighbours are taken at once: one by one, each would wait for the other
+                    counts[code] -= n
+                    code, n = flat[p], 0
+                n += 1
+    counts[code] -= n
+
+
+@compiled
+def largest_piece(codes: Codes, is_open: Places) -> Places:
+    """Return the largest piece [y, x] of open places that hang together, of equal ones the first; or nothing."""
+    seen, stack = _begun(codes)
+    ground, most, start = (codes, is_open, seen), 0, (0, 0, 0)
+    for y in range(codes.shape[0]):
+        for x in range(codes.shape[1]):
+            if is_open[codes[y, x]] and seen[y, x] == UNSEEN:
+                n_walked = _walk(ground, stack, _enter(ground, (y, x, x + 1), stack, 0))
+                if n_walked > most:
+                    most, start = n_walked, (y, x, x + 1)
+    seen[:] = UNSEEN
+    _walk(ground, stack, _enter(ground, start, stack, 0))
+    largest: Places = seen == OPEN
+    return largest
+
+
+def warm() -> None:
+    """Make the machine code of every loop ready, or find it on disk: called where no series waits for it."""
+    yes, no = np.ones(1, np.bool_), np.zeros((3, 3), np.bool_)
+    plane, counts = np.zeros((3, 3), np.float32), np.zeros(1, np.int64)
+    for kind in (np.uint16, np.uint32):
+        codes = np.zeros((3, 3), kind)
+        seen = seen_from_border(codes, yes)
+        look_at(codes, yes, no, seen)
+        looks_alike(codes, yes, spans_of(seen))
+        fill(codes, spans_of(seen), 0.0, plane, counts)
+    joined_to_border(largest_piece(no.view(np.uint8), yes).view(np.uint8), yes)
