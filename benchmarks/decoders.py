@@ -1,8 +1,8 @@
 """Compares the decoders of each transfer syntax on one slice of CT, 512 x 512 of 12 bits with noise, side by side.
 
 Decoders take turns, and the median of their rounds is told.  ``ctprep`` is the way that a series is read: the named
-decoder and the checks around it.  `imagecodecs` is measured where it is installed, and not used: it returns a picture
-for a codestream that breaks off.
+decoder, or for JPEG lossless our own loop, and the checks around it.  `imagecodecs` is measured where it is installed,
+and not used: it returns a picture for a codestream that breaks off.
 
     python benchmarks/decoders.py [--rounds 15]
 """

@@ -8,16 +8,23 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from rle.utils import decode_pixel_data
 
-from pipeline.dicom.files.syntax import JPEG_2000_SYNTAXES, JPEG_LS_SYNTAXES, RLE_LOSSLESS
+from pipeline.dicom.files.syntax import (
+    JPEG_2000_SYNTAXES,
+    JPEG_LOSSLESS_SYNTAXES,
+    JPEG_LS_SYNTAXES,
+    JPEG_SYNTAXES,
+    RLE_LOSSLESS,
+)
 from pipeline.dicom.headers.slice import Pixels
 from pipeline.dicom.pixels.codestream import has_end, size_told
+from pipeline.dicom.pixels.lossless import lossless_scan, lossless_values
 from pipeline.errors import SeriesRefusedError
 from pipeline.vocabulary import Reason
 
 Frame = NDArray[np.integer[Any]]
 
 DECODERS = dict.fromkeys(JPEG_2000_SYNTAXES, "pylibjpeg") | dict.fromkeys(JPEG_LS_SYNTAXES, "pyjpegls")
-"""The decoder that pydicom is to use for a syntax; gdcm for the rest of the JPEG family (benchmarks/decoders.py)."""
+"""The decoder that pydicom is to use for a syntax; gdcm for what loses something (benchmarks/decoders.py)."""
 
 OTHER_SIZE = "the codestream has another size than the header"
 
@@ -52,6 +59,13 @@ def _rle(codestream: bytes, pixels: Pixels) -> Frame:
 def _jpeg(codestream: bytes, pixels: Pixels) -> Frame:
     """Decode one of the JPEG family."""
     _check_codestream(codestream, pixels)
+    if pixels.transfer_syntax in JPEG_LOSSLESS_SYNTAXES and (scan := lossless_scan(codestream)):
+        return lossless_values(codestream, scan).view(np.int16 if pixels.signed else np.uint16)
+    return _by_pydicom(codestream, pixels)
+
+
+def _by_pydicom(codestream: bytes, pixels: Pixels) -> Frame:
+    """Decode by one of the decoders that pydicom knows."""
     options: dict[str, Any] = {
         "rows": pixels.rows,
         "columns": pixels.columns,
@@ -71,7 +85,12 @@ def _jpeg(codestream: bytes, pixels: Pixels) -> Frame:
 
 
 def _check_codestream(codestream: bytes, pixels: Pixels) -> None:
-    """Refuse a frame that tells another size than its header, or breaks off, before a decoder spends time on it."""
+    """Refuse a frame that tells another size than its header, or breaks off, before a decoder spends time on it.
+
+    And one of more bits than JPEG has (PS3.5, 8.2.1), which makes gdcm abort the process.
+    """
+    if pixels.transfer_syntax in JPEG_SYNTAXES and pixels.bits_allocated > 16:
+        raise SeriesRefusedError(Reason.PIXEL_DECODE, "JPEG has not so many bits as the header tells")
     if size_told(codestream) not in {None, (pixels.rows, pixels.columns)}:
         raise SeriesRefusedError(Reason.PIXEL_DECODE, OTHER_SIZE)
     if pixels.transfer_syntax in JPEG_LS_SYNTAXES and not has_end(codestream):

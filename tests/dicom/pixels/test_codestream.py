@@ -10,7 +10,7 @@ from phantoms import write_series
 from pydicom.encaps import get_frame
 from pydicom.uid import RLELossless
 
-from pipeline.dicom.pixels.codestream import has_end, size_told
+from pipeline.dicom.pixels.codestream import has_end, segments, size_told
 
 COMPRESSED = tuple(GDCM_SYNTAX)
 JPEG_2000 = b"\xff\x4f\xff\x51" + (41).to_bytes(2, "big") + bytes(2)
@@ -37,6 +37,18 @@ def test_other_segments_are_stepped_over() -> None:
     comment, frame = b"\xff\xfe\x00\x04hi", b"\xff\xc3\x00\x0b\x10\x00\x18\x00\x28"
     assert size_told(b"\xff\xd8" + comment + frame) == (24, 40)
     assert size_told(b"\xff\xd8" + comment) is None
+
+
+def test_a_marker_may_be_filled_up_from_before() -> None:
+    comment, frame = b"\xff\xff\xff\xfe\x00\x04hi", b"\xff\xff\xc3\x00\x0b\x10\x00\x18\x00\x28"
+    assert size_told(b"\xff\xd8" + comment + frame) == (24, 40)
+
+
+def test_segments_end_where_the_bits_of_the_image_begin() -> None:
+    beginning = b"\xff\xd8\xff\xfe\x00\x04hi\xff\xda\x00\x03k"
+    told = [(0xFE, b"hi", 8), (0xDA, b"k", 13)]
+    assert [*segments(beginning + b"\xff\xfe\x00\x04no")] == told
+    assert [*segments(b"\xff\xd8" + b"bits")] == []
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import RLELossless
+from pydicom.uid import JPEGLossless, JPEGLosslessSV1, RLELossless
 from stored_slices import COMPRESSED, LIMITS, one_slice
 
+from pipeline.dicom.files.syntax import JPEG_SYNTAXES
 from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.dicom.pixels import decode
 from pipeline.dicom.pixels.decode import decoded
 from pipeline.dicom.pixels.raw import PixelReader
 from pipeline.errors import SeriesRefusedError
@@ -78,3 +80,22 @@ def test_a_codestream_of_fewer_bits_than_the_header_tells_is_read(tmp_path: Path
 
     header, expected = one_slice(tmp_path, widen, transfer_syntax=syntax)
     np.testing.assert_array_equal(decoded_slice(header), expected)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("syntax", [JPEGLossless, JPEGLosslessSV1], ids=lambda syntax: syntax.keyword)
+def test_jpeg_lossless_needs_no_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syntax: str, *, signed: bool
+) -> None:
+    monkeypatch.setattr(decode, "get_decoder", None)
+    intercept = 0 if signed else -1024
+    header, expected = one_slice(tmp_path, transfer_syntax=JPEGLosslessSV1, signed=signed, intercept=intercept)
+    header = replace(header, pixels=replace(header.pixels, transfer_syntax=syntax))
+    np.testing.assert_array_equal(decoded_slice(header), expected)
+
+
+@pytest.mark.parametrize("syntax", sorted(JPEG_SYNTAXES))
+def test_more_bits_than_jpeg_has_are_refused_before_gdcm_aborts(tmp_path: Path, syntax: str) -> None:
+    header, _ = one_slice(tmp_path, transfer_syntax=JPEGLosslessSV1)
+    pixels = replace(header.pixels, transfer_syntax=syntax, bits_allocated=32)
+    assert reason(replace(header, pixels=pixels)) is Reason.PIXEL_DECODE
