@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from pipeline import __version__
@@ -53,8 +53,7 @@ class Reading:
         known = cache.batches_of(files) if cache and files else []  # what is not mounted is not forgotten
         seen = {file.path for batch in known for file in batch.files}
         fresh = [file for file in files if file.path not in seen]
-        batches = [*known, *self._read(fresh, terms, cache)]
-        return _together(files, batches)
+        return _together(files, chain(known, self._read(fresh, terms, cache)))
 
     def _read(self, files: Sequence[FoundFile], terms: Terms, cache: "_Cache | None") -> Iterator[Batch]:
         """Yield batches as they are read; each is in the cache before it is yielded."""
@@ -86,6 +85,7 @@ def _parts(files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, ...]]:
 
 
 def _together(files: Sequence[FoundFile], batches: Iterable[Batch]) -> Headers:
+    """Put batches together as they come: others are being read meanwhile."""
     slices: dict[str, tuple[SliceHeader, ...]] = {}
     census = Census()
     for batch in batches:

@@ -18,7 +18,7 @@ FILE = FoundFile("/f", 1, 1)
 KNOWN = Finished(RECORD, "signature", "rules", stages="stages")
 SCANNED = ScannedSeries(Series(("uid",), ()), RECORD, frozenset(), None, "signature")
 
-JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
+JPEG_2000 = "1.2.840.10008.1.2.4.90"
 
 
 def plan_of(known: Finished | None, scanned: ScannedSeries | None = SCANNED) -> Planned:
@@ -81,7 +81,7 @@ def test_the_most_work_comes_first_equal_work_by_its_keys() -> None:
         scanned = replace(SCANNED, series=Series(("uid",), (image,) * n))
         return Planned(key, State.NEW, "", scanned)
 
-    plans = [plan("a", 1), plan("c", 3), plan("b", 3), Planned("d", State.GONE, ""), plan("e", 2, JPEG_LOSSLESS)]
+    plans = [plan("a", 1), plan("c", 3), plan("b", 3), Planned("d", State.GONE, ""), plan("e", 2, JPEG_2000)]
     assert [one.series_key for one in by_size(plans)] == ["e", "b", "c", "a", "d"]
     assert plans[1].effort == 60
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,8 +111,11 @@ class NewStore:
         told = _group_attributes(content, attributes, coarser)
         json.dumps(told, allow_nan=False)
         self.group.attrs.update(told)
-        sync_tree(self.folder)
-        return StoreReceipt(n_bytes=size_of_store(self.folder), sha256=hash_store(self.folder))
+        with ThreadPoolExecutor(1) as beside:  # the disk works while the processor does
+            on_disk = beside.submit(sync_tree, self.folder)
+            receipt = StoreReceipt(n_bytes=size_of_store(self.folder), sha256=hash_store(self.folder))
+            on_disk.result()
+        return receipt
 
 
 def _write_planes(store: "NewStore", name: str, content: StoreContent, *, with_mask: bool) -> None:

@@ -1,10 +1,10 @@
-import io
+import subprocess
+import sys
 from argparse import Namespace
 
 import pytest
-from rich.console import Console
 
-from pipeline.cli.progress import Bar, JsonLines, Lines, Silent, listener_for
+from pipeline.cli.progress import JsonLines, Lines, Silent, listener_for
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Reason, Status
 
@@ -35,14 +35,10 @@ def test_a_line_a_series(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_a_bar_counts_what_was_refused_and_leaves_what_was_said() -> None:
-    screen = io.StringIO()
-    with Bar(Console(file=screen, force_terminal=True, width=120, color_system=None)) as bar:
-        bar.begins(2, 0)
-        bar.finished(OK)
-        bar.finished(REJECTED)
-        bar.says("[bold] is no markup")
-    shown = screen.getvalue()
-    assert "2/2" in shown
-    assert "1 refused" in shown
-    assert "[bold] is no markup" in shown
+def test_where_nobody_looks_no_bar_is_imported() -> None:
+    program = (
+        "import sys; from argparse import Namespace; from pipeline.cli.progress import listener_for\n"
+        "listener_for(Namespace(log_json=False, quiet=True, no_progress=False)); print('rich' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "False"
