@@ -20,7 +20,7 @@ from pipeline.vocabulary import Reason
 
 FORMAT = 1
 """Counts up when a batch is written otherwise, or a header read otherwise."""
-BATCH_FILES = 256
+BATCH_FILES = 128
 DIGEST_BYTES = 10
 OWNER_ONLY = 0o700
 
