@@ -140,11 +140,11 @@ def dicom2nifti(folder: Path, out: Path) -> None:
 def med_imagetools(folder: Path, out: Path) -> None:
     """med-imagetools' reader and resampler, and its NIfTI output."""
     import SimpleITK
-    from imgtools.io.readers import read_dicom_scan
+    from imgtools.io.readers import read_dicom_auto
     from imgtools.transforms import Resample, WindowIntensity
 
     image = WindowIntensity(window=HIGH_HU - LOW_HU, level=(LOW_HU + HIGH_HU) / 2)(
-        Resample(spacing=MM, interpolation="linear", anti_alias=False)(read_dicom_scan(str(folder)))
+        Resample(spacing=MM, interpolation="linear", anti_alias=False)(read_dicom_auto(str(folder)))
     )
     SimpleITK.WriteImage(image, str(out.with_suffix(".nii.gz")))
 

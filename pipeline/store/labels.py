@@ -7,7 +7,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline.store.codec import codec
+from pipeline.store.arrays import new_array
 from pipeline.store.layout import Layout
 from pipeline.store.options import StoreOptions
 
@@ -19,15 +19,6 @@ def write_labels(group: zarr.Group, labels: Mapping[str, NDArray[np.integer[Any]
     folder = group.create_group("labels")
     for name, array in sorted(labels.items()):
         layout = Layout.of(array.shape, array.dtype, options)
-        target = folder.create_array(
-            name,
-            shape=array.shape,
-            dtype=array.dtype,
-            chunks=tuple(layout.chunks),
-            shards=None if layout.shards is None else tuple(layout.shards),
-            compressors=codec(array.dtype, layout.chunks, options),
-            fill_value=0,
-            dimension_names=("z", "y", "x"),
-            config={"order": "C", "write_empty_chunks": False},
-        )
-        target[...] = array
+        planes = new_array(folder, name, array.shape, array.dtype, layout, options)
+        for plane in array:
+            planes.put(plane)

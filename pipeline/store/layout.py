@@ -15,9 +15,8 @@ MOST_SHARDS = 5
 SMALL_SHARD_BYTES = 32 * 2**20
 """Layers of chunks share a shard up to this size before compression: many small files burden a shared file system."""
 
-
 MASK_CHUNKS = 4
-"""So many of the image's chunks along y and along x are one of the mask's: each costs zarr more than it holds."""
+"""So many of the image's chunks along y and along x are one of the mask's: to read each costs more than it holds."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +52,12 @@ def _shards(shape: tuple[int, ...], itemsize: int, chunks: Zyx[int], options: St
     return Zyx(*(min(n, k) * chunk for n, k, chunk in zip(n_chunks, per_shard, chunks, strict=True)))
 
 
-def mask_chunks(chunks: Zyx[int], shape: tuple[int, ...]) -> Zyx[int]:
-    """Return the chunks of a mask: several of the image's side by side, for they shrink to almost nothing."""
-    _, y, x = shape
-    return Zyx(chunks.z, min(MASK_CHUNKS * chunks.y, y), min(MASK_CHUNKS * chunks.x, x))
+def mask_layout(image: Layout, shape: Zyx[int]) -> Layout:
+    """Return how a mask is cut: along z as its image, and else into few chunks, for they shrink to almost nothing."""
+    sides = (min(MASK_CHUNKS * chunk, n) for chunk, n in zip(image.chunks[1:], shape[1:], strict=True))
+    chunks = Zyx(image.chunks.z, *sides)
+    whole = (ceil(n / chunk) * chunk for n, chunk in zip(shape[1:], chunks[1:], strict=True))
+    return Layout(chunks, Zyx(image.depth, *whole))
 
 
 def buffer_bytes(shape: tuple[int, ...], dtype: str, options: StoreOptions) -> int:

@@ -17,13 +17,13 @@ from pipeline.axes import Zyx
 from pipeline.durable import sync_tree
 from pipeline.geometry import Geometry
 from pipeline.ngff import geometry_to_json, multiscales
-from pipeline.store.codec import codec, encoder
+from pipeline.store.arrays import new_array
 from pipeline.store.files import hash_store, size_of_store
 from pipeline.store.labels import write_labels
-from pipeline.store.layout import Layout, mask_chunks
+from pipeline.store.layout import Layout, mask_layout
 from pipeline.store.options import StoreOptions
 from pipeline.store.read_back import StoredPlanes, planes_written
-from pipeline.store.shards import PlaneWriter, Stored
+from pipeline.store.shards import PlaneWriter
 from pipeline.volume import Mask
 
 FORMAT = "ctprep-volume"
@@ -120,8 +120,18 @@ class NewStore:
 
 def _write_planes(store: "NewStore", name: str, content: StoreContent, *, with_mask: bool) -> None:
     layout = Layout.of(content.shape, np.dtype(content.dtype), store.options)
-    image = PlaneWriter(_create_image(store, name, content, layout))
-    mask = _MaskWriter(store, content, layout) if with_mask else None
+    packing = {"scale_factor": content.scale_factor, "add_offset": content.add_offset}
+    image = new_array(
+        store.group,
+        name,
+        content.shape,
+        np.dtype(content.dtype),
+        layout,
+        store.options,
+        fill_value=content.fill_value,
+        attributes={key: value for key, value in packing.items() if value is not None},
+    )
+    mask = _MaskWriter(store, content.geometry.shape, layout) if with_mask else None
     for z in range(content.geometry.shape.z):
         plane, measured = content.planes(z)
         image.put(plane)
@@ -129,32 +139,12 @@ def _write_planes(store: "NewStore", name: str, content: StoreContent, *, with_m
             mask.put(measured)
 
 
-def _create_image(store: "NewStore", name: str, content: StoreContent, layout: Layout) -> Stored:
-    packing = {"scale_factor": content.scale_factor, "add_offset": content.add_offset}
-    dtype = np.dtype(content.dtype)
-    packed, fill_value = codec(dtype, layout.chunks, store.options), dtype.type(content.fill_value)
-    n_channels = content.shape[:-3]
-    store.group.create_array(
-        name,
-        shape=content.shape,
-        dtype=dtype,
-        chunks=(*(1 for _ in n_channels), *layout.chunks),
-        shards=None if layout.shards is None else (*n_channels, *layout.shards),
-        compressors=packed,
-        fill_value=fill_value,
-        dimension_names=("c", "z", "y", "x")[-len(content.shape) :],
-        attributes={name: value for name, value in packing.items() if value is not None},
-    )
-    return Stored(store.folder / name, content.shape, dtype, fill_value, layout, encoder(packed))
-
-
 class _MaskWriter:
     """Writes the mask as the image is written; with ``mask: auto`` there is none until a voxel is not measured."""
 
-    def __init__(self, store: "NewStore", content: StoreContent, layout: Layout) -> None:
-        self._store, self._shape, self._depth = store, content.geometry.shape, layout.depth
-        self._chunks = mask_chunks(layout.chunks, tuple(self._shape))
-        self._all = np.ones(self._shape[1:], np.uint8)
+    def __init__(self, store: "NewStore", shape: Zyx[int], layout: Layout) -> None:
+        self._store, self._shape, self._layout = store, shape, mask_layout(layout, shape)
+        self._all = np.ones(shape[1:], np.uint8)
         self._n_whole = 0
         self._planes = self._created() if store.options.mask is True else None
 
@@ -170,21 +160,8 @@ class _MaskWriter:
             self._planes.put(self._all if measured is None else measured.view(np.uint8))
 
     def _created(self) -> PlaneWriter:
-        dtype = np.dtype("uint8")
-        sides = (-(-n // chunk) * chunk for n, chunk in zip(self._shape[1:], self._chunks[1:], strict=True))
-        layout = Layout(self._chunks, Zyx(self._depth, *sides))
-        packed = codec(dtype, layout.chunks, self._store.options)
-        self._store.group.create_array(
-            "mask",
-            shape=tuple(self._shape),
-            dtype=dtype,
-            chunks=tuple(layout.chunks),
-            shards=layout.shards,
-            compressors=packed,
-            fill_value=0,
-            dimension_names=("z", "y", "x"),
-        )
-        return PlaneWriter(Stored(self._store.folder / "mask", self._shape, dtype, 0, layout, encoder(packed)))
+        options = self._store.options
+        return new_array(self._store.group, "mask", tuple(self._shape), np.dtype("uint8"), self._layout, options)
 
 
 def _group_attributes(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stores import CHUNKED, SHAPE, content, data_files, write_store
 
 from pipeline.axes import Zyx
-from pipeline.store.layout import MOST_SHARDS, Layout, buffer_bytes, mask_chunks
+from pipeline.store.layout import MOST_SHARDS, Layout, buffer_bytes, mask_layout
 from pipeline.store.options import StoreOptions
 from pipeline.store.read import open_store
 
@@ -66,7 +66,8 @@ def test_without_shards_a_layer_of_chunks_is_written_at_once() -> None:
 
 
 def test_a_mask_has_chunks_four_times_as_wide_and_never_wider_than_the_array() -> None:
-    assert mask_chunks(Zyx(64, 64, 64), (300, 360, 200)) == (64, 256, 200)
+    image = Layout(Zyx(64, 64, 64), Zyx(128, 384, 256))
+    assert mask_layout(image, Zyx(300, 360, 200)) == Layout(Zyx(64, 256, 200), Zyx(128, 512, 200))
 
 
 def test_planes_and_what_they_are_packed_to_wait_in_buffers_of_a_layer_of_chunks() -> None:
