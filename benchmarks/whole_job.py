@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 from cohort.made import make_cohort
 from cohort.measured import Cost, adopt_orphans, run_measured
-from cohort.peers import PEERS
+from cohort.peers import OF_COHORTS, PEERS
 
 HERE = Path(__file__).parent
 DEFAULT = HERE.parent / "configs" / "default.yaml"
@@ -62,7 +62,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--patients", type=int, default=8)
     parser.add_argument("--slices", type=int, help="of every series that is made; without it 130 to 400")
     parser.add_argument(
-        "--peers", nargs="*", choices=PEERS, default=["sitk-int16-1", "sitk-float16-1", "sitk-float16-5"]
+        "--peers",
+        nargs="*",
+        choices=[*PEERS, *OF_COHORTS],
+        default=["sitk-int16-1", "sitk-float16-1", "sitk-float16-5"],
     )
     parser.add_argument("--ours", nargs="*", choices=OURS, default=[ANCHOR, "ctprep, local cluster of 2"])
     parser.add_argument("--python", default=sys.executable)

@@ -149,6 +149,18 @@ def med_imagetools(folder: Path, out: Path) -> None:
     SimpleITK.WriteImage(image, str(out.with_suffix(".nii.gz")))
 
 
+def imgtools_autopipeline(cohort: Path, out: Path, n_processes: int) -> None:
+    """med-imagetools' own command for a folder of DICOM files; it filters before it makes voxels larger."""
+    program = Path(sys.executable).with_name("imgtools")
+    window = ("--window-width", HIGH_HU - LOW_HU, "--window-level", (LOW_HU + HIGH_HU) / 2)
+    place = ("--update-crawl", "--crawl-directory", out / "crawl", "--jobs", n_processes)
+    job = ("--modalities", "CT", "--spacing", f"{MM},{MM},{MM}", *window, *place)
+    subprocess.run([program, "-q", "autopipeline", cohort, out / "volumes", *map(str, job)], check=True)
+
+
+OF_COHORTS: dict[str, Callable[[Path, Path, int], None]] = {"imgtools-autopipeline": imgtools_autopipeline}
+"""Those that work a whole cohort by themselves."""
+
 PEERS: dict[str, Callable[[Path, Path], None]] = {
     "sitk-int16-1": partial(simpleitk, dtype="int16", level=1),
     "sitk-float16-1": partial(simpleitk, dtype="float16", level=1),
@@ -171,12 +183,15 @@ def work(job: tuple[str, str, str]) -> None:
 def main(arguments: list[str]) -> None:
     """Work every series of a cohort in a pool of processes."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("peer", choices=PEERS)
+    parser.add_argument("peer", choices=[*PEERS, *OF_COHORTS])
     parser.add_argument("cohort", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True)
+    if options.peer in OF_COHORTS:
+        OF_COHORTS[options.peer](options.cohort, options.out, options.processes)
+        return
     folders = sorted(path for path in options.cohort.iterdir() if path.is_dir())
     with get_context("spawn").Pool(options.processes) as pool:
         jobs = [(options.peer, str(folder), str(options.out / folder.name)) for folder in folders]
