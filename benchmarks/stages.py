@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> None:
         program = Program.compile(config.steps, VolumeSpec(stack.geometry()))
         stages: dict[str, Callable[[], object]] = {
             "read": lambda: read(stack),
-            "source": lambda: list(map(SliceSource(stack, policy).plane, range(len(stack.slices)))),
+            "source": lambda: sourced(SliceSource(stack, policy), len(stack.slices)),
             "program": lambda: consumed(begun(program, stack, policy)),
             "store": lambda: stored(begun(program, stack, policy), Path(scratch, "store")),
         }
@@ -85,6 +85,12 @@ def read(stack: Stack) -> None:
         descriptor = os.open(header.file.path, os.O_RDONLY)
         os.pread(descriptor, header.file.size, header.pixels.offset)
         os.close(descriptor)
+
+
+def sourced(source: SliceSource, n_slices: int) -> None:
+    """Read every slice, and keep none."""
+    for k in range(n_slices):
+        source.plane(k)
 
 
 def consumed(prepared: Prepared) -> None:
