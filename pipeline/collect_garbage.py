@@ -15,6 +15,7 @@ from pipeline.output import OutputFolder
 from pipeline.record import SeriesRecord
 from pipeline.store.files import size_of_store
 from pipeline.tables import read_table
+from pipeline.vanished import empty_roots
 from pipeline.vocabulary import Status
 
 
@@ -53,7 +54,7 @@ class Garbage:
 def collect_garbage(output: OutputFolder, *, delete: bool = False) -> list[Garbage]:
     """Return what need not be kept; with ``delete`` remove it, its rows in manifest and journal first.
 
-    Where the last scan found no series at all, none is called gone: its folders may not have been mounted.
+    Where the last scan found no series at all, or there are `unseen_roots`, none is called gone.
 
     Raises UsageError where there is no output, LockedError where a run holds it, OutputError where the system refuses.
     """
@@ -70,10 +71,17 @@ def collect_garbage(output: OutputFolder, *, delete: bool = False) -> list[Garba
     return garbage
 
 
+def unseen_roots(output: OutputFolder) -> list[str]:
+    """Return the roots of which the last scan saw no file: they may not have been mounted."""
+    if not (output.private_config.exists() and output.files.exists()):
+        return []
+    return empty_roots(load(output.private_config).input, (row["path"] for row in read_table(output.files, ["path"])))
+
+
 def _gone(output: OutputFolder, records: Sequence[SeriesRecord], ledger: Ledger) -> Iterator[Garbage]:
     seen = {row["series_key"] for row in read_table(output.index)} if output.index.exists() else set()
     known = {record.series_key for record in records} | ledger.finished.keys()
-    for key in sorted(known - seen) if seen else ():
+    for key in sorted(known - seen) if seen and not unseen_roots(output) else ():
         store = output.store(key)
         has_store = store.exists()
         yield Garbage(GarbageKind.GONE, key, store if has_store else None, size_of_store(store) if has_store else 0)

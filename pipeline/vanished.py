@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pipeline.dicom.files.find import InputOptions
 from pipeline.ledger import Finished
 from pipeline.plan import Planned, State
+from pipeline.remote.address import address_of
 from pipeline.scan import Scan
 from pipeline.vocabulary import Status
 
@@ -19,7 +20,7 @@ def told_of_vanished(options: InputOptions, found: Scan, plans: Iterable[Planned
     """Yield in words which roots are empty, and how many series are gone; nothing where none is."""
     n_gone = sum(plan.state is State.GONE for plan in plans)
     if n_gone:
-        for root in _empty_roots(options, found):
+        for root in empty_roots(options, _paths_of(found)):
             yield f"{root} holds no file at all (is it mounted?)"
         yield f"{n_gone} series are gone from the input; their stores are kept, and `ctprep gc` lists them"
 
@@ -28,9 +29,18 @@ def _was_ct(known: Finished) -> bool:
     return known.record.status is not Status.EXCLUDED
 
 
-def _empty_roots(options: InputOptions, found: Scan) -> Iterator[str]:
-    files = [one.series.slices[0].file.path for one in found.series] + [stray.file.path for stray in found.strays]
-    for root in options.roots:
-        inside = os.path.join(os.path.realpath(root), "")  # noqa: PTH118 - str paths, as the scan has them
-        if not any(path.startswith(inside) for path in files):
-            yield root
+def empty_roots(options: InputOptions, paths: Iterable[str]) -> list[str]:
+    """Return the roots under which none of these files lies; a bucket is never one, as nobody mounts it."""
+    found = list(paths)
+    return [root for root in options.roots if not (address_of(root) or _holds_any(root, found))]
+
+
+def _holds_any(root: str, paths: Iterable[str]) -> bool:
+    inside = os.path.join(os.path.realpath(root), "")  # noqa: PTH118 - str paths, as the scan has them
+    return any(path.startswith(inside) for path in paths)
+
+
+def _paths_of(found: Scan) -> Iterator[str]:
+    """Yield a file of each series, and all others."""
+    yield from (one.series.slices[0].file.path for one in found.series)
+    yield from (stray.file.path for stray in found.strays)

@@ -4,16 +4,17 @@ from pathlib import Path
 
 import pytest
 from phantoms import write_series
-from running import ORIENTED, bytes_of_stores, carry_out
+from running import ORIENTED, Quiet, bytes_of_stores, carry_out
 
 from pipeline.accounts import INDEX_COLUMNS
-from pipeline.collect_garbage import GarbageKind, collect_garbage
+from pipeline.collect_garbage import GarbageKind, collect_garbage, unseen_roots
+from pipeline.config import load
 from pipeline.errors import LockedError, OutputError, UsageError
 from pipeline.ledger import Ledger
 from pipeline.lock import run_lock
 from pipeline.manifest import read_records
 from pipeline.output import OutputFolder
-from pipeline.run import Outcome
+from pipeline.run import Outcome, run
 from pipeline.tables import write_table
 from pipeline.verify import MismatchKind, verify
 
@@ -85,6 +86,27 @@ def test_identifiers_that_are_kept_stay_in_the_manifest(tmp_path: Path) -> None:
 def test_an_empty_scan_calls_nothing_gone(outcome: Outcome) -> None:
     write_table(outcome.output.index, INDEX_COLUMNS, [], private=True)
     assert collect_garbage(outcome.output) == []
+
+
+def test_while_one_of_two_roots_held_no_file_nothing_is_called_gone(tmp_path: Path) -> None:
+    here, share = roots = tmp_path / "here", tmp_path / "share"
+    for root in roots:
+        write_series(root / "series", patient_id=root.name)
+    output = _carried_out(tmp_path, *roots)
+    share.rename(tmp_path / "unmounted")
+    share.mkdir()
+    _carried_out(tmp_path, *roots)
+    assert collect_garbage(output, delete=True) == []
+    assert unseen_roots(output) == [str(share)]
+    assert len(read_records(output)) == len(list(output.volumes.iterdir())) == 2
+    _carried_out(tmp_path, here)  # the share is no input any more
+    assert [garbage.kind for garbage in collect_garbage(output)] == [GarbageKind.GONE]
+    assert unseen_roots(output) == []
+
+
+def _carried_out(tmp_path: Path, *roots: Path) -> OutputFolder:
+    (tmp_path / "c.yaml").write_text(BARE)
+    return run(load(tmp_path / "c.yaml", inputs=roots, output=tmp_path / "out"), Quiet()).output
 
 
 def test_stores_that_no_record_names_and_what_a_kill_left_are_removed(outcome: Outcome) -> None:

@@ -10,7 +10,7 @@ from pipeline.ledger import Finished
 from pipeline.plan import Planned, State
 from pipeline.record import SeriesRecord
 from pipeline.scan import Scan, ScannedSeries
-from pipeline.vanished import has_vanished, told_of_vanished
+from pipeline.vanished import empty_roots, has_vanished, told_of_vanished
 from pipeline.vocabulary import Reason, Status
 
 OK = SeriesRecord(series_key="a", status=Status.OK)
@@ -57,3 +57,9 @@ def test_what_is_gone_is_counted_and_empty_roots_are_named(tmp_path: Path) -> No
         "2 series are gone from the input; their stores are kept, and `ctprep gc` lists them",
     ]
     assert list(told_of_vanished(options, scan_of(), gone[2:])) == []
+
+
+def test_a_root_is_empty_where_no_file_lies_below_it_and_a_bucket_never_is() -> None:
+    options = InputOptions(("/in/a", "/in/b", "s3://bucket/in"))
+    assert empty_roots(options, ["/in/a/1", "/in/bc/1"]) == ["/in/b"]
+    assert empty_roots(options, []) == ["/in/a", "/in/b"]

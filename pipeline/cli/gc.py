@@ -14,10 +14,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Print a line for each series that is gone and each folder that no record names, and what they take."""
-    from pipeline.collect_garbage import collect_garbage  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.collect_garbage import collect_garbage, unseen_roots  # noqa: PLC0415  --help shall not wait for these
     from pipeline.output import OutputFolder  # noqa: PLC0415
 
-    garbage = collect_garbage(OutputFolder(options.output), delete=options.delete)
+    output = OutputFolder(options.output)
+    garbage = collect_garbage(output, delete=options.delete)
+    for root in unseen_roots(output):
+        print(f"{root} held no file in the last scan (is it mounted?): while it is an input, no series is called gone")
     for found in garbage:
         print(f"{found.kind} {found.name}: {found.kind.meaning}, {_megabytes(found.n_bytes)}")
     if not garbage:
