@@ -9,10 +9,10 @@ from typing import Any, Literal
 from pipeline.durable import remove
 from pipeline.errors import UsageError
 from pipeline.labels.options import LabelOptions
-from pipeline.labels.table import PREFIX, columns_of
+from pipeline.labels.table import columns_of
 from pipeline.output import OutputFolder
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, capped_age, cleaned
-from pipeline.record import ElementValue, SeriesRecord, from_json
+from pipeline.record import LABEL_PREFIX, ElementValue, SeriesRecord, from_json
 from pipeline.splits import Split
 from pipeline.tables import ColumnType, read_table, write_csv, write_table
 
@@ -195,7 +195,7 @@ def _private_rows(output: OutputFolder) -> list[dict[str, Any]]:
 
 def _record(row: Mapping[str, Any], private: Mapping[str, Any]) -> SeriesRecord:
     own = {name: row[name] for name in RECORD_COLUMNS}
-    labels = {name: value for name, value in row.items() if name.startswith(PREFIX)}
+    labels = {name: value for name, value in row.items() if name.startswith(LABEL_PREFIX)}
     beside = own.keys() | labels.keys()
     elements = {name: value for name, value in (dict(row) | dict(private)).items() if name not in beside}
     told = {name: value for name, value in elements.items() if value is not None}

@@ -13,9 +13,8 @@ from pipeline.dicom.stack.stack import Stack
 from pipeline.labels.grid import Floats, Labels, MaskMismatchError, SourceGrid
 from pipeline.labels.nifti import read_nifti
 from pipeline.labels.source import MaskSource
-from pipeline.labels.table import PREFIX
 from pipeline.limits import Limits
-from pipeline.record import LabelValue
+from pipeline.record import LABEL_PREFIX, LabelValue
 from pipeline.steps.carry import carry_labels
 from pipeline.steps.changes import Shear, Warp
 from pipeline.steps.grid import GridChange
@@ -52,7 +51,7 @@ def masks_of(sources: Sequence[MaskSource], stack: Stack, limits: Limits) -> Mas
 
 def sizes_of(labels: Mapping[str, Labels]) -> dict[str, LabelValue]:
     """Return how many voxels each mask marks, as the manifest tells it."""
-    return {f"{PREFIX}mask_{name}": int(np.count_nonzero(array)) for name, array in labels.items()}
+    return {f"{LABEL_PREFIX}mask_{name}": int(np.count_nonzero(array)) for name, array in labels.items()}
 
 
 def carried(masks: Masks, program: Program) -> dict[str, Labels]:

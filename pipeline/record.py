@@ -13,6 +13,9 @@ ElementValue = str | float | int | list[str] | list[float] | list[int] | None
 LabelValue = str | float | int | None
 """The value of a label, as a table gave it."""
 
+LABEL_PREFIX = "label_"
+"""Begins the name of every label's column, so that none is taken for another."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesRecord:

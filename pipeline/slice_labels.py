@@ -5,9 +5,10 @@ from typing import Any
 
 from pipeline.accounts import SLICE_COLUMNS, slice_key
 from pipeline.labels.join import LEFTOVER_COLUMNS, Joined, joined, leftovers
-from pipeline.labels.table import PREFIX, LabelTable, columns_of
+from pipeline.labels.table import LabelTable, columns_of
 from pipeline.output import OutputFolder
 from pipeline.privacy import PseudonymKey
+from pipeline.record import LABEL_PREFIX
 from pipeline.tables import read_table, write_table
 from pipeline.vocabulary import FileStatus
 
@@ -42,7 +43,7 @@ def publish_slice_labels(output: OutputFolder, joins: Sequence[Joined], dropped:
 
 def slice_label_columns(output: OutputFolder) -> set[str]:
     """Return the labels that slices.parquet holds."""
-    return {name for row in read_table(output.slices) for name in row if name.startswith(PREFIX)}
+    return {name for row in read_table(output.slices) for name in row if name.startswith(LABEL_PREFIX)}
 
 
 def publish_leftovers(output: OutputFolder, joins: Sequence[Joined]) -> None:
@@ -52,7 +53,7 @@ def publish_leftovers(output: OutputFolder, joins: Sequence[Joined]) -> None:
 
 
 def _labels_of(row: dict[str, Any], joins: Sequence[Joined], dropped: Collection[str]) -> dict[str, Any]:
-    there = {name: value for name, value in row.items() if name.startswith(PREFIX) and name not in dropped}
+    there = {name: value for name, value in row.items() if name.startswith(LABEL_PREFIX) and name not in dropped}
     empty: dict[str, Any] = {column: None for join in joins for column in join.table.columns}
     found = {name: value for join in joins for name, value in join.labels.get(row["slice_key"], {}).items()}
     return there | empty | found

@@ -9,11 +9,8 @@ from math import isfinite
 from pipeline.errors import UsageError
 from pipeline.labels.cells import read_cells
 from pipeline.labels.options import TableOptions
-from pipeline.record import LabelValue
+from pipeline.record import LABEL_PREFIX, LabelValue
 from pipeline.tables import ColumnType
-
-PREFIX = "label_"
-"""Begins the name of every label's column, so that none is taken for another."""
 
 LARGEST_INTEGER = 2**63
 
@@ -48,7 +45,7 @@ class LabelTable:
         hidden = set(columns)
         kept = {name: kind for name, kind in self.columns.items() if name not in hidden}
         rows = {key: {name: labels[name] for name in kept} for key, labels in self.rows.items()}
-        names = sorted(name.removeprefix(PREFIX) for name in hidden)
+        names = sorted(name.removeprefix(LABEL_PREFIX) for name in hidden)
         return LabelTable(self.options, kept, rows, (*self.withheld, *names))
 
 
@@ -94,7 +91,7 @@ def is_personal(name: str, values: Iterable[str]) -> bool:
 
 def _column_of(name: str) -> str:
     """Return what the manifest calls a column: letters, digits and _ alone."""
-    return PREFIX + re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
+    return LABEL_PREFIX + re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
 
 
 def _repeated(names: Iterable[str]) -> str:
