@@ -77,6 +77,7 @@ def main(arguments: list[str]) -> None:
             link_first(options.cohort, options.patients, cohort)
         else:
             make_cohort(cohort, options.patients, options.slices)
+        read_once(cohort)
         commands = dict(contenders(options.ours, options.peers, options.python, cohort, Path(scratch)))
         costs: dict[str, list[Cost]] = {name: [] for name in commands}
         for _ in range(options.rounds):
@@ -94,6 +95,13 @@ def link_first(source: Path, n_patients: int, cohort: Path) -> None:
     """Let a folder hold links to the first series of another, or copies where links do not reach."""
     for folder in sorted(path for path in source.iterdir() if path.is_dir())[:n_patients]:
         shutil.copytree(folder, cohort / folder.name, copy_function=linked)
+
+
+def read_once(cohort: Path) -> None:
+    """Have the system hold every file in memory, so that the first contender does not wait for the disk for all."""
+    for path in cohort.rglob("*"):
+        if path.is_file():
+            path.read_bytes()
 
 
 def linked(source: str, target: str) -> None:
