@@ -32,4 +32,12 @@ def noise(rough: Sequence[Voxels]) -> float | None:
     By the median (Immerkaer, CVIU 1996); correlated noise reads lower than it is.
     """
     together = np.concatenate([*rough, np.zeros(0, np.float32)])
-    return float(np.median(together)) * MEDIAN_TO_SIGMA if together.size >= NOISE_LEAST_VOXELS else None
+    return _median(together) * MEDIAN_TO_SIGMA if together.size >= NOISE_LEAST_VOXELS else None
+
+
+def _median(values: Voxels) -> float:
+    """Return the median of floats; numpy's own looks for two of them at once, and takes ten times as long."""
+    middle = values.size // 2
+    ordered = np.partition(values, middle)
+    lower = ordered[middle] if values.size % 2 else ordered[:middle].max()
+    return float((lower + ordered[middle]) / 2)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.kernels.slices import outline
 from pipeline.kernels.walks import joined_to_border, largest_piece
 from pipeline.volume import Mask, Voxels
 
@@ -41,9 +42,7 @@ def body_outline(plane: Voxels, measured: Mask) -> Outline:
     The body is the largest connected piece above -300 HU, its holes (lungs, bowel) filled; its outline are its voxels
     with a neighbour, up, down, left or right, that is not of it or lies beyond the field.
     """
-    body = _body(plane, measured)
-    cut = body & _beside(~_field(measured))
-    return Outline(int((cut | (body & _beside(~body))).sum()), int(cut.sum()))
+    return Outline(*outline(_body(plane, measured), _field(measured)))
 
 
 def _body(plane: Voxels, measured: Mask) -> Mask:
@@ -72,10 +71,3 @@ def _any_of_frame(places: Mask) -> Mask:
     width = places.shape[1] - FRAME + 1
     found: Mask = np.logical_or.reduce([rows[:, at : at + width] for at in range(FRAME)])
     return found
-
-
-def _beside(places: Mask) -> Mask:
-    """Return where one of the four neighbours is one of ``places``, or beyond the border."""
-    around = np.pad(places, 1, constant_values=True)
-    beside: Mask = around[:-2, 1:-1] | around[2:, 1:-1] | around[1:-1, :-2] | around[1:-1, 2:]
-    return beside

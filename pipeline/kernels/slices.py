@@ -90,10 +90,32 @@ def roughness(plane: Plane, measured: Places, low: float, high: float) -> Plane:
     return found[:n].copy()
 
 
+@compiled
+def outline(body: Places, field: Places) -> tuple[int, int]:
+    """Return how many places of a body [y, x] have a neighbour that is not of it or not in the field [y, x].
+
+    And of how many a neighbour, up, down, left or right, is not in the field; what lies beyond the border is not.
+    """
+    rows, columns = body.shape
+    n, n_cut = 0, 0
+    for y in range(rows):
+        for x in range(columns):
+            if body[y, x]:
+                is_inside = 0 < y < rows - 1 and 0 < x < columns - 1
+                is_cut = not is_inside or not (
+                    field[y - 1, x] and field[y + 1, x] and field[y, x - 1] and field[y, x + 1]
+                )
+                n_cut += is_cut
+                n += is_cut or not (body[y - 1, x] and body[y + 1, x] and body[y, x - 1] and body[y, x + 1])
+    return n, n_cut
+
+
 def warm() -> None:
     """Make the machine code of every loop ready, or find it on disk: called where no series waits for it."""
     table, bins = np.zeros(1, np.float32), np.zeros(3, np.int64)
     for kind in (np.uint16, np.uint32):
         plane, counts = looked_up(np.zeros((3, 3), kind), table)
     tallied(table, counts, bins)
-    roughness(plane, np.zeros((3, 3), np.bool_), 0.0, 0.0)
+    no = np.zeros((3, 3), np.bool_)
+    roughness(plane, no, 0.0, 0.0)
+    outline(no, no)

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
-from pipeline.kernels.slices import looked_up, roughness, tallied, warm
+from pipeline.kernels.slices import looked_up, outline, roughness, tallied, warm
 
 KINDS = (np.uint16, np.uint32)
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 12))
@@ -58,3 +59,19 @@ def test_warming_readies_every_loop() -> None:
     warm()
     for loop in (looked_up, tallied, roughness):
         assert loop.signatures  # type: ignore[attr-defined]
+
+
+def beside(places: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return where one of the four neighbours is one of ``places``, or beyond the border."""
+    around = np.pad(places, 1, constant_values=True)
+    found: NDArray[np.bool_] = around[:-2, 1:-1] | around[2:, 1:-1] | around[1:-1, :-2] | around[1:-1, 2:]
+    return found
+
+
+@EXAMPLES
+@given(arrays(np.bool_, (6, 7)), arrays(np.bool_, (6, 7)))
+def test_an_outline_is_where_a_neighbour_is_not_of_the_body_or_not_in_the_field(
+    body: NDArray[np.bool_], field: NDArray[np.bool_]
+) -> None:
+    cut = body & beside(~field)
+    assert outline(body, field) == ((cut | (body & beside(~body))).sum(), cut.sum())
