@@ -81,7 +81,8 @@ def unseen_roots(output: OutputFolder) -> list[str]:
 def _gone(output: OutputFolder, records: Sequence[SeriesRecord], ledger: Ledger) -> Iterator[Garbage]:
     seen = {row["series_key"] for row in read_table(output.index)} if output.index.exists() else set()
     known = {record.series_key for record in records} | ledger.finished.keys()
-    for key in sorted(known - seen) if seen and not unseen_roots(output) else ():
+    missing = sorted(known - seen) if seen else []
+    for key in missing if missing and not unseen_roots(output) else ():
         store = output.store(key)
         has_store = store.exists()
         yield Garbage(GarbageKind.GONE, key, store if has_store else None, size_of_store(store) if has_store else 0)

@@ -13,7 +13,7 @@ SCAN_MARKER = 0xDA
 def size_told(codestream: bytes) -> tuple[int, int] | None:
     """Return the rows and columns that a codestream tells, None where it tells none, as RLE does not."""
     if codestream.startswith(JPEG_START):
-        return next((_size(told) for marker, told, _ in segments(codestream) if marker in FRAME_MARKERS), None)
+        return next((frame_size(told) for marker, told, _ in segments(codestream) if marker in FRAME_MARKERS), None)
     start = codestream.find(JPEG_2000_SIZE)
     return None if start < 0 else _jpeg_2000_size(codestream[start + 8 : start + 24])
 
@@ -37,7 +37,7 @@ def has_end(codestream: bytes) -> bool:
     return codestream.rstrip(b"\0").endswith(JPEG_END)
 
 
-def _size(frame: bytes) -> tuple[int, int]:
+def frame_size(frame: bytes) -> tuple[int, int]:
     """Return the rows and columns that the segment of a frame tells, after its bits."""
     return _number(frame[1:3]), _number(frame[3:5])
 

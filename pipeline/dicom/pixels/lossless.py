@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from pipeline.dicom.pixels.codestream import FRAME_MARKERS, SCAN_MARKER, segments
+from pipeline.dicom.pixels.codestream import FRAME_MARKERS, SCAN_MARKER, frame_size, segments
 from pipeline.errors import SeriesRefusedError
 from pipeline.kernels.lossless import BROKEN, Codes, Values, put_values, steps_of, unstuffed
 from pipeline.vocabulary import Reason
@@ -62,9 +62,10 @@ def lossless_scan(codestream: bytes) -> Scan | None:
         return None
     if len(scan) != 6 or scan[:2] != frame[5:7] or scan[2] >> 4 not in tables:
         raise SeriesRefusedError(Reason.PIXEL_DECODE, "the codestream has no scan of its image")
+    rows, columns = frame_size(frame)
     return Scan(
-        rows=int.from_bytes(frame[1:3], "big"),
-        columns=int.from_bytes(frame[3:5], "big"),
+        rows=rows,
+        columns=columns,
         precision=frame[0],
         shift=scan[5] & 0x0F,
         predictor=scan[3],
