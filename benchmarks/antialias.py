@@ -18,11 +18,11 @@ from scipy import ndimage
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
-from pipeline.steps.execute import run
-from pipeline.steps.grid import GridChange
-from pipeline.steps.program import Program
+from pipeline.program.execute import run
+from pipeline.program.grid import GridChange
+from pipeline.program.program import Program
+from pipeline.program.weights import axis_weights
 from pipeline.steps.resample import Resample
-from pipeline.steps.weights import axis_weights
 from pipeline.volume import Volume, VolumeSpec
 
 OLD_MM, NEW_MM, SAMPLES, NOISE_HU, WAVE_MM = 0.7, 2.0, 140, 100.0, 2.5

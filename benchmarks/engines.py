@@ -22,14 +22,14 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
+from pipeline.cluster import ClusterOptions, Lost, open_pool
+from pipeline.cluster.fork_server import ENVIRONMENT
 from pipeline.config import load
-from pipeline.engine import ClusterOptions, Lost, open_pool
-from pipeline.engine.fork_server import ENVIRONMENT
-from pipeline.job import Job
 from pipeline.limits import Limits
+from pipeline.plan.recipe import recipe_of, scan_of
+from pipeline.prepare.job import Job
+from pipeline.prepare.series import process, warm
 from pipeline.privacy import PseudonymKey
-from pipeline.recipe import recipe_of, scan_of
-from pipeline.series import process, warm
 
 WORKERS = 2
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"

@@ -18,9 +18,9 @@ import SimpleITK
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
 from pipeline.kernels import bands
+from pipeline.program.execute import run
+from pipeline.program.program import Program
 from pipeline.steps.clip import Clip
-from pipeline.steps.execute import run
-from pipeline.steps.program import Program
 from pipeline.steps.resample import Resample
 from pipeline.volume import Volume, VolumeSpec
 

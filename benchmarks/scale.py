@@ -18,10 +18,10 @@ from resource import RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
-from pipeline.engine import ClusterOptions, open_children, open_pool
-from pipeline.ledger import Finished, Ledger
+from pipeline.cluster import ClusterOptions, open_children, open_pool
 from pipeline.limits import Limits
-from pipeline.output import OutputFolder
+from pipeline.output.layout import OutputFolder
+from pipeline.output.ledger import Finished, Ledger
 from pipeline.record import SeriesRecord, SliceOutcome
 from pipeline.vocabulary import FileStatus, Status
 

@@ -25,12 +25,12 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from pipeline.config import load
-from pipeline.dicom.files.find import InputOptions, find_files
 from pipeline.dicom.headers.batch import Terms
-from pipeline.headers import BATCH_FILES, read_job
 from pipeline.limits import Limits
 from pipeline.privacy import ALLOWED_ELEMENTS
-from pipeline.survey import scan_only
+from pipeline.run.scan import scan_only
+from pipeline.scan.headers import BATCH_FILES, read_job
+from pipeline.sources.folders import InputOptions, find_files
 
 Counts = dict[str, Counter[str]]
 

@@ -24,7 +24,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from pipeline.config import load
 from pipeline.record import SeriesRecord
-from pipeline.run import run
+from pipeline.run.run import run
 
 PIXELS = 16
 VARYING = {

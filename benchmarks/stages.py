@@ -24,17 +24,17 @@ import numpy as np
 from cohort.made import make_cohort
 from numcodecs import blosc
 
+from pipeline.cluster import open_pool
 from pipeline.config import load
 from pipeline.dicom.pixels.source import SliceSource
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.stack import Stack, stacked
-from pipeline.engine import open_pool
+from pipeline.plan.recipe import policy_of, scan_of
+from pipeline.prepare.series import content_of, planes_of_slices, warm
 from pipeline.privacy import PseudonymKey
-from pipeline.recipe import policy_of, scan_of
-from pipeline.series import content_of, planes_of_slices, warm
-from pipeline.steps.execute import Prepared, begin
-from pipeline.steps.planes import Plane, gathered
-from pipeline.steps.program import Program
+from pipeline.program.execute import Prepared, begin
+from pipeline.program.planes import Plane, gathered
+from pipeline.program.program import Program
 from pipeline.store.options import StoreOptions
 from pipeline.store.write import new_store
 from pipeline.volume import VolumeSpec

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
-from pipeline.durable import write_bytes
 from pipeline.errors import UsageError
+from pipeline.output.durable import write_bytes
 
 KEY_FILE_VARIABLE = "CTPREP_KEY_FILE"
 """Names a file that holds the pseudonym key, for outputs that shall share one."""

@@ -28,9 +28,9 @@ MODULES = {
     "pipeline.dataset.torchio": ("to_subject",),
     "pipeline.dataset.xarray": ("to_dataarray",),
     "pipeline.config": ("load", "dump", "schema"),
-    "pipeline.run": ("run", "Listener", "Outcome"),
+    "pipeline.run.run": ("run", "Listener", "Outcome"),
     "pipeline.card": (),
-    "pipeline.tables": ("read_table", "column_types"),
+    "pipeline.output.tables": ("read_table", "column_types"),
     "pipeline.store.read": ("open_store", "StoredVolume"),
 }
 """Module to the names that are told of it; none: all that are public."""

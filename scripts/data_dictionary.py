@@ -5,12 +5,12 @@ python scripts/data_dictionary.py > docs/data-dictionary.md
 
 from collections.abc import Mapping
 
-from pipeline.accounts import FILE_COLUMNS, INDEX_COLUMNS, SLICE_COLUMNS
 from pipeline.card import meanings
-from pipeline.census.write import TAG_COLUMNS
-from pipeline.ledger import HISTOGRAM_COLUMNS
-from pipeline.manifest import ELEMENT_COLUMNS, RECORD_COLUMNS
-from pipeline.tables import ColumnType
+from pipeline.output.ledger import HISTOGRAM_COLUMNS
+from pipeline.output.manifest import ELEMENT_COLUMNS, RECORD_COLUMNS
+from pipeline.output.tables import ColumnType
+from pipeline.run.inventory import FILE_COLUMNS, INDEX_COLUMNS, SLICE_COLUMNS
+from pipeline.scan.write_tags import TAG_COLUMNS
 
 HEAD = """\
 <!-- Written by scripts/data_dictionary.py from the tables' definitions; a test holds it current. -->

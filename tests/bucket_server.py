@@ -12,8 +12,8 @@ from obstore.store import S3Store
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from pipeline.errors import OutputError
-from pipeline.remote.address import Address
-from pipeline.remote.bucket import Bucket
+from pipeline.sources.address import Address
+from pipeline.sources.bucket import Bucket
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 

@@ -6,7 +6,7 @@ from phantoms import write_series
 from pydicom import Dataset
 from running import carry_out
 
-from pipeline.output import OutputFolder
+from pipeline.output.layout import OutputFolder
 
 HOSTILE = "A|B <img src=x> [c](d) `e`"
 STEPS = "steps: [{orient: {to: LPS}}, {clip: {low_hu: -1000, high_hu: 400}}, {normalise: {to: zero_one}}]\n"

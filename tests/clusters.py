@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from engine_jobs import QUICK
 
-from pipeline.engine.cluster import ClusterEngine
-from pipeline.engine.fork_server import ForkServer
-from pipeline.engine.local import local_engine
+from pipeline.cluster.cluster import ClusterEngine
+from pipeline.cluster.fork_server import ForkServer
+from pipeline.cluster.local import local_engine
 
 ROOM_BYTES = 1 << 30
 LOOPBACK = "127.0.0.1"

@@ -9,14 +9,14 @@ from measured import features_of, histogram_of
 from stores import StoreContent, write_store
 
 from pipeline.axes import Xyz, Zyx
-from pipeline.features import Histogram
+from pipeline.features.histogram import Histogram
 from pipeline.geometry import Geometry
-from pipeline.output import OutputFolder
+from pipeline.output.layout import OutputFolder
+from pipeline.output.tables import ColumnType, write_table
 from pipeline.record import SeriesRecord
 from pipeline.report.options import ReportOptions
 from pipeline.report.page import write_report
 from pipeline.store.options import StoreOptions
-from pipeline.tables import ColumnType, write_table
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 from pipeline.volume import Volume
 

@@ -44,7 +44,7 @@ def bad_inputs() -> Path:
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work series without a child process."""
-    monkeypatch.setattr("pipeline.run.open_pool", lambda *_: InThisProcess())
+    monkeypatch.setattr("pipeline.run.run.open_pool", lambda *_: InThisProcess())
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +68,6 @@ def server(
     for name, value in running_bucket_server.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("CTPREP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("pipeline.remote.bucket.MOST_RETRIES", 2)
+    monkeypatch.setattr("pipeline.sources.bucket.MOST_RETRIES", 2)
     yield running_bucket_server
     running_bucket_server.before = lambda _: None

@@ -3,8 +3,8 @@
 import os
 import signal
 
-from pipeline.job import Job, SeriesResult
-from pipeline.work import process
+from pipeline.prepare.job import Job, SeriesResult
+from pipeline.prepare.work import process
 
 
 def deadly(job: Job) -> SeriesResult:

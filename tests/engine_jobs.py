@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from pipeline.engine.guard import Guard
+from pipeline.cluster.guard import Guard
 
 QUICK = Guard(timeout_seconds=3, memory_bytes=200 << 20)
 NAME = "DOE^JANE"
@@ -110,7 +110,7 @@ def work_until_stopped(kind: str) -> None:
 
 
 def _work_long(kind: str) -> None:
-    from pipeline.engine import ClusterOptions, open_pool
+    from pipeline.cluster import ClusterOptions, open_pool
     from pipeline.limits import Limits
 
     workers = {"workers": 2} if kind == "cluster" else {}

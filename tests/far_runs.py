@@ -10,12 +10,12 @@ from phantoms import write_series
 from running import ORIENTED, Quiet
 
 from pipeline.config import load
-from pipeline.journal import Journal
-from pipeline.ledger import Ledger
-from pipeline.output import OutputFolder
-from pipeline.remote.state import JOURNAL, State
-from pipeline.remote.stores import hash_of_store, store_name
-from pipeline.run import Outcome, run
+from pipeline.output.journal import Journal
+from pipeline.output.layout import OutputFolder
+from pipeline.output.ledger import Ledger
+from pipeline.run.run import Outcome, run
+from pipeline.sources.bucket_output import JOURNAL, State
+from pipeline.sources.bucket_stores import hash_of_store, store_name
 
 if TYPE_CHECKING:
     from bucket_server import BucketServer, Request

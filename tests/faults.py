@@ -16,12 +16,12 @@ import pytest
 from phantoms import write_series
 from running import ORIENTED, carry_out
 
-from pipeline.ledger import Ledger
-from pipeline.manifest import read_records
-from pipeline.output import OutputFolder
+from pipeline.audit.verify import verify
+from pipeline.output.layout import OutputFolder
+from pipeline.output.ledger import Ledger
+from pipeline.output.manifest import read_records
 from pipeline.record import SeriesRecord
-from pipeline.run import Outcome
-from pipeline.verify import verify
+from pipeline.run.run import Outcome
 from pipeline.vocabulary import Status
 
 YAML = ORIENTED + "manifest: {identifiers: keep}\nreport: {enabled: false}\n"

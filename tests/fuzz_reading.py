@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.dicom.files.find import InputOptions
+from pipeline.cluster.guard import Guard
 from pipeline.dicom.policy import GeometryOptions, HounsfieldOptions, Policy
-from pipeline.engine.guard import Guard
-from pipeline.job import Job, Recipe, SeriesResult, refused
 from pipeline.limits import Limits
+from pipeline.prepare.job import Job, Recipe, SeriesResult, refused
+from pipeline.prepare.series import process
 from pipeline.privacy import PseudonymKey
-from pipeline.scan import ScannedSeries, scan
-from pipeline.series import process
+from pipeline.scan.series import ScannedSeries, scan
+from pipeline.sources.folders import InputOptions
 from pipeline.steps.orient import Orient
 from pipeline.store.options import StoreOptions
 from pipeline.store.read import open_store

@@ -4,9 +4,9 @@ from dataclasses import is_dataclass, replace
 from typing import Any
 
 from pipeline.axes import Xyz
-from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.files.syntax import EXPLICIT_LE
 from pipeline.dicom.headers.slice import CT_IMAGE, Identity, Pixels, Plane, Rescale, Series, SliceHeader
+from pipeline.sources.folders import FoundFile
 
 SOUND = SliceHeader(
     file=FoundFile("/in/chest/000", 4000, 1),

@@ -3,16 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.dicom.files.find import InputOptions
 from pipeline.dicom.headers.slice import Series
 from pipeline.dicom.policy import GeometryOptions, Policy
 from pipeline.dicom.stack.stack import Stack
-from pipeline.job import Job, Recipe, SeriesResult
+from pipeline.prepare.job import Job, Recipe, SeriesResult
+from pipeline.prepare.series import process
+from pipeline.prepare.source import accepted_stack, unique_slices
 from pipeline.privacy import PseudonymKey
-from pipeline.reading import accepted_stack, unique_slices
-from pipeline.scan import scan
-from pipeline.series import process
-from pipeline.steps import Step
+from pipeline.program.step import Step
+from pipeline.scan.series import scan
+from pipeline.sources.folders import InputOptions
 from pipeline.store.options import StoreOptions
 
 KEY = PseudonymKey(b"k" * 32)

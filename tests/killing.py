@@ -3,8 +3,8 @@
 import os
 import signal
 
-from pipeline.job import Job, SeriesResult
-from pipeline.series import process
+from pipeline.prepare.job import Job, SeriesResult
+from pipeline.prepare.series import process
 
 KILLER = "killer"
 """The folder of such a series."""

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, SegmentationStorage, generate_uid
 
 from pipeline.axes import Zyx
-from pipeline.labels.grid import SourceGrid
+from pipeline.masks.grid import SourceGrid
 
 SERIES, FRAME = "1.2.3.4", "1.2.3.5"
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from pipeline.output import OutputFolder
-from pipeline.tables import read_table
+from pipeline.output.layout import OutputFolder
+from pipeline.output.tables import read_table
 
 PASSING = {"duration_s", "peak_memory_mb", "finished_at"}
 """What a run may tell differently each time."""

@@ -8,7 +8,7 @@ import numpy as np
 import oracles
 from oracles import Floats
 
-from pipeline.steps import Step
+from pipeline.program.step import Step
 from pipeline.steps.correct_tilt import CorrectTilt
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.even_slices import EvenSlices

@@ -8,7 +8,7 @@ import plain_grids
 from numpy.typing import NDArray
 from oracles import Floats
 
-from pipeline.steps import Step
+from pipeline.program.step import Step
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
 from pipeline.steps.normalise import TARGETS, Normalise

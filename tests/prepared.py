@@ -13,7 +13,7 @@ from pydicom import Dataset
 from running import InThisProcess, carry_out
 
 from pipeline.dataset import Cohort, CohortVolume, open_cohort
-from pipeline.tables import read_table
+from pipeline.output.tables import read_table
 
 Moved = Callable[[str], dict[str, CohortVolume]]
 """Gives the volumes of all ``STACKS``, by name, as one of ``STEPS`` has moved them."""
@@ -74,7 +74,7 @@ def prepared(folder: Path, yaml: str, **series: dict[str, Any]) -> Cohort:
 def prepared_from(folder: Path, source: Path, yaml: str, name: str = "out") -> Cohort:
     """Prepare what lies in ``source`` into a folder of this name under ``folder``, in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.run.open_pool", lambda *_: InThisProcess())
+        patch.setattr("pipeline.run.run.open_pool", lambda *_: InThisProcess())
         carry_out(folder, source, yaml, name)
     return open_cohort(folder / name)
 

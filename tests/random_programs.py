@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
-from pipeline.steps import Step
+from pipeline.program.step import Step
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
 from pipeline.steps.correct_tilt import CorrectTilt

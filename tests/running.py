@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from pipeline.config import load
-from pipeline.output import OutputFolder
+from pipeline.output.layout import OutputFolder
+from pipeline.output.tables import read_table
 from pipeline.record import SeriesRecord
-from pipeline.run import Outcome, run
-from pipeline.tables import read_table
+from pipeline.run.run import Outcome, run
 
 ORIENTED = "steps: [{orient: {to: LPS}}]\n"
 

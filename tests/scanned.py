@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from headers import series_of
 
-from pipeline.census import Census
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.record import SeriesRecord
-from pipeline.scan import Scan, ScannedSeries
+from pipeline.scan.counts import Census
+from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.vocabulary import Status
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.axes import Xyz
-from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.headers.slice import CT_IMAGE, Identity, Pixels, Plane, SliceHeader
+from pipeline.sources.folders import FoundFile
 
 ROWS, COLUMNS = 24, 20
 ROW_MM, COLUMN_MM = 0.8, 0.7

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
-from pipeline.ngff import PATIENT_AXES
 from pipeline.store import write
+from pipeline.store.ngff import PATIENT_AXES
 from pipeline.store.options import StoreOptions
 from pipeline.store.write import StoreReceipt
 from pipeline.volume import Mask

@@ -10,12 +10,12 @@ from running import carry_out, store_of
 from scipy import ndimage
 
 from pipeline.geometry import Geometry
-from pipeline.steps import Step
+from pipeline.program.execute import Prepared, run
+from pipeline.program.packing import StoredType
+from pipeline.program.program import Program
+from pipeline.program.step import Step
 from pipeline.steps.clip import Clip
-from pipeline.steps.execute import Prepared, run
 from pipeline.steps.normalise import Normalise
-from pipeline.steps.packing import StoredType
-from pipeline.steps.program import Program
 from pipeline.steps.resample import Resample
 from pipeline.store.read import open_store
 from pipeline.volume import Volume, VolumeSpec, Voxels

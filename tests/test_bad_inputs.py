@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from running import carry_out, ctprep, store_of
 
+from pipeline.output.tables import read_table
 from pipeline.record import SeriesRecord
-from pipeline.run import Outcome
+from pipeline.run.run import Outcome
 from pipeline.store.read import open_store
-from pipeline.tables import read_table
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "bad_inputs"
 CASES = json.loads((SHARED / "cases.json").read_text())["cases"] if SHARED.exists() else []

@@ -6,7 +6,7 @@ import pytest
 from browser import Browser, chromium
 from cohorts import GAP_KEY, OK_KEY, Cohort, small_cohort
 
-from pipeline.output import OutputFolder
+from pipeline.output.layout import OutputFolder
 
 PAGES = (
     "index.html",

@@ -12,9 +12,9 @@ from clusters import Certificate, Programs, programs
 from phantoms import write_series
 from running import ORIENTED, bytes_of_stores, carry_out, ctprep
 
-from pipeline.output import OutputFolder
-from pipeline.run import Outcome
-from pipeline.tables import read_table
+from pipeline.output.layout import OutputFolder
+from pipeline.output.tables import read_table
+from pipeline.run.run import Outcome
 from pipeline.vocabulary import ExitCode
 
 KEPT = ORIENTED + "manifest: {identifiers: keep}\nreport: {enabled: false}\n"

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from running import ORIENTED, carry_out, store_of
 from scipy import ndimage
 
-from pipeline.run import Outcome
+from pipeline.run.run import Outcome
 from pipeline.store.read import open_store
 from pipeline.vocabulary import Reason
 

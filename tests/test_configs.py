@@ -16,9 +16,9 @@ from running import InThisProcess, Quiet, store_of
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.config import load
-from pipeline.fit import fit
 from pipeline.record import SeriesRecord
-from pipeline.run import Outcome, run
+from pipeline.run.fit import fit
+from pipeline.run.run import Outcome, run
 from pipeline.store.read import open_store
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("in_this_process")
 
 @pytest.fixture(autouse=True)
 def _fit_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.fit.open_pool", lambda *_: InThisProcess())
+    monkeypatch.setattr("pipeline.run.fit.open_pool", lambda *_: InThisProcess())
 
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -10,9 +10,9 @@ from nights import lasting
 from phantoms import write_series
 from running import Quiet, bytes_of_stores
 
+from pipeline.audit.verify import verify
 from pipeline.config import Config, load
-from pipeline.run import Outcome, run
-from pipeline.verify import verify
+from pipeline.run.run import Outcome, run
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 

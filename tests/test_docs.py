@@ -12,7 +12,7 @@ import pytest
 import reasons_page
 from pages import blocks
 
-from pipeline.steps import Step
+from pipeline.program.step import Step
 from pipeline.vocabulary import Reason, SeriesWarning
 
 DOCS = Path(__file__).parents[1] / "docs"

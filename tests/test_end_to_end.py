@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from running import ORIENTED, by_uid, bytes_of_stores, carry_out, store_of
 
-from pipeline.run import Outcome
+from pipeline.run.run import Outcome
 from pipeline.store.read import open_store
 
 KEPT = ORIENTED + "manifest: {identifiers: keep}\n"

@@ -14,12 +14,12 @@ from faults import SERIAL, Cohort, Figures, make_cohort
 from phantoms import write_series
 from running import Quiet, carry_out
 
-from pipeline.collect_garbage import collect_garbage
+from pipeline.audit.gc import collect_garbage
 from pipeline.config import load
 from pipeline.errors import UsageError
-from pipeline.manifest import read_records
-from pipeline.output import OutputFolder
-from pipeline.run import run
+from pipeline.output.layout import OutputFolder
+from pipeline.output.manifest import read_records
+from pipeline.run.run import run
 from pipeline.vocabulary import ExitCode
 
 LAST = {"last.json", "last-run.json"}

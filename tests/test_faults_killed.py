@@ -25,12 +25,12 @@ from killing import KILLER, process_or_die
 from phantoms import write_series
 from running import Quiet, carry_out
 
+from pipeline.audit.verify import verify
 from pipeline.config import load
-from pipeline.ledger import Ledger
-from pipeline.manifest import read_records
-from pipeline.output import OutputFolder
-from pipeline.run import run
-from pipeline.verify import verify
+from pipeline.output.layout import OutputFolder
+from pipeline.output.ledger import Ledger
+from pipeline.output.manifest import read_records
+from pipeline.run.run import run
 from pipeline.vocabulary import ExitCode, Reason
 
 MOMENTS: dict[str, Callable[[OutputFolder], object]] = {
@@ -113,7 +113,7 @@ def test_a_series_that_always_kills_its_process_is_lost_alone_and_in_the_end_lef
     for number in range(20):
         write_series(tmp_path / "in" / f"p{number:02}", patient_id=f"P-{number}", n=4, seed=number)
     write_series(tmp_path / "in" / KILLER, patient_id="K")
-    monkeypatch.setattr("pipeline.run.process", process_or_die)
+    monkeypatch.setattr("pipeline.run.run.process", process_or_die)
     for tried in range(1, 4):
         outcome = carry_out(tmp_path, tmp_path / "in", yaml)
         (killer,) = (record for record in outcome.records if record.status != "ok")

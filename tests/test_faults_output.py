@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from faults import SERIAL, Begun, Cohort, Figures, assert_nothing_false, make_cohort, n_finished, random_numbers, slowly
 
+from pipeline.audit.verify import MismatchKind, verify
 from pipeline.errors import DamageError
-from pipeline.output import OutputFolder
-from pipeline.verify import MismatchKind, verify
+from pipeline.output.layout import OutputFolder
 from pipeline.vocabulary import ExitCode
 
 pytestmark = pytest.mark.usefixtures("in_this_process")

@@ -14,8 +14,8 @@ from fuzz_files import SYNTAXES, Mutation, Spoilt, clean_files, spoilt_series
 from fuzz_reading import GUARD, Reading, read_folder
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from pipeline.engine import Lost
-from pipeline.engine.children import ChildrenEngine
+from pipeline.cluster import Lost
+from pipeline.cluster.children import ChildrenEngine
 from pipeline.vocabulary import Status
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "4"))

@@ -10,17 +10,19 @@ import volumes
 from pydantic import TypeAdapter
 
 from pipeline.axes import Xyz, Zyx
-from pipeline.steps import STEPS, Step, execute
+from pipeline.program import execute
+from pipeline.program.crop import Crop
+from pipeline.program.execute import Prepared
+from pipeline.program.program import Program
+from pipeline.program.step import Step
+from pipeline.steps import STEPS
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
-from pipeline.steps.crop import Crop
 from pipeline.steps.crop_body import CropBody
 from pipeline.steps.crop_lung import CropLung
 from pipeline.steps.crop_or_pad import CropOrPad
-from pipeline.steps.execute import Prepared
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.orient import Orient
-from pipeline.steps.program import Program
 from pipeline.steps.resample import Resample
 from pipeline.steps.window import Channel, Window
 from pipeline.volume import Volume, VolumeSpec

@@ -12,14 +12,14 @@ from phantoms import write_series
 from pydicom.dataset import Dataset
 from running import InThisProcess, Quiet, bytes_of_stores
 
-from pipeline.collect_garbage import collect_garbage
+from pipeline.audit.gc import collect_garbage
+from pipeline.audit.verify import verify
+from pipeline.cluster import Lost
 from pipeline.config import Config, load
-from pipeline.engine import Lost
-from pipeline.output import OutputFolder
-from pipeline.plan import State
-from pipeline.rehearse import rehearsed
-from pipeline.run import Outcome, run
-from pipeline.verify import verify
+from pipeline.output.layout import OutputFolder
+from pipeline.plan.plan import State
+from pipeline.run.dry_run import rehearsed
+from pipeline.run.run import Outcome, run
 from pipeline.vocabulary import ExitCode, Reason
 
 YAML = "manifest: {identifiers: keep}\nreport: {pictures: false}\nsteps: "
@@ -116,7 +116,7 @@ def test_ten_nights_end_as_one_clean_run(share: Share, monkeypatch: pytest.Monke
 
     share.arrives("p5", "p6")
     with monkeypatch.context() as bad_night:
-        bad_night.setattr("pipeline.run.open_pool", lambda *_: Losing())
+        bad_night.setattr("pipeline.run.run.open_pool", lambda *_: Losing())
         assert share.night(new=2, done=4, gone=1).exit_code == ExitCode.FAILED
 
     before = lasting(OutputFolder(share.folder / "out"))

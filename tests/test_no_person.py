@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from running import ORIENTED, carry_out
 
-from pipeline.output import OutputFolder
+from pipeline.output.layout import OutputFolder
+from pipeline.output.tables import read_table
 from pipeline.privacy import ALLOWED_ELEMENTS
-from pipeline.tables import read_table
 
 PROFILE = import_module("dicomanonymizer.dicom_anonymization_databases.dicomfields_2026c")
 """DICOM PS3.15 table E.1-1, as a maintained package has it."""

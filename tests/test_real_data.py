@@ -10,9 +10,9 @@ from running import ORIENTED, carry_out, store_of
 from scipy import ndimage
 
 from pipeline.geometry import LPS_TO_RAS
-from pipeline.run import Outcome
+from pipeline.output.tables import read_table
+from pipeline.run.run import Outcome
 from pipeline.store.read import open_store
-from pipeline.tables import read_table
 
 DEFAULT = (Path(__file__).parents[1] / "configs" / "default.yaml").read_text()
 

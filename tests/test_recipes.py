@@ -85,8 +85,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     prepare(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(KEY_FILE_VARIABLE, raising=False)
-    for command in ("fit", "rehearse"):
-        monkeypatch.setattr(f"pipeline.{command}.open_pool", lambda *_: InThisProcess())
+    for command in ("fit", "dry_run"):
+        monkeypatch.setattr(f"pipeline.run.{command}.open_pool", lambda *_: InThisProcess())
     yield tmp_path
     assert KEY_FILE_VARIABLE not in os.environ
 

@@ -32,7 +32,7 @@ from volumes import apply
 
 from pipeline.dicom.policy import GeometryOptions
 from pipeline.dicom.stack.stack import Stack, stacked
-from pipeline.programs import repairs_of
+from pipeline.prepare.repairs import repairs_of
 from pipeline.vocabulary import Verdict
 from pipeline.volume import Volume, VolumeSpec
 

@@ -11,15 +11,15 @@ from running import ORIENTED, Quiet, carry_out
 from pipeline.cli import main
 from pipeline.config import load
 from pipeline.errors import LockedError, UsageError
-from pipeline.manifest import read_records
-from pipeline.output import OutputFolder
+from pipeline.output.layout import OutputFolder
+from pipeline.output.manifest import read_records
+from pipeline.output.tables import read_table
 from pipeline.privacy import KEY_FILE_VARIABLE
 from pipeline.record import SeriesRecord
-from pipeline.rehearse import rehearsed
-from pipeline.remote.lease import LEASE
-from pipeline.run import run
-from pipeline.survey import scan_only
-from pipeline.tables import read_table
+from pipeline.run.dry_run import rehearsed
+from pipeline.run.run import run
+from pipeline.run.scan import scan_only
+from pipeline.sources.lease import LEASE
 from pipeline.vocabulary import ExitCode
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from running import carry_out
 
 from pipeline.cli import main
 from pipeline.privacy import KEY_FILE_VARIABLE
-from pipeline.remote.lease import LEASE
+from pipeline.sources.lease import LEASE
 from pipeline.vocabulary import ExitCode
 
 if TYPE_CHECKING:

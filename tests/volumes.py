@@ -7,10 +7,10 @@ import numpy as np
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
 from pipeline.lines import ClampedLine
-from pipeline.steps import apply as changes
-from pipeline.steps.changes import LineChange, Shear, Warp
-from pipeline.steps.grid import GridChange
-from pipeline.steps.planes import gathered
+from pipeline.program import apply as changes
+from pipeline.program.changes import LineChange, Shear, Warp
+from pipeline.program.grid import GridChange
+from pipeline.program.planes import gathered
 from pipeline.volume import Mask, Volume, VolumeSpec, Voxels
 
 STRAIGHT = Zyx(Xyz(0.0, 0.0, 1.0), Xyz(0.0, 1.0, 0.0), Xyz(1.0, 0.0, 0.0))

@@ -10,7 +10,7 @@ from pipeline.card.about import About
 from pipeline.card.facts import Facts, PublicFile, PublicTable
 from pipeline.card.meanings import meaning_of
 from pipeline.card.sentences import limitations, processing, summary
-from pipeline.tables import ColumnType
+from pipeline.output.tables import ColumnType
 
 CONFORMS_TO = ("http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0")
 

@@ -10,7 +10,7 @@ from pipeline.card.about import About
 from pipeline.card.facts import Facts, PublicFile, PublicTable
 from pipeline.card.meanings import meaning_of
 from pipeline.card.sentences import summary
-from pipeline.tables import ColumnType
+from pipeline.output.tables import ColumnType
 
 FIELD_TYPES: dict[ColumnType, str] = {"text": "string", "integer": "integer", "number": "number"}
 """Everything else is a list, which a cell holds as JSON."""

@@ -10,9 +10,9 @@ from typing import Any
 from pipeline.card.meanings import HISTOGRAMS, MANIFEST, SLICES, TAGS
 from pipeline.card.trails import Processing, processing_of
 from pipeline.errors import DamageError, UsageError
-from pipeline.output import OutputFolder
+from pipeline.output.layout import OutputFolder
+from pipeline.output.tables import ColumnType, column_types, read_table
 from pipeline.store.read import open_store
-from pipeline.tables import ColumnType, column_types, read_table
 
 Row = Mapping[str, Any]
 SPLITS = ("train", "validation", "test")

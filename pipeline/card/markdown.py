@@ -7,15 +7,7 @@ from typing import Any
 
 from pipeline.card.about import About
 from pipeline.card.facts import Facts, Row
-from pipeline.card.sentences import (
-    NO_STEPS,
-    STEP_WORDS,
-    counted,
-    ordered,
-    parameter_words,
-    statuses,
-    summary,
-)
+from pipeline.card.sentences import NO_STEPS, STEP_WORDS, counted, ordered, parameter_words, statuses, summary
 from pipeline.vocabulary import Reason, SeriesWarning
 
 FILL_IN = "**to be filled in**"

@@ -10,9 +10,9 @@ from pipeline.card.croissant import croissant
 from pipeline.card.datapackage import datapackage
 from pipeline.card.facts import Facts
 from pipeline.card.markdown import markdown
-from pipeline.durable import write_bytes
 from pipeline.errors import OutputError
-from pipeline.output import OutputFolder
+from pipeline.output.durable import write_bytes
+from pipeline.output.layout import OutputFolder
 
 CROISSANT, DATA_PACKAGE, CARD = "croissant.json", "datapackage.json", "DATASET_CARD.md"
 

@@ -6,14 +6,14 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.engine import ForkServer
+    from pipeline.cluster import ForkServer
 
 
 @contextmanager
 def workers_ahead() -> Iterator["ForkServer"]:
     """Start the process that workers are copied from; it ends with the block, if not before."""
-    from pipeline.engine import ForkServer  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.work import warm  # noqa: PLC0415
+    from pipeline.cluster import ForkServer  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.prepare.work import warm  # noqa: PLC0415
 
     with closing(ForkServer()) as server:
         server.warm(pickle.dumps(warm))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
-from pipeline.remote.address import address_of, plain
+from pipeline.sources.address import address_of, plain
 
 if TYPE_CHECKING:
     from pipeline.config import Config

@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> ExitCode:
     """Write, and say where, and what is still to be filled in."""
     from pipeline.card import About, write_card  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.output import OutputFolder  # noqa: PLC0415
+    from pipeline.output.layout import OutputFolder  # noqa: PLC0415
 
     about = About(**{name: told for name in ABOUT if (told := getattr(options, name)) is not None})
     for path in write_card(OutputFolder(options.output), about, options.to):

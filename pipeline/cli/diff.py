@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.vocabulary import ExitCode
 
 if TYPE_CHECKING:
-    from pipeline.difference import Comparison
+    from pipeline.audit.difference import Comparison
 
 COLOURS = {"-": "red", "+": "green"}
 
@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Print what differs; that something does is no error."""
-    from pipeline.difference import compare  # noqa: PLC0415  --help shall not wait for it
+    from pipeline.audit.difference import compare  # noqa: PLC0415  --help shall not wait for it
 
     compared = compare(options.a, options.b)
     if options.json:
@@ -31,8 +31,8 @@ def execute(options: Namespace) -> ExitCode:
     else:
         _print(compared)
     if options.html:
-        from pipeline.durable import write_bytes  # noqa: PLC0415  as above
-        from pipeline.report.difference import difference_page  # noqa: PLC0415
+        from pipeline.audit.difference_page import difference_page  # noqa: PLC0415
+        from pipeline.output.durable import write_bytes  # noqa: PLC0415  as above
 
         write_bytes(options.html, difference_page(compared, str(options.a), str(options.b)).encode("utf-8", "replace"))
     return ExitCode.OK
@@ -51,7 +51,7 @@ def _print(compared: "Comparison") -> None:
     """Print the differences in colour on a terminal, then what was not read, then their number."""
     from rich.console import Console  # noqa: PLC0415  as above
 
-    from pipeline.difference import in_words  # noqa: PLC0415
+    from pipeline.audit.difference import in_words  # noqa: PLC0415
 
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     for difference in compared.differences:

@@ -65,8 +65,8 @@ def execute(options: Namespace) -> ExitCode:
 
 def _cohort(options: Namespace) -> "Cohort":
     """Return the series that are asked for, or all."""
+    from pipeline.audit.show import inspect  # noqa: PLC0415
     from pipeline.dataset import open_cohort  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.inspect import inspect  # noqa: PLC0415
 
     cohort = open_cohort(options.output)
     if not options.series:

@@ -9,7 +9,7 @@ from pipeline.errors import UsageError
 from pipeline.vocabulary import ExitCode
 
 if TYPE_CHECKING:
-    from pipeline.fit import FitOutcome
+    from pipeline.run.fit import FitOutcome
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> ExitCode:
     """Find the figures, and say what they are and where they come from."""
     from pipeline.cli.progress import listener_for  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.fit import fit  # noqa: PLC0415
+    from pipeline.run.fit import fit  # noqa: PLC0415
 
     foreground = _foreground(options)
     config = config_of(options)

@@ -14,8 +14,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Print a line for each series that is gone and each folder that no record names, and what they take."""
-    from pipeline.collect_garbage import collect_garbage, unseen_roots  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.output import OutputFolder  # noqa: PLC0415
+    from pipeline.audit.gc import collect_garbage, unseen_roots  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.output.layout import OutputFolder  # noqa: PLC0415
 
     output = OutputFolder(options.output)
     garbage = collect_garbage(output, delete=options.delete)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.cli.arguments import add_output
 from pipeline.cli.words import print_code
-from pipeline.labels.options import IDENTIFIERS, TableOptions
+from pipeline.cohort.options import IDENTIFIERS, TableOptions
 from pipeline.vocabulary import ExitCode
 
 
@@ -25,8 +25,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Join the table, and say what was labelled and what was left over."""
-    from pipeline.label import label  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.output import OutputFolder  # noqa: PLC0415
+    from pipeline.output.layout import OutputFolder  # noqa: PLC0415
+    from pipeline.run.label import label  # noqa: PLC0415  --help shall not wait for these
 
     output = OutputFolder(options.output)
     join = label(output, TableOptions(options.csv, options.on, options.column))

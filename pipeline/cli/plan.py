@@ -18,9 +18,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Print a line a series, with ``--explain`` its steps, what patches will cost, and how many are in each state."""
-    from pipeline.engine import script_of  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.plan import State  # noqa: PLC0415
-    from pipeline.rehearse import rehearsed  # noqa: PLC0415
+    from pipeline.cluster import script_of  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.plan.plan import State  # noqa: PLC0415
+    from pipeline.run.dry_run import rehearsed  # noqa: PLC0415
     from pipeline.store.patches import advice  # noqa: PLC0415
 
     config, counts, volumes = config_of(options), dict.fromkeys(State, 0), []

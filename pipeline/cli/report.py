@@ -15,8 +15,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Write, and say where."""
-    from pipeline.output import OutputFolder  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.redraw import redraw, write_figures  # noqa: PLC0415
+    from pipeline.output.layout import OutputFolder  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.run.report import redraw, write_figures  # noqa: PLC0415
 
     output = OutputFolder(options.output)
     print(f"report: {redraw(output)}")

@@ -27,8 +27,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> ExitCode:
     """Run as the last run was configured, and say how it ended."""
     from pipeline.cli.progress import listener_for  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.output import OutputFolder  # noqa: PLC0415
-    from pipeline.retry import retry  # noqa: PLC0415
+    from pipeline.output.layout import OutputFolder  # noqa: PLC0415
+    from pipeline.run.retry import retry  # noqa: PLC0415
 
     reasons = {Reason[name] for name in options.reason}
     with listener_for(options) as listener:

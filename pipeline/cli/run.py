@@ -9,7 +9,7 @@ from pipeline.cli.words import print_event
 from pipeline.vocabulary import ExitCode
 
 if TYPE_CHECKING:
-    from pipeline.run import Outcome
+    from pipeline.run.run import Outcome
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def execute(options: Namespace) -> ExitCode:
     """Run, and say how it ended and where everything is."""
     with workers_ahead() as server:
         from pipeline.cli.progress import listener_for  # noqa: PLC0415  --help shall not wait for these
-        from pipeline.run import run  # noqa: PLC0415
+        from pipeline.run.run import run  # noqa: PLC0415
 
         config = config_of(options)
         with listener_for(options) as listener:

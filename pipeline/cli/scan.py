@@ -15,7 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> ExitCode:
     """Read every header, and print what was found and where it is told."""
     from pipeline.cli.tables import print_fields  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.survey import scan_only  # noqa: PLC0415
+    from pipeline.run.scan import scan_only  # noqa: PLC0415
 
     counts = scan_only(config_of(options))
     print_fields(list(counts.items()))

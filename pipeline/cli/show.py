@@ -10,8 +10,8 @@ from pipeline.errors import UsageError
 from pipeline.vocabulary import ExitCode, SeriesWarning
 
 if TYPE_CHECKING:
-    from pipeline.inspect import Inspected
-    from pipeline.output import OutputFolder
+    from pipeline.audit.show import Inspected
+    from pipeline.output.layout import OutputFolder
 
 BY_KEY = Path()
 """``--png`` without a file's name: each picture is called after its series."""
@@ -33,9 +33,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Print the record, the geometry, the trail and the warnings."""
+    from pipeline.audit.show import inspect  # noqa: PLC0415
     from pipeline.cli.tables import print_fields  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.inspect import inspect  # noqa: PLC0415
-    from pipeline.output import OutputFolder  # noqa: PLC0415
+    from pipeline.output.layout import OutputFolder  # noqa: PLC0415
 
     output = OutputFolder(options.output)
     series = inspect(output, options.series)
@@ -48,9 +48,9 @@ def execute(options: Namespace) -> ExitCode:
 
 
 def _write_pictures(output: "OutputFolder", series: "list[Inspected]", png: Path) -> None:
+    from pipeline.audit.show import png_of  # noqa: PLC0415
     from pipeline.cli.tables import print_path  # noqa: PLC0415  as above
-    from pipeline.durable import write_bytes  # noqa: PLC0415
-    from pipeline.inspect import png_of  # noqa: PLC0415
+    from pipeline.output.durable import write_bytes  # noqa: PLC0415
 
     stored = [found.record for found in series if found.record.store]
     if not stored:

@@ -13,11 +13,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Print the counts by status and reason, when the last run ended and what it found new, and the next step."""
+    from pipeline.audit.far import looked_at  # noqa: PLC0415
     from pipeline.cli.tables import print_counts, print_fields  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.far import looked_at  # noqa: PLC0415
-    from pipeline.manifest import read_records  # noqa: PLC0415
+    from pipeline.output.manifest import read_records  # noqa: PLC0415
+    from pipeline.output.summary import last_summary  # noqa: PLC0415
     from pipeline.report.history import history  # noqa: PLC0415
-    from pipeline.summary import last_summary  # noqa: PLC0415
 
     with looked_at(options.output) as output:
         records = read_records(output)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.record import SeriesRecord
-from pipeline.run import Outcome
+from pipeline.run.run import Outcome
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
 CONSOLE = Console(highlight=False, markup=False, emoji=False)

@@ -14,7 +14,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Print a line for each store that is not as the manifest says, and what to do; nothing is repaired."""
-    from pipeline.far import verified  # noqa: PLC0415  --help shall not wait for it
+    from pipeline.audit.far import verified  # noqa: PLC0415  --help shall not wait for it
 
     found = verified(options.output, fast=options.fast)
     for mismatch in found:

@@ -7,8 +7,8 @@ from typing import Any
 
 from pipeline.config.model import Config
 from pipeline.errors import UsageError
-from pipeline.output import OutputFolder
-from pipeline.statistics import Statistics, read_statistics
+from pipeline.features.statistics import Statistics, read_statistics
+from pipeline.output.layout import OutputFolder
 from pipeline.steps.cohort import steps_that_wait, usual_statistics, with_statistics
 
 

@@ -8,14 +8,15 @@ from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, Typ
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from pipeline.dicom.files.find import InputOptions
+from pipeline.cluster.options import ClusterOptions
 from pipeline.dicom.policy import GeometryOptions, HounsfieldOptions
 from pipeline.dicom.select.rules import SelectOptions
-from pipeline.engine.options import ClusterOptions
 from pipeline.limits import Limits
-from pipeline.manifest import ManifestOptions
+from pipeline.output.manifest import ManifestOptions
+from pipeline.program.step import Step
 from pipeline.report.options import ReportOptions
-from pipeline.steps import STEPS, Step
+from pipeline.sources.folders import InputOptions
+from pipeline.steps import STEPS
 from pipeline.store.options import StoreOptions
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -8,8 +8,8 @@ from pipeline.config.document import Keys
 from pipeline.config.model import Config
 from pipeline.errors import UsageError
 from pipeline.geometry import Geometry
-from pipeline.steps import StepOrderError
-from pipeline.steps.program import Program
+from pipeline.program.program import Program
+from pipeline.program.step import StepOrderError
 from pipeline.volume import VolumeSpec
 
 USUAL = VolumeSpec(

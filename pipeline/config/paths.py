@@ -11,8 +11,8 @@ from stat import S_ISDIR
 from pipeline.config.document import Keys
 from pipeline.config.model import Config
 from pipeline.errors import UsageError
-from pipeline.manifest import ManifestOptions
-from pipeline.remote.address import Address, address_of, plain
+from pipeline.output.manifest import ManifestOptions
+from pipeline.sources.address import Address, address_of, plain
 
 
 def check_paths(config: Config) -> None:

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from pipeline.cohort import Cohort
+from pipeline.cluster import check_cluster
+from pipeline.cohort.cohort import Cohort
 from pipeline.config.cohort import fitted
 from pipeline.config.model import Config
 from pipeline.config.paths import check_paths
-from pipeline.engine import check_cluster
 from pipeline.errors import UsageError
-from pipeline.labels.nifti import knows_nifti
-from pipeline.on_finish import command_of
-from pipeline.output import OutputFolder
-from pipeline.remote.address import address_of
+from pipeline.masks.nifti import knows_nifti
+from pipeline.output.layout import OutputFolder
+from pipeline.run.notify import command_of
+from pipeline.sources.address import address_of
 
 
 def check_ready(config: Config) -> None:

@@ -9,17 +9,17 @@ import numpy as np
 from pipeline.axes import Zyx
 from pipeline.errors import UsageError
 from pipeline.geometry import Geometry
-from pipeline.ngff import geometry_from_json
-from pipeline.steps import Step
-from pipeline.steps.changes import Shear, Warp
+from pipeline.program.changes import Shear, Warp
+from pipeline.program.grid import GridChange
+from pipeline.program.step import Step
 from pipeline.steps.correct_tilt import CorrectTilt
 from pipeline.steps.crop_body import CropBody
 from pipeline.steps.crop_lung import CropLung
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.even_slices import InterpolateGap, ResampleSlices
-from pipeline.steps.grid import GridChange
 from pipeline.steps.orient import Orient
 from pipeline.steps.resample import Resample
+from pipeline.store.ngff import geometry_from_json
 from pipeline.volume import VolumeSpec
 
 Trail = Sequence[Mapping[str, Any]]

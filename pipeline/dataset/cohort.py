@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pipeline.dataset.volume import CohortVolume
 from pipeline.errors import UsageError
-from pipeline.output import OutputFolder
-from pipeline.tables import read_table
+from pipeline.output.layout import OutputFolder
+from pipeline.output.tables import read_table
 
 Row = Mapping[str, Any]
 Method = Literal["nearest", "linear"]

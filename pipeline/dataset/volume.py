@@ -16,9 +16,9 @@ from pipeline.dataset.places import Places, box_around, corners_of
 from pipeline.dataset.window import Window
 from pipeline.errors import UsageError
 from pipeline.geometry import Geometry
-from pipeline.output import OutputFolder
+from pipeline.output.layout import OutputFolder
+from pipeline.output.tables import read_rows
 from pipeline.store.read import StoredVolume, open_store
-from pipeline.tables import read_rows
 
 Box = tuple[NDArray[np.float64], NDArray[np.float64]]
 MEASURED = "mask"

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pipeline.dataset import CohortVolume
 from pipeline.dataset.volume import MEASURED
 from pipeline.dataset.world import affine_xyz, to_cxyz
-from pipeline.durable import write_bytes
 from pipeline.errors import UsageError
+from pipeline.output.durable import write_bytes
 
 SCANNER = 1
 """NIFTI_XFORM_SCANNER_ANAT: coordinates of the scanner."""

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from pipeline.dataset import CohortVolume
 from pipeline.dicom.segmentation import SourceImage, segmentation
-from pipeline.durable import write_bytes
 from pipeline.errors import UsageError
-from pipeline.tables import read_rows
+from pipeline.output.durable import write_bytes
+from pipeline.output.tables import read_rows
 
 
 def write_segmentation(volume: CohortVolume, mask: NDArray[Any], file: Path) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import DamageError
-from pipeline.output import OutputFolder
-from pipeline.tables import Row, read_table
+from pipeline.output.layout import OutputFolder
+from pipeline.output.tables import Row, read_table
 
 NO_MODULE = "Private, and others that the CT Image IOD does not know"
 

@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import reduce
 
-from pipeline.features import Histogram
-from pipeline.output import OutputFolder
+from pipeline.features.histogram import Histogram
+from pipeline.output.layout import OutputFolder
+from pipeline.output.tables import Row, read_table
 from pipeline.record import ElementValue, SeriesRecord
 from pipeline.report import words
 from pipeline.report.canvas import standalone
 from pipeline.report.charts import Figure, bars, histogram, scatter
 from pipeline.report.plot import plot_of
 from pipeline.report.public import public
-from pipeline.tables import Row, read_table
 from pipeline.vocabulary import Reason, Status
 
 Told = Callable[[SeriesRecord], str]

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.features import Histogram
+from pipeline.features.histogram import Histogram
 from pipeline.report.canvas import WIDTH, Canvas
 from pipeline.report.charts import Figure
 from pipeline.report.tissue import TISSUES, shares

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import CtprepError, OutputError
-from pipeline.features import Histogram
-from pipeline.output import OutputFolder
+from pipeline.features.histogram import Histogram
+from pipeline.output.layout import OutputFolder
+from pipeline.output.tables import Row, write_csv
 from pipeline.record import SeriesRecord
 from pipeline.report.charts import Figure
 from pipeline.report.options import ReportOptions
@@ -16,7 +17,6 @@ from pipeline.report.plot import plot_of
 from pipeline.report.render import put, rendered
 from pipeline.report.stack import differences, stack_figure
 from pipeline.store.read import open_store
-from pipeline.tables import Row, write_csv
 from pipeline.vocabulary import Status
 
 SLICE_COLUMNS = (

@@ -7,10 +7,10 @@ from statistics import median
 
 import numpy as np
 
+from pipeline.output.tables import Row
 from pipeline.report.canvas import WIDTH, Canvas
 from pipeline.report.charts import Figure
 from pipeline.report.words import figure
-from pipeline.tables import Row
 
 SAME_MM = 0.001
 """Slices nearer than this lie at one position: positions are written with rounding."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipeline.features import Histogram
+from pipeline.features.histogram import Histogram
 
 
 @dataclass(frozen=True)

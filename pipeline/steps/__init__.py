@@ -1,5 +1,6 @@
-"""The steps by their names in the configuration; ``pipeline.steps.program`` makes one program of a list of them."""
+"""The steps by their names in the configuration; ``pipeline.program.program`` makes one program of a list of them."""
 
+from pipeline.program.step import NeedsStatisticsError, Step, StepOrderError, describe
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
 from pipeline.steps.crop_body import CropBody
@@ -8,7 +9,6 @@ from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.orient import Orient
 from pipeline.steps.resample import Resample
-from pipeline.steps.step import NeedsStatisticsError, Step, StepOrderError, describe
 from pipeline.steps.window import Window
 
 STEPS: dict[str, type[Step]] = {

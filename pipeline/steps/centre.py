@@ -5,9 +5,9 @@ from math import isfinite
 from typing import ClassVar, Literal
 
 from pipeline.lines import ClampedLine
-from pipeline.steps import measured
-from pipeline.steps.changes import Barrier, LineChange
-from pipeline.steps.step import Step
+from pipeline.program import measured
+from pipeline.program.changes import Barrier, LineChange
+from pipeline.program.step import Step
 from pipeline.volume import Mask, Scale, VolumeSpec, Voxels
 
 

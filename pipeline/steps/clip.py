@@ -5,8 +5,8 @@ from math import isfinite
 from typing import ClassVar, Literal
 
 from pipeline.lines import ClampedLine
-from pipeline.steps.changes import Barrier, LineChange
-from pipeline.steps.step import Step, require_hu
+from pipeline.program.changes import Barrier, LineChange
+from pipeline.program.step import Step, require_hu
 from pipeline.volume import Scale, VolumeSpec
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import UsageError
+from pipeline.features.statistics import Statistics, name_of
 from pipeline.lines import ClampedLine
-from pipeline.statistics import Statistics, name_of
-from pipeline.steps.changes import LineChange
+from pipeline.program.changes import LineChange
+from pipeline.program.step import Step, require_hu
 from pipeline.steps.clip import Clip
 from pipeline.steps.normalise import TARGETS, Normalise
-from pipeline.steps.step import Step, require_hu
 from pipeline.volume import Scale, VolumeSpec
 
 

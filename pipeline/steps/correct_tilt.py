@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipeline.axes import Xyz, Zyx
-from pipeline.steps.changes import Shear
-from pipeline.steps.grid import AxisMap
-from pipeline.steps.step import Step
+from pipeline.program.changes import Shear
+from pipeline.program.grid import AxisMap
+from pipeline.program.step import Step
 from pipeline.volume import VolumeSpec
 
 WHOLE = 1e-4

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline.steps.anatomy import TISSUE_HU, body_of
-from pipeline.steps.crop import Crop, Cropped
-from pipeline.steps.samples import Samples
+from pipeline.program.anatomy import TISSUE_HU, body_of
+from pipeline.program.crop import Crop, Cropped
+from pipeline.program.samples import Samples
 from pipeline.volume import Mask
 
 

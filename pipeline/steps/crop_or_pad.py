@@ -8,10 +8,10 @@ import numpy as np
 
 from pipeline.axes import Zyx
 from pipeline.geometry import Geometry
-from pipeline.steps.crop import shifted
-from pipeline.steps.grid import GridChange
-from pipeline.steps.step import Step
-from pipeline.steps.weights import TIE
+from pipeline.program.crop import shifted
+from pipeline.program.grid import GridChange
+from pipeline.program.step import Step
+from pipeline.program.weights import TIE
 from pipeline.volume import VolumeSpec
 
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipeline.axes import Zyx
-from pipeline.steps.grid import RIM_TOLERANCE, AxisMap, GridChange
-from pipeline.steps.step import Step
+from pipeline.program.grid import RIM_TOLERANCE, AxisMap, GridChange
+from pipeline.program.step import Step
 from pipeline.volume import VolumeSpec
 
 MICROMETRES = 3

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pipeline.lines import ClampedLine
-from pipeline.steps import measured
-from pipeline.steps.changes import Barrier, LineChange
-from pipeline.steps.step import Step, StepOrderError, require_hu
+from pipeline.program import measured
+from pipeline.program.changes import Barrier, LineChange
+from pipeline.program.step import Step, StepOrderError, require_hu
 from pipeline.volume import Mask, Scale, VolumeSpec, Voxels
 
 TARGETS = {"zero_one": (0.0, 1.0), "minus_one_one": (-1.0, 1.0)}

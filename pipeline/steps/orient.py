@@ -8,9 +8,9 @@ import numpy as np
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
-from pipeline.steps.changes import Warp
-from pipeline.steps.grid import AxisMap, GridChange
-from pipeline.steps.step import Step
+from pipeline.program.changes import Warp
+from pipeline.program.grid import AxisMap, GridChange
+from pipeline.program.step import Step
 from pipeline.volume import VolumeSpec
 
 STRAIGHT_DEG = 0.01

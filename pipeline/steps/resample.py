@@ -5,8 +5,8 @@ from math import ceil, isclose
 from typing import ClassVar
 
 from pipeline.axes import Zyx
-from pipeline.steps.grid import AxisMap, GridChange, Method
-from pipeline.steps.step import Step
+from pipeline.program.grid import AxisMap, GridChange, Method
+from pipeline.program.step import Step
 from pipeline.volume import VolumeSpec
 
 Three = tuple[float | None, float | None, float | None]

@@ -5,8 +5,8 @@ from math import isfinite
 from typing import ClassVar, Literal
 
 from pipeline.lines import ClampedLine
-from pipeline.steps.changes import LineChange
-from pipeline.steps.step import Step, StepOrderError, require_hu
+from pipeline.program.changes import LineChange
+from pipeline.program.step import Step, StepOrderError, require_hu
 from pipeline.volume import Scale, VolumeSpec
 
 Preset = Literal["lung", "mediastinum", "brain", "subdural", "stroke", "bone", "abdomen", "liver"]

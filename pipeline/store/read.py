@@ -8,7 +8,7 @@ import zarr
 
 from pipeline.axes import Zyx
 from pipeline.geometry import Geometry
-from pipeline.ngff import geometry_from_json
+from pipeline.store.ngff import geometry_from_json
 
 
 @dataclass(frozen=True, eq=False)

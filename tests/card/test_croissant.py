@@ -12,7 +12,7 @@ from pipeline.card import About
 from pipeline.card.croissant import CONTEXT, croissant
 from pipeline.card.facts import Facts
 from pipeline.card.write import write_card
-from pipeline.tables import read_table
+from pipeline.output.tables import read_table
 
 pytestmark = [
     pytest.mark.usefixtures("in_this_process"),

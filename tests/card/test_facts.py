@@ -6,7 +6,7 @@ from card_outputs import described
 
 from pipeline.card.facts import Facts
 from pipeline.errors import DamageError, UsageError
-from pipeline.output import OutputFolder
+from pipeline.output.layout import OutputFolder
 from pipeline.store.read import open_store
 
 pytestmark = pytest.mark.usefixtures("in_this_process")

@@ -6,7 +6,7 @@ import pytest
 from pipeline.config import Config, config_hash, fit_parts, fitted, load
 from pipeline.config.cohort import as_if_fitted
 from pipeline.errors import UsageError
-from pipeline.output import OutputFolder
+from pipeline.output.layout import OutputFolder
 from pipeline.steps.cohort import steps_that_wait, usual_statistics
 
 YAML = """

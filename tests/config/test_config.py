@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.config import Config, OutputOptions, load, schema
 from pipeline.config.allowed import Allowed
-from pipeline.dicom.files.find import InputOptions
+from pipeline.sources.folders import InputOptions
 from pipeline.steps import STEPS
 
 ROOT = Path(__file__).parents[2]

@@ -2,8 +2,8 @@ import pytest
 
 from pipeline.config.model import Config, OutputOptions
 from pipeline.config.order import impossible_program
-from pipeline.dicom.files.find import InputOptions
-from pipeline.steps import Step
+from pipeline.program.step import Step
+from pipeline.sources.folders import InputOptions
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
 from pipeline.steps.normalise import Normalise

@@ -3,15 +3,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.model import Config, OutputOptions
-from pipeline.config.paths import (
-    check_paths,
-    folder_clash,
-    unknown_place,
-    with_absolute_paths,
-    without_file_urls,
-)
-from pipeline.dicom.files.find import InputOptions
+from pipeline.config.paths import check_paths, folder_clash, unknown_place, with_absolute_paths, without_file_urls
 from pipeline.errors import UsageError
+from pipeline.sources.folders import InputOptions
 
 
 def config(output: Path, *roots: Path) -> Config:

@@ -6,16 +6,16 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.cluster.options import ClusterOptions
+from pipeline.cohort.options import LabelOptions
 from pipeline.config.load import load
 from pipeline.config.model import Config, OutputOptions
 from pipeline.config.resolved import config_hash, dump
-from pipeline.dicom.files.find import InputOptions
 from pipeline.dicom.policy import HounsfieldOptions
 from pipeline.dicom.select.rules import SelectOptions
-from pipeline.engine.options import ClusterOptions
-from pipeline.labels.options import LabelOptions
 from pipeline.limits import Limits
-from pipeline.manifest import ManifestOptions
+from pipeline.output.manifest import ManifestOptions
+from pipeline.sources.folders import InputOptions
 from pipeline.steps.clip import Clip
 from pipeline.steps.orient import Orient
 from pipeline.steps.resample import Resample

@@ -5,8 +5,8 @@ from prepared import Moved
 
 from pipeline.dataset.chain import MOVING, chain_of
 from pipeline.errors import UsageError
+from pipeline.program.changes import Barrier, LineChange
 from pipeline.steps import STEPS
-from pipeline.steps.changes import Barrier, LineChange
 from pipeline.volume import VolumeSpec
 
 WHAT_THE_OTHERS_NEED = {

@@ -12,8 +12,8 @@ import pytest
 from clusters import small_cluster
 from engine_jobs import NAME, QUICK, Answer, identify, misbehave, rest, return_unpicklable
 
-from pipeline.engine import Engine, Lost
-from pipeline.engine.children import ChildrenEngine
+from pipeline.cluster import Engine, Lost
+from pipeline.cluster.children import ChildrenEngine
 from pipeline.vocabulary import Reason
 
 

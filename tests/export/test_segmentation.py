@@ -9,7 +9,7 @@ from prepared import Moved, ball
 from pipeline.dataset import CohortVolume
 from pipeline.errors import UsageError
 from pipeline.export.segmentation import write_segmentation
-from pipeline.tables import read_rows
+from pipeline.output.tables import read_rows
 
 highdicom = pytest.importorskip("highdicom", reason="needs the extra seg")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DamageError
-from pipeline.output import OutputFolder
+from pipeline.output.layout import OutputFolder
 from pipeline.report.census import NO_MODULE, Finding, by_module, findings_of, tags_of
 
 

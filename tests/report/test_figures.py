@@ -4,8 +4,8 @@ from xml.etree import ElementTree as ET
 import numpy as np
 
 from pipeline.axes import Zyx
-from pipeline.features import Histogram
-from pipeline.output import OutputFolder
+from pipeline.features.histogram import Histogram
+from pipeline.output.layout import OutputFolder
 from pipeline.record import SeriesRecord
 from pipeline.report.figures import CATEGORIES, MEASURES, cohort_figures, figures
 from pipeline.vocabulary import Reason, Status

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cohorts import GAP_KEY, HOSTILE, HOSTILE_KEY, MR_KEY, OK_KEY, SUMMARY, Cohort, small_cohort
 
-from pipeline.output import OutputFolder
+from pipeline.output.layout import OutputFolder
 from pipeline.record import SeriesRecord
 from pipeline.report.options import ReportOptions
 from pipeline.report.page import PER_PAGE

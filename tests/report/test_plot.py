@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from pipeline.features import Histogram
+from pipeline.features.histogram import Histogram
 from pipeline.report.plot import HEIGHT, HIGH_HU, LOW_HU, STEP_HU, TOP, plot_of, stepped
 from pipeline.report.tissue import TISSUES
 

@@ -5,10 +5,10 @@ import pytest
 from cohorts import GAP_KEY, MR_KEY, OK_KEY, small_cohort
 
 from pipeline.errors import OutputError
-from pipeline.output import OutputFolder
+from pipeline.output.layout import OutputFolder
+from pipeline.output.tables import read_table
 from pipeline.report.options import ReportOptions
 from pipeline.report.series_page import Told, folder_of, remove, write_series
-from pipeline.tables import read_table
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pipeline.features import Histogram
+from pipeline.features.histogram import Histogram
 from pipeline.report.tissue import TISSUES, shares
 
 

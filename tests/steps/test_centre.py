@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import volumes
 
+from pipeline.program.execute import run
+from pipeline.program.program import Program
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
-from pipeline.steps.execute import run
-from pipeline.steps.program import Program
 from pipeline.volume import Scale, VolumeSpec
 
 SOURCE = volumes.half_measured()

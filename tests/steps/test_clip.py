@@ -6,7 +6,7 @@ import pytest
 import volumes
 from volumes import apply
 
-from pipeline.steps.changes import Barrier
+from pipeline.program.changes import Barrier
 from pipeline.steps.clip import Clip
 from pipeline.volume import VolumeSpec
 

@@ -5,10 +5,11 @@ import pytest
 from volumes import grid, noise
 
 from pipeline.errors import UsageError
-from pipeline.steps import Clip, Normalise, Orient, StepOrderError
+from pipeline.program.execute import run
+from pipeline.program.program import Program
+from pipeline.program.step import StepOrderError
+from pipeline.steps import Clip, Normalise, Orient
 from pipeline.steps.cohort import asked_percentiles, steps_that_wait, usual_statistics, with_statistics
-from pipeline.steps.execute import run
-from pipeline.steps.program import Program
 from pipeline.volume import VolumeSpec
 
 CLIP = Clip(percentiles=(0.5, 99.5), statistics="cohort")

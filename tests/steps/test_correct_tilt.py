@@ -7,10 +7,10 @@ from volumes import apply
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
-from pipeline.steps.carry import carry_labels
+from pipeline.program.carry import carry_labels
+from pipeline.program.execute import run
+from pipeline.program.program import Program
 from pipeline.steps.correct_tilt import CorrectTilt
-from pipeline.steps.execute import run
-from pipeline.steps.program import Program
 from pipeline.volume import VolumeSpec
 
 N, ROWS, COLUMNS = 6, 9, 8

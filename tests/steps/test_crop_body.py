@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torsos
 
-from pipeline.steps import execute
+from pipeline.program import execute
+from pipeline.program.program import Program
 from pipeline.steps.crop_body import CropBody
-from pipeline.steps.program import Program
 from pipeline.volume import VolumeSpec
 
 

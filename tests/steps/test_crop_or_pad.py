@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from pipeline.axes import Zyx
 from pipeline.errors import SeriesRefusedError
-from pipeline.steps import execute
+from pipeline.program import execute
+from pipeline.program.program import Program
 from pipeline.steps.crop_or_pad import CropOrPad
-from pipeline.steps.program import Program
 from pipeline.volume import Volume, VolumeSpec
 
 SOURCE = volumes.noise()

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from volumes import apply
 
 from pipeline.geometry import Geometry
-from pipeline.steps.carry import carry_labels
+from pipeline.program.carry import carry_labels
+from pipeline.program.execute import run
+from pipeline.program.program import Program
 from pipeline.steps.clip import Clip
 from pipeline.steps.even_slices import EvenSlices, InterpolateGap, ResampleSlices
-from pipeline.steps.execute import run
 from pipeline.steps.orient import Orient
-from pipeline.steps.program import Program
 from pipeline.steps.resample import Resample
 from pipeline.volume import Volume, VolumeSpec
 

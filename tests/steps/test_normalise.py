@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import volumes
 
+from pipeline.program.execute import run
+from pipeline.program.program import Program
+from pipeline.program.step import StepOrderError
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
 from pipeline.steps.crop_or_pad import CropOrPad
-from pipeline.steps.execute import run
 from pipeline.steps.normalise import Normalise
-from pipeline.steps.program import Program
-from pipeline.steps.step import StepOrderError
 from pipeline.steps.window import Channel, Window
 from pipeline.volume import VolumeSpec
 

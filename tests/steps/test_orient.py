@@ -9,8 +9,8 @@ from volumes import apply
 
 from pipeline.axes import Xyz, Zyx
 from pipeline.geometry import Geometry
-from pipeline.steps.changes import Barrier, Warp
-from pipeline.steps.grid import GridChange
+from pipeline.program.changes import Barrier, Warp
+from pipeline.program.grid import GridChange
 from pipeline.steps.orient import Orient, nearest_turn, straightened
 from pipeline.volume import Volume, VolumeSpec
 

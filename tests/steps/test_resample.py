@@ -11,8 +11,8 @@ from PIL import Image
 from volumes import regridded
 
 from pipeline.axes import Zyx
+from pipeline.program.weights import axis_weights
 from pipeline.steps.resample import Resample
-from pipeline.steps.weights import axis_weights
 from pipeline.volume import Volume, VolumeSpec
 
 spacings = st.one_of(st.none(), st.floats(0.3, 6))

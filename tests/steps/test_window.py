@@ -5,8 +5,8 @@ import pytest
 import volumes
 from volumes import apply
 
+from pipeline.program.step import StepOrderError
 from pipeline.steps.clip import Clip
-from pipeline.steps.step import StepOrderError
 from pipeline.steps.window import PRESETS, Channel, Preset, Window
 from pipeline.volume import Scale, VolumeSpec
 

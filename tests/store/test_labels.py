@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from pipeline.store.files import hash_store
+from pipeline.output.files import hash_store
 from pipeline.store.labels import write_labels
 from pipeline.store.options import StoreOptions
 

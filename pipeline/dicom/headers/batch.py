@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.headers.group import series_identity
 from pipeline.dicom.headers.observe import Observer
 from pipeline.dicom.headers.read import FileReader
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.elements import Observation
 from pipeline.limits import Limits
+from pipeline.sources.folders import FoundFile
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from itertools import chain, repeat
 from typing import Any
 
 from pipeline.axes import Xyz
-from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.batch import Batch
 from pipeline.dicom.headers.slice import Identity, Pixels, Plane, Rescale, SliceHeader
 from pipeline.elements import Observation
+from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
 
 PARTS: dict[str, type[Any]] = {"identity": Identity, "pixels": Pixels, "plane": Plane, "rescale": Rescale}

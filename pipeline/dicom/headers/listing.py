@@ -10,7 +10,6 @@ from pydicom.datadict import dictionary_has_tag
 from pydicom.encaps import generate_fragments
 
 from pipeline.dicom.files.encoding import PIXEL_TAGS, dictionary_vr
-from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.files.part10 import DataSet, inflated, read_data_set
 from pipeline.dicom.files.structure import Element, StructureError
 from pipeline.dicom.files.syntax import DEFLATED_LE
@@ -27,6 +26,7 @@ from pipeline.dicom.files.values import (
 from pipeline.dicom.headers.slice import Refusal
 from pipeline.limits import Limits
 from pipeline.privacy import cleaned
+from pipeline.sources.folders import FoundFile
 
 DIGEST_DIGITS = 16
 """Of the SHA-256 that stands for a value of bytes: enough to tell two values apart."""

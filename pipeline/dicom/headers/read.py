@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.files.part10 import DataSet, read_data_set
 from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import Values, tag_of
@@ -24,6 +23,7 @@ from pipeline.dicom.headers.repeats import Change, Each, Latest, Parts
 from pipeline.dicom.headers.slice import MULTIFRAME_CLASSES, Refusal, SliceHeader
 from pipeline.limits import Limits
 from pipeline.record import ElementValue
+from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
 
 

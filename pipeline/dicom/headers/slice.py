@@ -5,9 +5,9 @@ from functools import cached_property
 from math import nan
 
 from pipeline.axes import Xyz
-from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.files.values import Flaw
 from pipeline.record import ElementValue
+from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"

@@ -8,8 +8,8 @@ import pydicom
 
 from pipeline.dicom.masks.rtstruct import read_structures, series_of_structures
 from pipeline.dicom.masks.seg import read_segmentation, series_of_segmentation
-from pipeline.labels.grid import Labels, MaskMismatchError, SourceGrid
 from pipeline.limits import Limits
+from pipeline.masks.grid import Labels, MaskMismatchError, SourceGrid
 
 Reader = Callable[[Any, SourceGrid, str | None], Labels | None]
 

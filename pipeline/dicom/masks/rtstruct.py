@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.dicom.masks.polygon import inside
-from pipeline.labels.grid import Floats, Labels, MaskMismatchError, SourceGrid, smallest
+from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid, smallest
 
 BETWEEN_SHARE = 0.25
 """A contour this share of a slice interval away from any slice was drawn on something else."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.labels.grid import Labels, MaskMismatchError, SourceGrid, smallest
+from pipeline.masks.grid import Labels, MaskMismatchError, SourceGrid, smallest
 
 
 def series_of_segmentation(dataset: Any) -> set[str]:

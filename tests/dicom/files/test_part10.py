@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.dicom.files.encoding import IMPLICIT_LITTLE, PIXEL_DATA, UNDEFINED, Encoding
-from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.files.part10 import (
     DEFLATED_BLOCK_BYTES,
     INFLATE_FREE_BYTES,
@@ -25,6 +24,7 @@ from pipeline.dicom.files.part10 import (
 from pipeline.dicom.files.structure import StructureError
 from pipeline.dicom.files.syntax import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from pipeline.limits import DEEPEST_NESTING, Limits
+from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
 
 LIMITS = Limits()

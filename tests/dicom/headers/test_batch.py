@@ -3,10 +3,10 @@ from pathlib import Path
 from dicom_bytes import found_file
 from phantoms import write_series
 
-from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.headers.batch import Batch, Terms, owner_of, read_batch
 from pipeline.dicom.headers.read import read_headers
 from pipeline.limits import Limits
+from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason
 
 TERMS = Terms(Limits(), frozenset({"KVP", "Rows"}))

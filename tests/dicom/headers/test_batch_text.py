@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from slices import header
 
 from pipeline.axes import Xyz
-from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.batch import Batch, Terms, read_batch
 from pipeline.dicom.headers.batch_text import from_text, to_text
 from pipeline.elements import Observation
 from pipeline.limits import Limits
 from pipeline.privacy import ALLOWED_ELEMENTS
+from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
 
 NUMBERS = st.integers() | st.floats(allow_nan=False) | st.text(max_size=3) | st.none()

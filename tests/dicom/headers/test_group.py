@@ -6,9 +6,9 @@ from headers import series_of, slice_at
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.headers.group import grouped, has_uid, series_identity, shared_patient_ids, skipped_beside
 from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
 
 NO_UID = {"series_instance_uid": ""}

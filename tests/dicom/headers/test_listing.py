@@ -11,11 +11,11 @@ from phantoms import write_series
 from pydicom.uid import RLELossless
 
 from pipeline.dicom.files.encoding import IMPLICIT_LITTLE
-from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.files.syntax import DEFLATED_LE, IMPLICIT_LE
 from pipeline.dicom.files.values import tag_text
 from pipeline.dicom.headers.listing import Listing, Told, digest, list_elements
 from pipeline.limits import Limits
+from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason
 
 CHARSET = element(0x00080005, "CS", b"ISO_IR 192")

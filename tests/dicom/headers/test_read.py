@@ -7,9 +7,9 @@ from dicom_bytes import found_file
 from phantoms import write_series
 from pydicom.dataset import Dataset
 
-from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.headers.read import read_headers
 from pipeline.limits import Limits
+from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
 
 LIMITS = Limits()

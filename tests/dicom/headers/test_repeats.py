@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.dicom.files.encoding import PIXEL_DATA
-from pipeline.dicom.files.find import FoundFile
 from pipeline.dicom.files.part10 import DataSet
 from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import Flaw, Values, tag_of
@@ -16,6 +15,7 @@ from pipeline.dicom.headers.repeats import Each, Latest, Noted, Parts
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.elements import Observation
 from pipeline.privacy import ALLOWED_ELEMENTS
+from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import SeriesWarning
 
 KVP, ROWS = tag_of("KVP"), tag_of("Rows")

@@ -5,8 +5,8 @@ import pytest
 from masked import grid, marked, outline, segments, structures
 
 from pipeline.dicom.masks.read import read_mask
-from pipeline.labels.grid import MaskMismatchError
 from pipeline.limits import Limits
+from pipeline.masks.grid import MaskMismatchError
 
 SQUARE = [(0.5, 0.5), (4.5, 0.5), (4.5, 3.5), (0.5, 3.5)]
 

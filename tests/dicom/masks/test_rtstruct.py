@@ -3,7 +3,7 @@ import pytest
 from masked import grid, outline, structures
 
 from pipeline.dicom.masks.rtstruct import read_structures, series_of_structures
-from pipeline.labels.grid import MaskMismatchError
+from pipeline.masks.grid import MaskMismatchError
 
 SQUARE = [(0.5, 0.5), (4.5, 0.5), (4.5, 3.5), (0.5, 3.5)]
 HOLE = [(1.5, 1.5), (2.5, 1.5), (2.5, 2.5), (1.5, 2.5)]

@@ -5,7 +5,7 @@ import pytest
 from masked import SERIES, grid, marked, segments
 
 from pipeline.dicom.masks.seg import read_segmentation, series_of_segmentation
-from pipeline.labels.grid import MaskMismatchError, SourceGrid
+from pipeline.masks.grid import MaskMismatchError, SourceGrid
 
 LIVER, TUMOUR = marked(grid(), 1) > 0, marked(grid(), 2) > 0
 

@@ -1,0 +1,1 @@
+"""Commands that look at a finished output and never repair it."""

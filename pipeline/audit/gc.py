@@ -1,0 +1,121 @@
+"""What an output need not keep: series whose source is gone, and stores that no accepted series has."""
+
+import shutil
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pipeline.config import load
+from pipeline.errors import OutputError
+from pipeline.output.files import size_of_store
+from pipeline.output.layout import OutputFolder
+from pipeline.output.ledger import Ledger
+from pipeline.output.lock import run_lock
+from pipeline.output.manifest import read_records
+from pipeline.output.tables import read_table
+from pipeline.record import SeriesRecord
+from pipeline.run.missing import empty_roots
+from pipeline.vocabulary import Status
+
+
+class GarbageKind(StrEnum):
+    """Why something need not be kept."""
+
+    GONE = "gone"
+    LEFTOVER = "leftover"
+    UNNAMED = "unnamed"
+    UNFINISHED = "unfinished"
+
+    @property
+    def meaning(self) -> str:
+        """The reason in words."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    GarbageKind.GONE: "its files were not in the last scan",
+    GarbageKind.LEFTOVER: "its series was refused or left out since",
+    GarbageKind.UNNAMED: "no record names this store",
+    GarbageKind.UNFINISHED: "a run was killed while it wrote this",
+}
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """One series (``name`` is its key) or folder of ``volumes/``; ``folder`` is None for a series without a store."""
+
+    kind: GarbageKind
+    name: str
+    folder: Path | None
+    n_bytes: int = 0
+
+
+def collect_garbage(output: OutputFolder, *, delete: bool = False) -> list[Garbage]:
+    """Return what need not be kept; with ``delete`` remove it, its rows in manifest and journal first.
+
+    Where the last scan found no series at all, or there are `unseen_roots`, none is called gone.
+
+    Raises UsageError where there is no output, LockedError where a run holds it, OutputError where the system refuses.
+    """
+    read_records(output)  # refuses what is no output before a lock file is made there
+    with run_lock(output):
+        records, ledger = read_records(output), Ledger.read(output)
+        gone = list(_gone(output, records, ledger))
+        garbage = [*gone, *_leftovers(output, records, ledger, {found.folder for found in gone})]
+        if delete:
+            if gone:
+                _forget(output, records, ledger, {found.name for found in gone})
+            for found in garbage:
+                _remove(found)
+    return garbage
+
+
+def unseen_roots(output: OutputFolder) -> list[str]:
+    """Return the roots of which the last scan saw no file: they may not have been mounted."""
+    if not (output.private_config.exists() and output.files.exists()):
+        return []
+    return empty_roots(load(output.private_config).input, (row["path"] for row in read_table(output.files, ["path"])))
+
+
+def _gone(output: OutputFolder, records: Sequence[SeriesRecord], ledger: Ledger) -> Iterator[Garbage]:
+    seen = {row["series_key"] for row in read_table(output.index)} if output.index.exists() else set()
+    known = {record.series_key for record in records} | ledger.finished.keys()
+    missing = sorted(known - seen) if seen else []
+    for key in missing if missing and not unseen_roots(output) else ():
+        store = output.store(key)
+        has_store = store.exists()
+        yield Garbage(GarbageKind.GONE, key, store if has_store else None, size_of_store(store) if has_store else 0)
+
+
+def _leftovers(
+    output: OutputFolder, records: Sequence[SeriesRecord], ledger: Ledger, gone: Container[Path | None]
+) -> Iterator[Garbage]:
+    """Yield the folders that neither the manifest nor the journal names: a kill may have parted the two."""
+    known = [*records, *(found.record for found in ledger.finished.values())]
+    named = {output.store(record.series_key) for record in known if record.status is Status.OK}
+    refused = {output.store(record.series_key) for record in known} - named
+    for folder in sorted(output.volumes.glob("*")):
+        if folder.suffix == ".unfinished" and not ledger.adopts(folder):
+            yield Garbage(GarbageKind.UNFINISHED, folder.name, folder, size_of_store(folder))
+        elif folder.suffix == ".zarr" and folder not in named and folder not in gone:
+            kind = GarbageKind.LEFTOVER if folder in refused else GarbageKind.UNNAMED
+            yield Garbage(kind, folder.name, folder, size_of_store(folder))
+
+
+def _forget(output: OutputFolder, records: Sequence[SeriesRecord], ledger: Ledger, gone: Container[str]) -> None:
+    """Take series out of the manifest, then out of the journal; killed in between, this is done again."""
+    identifiers = load(output.private_config).manifest.identifiers
+    ledger.publish([record for record in records if record.series_key not in gone], identifiers)
+    ledger.forget([key for key in ledger.finished if key in gone])
+
+
+def _remove(found: Garbage) -> None:
+    try:
+        if found.folder and found.folder.is_dir() and not found.folder.is_symlink():
+            shutil.rmtree(found.folder)
+        elif found.folder:
+            found.folder.unlink()
+    except OSError as error:
+        msg = f"cannot remove volumes/{found.name}: {error.strerror}"
+        raise OutputError(msg) from error

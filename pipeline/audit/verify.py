@@ -1,0 +1,187 @@
+"""Every store against the manifest, many at a time.  Looks only; never repairs."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pipeline.cluster import ClusterOptions, Lost, open_children
+from pipeline.errors import DamageError, LockedError
+from pipeline.limits import Limits
+from pipeline.output.files import hash_store, size_of_store
+from pipeline.output.layout import OutputFolder
+from pipeline.output.ledger import Ledger
+from pipeline.output.lock import is_held
+from pipeline.output.manifest import read_records
+from pipeline.record import SeriesRecord
+from pipeline.vocabulary import Status
+
+MUCH_BYTES = 2 << 30
+"""Below it one process has read everything about as soon as others have started."""
+
+MANY_STORES = 2000
+"""As above, where it is not the bytes but the number of files that takes the time."""
+
+
+Stamp = tuple[int, int] | None
+
+
+class MismatchKind(StrEnum):
+    """How a store can differ from the manifest."""
+
+    MISSING = "missing"
+    EXTRA = "extra"
+    CHANGED = "changed"
+    SWAPPED = "swapped"
+    LEFTOVER = "leftover"
+    UNPUBLISHED = "unpublished"
+
+    @property
+    def is_damage(self) -> bool:
+        """False for what a run leaves behind on purpose, or a kill by accident: the next run or gc sees to that."""
+        return self not in {MismatchKind.LEFTOVER, MismatchKind.UNPUBLISHED}
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One difference: its kind, the series (of an extra store, the name it has), and what was found."""
+
+    kind: MismatchKind
+    series_key: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """A store to be looked at; ``fast`` reads none of its files."""
+
+    folder: Path
+    fast: bool
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a store is; ``refusal`` says why the system would not let it be read."""
+
+    n_bytes: int = 0
+    sha256: str | None = None
+    refusal: str | None = None
+
+
+def verify(output: OutputFolder, *, fast: bool = False) -> list[Mismatch]:
+    """Return what differs, sorted by series; ``fast`` compares names and sizes and reads no store.
+
+    Raises UsageError where there is no output, DamageError where manifest or journal is gone or cannot be read,
+    LockedError where a run is at work there.
+    """
+    before = _stamp_unless_running(output)
+    if output.journal.exists() and not output.manifest.exists():
+        msg = "manifest.parquet is not there: `ctprep run` publishes it again, from the journal"
+        raise DamageError(msg)
+    found = list(Comparison(output, read_records(output), Ledger.read(output)).mismatches(fast=fast))
+    if found and _stamp_unless_running(output) != before:
+        msg = "a run published while the stores were read: verify again"
+        raise LockedError(msg)
+    return sorted(found, key=lambda mismatch: (mismatch.series_key, mismatch.kind))
+
+
+def look(job: Look) -> Seen:
+    """Look at one store, in whatever process this is."""
+    try:
+        return Seen(size_of_store(job.folder), None if job.fast else hash_store(job.folder))
+    except OSError as error:
+        return Seen(refusal=error.strerror or type(error).__name__)
+
+
+class Comparison:
+    """What manifest and journal say of the stores, beside what there is."""
+
+    def __init__(self, output: OutputFolder, records: Sequence[SeriesRecord], ledger: Ledger) -> None:
+        self._output = output
+        self._ledger = ledger
+        self._rows = {record.series_key for record in records}
+        self._published = _with_store(records)
+        self._journalled = _with_store(found.record for found in ledger.finished.values())
+        self._owners = {record.sha256: key for key, record in self._published.items()}
+
+    def mismatches(self, *, fast: bool) -> Iterator[Mismatch]:
+        """Yield what differs: first of the stores that a record names, then of all else in ``volumes/``."""
+        names = self._names()
+        stores = {key: self._output.store(key) for key in self._published | self._journalled}
+        there = [key for key, store in stores.items() if store.name in names]
+        seen = dict(zip(there, self._seen([Look(stores[key], fast) for key in there]), strict=True))
+        yield from filter(None, (self._judged(key, seen.get(key)) for key in stores))
+        for name in names - {store.name for store in stores.values()}:
+            yield self._unnamed(name)
+
+    def _names(self) -> set[str]:
+        return {path.name for path in _visible(self._output.volumes)}
+
+    def _seen(self, looks: Sequence[Look]) -> list[Seen]:
+        """Look at every store, in as many processes as pay."""
+        n_bytes = sum(record.store_bytes or 0 for record in self._published.values())
+        is_little = n_bytes < MUCH_BYTES or all(job.fast for job in looks)
+        if is_little and len(looks) < MANY_STORES:
+            return list(map(look, looks))
+        with open_children(ClusterOptions(), Limits(), len(looks)) as engine:
+            told = dict(engine.run(look, looks))
+        return [look(job) if isinstance(seen := told[job], Lost) else seen for job in looks]
+
+    def _judged(self, key: str, seen: Seen | None) -> Mismatch | None:
+        """Compare a store with its row; what a killed run made anew is as the journal says."""
+        published, journalled = self._published.get(key), self._journalled.get(key)
+        if seen and published and _agrees(published, seen):
+            return None
+        if seen and journalled and _agrees(journalled, seen):
+            return _unpublished(key)
+        if published is None:
+            return self._unnamed(self._output.store(key).name) if seen else None
+        return self._changed(published, seen) if seen else self._absent(key)
+
+    def _changed(self, record: SeriesRecord, seen: Seen) -> Mismatch:
+        owner = self._owners.get(seen.sha256, record.series_key)
+        if owner != record.series_key:
+            return Mismatch(MismatchKind.SWAPPED, record.series_key, f"the store is that of series {owner}")
+        what = seen.refusal and f"the store cannot be read: {seen.refusal}"
+        if not what and seen.n_bytes != record.store_bytes:
+            what = f"the store has {seen.n_bytes} bytes, the manifest says {record.store_bytes}"
+        what = what or "the store's bytes are not those that were written"
+        return Mismatch(MismatchKind.CHANGED, record.series_key, what)
+
+    def _absent(self, key: str) -> Mismatch:
+        if any(map(self._ledger.adopts, self._output.unfinished_stores(key))):
+            return _unpublished(key)
+        return Mismatch(MismatchKind.MISSING, key, "the store is not there")
+
+    def _unnamed(self, name: str) -> Mismatch:
+        key = name.removesuffix(".zarr")
+        if key in self._rows and name != key:
+            return Mismatch(MismatchKind.LEFTOVER, key, "the series has no store any more: ctprep gc removes this one")
+        return Mismatch(MismatchKind.EXTRA, key, "no series of the manifest has this store")
+
+
+def _agrees(record: SeriesRecord, seen: Seen) -> bool:
+    """Tell whether a store is what its record says; one that was not read agrees by its size."""
+    return seen.n_bytes == record.store_bytes and seen.sha256 in {None, record.sha256} and seen.refusal is None
+
+
+def _unpublished(key: str) -> Mismatch:
+    return Mismatch(MismatchKind.UNPUBLISHED, key, "a run was stopped before it published this store: run again")
+
+
+def _with_store(records: Iterable[SeriesRecord]) -> dict[str, SeriesRecord]:
+    return {record.series_key: record for record in records if record.status is Status.OK}
+
+
+def _visible(volumes: Path) -> Iterator[Path]:
+    """Yield what lies in ``volumes/``, without what a killed run left unfinished: that is the next run's to remove."""
+    return (path for path in (volumes.iterdir() if volumes.is_dir() else ()) if path.suffix != ".unfinished")
+
+
+def _stamp_unless_running(output: OutputFolder) -> Stamp:
+    """Return what changes when a manifest is published; raise LockedError while a run is at work."""
+    if is_held(output):
+        msg = "a run is at work on this output: verify when it has ended"
+        raise LockedError(msg)
+    status = output.manifest.stat() if output.manifest.exists() else None
+    return status and (status.st_ino, status.st_mtime_ns)

@@ -1,0 +1,158 @@
+"""Workers that a job queue starts: SLURM, PBS, LSF or SGE, through dask-jobqueue."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any, Final
+
+import dask
+from distributed import Client, Security, Status
+
+from pipeline.cluster.guard import Guard
+from pipeline.cluster.interrupts import held_interrupts
+from pipeline.cluster.options import ClusterOptions
+from pipeline.cluster.security import security_of
+from pipeline.cluster.workers import await_worker
+from pipeline.errors import ClusterError, UsageError
+
+with held_interrupts():  # from its import on, dask-jobqueue would answer Ctrl-C itself
+    import dask_jobqueue
+    from dask_jobqueue.core import JobQueueCluster
+
+AUTOMATIC_WORKERS: Final = 8
+"""What ``workers: auto`` asks a queue for; a queue is shared, and more is for the user to say."""
+
+WORKER_MB: Final = 512
+"""What a worker holds beside its job."""
+
+LONGEST_STAGGER_SECONDS: Final = 240
+"""Within so much time workers leave one after the other, and so much before the queue would end the last."""
+
+SCHEDULER_PLACE: Final = "tls://this-machine:0"
+"""Stands in a job script that is only shown."""
+
+_LOOPBACK: Final = "127.0.0.1"
+_CLUSTERS: Final = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster", "sge": "SGECluster"}
+
+
+def client_of_queue(
+    stack: ExitStack, options: ClusterOptions, guard: Guard, n_jobs: int, shared: Sequence[Path]
+) -> Client:
+    """Ask the queue for workers, for others where some come to the end of their time, and wait for the first.
+
+    The scheduler listens on the loopback interface unless ``options`` name another, and always asks for a certificate
+    unless ``insecure`` is set.  Raises ClusterError where the queue gives none, UsageError where an option is unknown.
+    """
+    refusals: list[str] = []
+    n_workers = min(n_jobs, AUTOMATIC_WORKERS if options.workers == "auto" else options.workers)
+    cluster = stack.enter_context(_cluster(options, settings_of(options, guard, shared), refusals))
+    client = stack.enter_context(closing(Client(cluster)))  # type: ignore[no-untyped-call]
+    cluster.adapt(minimum=n_workers, maximum=n_workers)
+
+    def check_queue() -> None:
+        if len(refusals) >= n_workers:
+            msg = f"{options.kind} takes no job: {refusals[-1]}"
+            raise ClusterError(msg)
+
+    advice = "look at the queue; workers must reach this machine (cluster.options.interface); cluster.wait_seconds"
+    await_worker(client, options.patience_seconds, advice, check_queue)
+    return client
+
+
+def _cluster(options: ClusterOptions, settings: Mapping[str, Any], refusals: list[str]) -> JobQueueCluster:
+    kind = _cluster_class(options)
+    watched = _watched(kind.job_cls, refusals)
+    try:
+        cluster: JobQueueCluster = kind(job_cls=watched, **settings, **_scheduler_settings(options))
+    except (TypeError, ValueError) as error:
+        raise _wrong(options, error) from error
+    except (OSError, RuntimeError) as error:
+        msg = f"the scheduler for {options.kind} did not start ({type(error).__name__})"
+        raise ClusterError(msg) from error
+    return cluster
+
+
+def _watched(job_class: Any, refusals: list[str]) -> Any:
+    """Return a kind of job that keeps what the queue says where it is not taken."""
+    submit = job_class._submit_job  # noqa: SLF001 - dask-jobqueue only logs what goes wrong here
+
+    async def _submit_job(job: Any, script: str) -> Any:
+        try:
+            return await submit(job, script)
+        except RuntimeError as error:
+            job.status = Status.failed  # or the cluster could not be closed
+            refusals.append(str(error).strip().splitlines()[-1])
+            raise
+
+    return type(job_class.__name__, (job_class,), {"_submit_job": _submit_job})
+
+
+def job_script(options: ClusterOptions, guard: Guard) -> str:
+    """Return the script that the queue is given for each worker; raises UsageError where an option is unknown."""
+    settings = settings_of(options, guard, ())
+    settings.pop("shared_temp_directory", None)  # the cluster's, not the job's
+    try:
+        job = _cluster_class(options).job_cls(scheduler=SCHEDULER_PLACE, name="ctprep-worker", **settings)
+    except (TypeError, ValueError) as error:
+        raise _wrong(options, error) from error
+    return str(job.job_script())
+
+
+def settings_of(options: ClusterOptions, guard: Guard, shared: Sequence[Path]) -> dict[str, Any]:
+    """Return what dask-jobqueue is told: a process a core with room for one job each, and what ``options`` say."""
+    asked = {key: value for key, value in options.options.items() if key != "scheduler_options"}
+    n_cores = int(asked.get("cores", 1))
+    megabytes = (guard.memory_bytes >> 20) + WORKER_MB
+    settings = {"cores": n_cores, "processes": n_cores, "memory": f"{megabytes * n_cores}MiB", "job_name": "ctprep"}
+    if shared:
+        folder = shared[0].absolute()
+        settings |= {"shared_temp_directory": str(folder), "log_directory": str(folder / "workers")}
+    extra = [*_lifetime(options), *asked.pop("worker_extra_args", [])]
+    return settings | asked | {"worker_extra_args": extra}
+
+
+def _scheduler_settings(options: ClusterOptions) -> dict[str, Any]:
+    asked = options.options.get("scheduler_options", {})
+    place = {} if "interface" in options.options else {"host": _LOOPBACK}
+    quiet = {"dashboard": False, "dashboard_address": f"{_LOOPBACK}:0"}
+    security = None if options.insecure else security_of(options) or Security.temporary()  # type: ignore[no-untyped-call]
+    return {"scheduler_options": quiet | place | asked, "security": security, "silence_logs": logging.CRITICAL}
+
+
+def _lifetime(options: ClusterOptions) -> list[str]:
+    """Let a worker leave before the queue ends it, not all at once, and so lose no work."""
+    key = f"jobqueue.{options.kind}.walltime"
+    seconds = walltime_seconds(options.kind, str(options.options.get("walltime", dask.config.get(key))))
+    stagger = min(seconds // 10, LONGEST_STAGGER_SECONDS)
+    return ["--lifetime", f"{seconds - 2 * stagger}s", "--lifetime-stagger", f"{stagger}s"]
+
+
+def walltime_seconds(kind: str, walltime: str) -> int:
+    """Read a walltime as its queue does; raises UsageError where it cannot be read.
+
+    ``days-hours:minutes:seconds`` and its shorter forms; of two parts the first is hours for LSF and after days, else
+    minutes; one part is minutes for SLURM and LSF, else seconds.
+    """
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", walltime)
+    if match is None:
+        msg = f"cluster.options.walltime: {walltime!r} is no time such as 04:00:00"
+        raise UsageError(msg)
+    days, *parts = (int(part) for part in match.groups(default="-1"))
+    parts = [part for part in parts if part >= 0]
+    if days >= 0:
+        hours, minutes, seconds = [*parts, 0, 0][:3]
+        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    if len(parts) < 3 and (kind == "lsf" or (kind == "slurm" and len(parts) == 1)):
+        parts = [*parts, 0]
+    hours, minutes, seconds = [0, 0, *parts][-3:]
+    return (hours * 60 + minutes) * 60 + seconds
+
+
+def _cluster_class(options: ClusterOptions) -> Any:
+    return getattr(dask_jobqueue, _CLUSTERS[options.kind])
+
+
+def _wrong(options: ClusterOptions, error: Exception) -> UsageError:
+    return UsageError(f"cluster.options are not what {options.kind} takes: {error}")

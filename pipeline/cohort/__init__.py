@@ -1,0 +1,1 @@
+"""Who is who in a cohort: patients, splits and labels, and how they join."""

@@ -1,0 +1,149 @@
+"""What is known of a cohort beside its images: who is who, labels, splits; and all of it put into records."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from pipeline.cohort.join import Identifiers, Joined, joined
+from pipeline.cohort.joined_tables import kept_tables
+from pipeline.cohort.people import people_of
+from pipeline.cohort.splits import NAMES, Member, Split, Token, splits_of
+from pipeline.cohort.table import LabelTable, read_labels
+from pipeline.errors import DamageError, UsageError
+from pipeline.output.layout import OutputFolder
+from pipeline.output.manifest import ELEMENT_COLUMNS, ManifestOptions, read_records
+from pipeline.record import LabelValue, SeriesRecord
+from pipeline.scan.series import People, Scan, ScannedSeries, patient_of
+from pipeline.vocabulary import Status
+
+
+@dataclass(frozen=True)
+class Completed:
+    """Records with all that is known of them, and how each table of labels was joined."""
+
+    records: tuple[SeriesRecord, ...]
+    joins: tuple[Joined, ...]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """What ``manifest:`` names, read; ``tables`` are joined in their order, a later one over an earlier."""
+
+    options: ManifestOptions
+    output: OutputFolder
+    people: People = field(default_factory=dict)
+    tables: tuple[LabelTable, ...] = ()
+
+    @classmethod
+    def open(cls, options: ManifestOptions, output: OutputFolder) -> "Cohort":
+        """Read tables and patient map; raises UsageError where one is not what it should be, or a column is unknown.
+
+        Tables that ``ctprep label`` has kept in the output come first.
+        """
+        asked = options.labels.table if options.labels else None
+        tables = tuple(map(read_labels, [*kept_tables(output), *([asked] if asked else [])]))
+        people = people_of(options.patient_map)
+        _check_columns(options, {column for table in tables for column in table.columns})
+        return cls(options, output, people, tables)
+
+    def completed(self, records: Sequence[SeriesRecord], scan: Scan) -> Completed:
+        """Return the records with their patients, labels and splits; one whose files are gone keeps what it had."""
+        there = {one.record.series_key: one for one in scan.series}
+        updated = [
+            there[record.series_key].updated(record) if record.series_key in there else record for record in records
+        ]
+        known = self._as_before(updated, there)
+        members = {
+            record.series_key: _identifiers(there[record.series_key])
+            for record in known
+            if record.series_key in there and record.status is not Status.EXCLUDED
+        }
+        joins = tuple(joined(table, members) for table in self.tables if not table.options.speaks_of_slices)
+        patients = {key: patient_of(one.series.slices[0], self.people) for key, one in there.items()}
+        return Completed(tuple(with_splits(with_labels(known, joins), patients, self.options.split)), joins)
+
+    def _as_before(self, records: list[SeriesRecord], there: Mapping[str, ScannedSeries]) -> list[SeriesRecord]:
+        """Return the records, those whose files are gone with the labels and the split of the last manifest."""
+        gone = {record.series_key for record in records} - there.keys()
+        before: dict[str, SeriesRecord] = {}
+        if gone and self.output.manifest.exists():
+            with suppress(DamageError):
+                before = {record.series_key: record for record in read_records(self.output)}
+        return [
+            replace(record, labels=before[record.series_key].labels, split=before[record.series_key].split)
+            if record.series_key in gone & before.keys()
+            else record
+            for record in records
+        ]
+
+
+def with_labels(records: Iterable[SeriesRecord], joins: Iterable[Joined]) -> list[SeriesRecord]:
+    """Return the records, each with every column of the tables; null where no row speaks of the series."""
+    joins = list(joins)
+    empty: dict[str, LabelValue] = {column: None for join in joins for column in join.table.columns}
+    return [replace(record, labels=empty | record.labels | _labels(record, joins)) for record in records]
+
+
+def with_splits(
+    records: Sequence[SeriesRecord], patients: Mapping[str, Token], split: Split | None
+) -> list[SeriesRecord]:
+    """Return the records, those with a store with the split that they belong to.
+
+    ``patients`` tell by series_key what a patient is truly known by.  A series whose files are gone is not among them:
+    it follows its patient's others or, where there are none, keeps the split that it has.
+    """
+    if split is None:
+        return [replace(record, split=None) for record in records]
+    stored = [record for record in records if record.status is Status.OK]
+    known = [record for record in stored if record.series_key in patients]
+    names = splits_of([_member(record, patients[record.series_key], split) for record in known], split)
+    by_patient = {record.patient: names[record.series_key] for record in known}
+    found = {record.series_key: by_patient.get(record.patient, record.split) for record in stored}
+    return [replace(record, split=found.get(record.series_key)) for record in records]
+
+
+def counts_by_split(records: Iterable[SeriesRecord]) -> dict[str, int]:
+    """Return how many series with a store each split has; nothing without splits."""
+    counts = Counter(record.split for record in records if record.split)
+    return {name: counts[name] for name in NAMES if counts[name]}
+
+
+def _labels(record: SeriesRecord, joins: Iterable[Joined]) -> dict[str, LabelValue]:
+    return {name: value for join in joins for name, value in join.labels.get(record.series_key, {}).items()}
+
+
+def _identifiers(found: ScannedSeries) -> Identifiers:
+    identity, record = found.series.slices[0].identity, found.record
+    return {
+        "PatientID": identity.patient_id,
+        "StudyInstanceUID": identity.study_instance_uid,
+        "SeriesInstanceUID": identity.series_instance_uid,
+        "patient": record.patient,
+        "study": record.study,
+        "series_key": record.series_key,
+    }
+
+
+def _member(record: SeriesRecord, patient: Token, split: Split) -> Member:
+    group, stratum = _cell(record, split.group), _cell(record, split.stratify)
+    return Member(record.series_key, patient, record.content_hash, group, stratum)
+
+
+def _cell(record: SeriesRecord, column: str | None) -> str | None:
+    value = None if column is None else (record.elements | record.labels).get(column)
+    return None if value is None else str(value)
+
+
+def _check_columns(options: ManifestOptions, labels: set[str]) -> None:
+    """Refuse a split by a column that is not there, or that is known only after pixels are read."""
+    split = options.split
+    asked = {"group": split.group, "stratify": split.stratify} if split else {}
+    known = {*ELEMENT_COLUMNS, *options.tags, *labels}
+    for key, column in asked.items():
+        if column is not None and column not in known:
+            msg = (
+                f"manifest.split.{key}: {column} is no column to split by; allowed are elements of the manifest, those "
+                f"of manifest.tags, and labels{': ' if labels else ''}{', '.join(sorted(labels))}"
+            )
+            raise UsageError(msg)

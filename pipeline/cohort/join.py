@@ -1,0 +1,87 @@
+"""Labels to the series that they speak of, and what is left over on either side."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.cohort.table import Labels, LabelTable
+from pipeline.output.tables import ColumnType
+
+Identifiers = Mapping[str, str | None]
+"""What a series or a slice is known by: a value for each word of `options.Identifier` that it has."""
+
+SHORT = 4
+"""An identifier shorter than this may equal a label by chance."""
+
+LEFTOVER_COLUMNS: dict[str, ColumnType] = dict.fromkeys(("table", "on", "key", "without"), "text")
+"""A row without a series has its ``key``, a series (or slice) without a row is named in ``without``."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A table's labels by series_key (or slice_key), and what is left over.
+
+    ``alone`` are the keys of rows that nothing answers to, ``unlabelled`` the series (or slices) that no row speaks of.
+    """
+
+    table: LabelTable
+    labels: Mapping[str, Labels]
+    alone: tuple[str, ...]
+    unlabelled: tuple[str, ...]
+
+    def told(self) -> dict[str, Any]:
+        """Return the counts, as run.json holds them."""
+        return {
+            "on": self.table.options.on,
+            "columns": list(self.table.columns),
+            "withheld": list(self.table.withheld),
+            "labelled": len(self.labels),
+            "unlabelled": len(self.unlabelled),
+            "rows_without": len(self.alone),
+        }
+
+    @property
+    def message(self) -> str:
+        """The counts in words."""
+        members = "slices" if self.table.options.speaks_of_slices else "series"
+        n_members = len(self.labels) + len(self.unlabelled)
+        words = f"{self.table.options.path.name}: {len(self.labels)} of {n_members} {members} have labels"
+        if self.alone:
+            words += f", {len(self.alone)} of {len(self.table.rows)} rows no {members}"
+        if self.table.withheld:
+            words += f"; withheld, because they may identify a person: {', '.join(self.table.withheld)}"
+        return words
+
+
+def joined(table: LabelTable, members: Mapping[str, Identifiers]) -> Joined:
+    """Join a table to series (or slices), by what they are known by; columns that repeat that are withheld.
+
+    A key is compared letter by letter, spaces at its ends aside.
+    """
+    on = table.options.on
+    keys = {name: (known.get(on) or "").strip() for name, known in members.items()}
+    table = table.without(_that_tell_on(table, members, keys))
+    labels = {name: table.rows[key] for name, key in keys.items() if key in table.rows}
+    alone = table.rows.keys() - set(keys.values())
+    return Joined(table, labels, tuple(sorted(alone)), tuple(sorted(members.keys() - labels.keys())))
+
+
+def leftovers(joins: Iterable[Joined]) -> list[dict[str, str | None]]:
+    """Return a row of LEFTOVER_COLUMNS for everything that found no partner; it belongs under ``private/``."""
+    return [
+        {"table": join.table.options.path.name, "on": join.table.options.on, "key": key, "without": name}
+        for join in joins
+        for key, name in (*((key, None) for key in join.alone), *((None, name) for name in join.unlabelled))
+    ]
+
+
+def _that_tell_on(table: LabelTable, members: Mapping[str, Identifiers], keys: Mapping[str, str]) -> list[str]:
+    """Return the columns that hold what the series themselves are known by."""
+    pairs = [(table.rows[keys[name]], known) for name, known in members.items() if keys[name] in table.rows]
+    return [column for column in table.columns if _repeats([(labels[column], known) for labels, known in pairs])]
+
+
+def _repeats(cells: Sequence[tuple[object, Identifiers]]) -> bool:
+    told = [(str(value), known) for value, known in cells if value is not None]
+    equal = [text for text, known in told if text in {own.strip() for own in known.values() if own}]
+    return any(len(text) >= SHORT for text in equal) or (len(equal) == len(told) > 1)

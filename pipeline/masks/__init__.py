@@ -1,0 +1,1 @@
+"""Labels on the voxel grid of a series."""

@@ -1,0 +1,86 @@
+"""A NIfTI file to a mask on a series' slices; with `pipeline.export.nifti` the only room that knows nibabel."""
+
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid, smallest
+
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""NIfTI counts x to the right and y to the front; DICOM the other way."""
+
+OFF_VOXELS = 0.1
+"""How far a corner of the mask may lie from the image's; affines are often kept in single precision."""
+
+
+def knows_nifti() -> bool:
+    """Tell whether the library is installed: the extra ``nifti``."""
+    return find_spec("nibabel") is not None
+
+
+def read_nifti(path: Path, grid: SourceGrid) -> Labels:
+    """Return the labels [z, y, x] of a file whose voxels are those of the slices, in whatever order of axes.
+
+    Raises MaskMismatchError where they are not, or where it cannot be read or holds other than whole numbers from 0.
+    """
+    import nibabel  # noqa: PLC0415  an extra
+
+    try:
+        image: Any = nibabel.load(path)
+        order, flips = _order_in(grid, RAS_TO_LPS @ np.asarray(image.affine, np.float64), image.shape)
+        values = np.asarray(image.dataobj).reshape(image.shape[:3])
+    except MaskMismatchError:
+        raise
+    except Exception as error:  # a damaged file raises whatever its format's readers do
+        msg = f"the NIfTI file cannot be read ({type(error).__name__})"
+        raise MaskMismatchError(msg) from error
+    return _whole(np.flip(values.transpose(order), tuple(axis for axis in range(3) if flips[axis])))
+
+
+def _order_in(grid: SourceGrid, affine_lps: Floats, shape: tuple[int, ...]) -> tuple[list[int], list[bool]]:
+    """Return which axis of the file is z, y and x, and which of these run backwards."""
+    if grid.affine_lps is None:
+        msg = "the slices are not evenly spaced, which a NIfTI file cannot say"
+        raise MaskMismatchError(msg)
+    if len(shape) < 3 or any(n != 1 for n in shape[3:]):
+        msg = f"the NIfTI file has the shape {shape}"
+        raise MaskMismatchError(msg)
+    to_source = np.linalg.inv(grid.affine_lps) @ affine_lps
+    turn = np.rint(to_source[:3, :3])
+    order = [int(axis) for axis in np.abs(turn).argmax(axis=1)]
+    if not np.array_equal(np.abs(turn).sum(axis=0), np.ones(3)) or sorted(order) != [0, 1, 2]:
+        msg = "the axes of the NIfTI file are not those of the slices"
+        raise MaskMismatchError(msg)
+    if tuple(shape[axis] for axis in order) != tuple(grid.shape):
+        msg = f"the NIfTI file has the shape {shape[:3]}, the slices {tuple(grid.shape)} (z, y, x)"
+        raise MaskMismatchError(msg)
+    flips = [bool(turn[axis, order[axis]] < 0) for axis in range(3)]
+    _require_corners(grid, to_source, order, flips)
+    return order, flips
+
+
+def _require_corners(grid: SourceGrid, to_source: Floats, order: list[int], flips: list[bool]) -> None:
+    """Refuse a file that has a corner elsewhere than the slices have it."""
+    for ends in product((0, 1), repeat=3):
+        corner = np.array([(n - 1) * end for n, end in zip(grid.shape, ends, strict=True)], float)
+        index = np.ones(4)
+        for axis in range(3):
+            index[order[axis]] = grid.shape[axis] - 1 - corner[axis] if flips[axis] else corner[axis]
+        off = float(np.abs((to_source @ index)[:3] - corner).max())
+        if off > OFF_VOXELS:
+            msg = f"the voxels of the NIfTI file lie {off:.2f} voxels from those of the slices"
+            raise MaskMismatchError(msg)
+
+
+def _whole(values: NDArray[Any]) -> Labels:
+    if values.dtype.kind not in "biuf":
+        msg = "the NIfTI file holds no numbers"
+        raise MaskMismatchError(msg)
+    if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.rint(values)).all()):
+        msg = "the NIfTI file holds fractions: labels are whole numbers"
+        raise MaskMismatchError(msg)
+    return smallest(values.astype(np.int64))

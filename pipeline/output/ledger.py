@@ -1,0 +1,197 @@
+"""What is known of an output: the tables of the last run, and the journal of what was finished since.
+
+A result is in the journal, on disk, before its store has its final name; so whatever a kill leaves, the next run knows
+which stores to adopt and which to remove.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.features.histogram import Histogram
+from pipeline.output.durable import move_folder, remove
+from pipeline.output.files import hash_store
+from pipeline.output.journal import Journal
+from pipeline.output.layout import OutputFolder
+from pipeline.output.manifest import Identifiers, publish
+from pipeline.output.tables import ColumnType, is_whole, read_counts, write_table
+from pipeline.record import SeriesRecord, SliceOutcome, from_json, to_json
+from pipeline.vocabulary import FileStatus, Reason, Status
+
+HISTOGRAM_COLUMNS: dict[str, ColumnType] = {"series_key": "text", "first_bin_hu": "integer", "counts": "integers"}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A series that was worked: its record, the ``signature`` of its files, and the ``rules`` it was judged by.
+
+    ``slices`` and ``histogram`` are None once they stand in the published tables.  ``stages`` are those of the program
+    that worked it; ``n_failures`` is how often in a row it failed under the same terms.  ``has_store`` and
+    ``has_rows`` are False where its store, or the tables that told of it, were removed or spoiled since.
+    """
+
+    record: SeriesRecord
+    signature: str
+    rules: str
+    slices: tuple[SliceOutcome, ...] | None = None
+    histogram: Histogram | None = None
+    stages: str = ""
+    n_failures: int = 0
+    has_store: bool = True
+    has_rows: bool = True
+
+    def is_of_the_same_terms(self, other: "Finished") -> bool:
+        """Tell whether two tries followed from the same."""
+        return self.terms == other.terms
+
+    @property
+    def terms(self) -> tuple[str | None, ...]:
+        """The files, the configuration, the rules and the program that led to this result."""
+        return self.signature, self.record.config_hash, self.rules, self.stages
+
+
+@dataclass
+class Ledger:
+    """The finished series of an output, by key."""
+
+    output: OutputFolder
+    finished: dict[str, Finished] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, output: OutputFolder) -> "Ledger":
+        """Read the journal, later lines winning, and look whether what it tells of is there."""
+        entries = Journal(output.journal).entries()
+        ledger = cls(output, {entry["series_key"]: _finished(entry) for entry in entries})
+        ledger.look_for_stores()
+        ledger.look_for_rows()
+        return ledger
+
+    @classmethod
+    def open(cls, output: OutputFolder) -> "Ledger":
+        """Read the journal, and put right what a kill left among the stores; the caller holds the output's lock."""
+        ledger = cls.read(output)
+        ledger.settle_stores()
+        ledger.look_for_stores()
+        for table in ledger.spoilt_tables():
+            remove(table)
+        return ledger
+
+    def commit(self, finished: Finished, folder: str | None = None) -> None:
+        """Put a result into the journal, then give its store, which lies in ``folder``, its final name."""
+        key = finished.record.series_key
+        Journal(self.output.journal).append(_entry(finished))
+        self.finished[key] = finished
+        if finished.record.status is Status.OK:
+            move_folder(Path(folder) if folder else self.output.unfinished_store(key), self.output.store(key))
+        self.output.send(key)
+
+    def publish(self, records: Sequence[SeriesRecord], identifiers: Identifiers) -> dict[str, Histogram]:
+        """Write the manifest of these records, and the histograms of those that have a store; return these."""
+        publish(self.output, records, identifiers)
+        known = self.histograms()
+        stored = sorted(record.series_key for record in records if record.status is Status.OK)
+        histograms = {key: known[key] for key in stored if key in known}
+        rows = [
+            {"series_key": key, "first_bin_hu": found.first_bin_hu, "counts": found.counts}
+            for key, found in histograms.items()
+        ]
+        write_table(self.output.histograms, HISTOGRAM_COLUMNS, rows)
+        return histograms
+
+    def compact(self, keys: Iterable[str]) -> None:
+        """Leave in the journal one short line a series: the tables hold the rest now."""
+        entries = (_entry(replace(self.finished[key], slices=None, histogram=None)) for key in keys)
+        Journal(self.output.journal).compact(entries)
+
+    def histograms(self) -> dict[str, Histogram]:
+        """Return every series' HU histogram, of this run or an earlier one."""
+        known = dict(_published_histograms(self.output.histograms))
+        return known | {key: found.histogram for key, found in self.finished.items() if found.histogram}
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Take series out of the journal, so that the next run sees them as new; all else in it stays."""
+        for key in keys:
+            self.finished.pop(key, None)
+        Journal(self.output.journal).compact(map(_entry, self.finished.values()))
+
+    def settle_stores(self) -> None:
+        """Adopt the unfinished stores whose records are in the journal, and remove all others."""
+        for folder in self.output.unfinished_stores():
+            if self.adopts(folder):
+                move_folder(folder, self.output.store(_key_of(folder)))
+            else:
+                shutil.rmtree(folder, ignore_errors=True)  # a worker that outlived its run may still write there
+
+    def look_for_stores(self) -> None:
+        """Find out which stores somebody removed; one that was tried may be adopted yet."""
+        there = self.output.stored() | set(map(_key_of, self.output.unfinished_stores()))
+        for key, found in self.finished.items():
+            if found.record.status is Status.OK and key not in there:
+                self.finished[key] = replace(found, has_store=False)
+
+    def look_for_rows(self) -> None:
+        """Find out whether the tables are whole that hold what the journal no longer does."""
+        if self.spoilt_tables():
+            for key, found in self.finished.items():
+                self.finished[key] = replace(found, has_rows=found.slices is not None)
+
+    def spoilt_tables(self) -> list[Path]:
+        """Return which of those tables are gone, or cut short."""
+        tables = (self.output.files, self.output.slices, self.output.histograms)
+        return [table for table in tables if not is_whole(table)]
+
+    def adopts(self, unfinished: Path) -> bool:
+        """Tell whether an unfinished store is whole, and its record in the journal."""
+        found = self.finished.get(_key_of(unfinished))
+        return bool(found and found.record.sha256 and hash_store(unfinished) == found.record.sha256)
+
+
+def _published_histograms(path: Path) -> Iterator[tuple[str, Histogram]]:
+    if path.exists():
+        for row, counts in read_counts(path, ("series_key", "first_bin_hu"), "counts"):
+            yield row["series_key"], Histogram(row["first_bin_hu"], counts)
+
+
+def _key_of(unfinished: Path) -> str:
+    return unfinished.name.split(".")[1]
+
+
+def _entry(finished: Finished) -> dict[str, Any]:
+    histogram = finished.histogram
+    return {
+        "series_key": finished.record.series_key,
+        "record": to_json(finished.record),
+        "source": finished.signature,
+        "rules": finished.rules,
+        "stages": finished.stages,
+        "n_failures": finished.n_failures,
+        "slices": None if finished.slices is None else [vars(outcome) for outcome in finished.slices],
+        "histogram": histogram and {"first_bin_hu": histogram.first_bin_hu, "counts": histogram.counts.tolist()},
+    }
+
+
+def _finished(entry: dict[str, Any]) -> Finished:
+    slices, histogram = entry["slices"], entry["histogram"]
+    return Finished(
+        record=from_json(entry["record"]),
+        signature=entry["source"],
+        rules=entry["rules"],
+        stages=entry.get("stages", ""),  # a journal of before there were any
+        n_failures=entry.get("n_failures", 0),
+        slices=None if slices is None else tuple(_outcome(fields) for fields in slices),
+        histogram=histogram and Histogram(histogram["first_bin_hu"], np.array(histogram["counts"], np.int64)),
+    )
+
+
+def _outcome(fields: dict[str, Any]) -> SliceOutcome:
+    status, reason, offset = fields["status"], fields["reason"], fields["offset_mm"]
+    told = {
+        "status": FileStatus(status),
+        "reason": reason and Reason[reason],
+        "offset_mm": offset and (offset[0], offset[1]),
+    }
+    return SliceOutcome(**fields | told)

@@ -1,0 +1,81 @@
+"""How a run ended: its exit code, and run.json with the history beside it."""
+
+import json
+import platform
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from pipeline import __version__
+from pipeline.output.durable import write_bytes
+from pipeline.output.layout import OutputFolder
+from pipeline.record import SeriesRecord
+from pipeline.vocabulary import ExitCode, Reason, Status
+
+LIBRARIES = ("dask", "distributed", "numpy", "pydicom", "scipy", "zarr")
+"""Whose versions run.json tells."""
+
+Summary = dict[str, Any]
+"""What run.json holds."""
+
+
+def exit_code_of(records: Iterable[SeriesRecord], *, saw_ct: bool) -> ExitCode:
+    """Return the code of a run that came to its end: of several that hold, 7 before 4 before 3 before 5 before 0.
+
+    ``records`` are the manifest as it now stands; ``saw_ct`` tells whether this run's input held a CT image series.
+    """
+    records = list(records)
+    statuses = {record.status for record in records}
+    if any(record.reason is Reason.OUTPUT_IO for record in records):
+        return ExitCode.OUTPUT
+    if Status.FAILED in statuses:
+        return ExitCode.FAILED
+    if Status.REJECTED in statuses:
+        return ExitCode.REJECTED
+    return ExitCode.OK if saw_ct else ExitCode.NO_INPUT
+
+
+def summarised(
+    records: Sequence[SeriesRecord], exit_code: ExitCode, config_hash: str, extra: Mapping[str, Any]
+) -> Summary:
+    """Return what run.json holds beside its times; counts are over the manifest as it now stands."""
+    return {
+        "exit_code": int(exit_code),
+        "counts": {status.value: sum(record.status is status for record in records) for status in Status},
+        "reasons": dict(sorted(Counter(record.reason.value for record in records if record.reason).items())),
+        "config_hash": config_hash,
+        "versions": {"ctprep": __version__, "python": platform.python_version()}
+        | {name: version(name) for name in LIBRARIES},
+        **{name: told for name, told in extra.items() if told},
+    }
+
+
+def timed(summary: Mapping[str, Any], started: datetime) -> Summary:
+    """Return a summary with when the run began, that it ends now, and how long it took."""
+    finished = datetime.now(UTC)
+    times = {
+        "started_at": started.isoformat(timespec="seconds"),
+        "finished_at": finished.isoformat(timespec="seconds"),
+        "duration_s": round((finished - started).total_seconds(), 3),
+    }
+    return dict(summary) | times
+
+
+def last_summary(output: OutputFolder) -> Summary:
+    """Return what run.json holds, nothing where there is none, or one that is damaged."""
+    try:
+        told = json.loads(output.run.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def write_summary(output: OutputFolder, summary: Mapping[str, Any]) -> None:
+    """Write run.json, and the same into the history under the run's start; of one second, under a number too."""
+    content = (json.dumps(summary, indent=2) + "\n").encode()
+    name = summary["started_at"].replace(":", "").replace("+0000", "Z")
+    n_before = len(list(output.runs.glob(f"{name}*.json")))
+    write_bytes(output.runs / (f"{name}-{n_before + 1}.json" if n_before else f"{name}.json"), content)
+    write_bytes(output.run, content)

@@ -1,0 +1,154 @@
+"""Rows to Parquet and CSV and back.  The only room that knows pyarrow."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.errors import DamageError
+from pipeline.output.durable import replacing
+
+ColumnType = Literal["text", "integer", "number", "texts", "integers", "numbers", "value_counts"]
+"""What a column holds: a value or null, or a list of values; ``value_counts`` is a list of {value, count}."""
+
+Row = Mapping[str, Any]
+
+ROWS_AT_ONCE = 20_000
+"""Rows are gathered and written in groups of this many, so that a table larger than memory can be written."""
+
+SPREADSHEET_COMMANDS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""A text that begins with one of these may be run by a spreadsheet (OWASP, CSV injection)."""
+
+_ARROW_TYPES: dict[ColumnType, Any] = {
+    "text": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "texts": pa.list_(pa.string()),
+    "integers": pa.list_(pa.int64()),
+    "numbers": pa.list_(pa.float64()),
+    "value_counts": pa.list_(pa.struct([("value", pa.string()), ("count", pa.int64())])),
+}
+
+
+def write_table(path: Path, columns: Mapping[str, ColumnType], rows: Iterable[Row], *, private: bool = False) -> None:
+    """Write a Parquet file in place of the one at ``path``; the same rows give the same bytes.
+
+    A column that a row lacks is null in it; one that ``columns`` lacks is a ValueError.
+    """
+    schema = pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in columns.items()])
+    with replacing(path, private=private) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for batch in _batches(rows):
+            writer.write_table(_arrow_table(schema, batch))
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Return the rows of a Parquet file, in their order, of all its columns or some.
+
+    A column that it lacks is left out.  Raises DamageError if the file is none.
+    """
+    rows: list[dict[str, Any]] = _read(path, columns).to_pylist()
+    return rows
+
+
+def read_rows(path: Path, column: str, value: str) -> list[dict[str, Any]]:
+    """Return those rows whose column has a value, reading no more of the file than groups of rows that may hold it.
+
+    Raises DamageError if the file is none.
+    """
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(path, filters=[(column, "=", value)], partitioning=None).to_pylist()
+    except pa.ArrowException as error:
+        msg = f"{path.name} is damaged: it cannot be read as Parquet"
+        raise DamageError(msg) from error
+    return rows
+
+
+def read_counts(path: Path, columns: Sequence[str], counts: str) -> Iterator[tuple[dict[str, Any], NDArray[np.int64]]]:
+    """Yield a Parquet file's rows, each with its list of integers as an array that must not be written to.
+
+    Raises DamageError if the file is none.
+    """
+    table = _read(path, [*columns, counts])
+    column = table.column(counts).combine_chunks()
+    ends, values = column.offsets.to_numpy(), column.values.to_numpy()
+    for row, (start, end) in zip(table.select(columns).to_pylist(), pairwise(ends), strict=True):
+        yield row, values[start:end]
+
+
+def column_types(path: Path) -> dict[str, ColumnType]:
+    """Return the columns of a Parquet file, in their order; raises DamageError if it is none."""
+    try:
+        return {column.name: _kind(column.type) for column in pq.read_schema(path)}
+    except pa.ArrowException as error:
+        msg = f"{path.name} is damaged: it cannot be read as Parquet"
+        raise DamageError(msg) from error
+
+
+def _kind(arrow: Any) -> ColumnType:
+    return next(kind for kind, known in _ARROW_TYPES.items() if known.equals(arrow))
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a Parquet file is there to its end; its rows are not read."""
+    try:
+        pq.read_metadata(path)
+    except (pa.ArrowException, OSError):
+        return False
+    return True
+
+
+def _read(path: Path, columns: Sequence[str] | None) -> Any:
+    try:
+        return pq.ParquetFile(path).read(columns)
+    except pa.ArrowException as error:
+        msg = f"{path.name} is damaged: it cannot be read as Parquet"
+        raise DamageError(msg) from error
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    """Write a CSV file in place of the one at ``path``, safe to open in a spreadsheet.
+
+    Lists are JSON, null is empty; text that begins as a command gets a ' in front.
+    """
+    with replacing(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
+        text.flush()
+        text.detach()
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    remaining = iter(rows)
+    while batch := list(islice(remaining, ROWS_AT_ONCE)):
+        yield batch
+
+
+def _arrow_table(schema: Any, rows: list[Row]) -> Any:
+    if unknown := {name for row in rows for name in row} - set(schema.names):
+        msg = f"no such column: {', '.join(sorted(unknown))}"
+        raise ValueError(msg)
+    return pa.Table.from_arrays(
+        [pa.array([row.get(column.name) for row in rows], column.type) for column in schema], schema=schema
+    )
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return json.dumps(value, ensure_ascii=False)
+    return _harmless(value) if isinstance(value, str) else value
+
+
+def _harmless(text: str) -> str:
+    """Put a ' before a command; carriage returns, which `csv` leaves unquoted, become plain line ends."""
+    quoted = f"'{text}" if text.startswith(SPREADSHEET_COMMANDS) else text
+    return quoted.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,166 @@
+"""What there is to do: each series as new, changed, stale, done or gone, and why; reads and writes nothing."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipeline.dicom.files.syntax import EFFORT
+from pipeline.dicom.headers.slice import Refusal
+from pipeline.output.ledger import Finished
+from pipeline.plan.selection import Choice
+from pipeline.record import SeriesRecord
+from pipeline.scan.series import Scan, ScannedSeries
+from pipeline.versions import stages_that_changed
+from pipeline.vocabulary import Reason, Status
+
+UNREAD = frozenset({Reason.UNREADABLE, Reason.UNSTABLE})
+"""What the system refused and not the data: every run tries again."""
+
+
+class State(StrEnum):
+    """How a series stands to what an output holds of it."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    STALE = "stale"
+    DONE = "done"
+    GONE = "gone"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One series' state; ``scanned`` is None where its files are gone."""
+
+    series_key: str
+    state: State
+    why: str
+    scanned: ScannedSeries | None = None
+
+    @property
+    def is_work(self) -> bool:
+        """True where pixels are to be read."""
+        return self.scanned is not None and self.scanned.refusal is None and self.state is not State.DONE
+
+    @property
+    def effort(self) -> float:
+        """How much work it is, in voxels of native images."""
+        images = self.scanned.series.images if self.scanned else ()
+        pixels = (image.pixels for image in images)
+        return sum(one.rows * one.columns * EFFORT.get(one.transfer_syntax, 1.0) for one in pixels)
+
+    @property
+    def is_left_out(self) -> bool:
+        """True where `select` leaves the series out."""
+        refusal = self.scanned.refusal if self.scanned else None
+        return refusal is not None and refusal[0] is Reason.NOT_SELECTED
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What a series is made and judged by, and how often one that fails is tried again.
+
+    ``stages`` are those of the program; ``rules`` is a hash of the limits and of select.min_slices.
+    """
+
+    config_hash: str
+    stages: str
+    rules: str
+    retries: int = 2
+
+
+def by_size(plans: Iterable[Planned]) -> list[Planned]:
+    """Return plans with the most work first, so that no long one begins when all others are done."""
+    return sorted(plans, key=lambda plan: (-plan.effort, plan.series_key))
+
+
+def in_turns(jobs: Sequence[Planned], again: Callable[[], Sequence[Planned]]) -> Iterator[list[Planned]]:
+    """Yield jobs, most work first, then those that follow from what became of them, until none does; none twice."""
+    worked: set[str] = set()
+    while jobs:
+        yield by_size(jobs)
+        worked |= {plan.series_key for plan in jobs}
+        jobs = [plan for plan in again() if plan.is_work and plan.series_key not in worked]
+
+
+def counts_of(plans: Sequence[Planned]) -> dict[str, int]:
+    """Return how many series are in each state."""
+    return {state.value: sum(plan.state is state for plan in plans) for state in State}
+
+
+def is_kept(plan: Planned, found: Finished | None) -> bool:
+    """Tell whether the manifest keeps what is known of a series: of one that is gone, as long as it has a store."""
+    if found is None or plan.state is not State.GONE:
+        return found is not None
+    return found.record.status is Status.OK and found.has_store
+
+
+def settled(choice: Choice, finished: Mapping[str, Finished], versions: Versions) -> list[Planned]:
+    """Return what there is to do with the series chosen, the next best taken where one was refused at its pixels."""
+    spent: set[str] = set()
+    while True:
+        plans = planned(choice.without(spent), finished, versions)
+        refused = {plan.series_key for plan in plans if _was_refused_at_its_pixels(plan, finished)}
+        if refused <= spent:
+            return plans
+        spent |= refused
+
+
+def _was_refused_at_its_pixels(plan: Planned, finished: Mapping[str, Finished]) -> bool:
+    if plan.scanned is None or plan.scanned.refusal or plan.state is not State.DONE:
+        return False
+    return finished[plan.series_key].record.status is Status.REJECTED
+
+
+def planned(scan: Scan, finished: Mapping[str, Finished], versions: Versions) -> list[Planned]:
+    """Return what there is to do, in order of series_key; ``finished`` is what the output holds, by key."""
+    seen = {scanned.record.series_key: scanned for scanned in scan.series}
+    plans = [Planned(key, *_state(scanned, finished.get(key), versions), scanned) for key, scanned in seen.items()]
+    plans += [Planned(key, State.GONE, "its files are no longer there") for key in finished if key not in seen]
+    return sorted(plans, key=lambda plan: plan.series_key)
+
+
+def _state(scanned: ScannedSeries, found: Finished | None, versions: Versions) -> tuple[State, str]:
+    if found is None:
+        return State.NEW, "never seen before"
+    if found.signature != scanned.signature:
+        return State.CHANGED, "its files changed"
+    if not (found.has_store and found.has_rows):
+        return State.NEW, f"its {'rows are' if found.has_store else 'store is'} not there any more"
+    if scanned.refusal:
+        stale = _why_judged_otherwise(scanned.refusal, found.record)
+        return (State.STALE, stale) if stale else (State.DONE, "nothing changed")
+    if stale := _why_stale(found, versions):
+        return State.STALE, stale
+    return _state_of_worked(found, versions.retries)
+
+
+def _state_of_worked(found: Finished, retries: int) -> tuple[State, str]:
+    """Tell how a series stands whose files and terms are those that it was worked with."""
+    record = found.record
+    if record.reason in UNREAD:
+        return State.NEW, f"could not be read last time ({record.reason})"
+    if record.status is not Status.FAILED:
+        return State.DONE, "nothing changed"
+    if found.n_failures > retries:
+        return State.DONE, f"failed {found.n_failures} times ({record.reason}); `ctprep retry` runs it again"
+    return State.NEW, f"failed last time ({record.reason}); try {found.n_failures + 1} of {retries + 1}"
+
+
+def _why_judged_otherwise(refusal: Refusal, record: SeriesRecord) -> str | None:
+    reason, detail = refusal
+    if reason is Reason.NOT_SELECTED:
+        is_known = (record.reason, record.detail) == (reason, detail)
+        return None if is_known else "it is left out now, or for another series"
+    return None if record.reason is reason else "its headers are judged otherwise now"
+
+
+def _why_stale(found: Finished, versions: Versions) -> str | None:
+    if found.record.config_hash != versions.config_hash:
+        return "the configuration changed"
+    if found.stages != versions.stages:
+        return f"the program changed ({', '.join(stages_that_changed(found.stages))})"
+    if found.record.reason is Reason.NOT_SELECTED:
+        return "it is selected now"
+    if found.record.status is not Status.OK and found.rules != versions.rules:
+        return "the limits changed"
+    return None

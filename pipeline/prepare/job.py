@@ -1,0 +1,59 @@
+"""What goes to a worker and what comes back: a series' slices one way, a record the other."""
+
+from dataclasses import dataclass, replace
+
+from pipeline.dicom.headers.slice import Series
+from pipeline.dicom.policy import Policy
+from pipeline.dicom.series.outcomes import refused_outcomes
+from pipeline.features.histogram import Histogram
+from pipeline.masks.source import MaskSource
+from pipeline.privacy import PseudonymKey
+from pipeline.program.step import Step
+from pipeline.record import SeriesRecord, SliceOutcome
+from pipeline.store.options import StoreOptions
+from pipeline.vocabulary import Reason, SeriesWarning
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is done to every series of a run."""
+
+    policy: Policy
+    steps: tuple[Step, ...]
+    store: StoreOptions
+    config_hash: str
+    code_version: str
+    key: PseudonymKey
+
+
+@dataclass(frozen=True)
+class Job:
+    """What travels to a worker: a series' slices, what is known of it, and the folder to write its store in.
+
+    ``memory_mb`` is the most that it is expected to take, None where that cannot be told before; ``masks`` tell where
+    the series may have some.
+    """
+
+    series: Series
+    record: SeriesRecord
+    warnings: frozenset[SeriesWarning]
+    recipe: Recipe
+    folder: str
+    memory_mb: float | None = None
+    masks: tuple[MaskSource, ...] = ()
+
+
+@dataclass(frozen=True)
+class SeriesResult:
+    """What comes back: a record, what became of each slice, the source's HU histogram, and where the store lies."""
+
+    record: SeriesRecord
+    slices: tuple[SliceOutcome, ...]
+    histogram: Histogram | None = None
+    folder: str | None = None
+
+
+def refused(record: SeriesRecord, series: Series, reason: Reason, detail: str) -> SeriesResult:
+    """Return what becomes of a series that has no store."""
+    record = replace(record, status=reason.status, reason=reason, detail=detail)
+    return SeriesResult(record, refused_outcomes(series, reason))

@@ -1,0 +1,88 @@
+"""The masks of one series: found, checked against its slices as they came, and never guessed at."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.axes import Xyz, Zyx
+from pipeline.dicom.masks.read import read_mask
+from pipeline.dicom.stack.stack import Stack
+from pipeline.limits import Limits
+from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid
+from pipeline.masks.nifti import read_nifti
+from pipeline.masks.source import MaskSource
+from pipeline.program.carry import carry_labels
+from pipeline.program.changes import Shear, Warp
+from pipeline.program.grid import GridChange
+from pipeline.program.program import Program
+from pipeline.record import LABEL_PREFIX, LabelValue
+
+
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """Labels [z, y, x] on the source's slices by name; ``refused`` tells why others are not there, by name."""
+
+    labels: dict[str, Labels]
+    refused: dict[str, str]
+
+
+def masks_of(sources: Sequence[MaskSource], stack: Stack, limits: Limits) -> Masks:
+    """Read every mask of a series; one that does not lie on its slices is refused, and so are two of one name."""
+    found: dict[str, Labels] = {}
+    refused: dict[str, str] = {}
+    grid = source_grid(stack) if sources else None
+    if grid is None:
+        return Masks(found, refused)
+    for source in sources:
+        try:
+            read = list(_labels(source, grid, limits))
+        except MaskMismatchError as error:
+            refused[source.name] = str(error)
+            continue
+        if len(read) > 1:
+            refused[source.name] = f"{len(read)} objects speak of this series"
+        elif read:
+            found[source.name] = read[0]
+    return Masks(found, refused)
+
+
+def sizes_of(labels: Mapping[str, Labels]) -> dict[str, LabelValue]:
+    """Return how many voxels each mask marks, as the manifest tells it."""
+    return {f"{LABEL_PREFIX}mask_{name}": int(np.count_nonzero(array)) for name, array in labels.items()}
+
+
+def carried(masks: Masks, program: Program) -> dict[str, Labels]:
+    """Return the labels on the grid that a program makes: moved with the image, and never mixed."""
+    changes = [change for change in program.changes if isinstance(change, GridChange | Shear | Warp)]
+    return {name: reduce(carry_labels, changes, labels) for name, labels in masks.labels.items()}
+
+
+def source_grid(stack: Stack) -> SourceGrid:
+    """Return the slices of a stack as the grid that masks must lie on."""
+    first = stack.slices[0]
+    plane = first.plane
+    return SourceGrid(
+        shape=Zyx(len(stack.slices), first.pixels.rows, first.pixels.columns),
+        corners=np.array([header.plane.position for header in stack.slices], float),
+        row=_unit(plane.row_direction),
+        column=_unit(plane.column_direction),
+        spacing_mm=(plane.row_spacing, plane.column_spacing),
+        frame_of_reference_uid=first.identity.frame_of_reference_uid,
+        series_uid=first.identity.series_instance_uid,
+    )
+
+
+def _unit(direction: Xyz | None) -> Floats:
+    vector = np.array(direction, float)
+    return vector / float(np.linalg.norm(vector))
+
+
+def _labels(source: MaskSource, grid: SourceGrid, limits: Limits) -> Iterator[Labels]:
+    for path in map(Path, source.paths):
+        if source.kind == "NIFTI":
+            yield read_nifti(path, grid)
+        elif (labels := read_mask(path, source.kind, grid, source.roi, limits)) is not None:
+            yield labels

@@ -1,0 +1,73 @@
+"""What a series' record and its store's attributes tell of the source and of what was done to it."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from typing import Any
+
+from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.dicom.pixels.source import SourceFacts
+from pipeline.dicom.stack.stack import Stack
+from pipeline.prepare.job import Job
+from pipeline.prepare.source import content_hash
+from pipeline.privacy import PseudonymKey
+from pipeline.program.execute import Prepared
+from pipeline.program.program import Program
+from pipeline.record import SeriesRecord
+from pipeline.steps.even_slices import EvenSlices
+from pipeline.vocabulary import Status
+
+
+def described(job: Job, stack: Stack, facts: SourceFacts, program: Program) -> SeriesRecord:
+    """Return the record with what the source stack and its pixels tell."""
+    geometry = program.source.geometry
+    n_repairs = len(program.steps) - len(job.recipe.steps)
+    repaired = (program.source, *program.specs)[n_repairs].geometry
+    invented = sum((step.interpolated_share for step in program.steps if isinstance(step, EvenSlices)), 0.0)
+    return replace(
+        job.record,
+        status=Status.OK,
+        n_slices=repaired.shape.z,
+        geometry=stack.verdict,
+        shape_in=geometry.shape,
+        spacing_in_mm=geometry.spacing_mm,
+        slice_thickness_mm=stack.slices[0].plane.thickness,
+        coverage_share=stack.coverage_share,
+        tilt_deg=round(stack.tilt_deg, 3) if stack.is_tilted else 0.0,
+        obliquity_deg=round(repaired.obliquity_deg, 3),
+        span_mm=round(stack.span_mm, 3),
+        interpolated_share=round(invented, 6),
+        content_hash=content_hash(facts),
+        fingerprint=fingerprint(stack.slices, facts.pixel_hashes, job.recipe.key),
+        elements=stack.slices[0].elements,
+        config_hash=job.recipe.config_hash,
+        code_version=job.recipe.code_version,
+        **asdict(facts.features),
+    )
+
+
+def fingerprint(slices: Iterable[SliceHeader], pixel_hashes: Iterable[str], key: PseudonymKey) -> str:
+    """Return a keyed hash over the sorted SOPInstanceUIDs and the stored pixels that belong to them."""
+    pairs = zip((header.identity.sop_instance_uid for header in slices), pixel_hashes, strict=True)
+    return key.keyed_hash("fingerprint", *(part for pair in sorted(pairs) for part in pair))
+
+
+def attributes_of(record: SeriesRecord, program: Program, prepared: Prepared, facts: SourceFacts) -> dict[str, Any]:
+    """Return ctprep's own attributes of a store, but for format and geometry."""
+    source = program.source.geometry
+    return {
+        "units": prepared.spec.scale.value,
+        "source_geometry": {
+            "verdict": record.geometry,
+            "shape": source.shape,
+            "spacing_mm": source.spacing_mm,
+            "affine_lps": source.affine_lps.tolist(),
+            "tilt_deg": record.tilt_deg,
+        },
+        "trail": [*facts.repairs, *program.trail()],
+        "inverse": prepared.inverse,
+        "padding": list(prepared.spec.padding),
+        "series_key": record.series_key,
+        "fingerprint": record.fingerprint,
+        "config_hash": record.config_hash,
+        "code_version": record.code_version,
+    }

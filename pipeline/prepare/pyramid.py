@@ -1,0 +1,73 @@
+"""Coarser copies of a volume in its store, each with half the samples of the one before: averaged, not thinned out."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.geometry import Geometry
+from pipeline.lines import ClampedLine
+from pipeline.program.cast import cast
+from pipeline.program.packing import StoredType
+from pipeline.program.planes import Plane, unless_whole
+from pipeline.program.stream import streamed
+from pipeline.steps.resample import Resample
+from pipeline.store.read_back import StoredPlanes
+from pipeline.store.write import NewStore, StoreContent
+from pipeline.volume import Mask, VolumeSpec
+
+HALVED = Resample(factor=(0.5, 0.5, 0.5))
+"""The outer faces stay; of an odd number of samples, half of it rounded up."""
+
+
+def write_pyramid(store: NewStore, content: StoreContent, n_levels: int, dtype: StoredType) -> list[Geometry]:
+    """Write the levels above 0, which is written; return their grids.
+
+    There are fewer than asked for where one is a single voxel.  Stored numbers are averaged, which for packed integers
+    is the same as their values; what was not measured counts for nothing beside what was.
+    """
+    grids: list[Geometry] = []
+    planes = store.planes()
+    for level in range(1, n_levels):
+        if max(content.geometry.shape) == 1:
+            break
+        content = halved(replace(content, planes=planes), dtype)
+        measured = np.empty(content.geometry.shape, np.bool_)
+        store.write(replace(content, planes=_noted(content.planes, measured)), level)
+        planes = _beside(store.planes(level), measured)
+        grids.append(content.geometry)
+    return grids
+
+
+def halved(content: StoreContent, dtype: StoredType) -> StoreContent:
+    """Return the content with half the samples along every axis that has more than one."""
+    spec = VolumeSpec(content.geometry, lines=(ClampedLine(),) * len(content.channels or ("",)))
+    change = HALVED.change(spec)
+    coarse = streamed(change, lambda z: _plane(*content.planes(z)), spec)
+
+    def at(z: int) -> tuple[NDArray[Any], Mask | None]:
+        plane = coarse(z)
+        return cast(plane.voxels, dtype, None), plane.measured
+
+    return replace(content, planes=at, geometry=change.geometry)
+
+
+def _plane(stored: NDArray[Any], measured: Mask | None) -> Plane:
+    return Plane(stored.astype(np.float32), None if measured is None else unless_whole(measured))
+
+
+def _noted(planes: StoredPlanes, measured: Mask) -> StoredPlanes:
+    """Return planes that fill a mask [z, y, x] with their own as they pass."""
+
+    def at(z: int) -> tuple[NDArray[Any], Mask | None]:
+        stored, mask = planes(z)
+        measured[z] = True if mask is None else mask
+        return stored, mask
+
+    return at
+
+
+def _beside(planes: StoredPlanes, measured: Mask) -> StoredPlanes:
+    """Return planes with a mask that lies in memory."""
+    return lambda z: (planes(z)[0], measured[z])

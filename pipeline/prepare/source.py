@@ -1,0 +1,43 @@
+"""A job's slices to a stack that is accepted, and the verdict on what its pixels told."""
+
+import hashlib
+
+from pipeline.dicom.headers.slice import Series
+from pipeline.dicom.pixels.duplicates import Deduplicated, without_copies
+from pipeline.dicom.pixels.named_errors import Reading
+from pipeline.dicom.pixels.plausible import implausibility
+from pipeline.dicom.pixels.source import SliceSource, SourceFacts
+from pipeline.dicom.policy import Policy
+from pipeline.dicom.stack.checks import stack_refusal
+from pipeline.dicom.stack.stack import Stack, stacked
+from pipeline.errors import SeriesRefusedError
+from pipeline.vocabulary import Reason
+
+
+def unique_slices(series: Series, policy: Policy) -> Deduplicated:
+    """Drop identical copies, unless the policy refuses any duplicate."""
+    if policy.geometry.duplicate_position == "reject":
+        return Deduplicated(series.images, ())
+    return without_copies(series.images, policy.limits)
+
+
+def accepted_stack(unique: Deduplicated, policy: Policy) -> Stack:
+    """Return the slices as a stack; raises SeriesRefusedError where its geometry is not accepted."""
+    stack = stacked(unique.slices)
+    if refusal := stack_refusal(stack, policy):
+        raise SeriesRefusedError(*refusal)
+    return stack
+
+
+def plausible_facts(source: SliceSource, stack: Stack) -> SourceFacts:
+    """Return what every slice told; raises SeriesRefusedError for values that cannot be Hounsfield units."""
+    facts = source.facts()
+    histogram = facts.histogram
+    if detail := implausibility(histogram.first_bin_hu, histogram.counts, Reading.of(stack.slices)):
+        raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)
+    return facts
+
+
+def content_hash(facts: SourceFacts) -> str:
+    """Return a hash that two series share if they hold the same slices, in any order."""
+    return hashlib.blake2b("".join(sorted(facts.hu_hashes)).encode(), digest_size=10).hexdigest()

@@ -1,0 +1,93 @@
+"""Labels carried along with a volume: never mixed, and never filtered."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.axes import Zyx
+from pipeline.program.apply import warped
+from pipeline.program.changes import Shear, Warp
+from pipeline.program.grid import AxisMap, GridChange
+from pipeline.program.planes import Plane, Planes
+from pipeline.program.separable import Blend, InPlane, sheared
+from pipeline.program.stream import overlap
+from pipeline.program.weights import axis_weights
+from pipeline.volume import Mask
+
+Labels = NDArray[np.integer[Any]]
+
+MOST_LABELS = 256
+"""A map of more values than these is none of labels: its values are taken from the nearest sample."""
+
+
+OUTSIDE = np.zeros(1, np.float32)
+"""No label has a share beyond a slice."""
+
+
+def carry_labels(labels: Labels, change: GridChange | Shear | Warp) -> Labels:
+    """Return integer labels [z, y, x] on the new grid; 0 where nothing was.
+
+    Between samples each label is interpolated by itself, linearly, and the one with the largest share wins (of equal
+    ones the lowest), which keeps volumes and edges truer than the nearest sample does.  On a turned grid it is the
+    nearest sample.
+    """
+    if isinstance(change, Warp):
+        return warped(labels, change, 0, order=0)
+    if isinstance(change, GridChange) and change.exact:
+        empty = np.zeros(change.geometry.shape, labels.dtype)
+        return _pasted(labels.transpose(change.order), change.axes, empty)
+    found = np.unique(labels)
+    return _nearest(labels, change) if found.size > MOST_LABELS else _won(labels, change, found)
+
+
+def _won(labels: Labels, change: GridChange | Shear, found: Labels) -> Labels:
+    """Return, for each voxel, the one of the labels found that has the largest share of it."""
+    target = np.zeros(change.geometry.shape, labels.dtype)
+    largest = np.zeros(target.shape, np.float32)
+    for label in found:
+        share_of = _shares(labels == label, change)
+        for z in range(len(target)):
+            share = share_of(z).voxels[0]
+            wins = share > largest[z]
+            target[z][wins], largest[z][wins] = label, share[wins]
+    return target
+
+
+def _shares(where: Mask, change: GridChange | Shear) -> Planes:
+    """Return planes of the share that one label has of each voxel: linear, not filtered."""
+    if isinstance(change, Shear):
+        return sheared(_as_planes(where), lambda z: InPlane(*change.slices[z]), OUTSIDE)
+    axes = Zyx(*(replace(axis, method="linear", antialias=False) for axis in change.axes))
+    return Blend(_as_planes(where.transpose(change.order)), axes, 1)
+
+
+def _as_planes(where: Mask) -> Planes:
+    """Return planes that are 1 where a label is, else 0."""
+    return lambda z: Plane(where[z][None].astype(np.float32))
+
+
+def _nearest(labels: Labels, change: GridChange | Shear) -> Labels:
+    """Return the value of the nearest sample; 0 beyond a slice that was moved."""
+    if isinstance(change, Shear):
+        return np.stack([_moved(plane, *axes) for plane, axes in zip(labels, change.slices, strict=True)])
+    return labels.transpose(change.order)[np.ix_(*map(_nearest_along, change.axes))]
+
+
+def _moved(plane: Labels, y: AxisMap, x: AxisMap) -> Labels:
+    """Return one slice moved in its plane."""
+    inside = y.within[:, None] & x.within
+    return np.where(inside, plane[np.ix_(_nearest_along(y), _nearest_along(x))], plane.dtype.type(0))
+
+
+def _nearest_along(axis: AxisMap) -> NDArray[np.intp]:
+    """Return the index of the source sample nearest to each output sample."""
+    return axis_weights(replace(axis, method="nearest"))[0]
+
+
+def _pasted(labels: Labels, axes: Zyx[AxisMap], target: Labels) -> Labels:
+    """Write the labels that exist into a target that is filled already, and return it."""
+    written, taken = zip(*(overlap(axis) for axis in axes), strict=True)
+    target[written] = labels[taken]
+    return target

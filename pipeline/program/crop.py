@@ -1,0 +1,84 @@
+"""Crops to a box that only voxels can tell: the step that looks for it, and the step that it becomes."""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pipeline.axes import Zyx
+from pipeline.geometry import Geometry
+from pipeline.program.changes import Search
+from pipeline.program.grid import AxisMap, GridChange
+from pipeline.program.samples import Samples, search_bytes
+from pipeline.program.step import Step, StepOrderError, require_hu
+from pipeline.volume import Mask, Volume, VolumeSpec
+
+
+@dataclass(frozen=True)
+class Cropped(Step):
+    """A crop whose box was found: its parameters, as the trail tells them, do it again without voxels.
+
+    ``start`` and ``shape`` are the box with its margin, in voxels z, y, x of the grid before.  Where nothing was found,
+    they are all of that grid.
+    """
+
+    margin_mm: float
+    found: bool
+    start: tuple[int, int, int]
+    shape: tuple[int, int, int]
+
+    def change(self, spec: VolumeSpec) -> GridChange:
+        """Return the crop."""
+        return shifted(spec.geometry, Zyx(*self.start), Zyx(*self.shape))
+
+
+@dataclass(frozen=True)
+class Crop(Step):
+    """Cut the volume to a box around something in it, ``margin_mm`` wider on each side as far as the volume goes.
+
+    No bit of what stays changes.  Where there is no such thing nothing is cut, and the trail says ``found: false``.
+    """
+
+    looks_at_hu: ClassVar[tuple[float, float]]
+    cropped: ClassVar[type[Cropped]]
+    margin_mm: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.margin_mm <= 1000:
+            msg = f"margin_mm must lie between 0 and 1000, not {self.margin_mm}"
+            raise ValueError(msg)
+
+    def change(self, spec: VolumeSpec) -> Search:
+        """Return the search, which is described as if it cut nothing."""
+        require_hu(spec, self.name)
+        low_hu, high_hu = self.looks_at_hu
+        if not all(line and line.low <= low_hu and high_hu <= line.high for line in spec.lines):
+            msg = f"{self.name} tells {low_hu:g} from {high_hu:g} HU; put it before the clip or window that cuts them"
+            raise StepOrderError(msg)
+        return Search(search_bytes(spec.geometry))
+
+    def found_in(self, volume: Volume) -> Cropped:
+        """Return the step that this becomes."""
+        samples = Samples.of(volume)
+        box = samples.box_around(self.sought(samples), self.margin_mm)
+        start, shape = box or (Zyx(0, 0, 0), volume.geometry.shape)
+        return self.cropped(self.margin_mm, box is not None, start, shape)
+
+    @staticmethod
+    @abstractmethod
+    def sought(samples: Samples) -> Mask:
+        """Return which samples the box must hold; all False where there is nothing to look for."""
+
+
+def shifted(geometry: Geometry, start: Zyx[int], shape: Zyx[int]) -> GridChange:
+    """Return the change to a box on a grid's lattice, which may reach beyond the grid."""
+    first = Zyx(*(float(index) for index in start))
+    axes = Zyx(*(AxisMap(new, n, at) for n, new, at in zip(geometry.shape, shape, first, strict=True)))
+    return GridChange(Zyx(0, 1, 2), axes, geometry.sampled(first, Zyx(1.0, 1.0, 1.0), shape))
+
+
+def found_nothing(steps: Iterable[Step]) -> list[str]:
+    """Return in words which crops have found nothing."""
+    return [
+        f"{step.name}: nothing found, nothing cut" for step in steps if isinstance(step, Cropped) and not step.found
+    ]

@@ -1,0 +1,130 @@
+"""A program carried out: planes in, planes to store out."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.program.apply import apply
+from pipeline.program.cast import cast
+from pipeline.program.changes import Barrier, Search, streams
+from pipeline.program.crop import Crop
+from pipeline.program.packing import Packing, StoredType, packing
+from pipeline.program.planes import Planes, gathered, planes_of
+from pipeline.program.program import Program, require_voxels
+from pipeline.program.stream import streamed
+from pipeline.volume import Mask, Volume, VolumeSpec
+
+Inverse = dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a program leaves: planes to store, one by one, and what describes them.
+
+    ``stored * scale_factor + add_offset`` are the values (both None where values are stored themselves), and
+    ``inverse["a"] * value + inverse["b"]`` is HU, between the limits of the steps; a list of such pairs with channels,
+    None where the steps left nothing to invert.  ``fill_value`` is padding as it is stored, the first channel's.
+    ``program`` is the program as it was carried out: where a step had to find its box, with the box.
+    """
+
+    planes: Planes
+    spec: VolumeSpec
+    dtype: StoredType
+    packed: Packing | None
+    program: Program
+
+    def plane(self, z: int) -> tuple[NDArray[np.generic], Mask | None]:
+        """Return a plane as it is stored, [c, y, x], and where it was measured, None if everywhere.
+
+        Asked for z from 0 on, each source plane is read once.
+        """
+        plane = self.planes(z)
+        return cast(plane.voxels, self.dtype, self.packed), plane.measured
+
+    @cached_property
+    def whole(self) -> tuple[NDArray[np.generic], Mask]:
+        """All planes at once: the array to store, [z, y, x] or [c, z, y, x], and its mask [z, y, x]."""
+        shape = self.spec.geometry.shape
+        array, measured = np.empty((len(self.spec.lines), *shape), self.dtype), np.ones(shape, np.bool_)
+        for z in range(shape.z):
+            array[:, z], mask = self.plane(z)
+            measured[z] = True if mask is None else mask
+        return array.reshape(self.spec.shape), measured
+
+    @property
+    def array(self) -> NDArray[np.generic]:
+        """The whole array."""
+        return self.whole[0]
+
+    @property
+    def measured(self) -> Mask:
+        """The whole mask."""
+        return self.whole[1]
+
+    @property
+    def scale_factor(self) -> float | None:
+        """What stored integers are multiplied with."""
+        return self.packed.scale_factor if self.packed else None
+
+    @property
+    def add_offset(self) -> float | None:
+        """What is added to that."""
+        return self.packed.add_offset if self.packed else None
+
+    @property
+    def fill_value(self) -> float:
+        """What padding is stored as."""
+        padding = np.full((1, 1, 1), self.spec.padding[0], np.float32)
+        return float(cast(padding, self.dtype, self.packed)[0, 0, 0])
+
+    @property
+    def inverse(self) -> Inverse | list[Inverse | None] | None:
+        """What turns values back into HU."""
+        pairs = [_inverse(line.inverse if line else None) for line in self.spec.lines]
+        return pairs[0] if self.spec.channels is None else pairs
+
+
+def run(program: Program, volume: Volume) -> Prepared:
+    """Carry a program out on a volume in memory; raises as `begin`."""
+    if volume.geometry != program.source.geometry:
+        msg = "the volume is not the one that this program was compiled for"
+        raise ValueError(msg)
+    return begin(program, planes_of(volume))
+
+
+def begin(program: Program, planes: Planes) -> Prepared:
+    """Carry a program out up to the last change that needs a whole volume; the rest goes as planes are asked for.
+
+    Raises SeriesRefusedError if a statistic of the volume does not exist, or no voxel of it is left.
+    """
+    require_voxels(program)
+    spec = program.source
+    for change in program.changes:
+        if isinstance(change, Search):
+            return _begin_found(program, gathered(planes, spec))
+        if streams(change):
+            planes, spec = streamed(change, planes, spec), change.after(spec)
+        else:
+            volume = gathered(planes, spec)
+            ready = change.resolve(volume) if isinstance(change, Barrier) else change
+            planes, spec = apply(ready, volume, spec), ready.after(spec)
+    # The lines that had to wait for a statistic are those of the run, all others as described.
+    lines = tuple(line or found for line, found in zip(program.result.lines, spec.lines, strict=True))
+    final = replace(program.result, lines=lines)
+    return Prepared(planes, final, program.dtype, packing(program.dtype, final), program)
+
+
+def _begin_found(program: Program, volume: Volume) -> Prepared:
+    """Let the first step that looks for its box find it, and begin what is left, compiled for the grid there is now."""
+    place, crop = next((index, step) for index, step in enumerate(program.steps) if isinstance(step, Crop))
+    before, after = program.steps[:place], program.steps[place + 1 :]
+    spec = (program.source, *program.specs)[place]
+    rest = begin(Program.compile((crop.found_in(volume), *after), spec, program.dtype), planes_of(volume))
+    return replace(rest, program=Program.compile((*before, *rest.program.steps), program.source, program.dtype))
+
+
+def _inverse(pair: tuple[float, float] | None) -> Inverse | None:
+    """Return a line's way back under its names."""
+    return {"a": pair[0], "b": pair[1]} if pair else None

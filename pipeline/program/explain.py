@@ -1,0 +1,83 @@
+"""A program in words: what each step leaves, what the steps fold into, and the memory that takes."""
+
+from itertools import accumulate
+from operator import or_
+
+from pipeline.lines import ClampedLine
+from pipeline.program.changes import Barrier, Change, LineChange, Search, Shear, Warp, streams
+from pipeline.program.crop import Crop
+from pipeline.program.grid import AxisMap
+from pipeline.program.memory import passing_bytes, volume_bytes, waiting_bytes
+from pipeline.program.program import Program
+from pipeline.program.weights import axis_weights
+from pipeline.volume import VolumeSpec
+
+AT_MOST = "at most "
+"""Before what depends on a box that is not found yet."""
+
+WAITING: dict[type[Change], str] = {
+    Barrier: "a statistic of the whole volume, then its line",
+    Search: "a box found in the whole volume, then samples taken as they are",
+    Warp: "trilinear on a turned grid, of the whole volume",
+}
+"""What needs all planes at once."""
+
+
+def explain(program: Program) -> list[str]:
+    """Return a line for the source and each step, then one for each change that they fold into, and for the cast."""
+    bounds = accumulate((isinstance(step, Crop) for step in program.steps), or_)
+    specs = accumulate(program.changes, lambda spec, change: change.after(spec), initial=program.source)
+    return [
+        f"source: {_of_volume(program.source)}",
+        *(
+            f"{step.name}: {AT_MOST if bound else ''}{_of_volume(spec)}"
+            for step, spec, bound in zip(program.steps, program.specs, bounds, strict=True)
+        ),
+        *(
+            f"= {' + '.join(names)}: {_of_change(change)}; {_memory(change, before)}"
+            for change, names, before in zip(program.changes, program.folded, specs, strict=False)
+        ),
+        f"= cast: {program.dtype}, {_to_store(program)}; most memory {_megabytes(program.peak_bytes)}",
+    ]
+
+
+def _to_store(program: Program) -> str:
+    return f"{AT_MOST if program.is_bound else ''}{_megabytes(program.nbytes)} to store"
+
+
+def _of_volume(spec: VolumeSpec) -> str:
+    shape = " x ".join(str(n) for n in spec.shape)
+    spacing = " x ".join(f"{mm:g}" for mm in spec.geometry.spacing_mm)
+    return f"{shape} at {spacing} mm, {spec.scale}, {_megabytes(volume_bytes(spec))}"
+
+
+def _of_change(change: Change) -> str:
+    match change:
+        case LineChange():
+            return ", ".join(_of_line(line) for line in change.lines)
+        case Barrier() | Search() | Warp():
+            return WAITING[type(change)]
+        case Shear():
+            return "each slice moved in its plane, 2 x 2 taps"
+        case _ if change.exact:
+            return "samples taken as they are"
+        case _:
+            return f"weighted sums, {' x '.join(str(_taps(axis)) for axis in change.axes)} taps (z x y x x)"
+
+
+def _of_line(line: ClampedLine) -> str:
+    return f"y = clip({line.a:g} x {line.b:+g}, {line.low:g}, {line.high:g})"
+
+
+def _taps(axis: AxisMap) -> int:
+    return 1 if axis.exact else int(axis_weights(axis)[1].shape[1])
+
+
+def _memory(change: Change, before: VolumeSpec) -> str:
+    if not streams(change):
+        return f"the whole volume in memory, {_megabytes(volume_bytes(before) + waiting_bytes(change, before))}"
+    return f"plane by plane, {_megabytes(passing_bytes(change, before))}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

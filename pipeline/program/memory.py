@@ -1,0 +1,86 @@
+"""How much memory a program needs: what this house's executor allocates, counted before it does."""
+
+from collections.abc import Sequence
+from math import prod
+
+from pipeline.program.changes import Barrier, Change, LineChange, Search, Shear, Warp, streams
+from pipeline.program.grid import GridChange
+from pipeline.program.weights import Window
+from pipeline.volume import VolumeSpec
+
+VOXEL_BYTES, MASK_BYTES = 4, 1
+"""float32 voxels and a bool mask."""
+PIXEL_BYTES = 4
+"""The number of a pixel in its plane."""
+
+
+def volume_bytes(spec: VolumeSpec) -> int:
+    """Return the bytes of a volume in memory: voxels and mask."""
+    n_masks = 2 if spec.invented else 1
+    return VOXEL_BYTES * prod(spec.shape) + n_masks * MASK_BYTES * prod(spec.geometry.shape)
+
+
+def plane_bytes(spec: VolumeSpec) -> int:
+    """Return the bytes of one plane on its way: voxels and mask."""
+    return volume_bytes(spec) // spec.geometry.shape.z
+
+
+def peak_bytes(changes: Sequence[Change], source: VolumeSpec) -> int:
+    """Return the most that changes hold at once: whole volumes where they must wait, else the planes they work on."""
+    peak, held, passing, spec = 0, 0, plane_bytes(source), source
+    for change in changes:
+        after = change.after(spec)
+        if not streams(change):
+            peak = max(peak, held + passing + volume_bytes(spec))
+            held, passing = volume_bytes(spec), 0
+        if isinstance(change, Warp):
+            peak = max(peak, held + waiting_bytes(change, spec) + volume_bytes(after))
+            held = volume_bytes(after)
+        elif isinstance(change, Search):
+            peak = max(peak, held + waiting_bytes(change, spec))
+        else:
+            passing += passing_bytes(change, spec)
+        spec = after
+    return max(peak, held + passing)
+
+
+def waiting_bytes(change: Change, before: VolumeSpec) -> int:
+    """Return the bytes that a change takes beside the whole volume that it waits for."""
+    match change:
+        case Warp():
+            return warp_bytes(change, before)
+        case Search():
+            return change.working_bytes
+        case _:
+            return passing_bytes(change, before)
+
+
+def warp_bytes(change: Warp, before: VolumeSpec) -> int:
+    """Return the bytes of a warp's working arrays."""
+    voxels, target = prod(before.geometry.shape), prod(change.geometry.shape)
+    layers = (len(before.lines) + 1) * (voxels + target) if before.invented else 0
+    return VOXEL_BYTES * (2 * voxels + 3 * target + layers)
+
+
+def passing_bytes(change: Change, before: VolumeSpec) -> int:
+    """Return the bytes of the planes that one output plane is made of, and of that plane."""
+    channels = len(before.lines) + before.invented
+    match change:
+        case LineChange():
+            return 2 * plane_bytes(change.after(before))
+        case Shear():
+            return _blend_bytes(1, channels, change, before) + plane_bytes(change.after(before))
+        case GridChange() if not change.exact:
+            return _blend_bytes(Window(change.axes.z).taps, channels, change, before)
+        case Barrier():
+            return 3 * 2 * plane_bytes(before)  # statistics are taken in float64
+        case _:
+            return plane_bytes(change.after(before))
+
+
+def _blend_bytes(taps: int, channels: int, change: GridChange | Shear, before: VolumeSpec) -> int:
+    """Return the bytes of `Blend`, if every pixel lies at a rim: what it keeps of each plane, and an output plane's."""
+    target = prod(change.geometry.shape[1:])
+    held = (VOXEL_BYTES * (2 * channels + 1) + MASK_BYTES + PIXEL_BYTES) * taps * target
+    blended = VOXEL_BYTES * channels + PIXEL_BYTES + 4 * MASK_BYTES
+    return held + 2 * plane_bytes(before) + blended * target

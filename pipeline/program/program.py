@@ -1,0 +1,111 @@
+"""A list of steps made one short program: lines folded into one, grids into one, a stop where a statistic is due."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from pipeline.errors import SeriesRefusedError
+from pipeline.program.changes import Barrier, Change, LineChange, Search
+from pipeline.program.grid import GridChange
+from pipeline.program.memory import peak_bytes
+from pipeline.program.packing import StoredType, resolved_dtype
+from pipeline.program.step import NeedsStatisticsError, Step, describe
+from pipeline.vocabulary import Reason
+from pipeline.volume import VolumeSpec
+
+Named = tuple[Change, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Steps, ready for one volume of the description ``source``; ``specs`` describes what each of them leaves.
+
+    ``changes`` are what they fold into; ``folded`` names, for each change, the steps that are in it.
+    """
+
+    source: VolumeSpec
+    steps: tuple[Step, ...]
+    specs: tuple[VolumeSpec, ...]
+    changes: tuple[Change, ...]
+    folded: tuple[tuple[str, ...], ...]
+    dtype: StoredType
+
+    @classmethod
+    def compile(cls, steps: Sequence[Step], source: VolumeSpec, dtype: Literal["auto"] | StoredType = "auto") -> Self:
+        """Fold the steps.
+
+        Raises StepOrderError where a step cannot follow those before it, NeedsStatisticsError where one needs the
+        cohort's (both with its index), UsageError where the dtype cannot hold the result.
+        """
+        specs = (source, *describe(steps, source))
+        changes = [step.change(spec) for step, spec in zip(steps, specs, strict=False)]
+        for index, change in enumerate(changes):
+            if isinstance(change, Barrier) and change.line_of is None:
+                msg = f"{steps[index].name} with statistics: cohort needs statistics.json of ctprep fit"
+                raise NeedsStatisticsError(msg, index)
+        folded = _folded([(change, (step.name,)) for change, step in zip(changes, steps, strict=True)])
+        names = tuple(names for _, names in folded)
+        dtype = resolved_dtype(dtype, specs[-1])
+        return cls(source, tuple(steps), specs[1:], tuple(change for change, _ in folded), names, dtype)
+
+    @property
+    def result(self) -> VolumeSpec:
+        """The description of what comes out; a line is None if it waits for a statistic of the volume."""
+        return self.specs[-1] if self.specs else self.source
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the stored array."""
+        return self.result.shape
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether shape, bytes and memory are the most that can come out: a step has yet to find what it cuts to."""
+        return any(isinstance(change, Search) for change in self.changes)
+
+    @property
+    def leaves_nothing(self) -> bool:
+        """Whether a step cuts to where there is no voxel of the source."""
+        return any(isinstance(change, GridChange) and change.leaves_nothing for change in self.changes)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the stored array, before compression."""
+        return prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that the program holds at once, between a plane that is read and a plane to store."""
+        return peak_bytes(self.changes, self.source)
+
+    def trail(self) -> list[dict[str, Any]]:
+        """Return each step's name and parameters, in order."""
+        return [{"step": step.name, "parameters": step.parameters} for step in self.steps]
+
+
+def require_voxels(program: Program) -> None:
+    """Refuse a volume of which no voxel would be left; raises SeriesRefusedError."""
+    if program.leaves_nothing:
+        detail = "crop_or_pad goes around a point so far outside the volume that nothing but padding would be left"
+        raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)
+
+
+def _folded(changes: Sequence[Named]) -> list[Named]:
+    """Return as few changes as do the same."""
+    folded: list[Named] = []
+    for change, names in changes:
+        both = _both(folded[-1][0], change) if folded else None
+        folded[-1:] = [(both, folded[-1][1] + names)] if both else [*folded[-1:], (change, names)]
+    return folded
+
+
+def _both(first: Change, second: Change) -> Change | None:
+    """Return the one change that does two, if there is one."""
+    if isinstance(first, LineChange) and isinstance(second, LineChange):
+        return first.then(second)
+    if isinstance(first, GridChange) and isinstance(second, GridChange):
+        return first.then(second)
+    return None

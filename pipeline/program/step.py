@@ -1,0 +1,63 @@
+"""What a step is: its own block of the configuration, checked by itself, that says what it comes down to."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from pipeline.errors import UsageError
+from pipeline.program.changes import Change
+from pipeline.volume import Scale, VolumeSpec
+
+
+class StepOrderError(UsageError):
+    """A step cannot follow those before it; ``index`` is its place in the list, from 0, once that is known."""
+
+    def __init__(self, message: str, index: int | None = None) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class NeedsStatisticsError(StepOrderError):
+    """A step needs statistics of the cohort, which are not there."""
+
+
+@dataclass(frozen=True)
+class Step(ABC):
+    """A step of the program; a subclass' fields are its parameters in YAML."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def change(self, spec: VolumeSpec) -> Change:
+        """Return what the step does to a volume of this description; raises StepOrderError where it cannot."""
+
+    def after(self, spec: VolumeSpec) -> VolumeSpec:
+        """Return what comes out.
+
+        Law: ``after(spec)`` is the description of the result, but for lines that wait for a statistic.
+        """
+        return self.change(spec).after(spec)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that are set, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def require_hu(spec: VolumeSpec, name: str) -> None:
+    """Refuse a step that works on Hounsfield units where there are none any more."""
+    if spec.scale is not Scale.HU:
+        msg = f"{name} works on Hounsfield units; put it before the normalise or centre that comes earlier"
+        raise StepOrderError(msg)
+
+
+def describe(steps: Sequence[Step], source: VolumeSpec) -> list[VolumeSpec]:
+    """Return the description after each step; raises StepOrderError with the index of the step that cannot be done."""
+    specs = [source]
+    for index, step in enumerate(steps):
+        try:
+            specs.append(step.after(specs[-1]))
+        except StepOrderError as error:
+            raise type(error)(str(error), index) from None
+    return specs[1:]

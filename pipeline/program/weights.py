@@ -1,0 +1,119 @@
+"""The band of weights with which an axis' source samples make each output sample."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.program.grid import AxisMap, Method
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+TIE = 1e-6
+"""In source samples: a position this near to the middle of two counts as the middle, whatever its last digits say."""
+
+
+def triangle(x: Floats) -> Floats:
+    """Linear interpolation; scaled up, the anti-alias filter of Pillow and of torch's ``antialias=True``."""
+    return np.maximum(0.0, 1.0 - np.abs(x))
+
+
+def cubic(x: Floats) -> Floats:
+    """Keys' kernel with a = -0.5, also called Catmull-Rom (IEEE Trans. ASSP 29(6), 1981), as Pillow's bicubic."""
+    x = np.abs(x)
+    near = (1.5 * x - 2.5) * x * x + 1.0
+    far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+
+
+KERNELS: dict[Method, tuple[Callable[[Floats], Floats], float]] = {"linear": (triangle, 1.0), "cubic": (cubic, 2.0)}
+"""A method's kernel, and how far it reaches to each side, in source samples."""
+
+
+def axis_weights(axis: AxisMap) -> tuple[Indices, Floats]:
+    """Return ``first`` [n] and ``weights`` [n, taps]: output i is the sum of ``weights[i, t] * source[first[i] + t]``.
+
+    A position beyond the source is moved to its rim.  Samples that do not exist have no weight; the sum of the others
+    is 1.  ``nearest`` takes one sample, of two equally near the later on the way of the output's index.
+
+    When an axis is made coarser and ``antialias`` is set, the kernel is as many times wider as the step is long.
+    """
+    at = axis.sampled_at
+    where = np.clip(axis.positions, at[0], at[-1])
+    if axis.method == "nearest":
+        return _nearest(_index(where, at), axis)
+    if not axis.antialias or abs(axis.step) <= 1:
+        # In units of the index, neighbours are one apart however uneven the stack is.
+        where, at = _index(where, at), np.arange(axis.source_n, dtype=np.float64)
+        return _band(where, at, np.ones(axis.n), axis.method)
+    return _band(where, at, np.maximum(abs(axis.step), _interval(where, at)), axis.method)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which source planes make an output plane, and with which weights."""
+
+    axis: AxisMap
+
+    @cached_property
+    def bands(self) -> tuple[Indices, Floats]:
+        """The band of every output plane."""
+        return axis_weights(self.axis)
+
+    @property
+    def taps(self) -> int:
+        """How many source planes may be needed at once."""
+        return int(self.bands[1].shape[1])
+
+    @cached_property
+    def spans(self) -> tuple[Indices, Indices]:
+        """The lowest and the highest source plane of every output plane: on the way along z neither turns back."""
+        firsts, weights = self.bands
+        used = weights != 0
+        low, high = firsts + used.argmax(axis=1), firsts + self.taps - 1 - used[:, ::-1].argmax(axis=1)
+        if self.axis.step > 0:
+            return np.minimum.accumulate(low[::-1])[::-1], np.maximum.accumulate(high)
+        return np.minimum.accumulate(low), np.maximum.accumulate(high[::-1])[::-1]
+
+    def needed(self, z: int) -> tuple[Indices, Floats]:
+        """Return the source planes of an output plane, in the direction in which they are read, and their weights.
+
+        A plane between others may have weight 0: one that is left out would be read too late.
+        """
+        (firsts, weights), (low, high) = self.bands, self.spans
+        planes = np.arange(low[z], high[z] + 1)
+        if self.axis.step < 0:
+            planes = planes[::-1]
+        return planes, weights[z, planes - firsts[z]]
+
+
+def _index(where: Floats, at: Floats) -> Floats:
+    """Return positions as fractional indices."""
+    return np.interp(where, at, np.arange(len(at), dtype=np.float64))
+
+
+def _interval(where: Floats, at: Floats) -> Floats:
+    """Return the distance between the two samples around each position: a filter narrower than that sees none."""
+    if len(at) == 1:
+        return np.ones(len(where))
+    return np.diff(at)[np.clip(np.searchsorted(at, where, side="right") - 1, 0, len(at) - 2)]
+
+
+def _nearest(index: Floats, axis: AxisMap) -> tuple[Indices, Floats]:
+    """Return one tap of weight 1."""
+    later = np.floor(index + 0.5 + TIE) if axis.step > 0 else np.ceil(index - 0.5 - TIE)
+    return np.clip(later, 0, axis.source_n - 1).astype(np.intp), np.ones((len(index), 1))
+
+
+def _band(where: Floats, at: Floats, width: Floats, method: Method) -> tuple[Indices, Floats]:
+    """Return a kernel's normalised weights at the samples that it reaches from each position."""
+    kernel, support = KERNELS[method]
+    first = np.searchsorted(at, where - support * width, side="right")
+    taps = int((np.searchsorted(at, where + support * width, side="left") - first).max())
+    first = np.minimum(first, len(at) - taps)
+    samples = at[first[:, None] + np.arange(taps)]
+    weights = kernel((samples - where[:, None]) / width[:, None])
+    return first, weights / weights.sum(axis=1, keepdims=True)

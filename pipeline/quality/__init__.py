@@ -1,0 +1,1 @@
+"""What is odd in a cohort or in a series, as findings and verdicts."""

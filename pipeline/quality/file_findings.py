@@ -1,0 +1,97 @@
+"""Findings about what kinds of files and images there are: damaged, compressed, of odd type or scale."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from pipeline.dicom.files.syntax import NATIVE_SYNTAXES
+from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.privacy import cleaned
+from pipeline.quality.finding import Finding, counted
+from pipeline.quality.geometry_findings import Facts
+from pipeline.scan.series import Scan
+from pipeline.vocabulary import Reason
+
+FIRST_VALUES = frozenset({"ORIGINAL", "DERIVED", "MIXED"})
+"""Value 1 of ImageType (PS3.3 C.7.6.1.1.2; MIXED of multi-frame objects)."""
+PLAIN_SCALE = "HU"
+
+Finder = Callable[[Scan, Sequence[Facts]], Iterator[Finding]]
+
+
+def damaged(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
+    """Files that could not be read to their end, by reason."""
+    by_reason: dict[Reason, int] = defaultdict(int)
+    keys: set[str] = set()
+    for header in scan.strays:
+        if header.refusal:
+            by_reason[header.refusal[0]] += 1
+    for scanned in scan.series:
+        for header in scanned.series.slices:
+            if header.refusal:
+                by_reason[header.refusal[0]] += 1
+                keys.add(scanned.record.series_key)
+    if by_reason:
+        counts = ", ".join(
+            f"{n} {reason.value}" for reason, n in sorted(by_reason.items(), key=lambda one: one[0].order)
+        )
+        title = "Files that cannot be read to their end, or are no DICOM"
+        yield Finding("DAMAGED", title, f"{counts}.", tuple(sorted(keys)))
+
+
+def compressed(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+    """Series whose pixels are compressed."""
+    kinds = _by_value(cohort, lambda header: header.pixels.transfer_syntax)
+    packed = {kind: keys for kind, keys in kinds.items() if kind not in NATIVE_SYNTAXES}
+    if packed:
+        yield Finding("COMPRESSED", "Compressed pixels", _told(packed, "transfer syntax"), _all_keys(packed.values()))
+
+
+def odd_image_types(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+    """ImageType whose first value is none of the standard's."""
+    kinds = _by_value(cohort, lambda header: (header.identity.image_type or ("",))[0])
+    odd = {kind: keys for kind, keys in kinds.items() if kind not in FIRST_VALUES}
+    if odd:
+        title = "ImageType does not begin with ORIGINAL or DERIVED"
+        yield Finding("IMAGE_TYPE", title, _told(odd, "value 1"), _all_keys(odd.values()))
+
+
+def scales(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+    """Kinds of RescaleType, where there are others than HU."""
+    kinds = _by_value(cohort, lambda header: header.rescale.kind)
+    odd = {kind: keys for kind, keys in kinds.items() if kind != PLAIN_SCALE}
+    if odd:
+        yield Finding("RESCALE_TYPE", "RescaleType is not HU", _told(kinds, "RescaleType"), _all_keys(odd.values()))
+
+
+def positions(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+    """How patients lie, where not all lie alike."""
+    kinds = _by_value(cohort, lambda header: str(header.elements.get("PatientPosition") or ""))
+    if len(kinds) > 1:
+        odd = sorted(kinds.values(), key=len)[:-1]
+        yield Finding("PATIENT_POSITION", "Patients lie differently", _told(kinds, "PatientPosition"), _all_keys(odd))
+
+
+KIND_FINDINGS: tuple[Finder, ...] = (damaged, odd_image_types, scales, compressed, positions)
+
+
+def _by_value(cohort: Iterable[Facts], value: Callable[[SliceHeader], str]) -> dict[str, set[str]]:
+    """Return the series in which each value occurs."""
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for facts in cohort:
+        for header in facts.images:
+            kinds[value(header)].add(facts.series_key)
+    return kinds
+
+
+def _told(kinds: dict[str, set[str]], name: str) -> str:
+    ordered = sorted(kinds.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    counts = ", ".join(f"{_quoted(kind)} in {counted(len(keys), 'series')}" for kind, keys in ordered)
+    return f"{name}: {counts}."
+
+
+def _quoted(value: str) -> str:
+    return f"'{cleaned(value)}'" if value else "none"
+
+
+def _all_keys(sets: Iterable[set[str]]) -> tuple[str, ...]:
+    return tuple(sorted(set().union(*sets)))

@@ -1,0 +1,105 @@
+"""Facts of one series that its headers tell: where its slices lie, and what is ordered alike."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Literal
+
+from pipeline.axes import Xyz
+from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.scan.series import ScannedSeries
+
+Order = Literal["same", "opposite", "none", "unknown"]
+SAME_PLACE_MM = 1e-3
+"""Offsets that differ by less are written differently, no more."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A series' CT images, and its pseudonym."""
+
+    series_key: str
+    images: tuple[SliceHeader, ...]
+    patient: str
+    study: str
+
+    @classmethod
+    def of(cls, scanned: ScannedSeries) -> "Facts":
+        """Return the facts of a scanned series."""
+        record = scanned.record
+        return cls(record.series_key, scanned.series.images, record.patient or "", record.study or "")
+
+    def varies(self, fact: Callable[[SliceHeader], Hashable]) -> bool:
+        """Report whether a fact differs between images."""
+        return len({fact(header) for header in self.images}) > 1
+
+    @cached_property
+    def normal(self) -> Xyz | None:
+        """The direction across the slices, towards the head, the back or the left, whichever is nearest."""
+        plane = self.images[0].plane if self.images else None
+        if plane is None or plane.row_direction is None or plane.column_direction is None:
+            return None
+        normal = cross(plane.row_direction, plane.column_direction)
+        return normal if max(normal, key=abs) > 0 else Xyz(*(-value for value in normal))
+
+    @cached_property
+    def heights(self) -> list[float] | None:
+        """The positions along the normal in millimetres, None unless every image has one."""
+        positions = [header.plane.position for header in self.images]
+        if self.normal is None:
+            return None
+        known = [dot(position, self.normal) for position in positions if position is not None]
+        return known if len(known) == len(positions) else None
+
+    def order_of(self, values: Sequence[float | None]) -> Order:
+        """Return how numbers, one an image, run against the positions."""
+        if self.heights is None or len(values) < 2:
+            return "unknown"
+        known = [value for value in values if value is not None]
+        if len(known) < len(values) or len(set(self.heights)) < len(self.heights):
+            return "unknown"
+        ordered = [value for _, value in sorted(zip(self.heights, known, strict=True))]
+        if all(one < other for one, other in pairwise(ordered)):
+            return "same"
+        return "opposite" if all(one > other for one, other in pairwise(ordered)) else "none"
+
+    @property
+    def order_of_names(self) -> Order:
+        """How the files' names run against the positions; images come in the order of their paths."""
+        return self.order_of(range(len(self.images)))
+
+    @cached_property
+    def step_mm(self) -> float | None:
+        """The median distance of neighbouring slices."""
+        if self.heights is None or len(self.heights) < 2:
+            return None
+        ordered = sorted(self.heights)
+        return sorted(above - below for below, above in pairwise(ordered))[(len(ordered) - 1) // 2]
+
+    @property
+    def moves_in_plane(self) -> bool:
+        """True where the slices' corners do not lie above one another."""
+        if self.normal is None or self.heights is None:
+            return False
+        first, *others = (
+            tuple(where - height * along for where, along in zip(header.plane.position or (), self.normal, strict=True))
+            for header, height in zip(self.images, self.heights, strict=True)
+        )
+        return any(
+            abs(one - other) > SAME_PLACE_MM for place in others for one, other in zip(first, place, strict=True)
+        )
+
+
+def cross(one: Xyz, other: Xyz) -> Xyz:
+    """Return the vector at right angles to both."""
+    return Xyz(
+        one.y * other.z - one.z * other.y,
+        one.z * other.x - one.x * other.z,
+        one.x * other.y - one.y * other.x,
+    )
+
+
+def dot(one: Xyz, other: Xyz) -> float:
+    """Return how far one vector reaches along the other."""
+    return sum(a * b for a, b in zip(one, other, strict=True))

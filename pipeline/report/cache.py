@@ -1,0 +1,49 @@
+"""What the report holds already: a page whose series did not change is not made again."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from hashlib import blake2b
+from pathlib import Path
+
+from pipeline import __version__
+from pipeline.features.histogram import Histogram
+from pipeline.output.durable import write_bytes
+from pipeline.output.tables import Row
+from pipeline.record import SeriesRecord, to_json
+from pipeline.report.options import ReportOptions
+
+FILE = "made.json"
+PASSING = frozenset({"duration_s", "peak_memory_mb", "finished_at"})
+"""Columns that a page does not show: they differ each time a series is worked, though nothing else does."""
+
+
+def program_mark(options: ReportOptions, package: Iterable[Path]) -> str:
+    """Return what changes when the program or its options would make other pages."""
+    digest = blake2b(json.dumps([__version__, asdict(options)]).encode(), digest_size=10)
+    for path in sorted(package):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def series_mark(program: str, record: SeriesRecord, slices: Sequence[Row], histogram: Histogram | None) -> str:
+    """Return what changes when a series' page would."""
+    told = {name: value for name, value in to_json(record).items() if name not in PASSING}
+    digest = blake2b(json.dumps([program, told, slices], default=str).encode(), digest_size=10)
+    if histogram is not None:
+        digest.update(f"{histogram.first_bin_hu}".encode() + histogram.counts.tobytes())
+    return digest.hexdigest()
+
+
+def marks_before(folder: Path) -> dict[str, str]:
+    """Return the mark of every series page that a report holds; an unreadable list is none, and all is made again."""
+    try:
+        told = json.loads((folder / FILE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {str(key): str(mark) for key, mark in told.items()} if isinstance(told, dict) else {}
+
+
+def keep_marks(folder: Path, marks: Mapping[str, str]) -> None:
+    """Write the marks down; raises OutputError where the system refuses."""
+    write_bytes(folder / FILE, json.dumps(dict(sorted(marks.items())), indent=0).encode())

@@ -1,0 +1,1 @@
+"""The jobs of the program, from an opened output to its published tables."""

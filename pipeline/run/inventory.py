@@ -1,0 +1,170 @@
+"""Every file accounted for: which series it belongs to, and what became of it."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.output.layout import OutputFolder
+from pipeline.output.ledger import Finished
+from pipeline.output.tables import ColumnType, read_table, write_table
+from pipeline.privacy import PseudonymKey
+from pipeline.quality.find import findings_of
+from pipeline.quality.finding import write_findings
+from pipeline.record import SliceOutcome
+from pipeline.scan.series import Scan, ScannedSeries
+from pipeline.scan.write_tags import write_tags
+from pipeline.vocabulary import FileStatus, Reason
+
+Place = tuple[str, int | None]
+"""A path and a frame."""
+
+INDEX_COLUMNS: dict[str, ColumnType] = {
+    "series_key": "text",
+    "PatientID": "text",
+    "StudyInstanceUID": "text",
+    "SeriesInstanceUID": "text",
+    "folder": "text",
+    "n_files": "integer",
+}
+FILE_COLUMNS: dict[str, ColumnType] = {
+    "path": "text",
+    "series_key": "text",
+    "size": "integer",
+    "mtime_ns": "integer",
+    "status": "text",
+    "reason": "text",
+    "SOPInstanceUID": "text",
+    "InstanceNumber": "integer",
+    "frame": "integer",
+    "position_mm": "number",
+    "z_index": "integer",
+}
+SLICE_COLUMNS: dict[str, ColumnType] = {
+    "series_key": "text",
+    "slice_key": "text",
+    "position_mm": "number",
+    "offset_mm": "numbers",
+    "rows": "integer",
+    "columns": "integer",
+    "instance_number": "integer",
+    "transfer_syntax": "text",
+    "status": "text",
+    "reason": "text",
+    "z_index": "integer",
+}
+
+
+def publish_accounts(output: OutputFolder, scan: Scan, finished: Mapping[str, Finished], key: PseudonymKey) -> None:
+    """Write index.parquet and files.parquet under ``private/``, and slices.parquet without what identifies."""
+    index = [_index_row(scanned) for scanned in scan.series]
+    slices = [
+        (series_key, header, outcome)
+        for series_key, headers, outcomes in _members(scan, finished, _outcomes_before(output, key))
+        for header in headers
+        for outcome in [outcomes.get(_place(header)) or _unknown(header)]
+    ]
+    slices.sort(key=lambda row: (row[1].file.path, row[1].frame or 0))
+    write_table(output.index, INDEX_COLUMNS, index, private=True)
+    write_table(output.files, FILE_COLUMNS, (_file_row(*row) for row in slices), private=True)
+    public = sorted(
+        (_slice_row(*row, key) for row in slices), key=lambda row: (row["series_key"] or "", row["slice_key"])
+    )
+    write_table(output.slices, SLICE_COLUMNS, public)
+
+
+def publish_census(output: OutputFolder, scan: Scan, *, keep_identifiers: bool) -> None:
+    """Write tags.parquet, what each element holds, and findings.json, what follows from the headers."""
+    write_tags(output.tags, scan.census, keep_identifiers=keep_identifiers)
+    write_findings(output.findings, findings_of(scan))
+
+
+def _members(
+    scan: Scan, finished: Mapping[str, Finished], before: Mapping[Place, SliceOutcome]
+) -> Iterator[tuple[str | None, Iterable[SliceHeader], Mapping[Place, SliceOutcome]]]:
+    """Yield each series' key, its slices and what became of them, then the strays."""
+    for scanned in scan.series:
+        series_key = scanned.record.series_key
+        found = finished.get(series_key)
+        now = {(one.path, one.frame): one for one in found.slices} if found and found.slices is not None else before
+        yield series_key, scanned.series.slices, now
+    yield None, scan.strays, {}
+
+
+def _outcomes_before(output: OutputFolder, key: PseudonymKey) -> dict[Place, SliceOutcome]:
+    """Return what the tables of the last run say of each slice."""
+    if not (output.files.exists() and output.slices.exists()):
+        return {}
+    offsets = {row["slice_key"]: row["offset_mm"] for row in read_table(output.slices)}
+    return {
+        (row["path"], row["frame"]): SliceOutcome(
+            path=row["path"],
+            frame=row["frame"],
+            status=FileStatus(row["status"]),
+            reason=row["reason"] and Reason[row["reason"]],
+            position_mm=row["position_mm"],
+            offset_mm=offsets.get(slice_key(row["SOPInstanceUID"] or row["path"], row["frame"], key)),
+            z_index=row["z_index"],
+        )
+        for row in read_table(output.files)
+    }
+
+
+def _place(header: SliceHeader) -> Place:
+    return header.file.path, header.frame
+
+
+def _unknown(header: SliceHeader) -> SliceOutcome:
+    """Return the outcome of a file that is in no finished series: skipped for its own reason."""
+    reason = header.refusal[0] if header.refusal else Reason.NOT_CT
+    return SliceOutcome(header.file.path, header.frame, FileStatus.SKIPPED, reason)
+
+
+def _index_row(scanned: ScannedSeries) -> dict[str, Any]:
+    headers = scanned.series.slices
+    identity = headers[0].identity
+    return {
+        "series_key": scanned.record.series_key,
+        "PatientID": identity.patient_id,
+        "StudyInstanceUID": identity.study_instance_uid,
+        "SeriesInstanceUID": identity.series_instance_uid,
+        "folder": os.path.commonpath([header.file.folder for header in headers]),
+        "n_files": scanned.record.n_files,
+    }
+
+
+def _file_row(series_key: str | None, header: SliceHeader, outcome: SliceOutcome) -> dict[str, Any]:
+    return {
+        "path": header.file.path,
+        "series_key": series_key,
+        "size": header.file.size,
+        "mtime_ns": header.file.mtime_ns,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "SOPInstanceUID": header.identity.sop_instance_uid or None,
+        "InstanceNumber": header.instance_number,
+        "frame": header.frame,
+        "position_mm": outcome.position_mm,
+        "z_index": outcome.z_index,
+    }
+
+
+def _slice_row(series_key: str | None, header: SliceHeader, outcome: SliceOutcome, key: PseudonymKey) -> dict[str, Any]:
+    return {
+        "series_key": series_key,
+        "slice_key": slice_key(header.identity.sop_instance_uid or header.file.path, header.frame, key),
+        "position_mm": outcome.position_mm,
+        "offset_mm": outcome.offset_mm,
+        "rows": header.pixels.rows or None,
+        "columns": header.pixels.columns or None,
+        "instance_number": header.instance_number,
+        "transfer_syntax": header.pixels.transfer_syntax or None,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "z_index": outcome.z_index,
+    }
+
+
+def slice_key(name: str, frame: int | None, key: PseudonymKey) -> str:
+    """Return the pseudonym of a slice, by its SOPInstanceUID or, without one, its path."""
+    return key.keyed_hash("slice", name, str(frame or ""))

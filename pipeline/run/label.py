@@ -1,0 +1,75 @@
+"""Labels joined to an output that is there already: its tables are written again, and no store is touched."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pipeline.cohort.cohort import with_labels
+from pipeline.cohort.join import Identifiers, Joined, joined
+from pipeline.cohort.joined_tables import keep_table, kept_tables
+from pipeline.cohort.options import TableOptions
+from pipeline.cohort.table import LabelTable, read_labels
+from pipeline.config import Config, load
+from pipeline.errors import UsageError
+from pipeline.output.layout import OutputFolder
+from pipeline.output.lock import run_lock
+from pipeline.output.manifest import publish, read_records
+from pipeline.output.tables import read_table
+from pipeline.plan.recipe import key_of
+from pipeline.record import SeriesRecord
+from pipeline.run.slice_labels import join_to_slices, publish_leftovers, publish_slice_labels, slice_label_columns
+from pipeline.vocabulary import Status
+
+
+def label(output: OutputFolder, options: TableOptions) -> Joined:
+    """Join a table to what the last run of an output has found, and keep a copy for the runs to come.
+
+    A table of the same file name takes the place of the one before.  Raises UsageError where there is no run, where the
+    table is not what it should be, brings a column that is there from elsewhere, or speaks of nothing in the output:
+    then nothing is changed.
+    """
+    table, records = read_labels(options), read_records(output)
+    config = load(output.private_config, output=output.root)
+    with run_lock(output):
+        before = [read_labels(kept) for kept in kept_tables(output) if kept.path.name == options.path.name]
+        dropped = {column for one in before for column in one.columns}
+        _check_columns(table, _columns_there(output, records) - dropped)
+        join = _joined(output, table, records, config)
+        if not join.labels:
+            msg = f"{join.message}: nothing was changed; is {options.key_column} the {options.on}?"
+            raise UsageError(msg)
+        keep_table(output, options)
+        if options.speaks_of_slices:
+            publish_slice_labels(output, [join], dropped)
+        else:
+            kept = [_without(record, dropped) for record in records]
+            publish(output, with_labels(kept, [join]), config.manifest.identifiers)
+        publish_leftovers(output, [join])
+    return join
+
+
+def _joined(output: OutputFolder, table: LabelTable, records: Sequence[SeriesRecord], config: Config) -> Joined:
+    if table.options.speaks_of_slices:
+        return join_to_slices(output, key_of(config, output), table)
+    told = {record.series_key: record for record in records if record.status is not Status.EXCLUDED}
+    rows = [row for row in read_table(output.index) if row["series_key"] in told]
+    return joined(table, {row["series_key"]: _identifiers(row, told[row["series_key"]]) for row in rows})
+
+
+def _identifiers(row: Mapping[str, Any], record: SeriesRecord) -> Identifiers:
+    names = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "series_key")
+    return {name: row[name] for name in names} | {"patient": record.patient, "study": record.study}
+
+
+def _columns_there(output: OutputFolder, records: Sequence[SeriesRecord]) -> set[str]:
+    return {column for record in records for column in record.labels} | slice_label_columns(output)
+
+
+def _check_columns(table: LabelTable, there: Collection[str]) -> None:
+    if clash := sorted(table.columns.keys() & set(there)):
+        msg = f"{table.options.path.name}: there are columns {', '.join(clash)} from elsewhere; give them other names"
+        raise UsageError(msg)
+
+
+def _without(record: SeriesRecord, dropped: Collection[str]) -> SeriesRecord:
+    return replace(record, labels={name: value for name, value in record.labels.items() if name not in dropped})

@@ -1,0 +1,42 @@
+"""The report of a finished output written again from its files, and its figures as images for a paper."""
+
+from pathlib import Path
+
+from pipeline.config import load
+from pipeline.errors import OutputError
+from pipeline.output.durable import write_bytes
+from pipeline.output.layout import OutputFolder
+from pipeline.output.ledger import Ledger
+from pipeline.output.manifest import read_records
+from pipeline.output.summary import last_summary
+from pipeline.report.figures import figures
+from pipeline.report.options import ReportOptions
+from pipeline.report.page import write_report
+from pipeline.report.pdf import to_pdf
+
+
+def redraw(output: OutputFolder) -> Path:
+    """Write ``report/`` again with the last run's options; return its first page.
+
+    Raises UsageError where there is no output, OutputError where the report cannot be written.
+    """
+    records = read_records(output)
+    summary = last_summary(output)
+    options = load(output.private_config).report if output.private_config.exists() else ReportOptions()
+    return write_report(output, records, summary, options, Ledger.read(output).histograms())
+
+
+def write_figures(output: OutputFolder, folder: Path) -> list[Path]:
+    """Write every figure of the cohort into a folder, as SVG and as PDF; return the files."""
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"the folder {folder} cannot be made: {error.strerror}"
+        raise OutputError(msg) from error
+    for name, svg in figures(output, read_records(output), Ledger.read(output).histograms()).items():
+        for suffix, content in (("svg", svg.encode()), ("pdf", to_pdf(svg))):
+            path = folder / f"{name}.{suffix}"
+            write_bytes(path, content)
+            written.append(path)
+    return written

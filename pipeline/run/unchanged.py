@@ -1,0 +1,117 @@
+"""Whether a scan or a run would find what the last one found: then all that it wrote stands, and nothing is read."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline import __version__
+from pipeline.config import Config
+from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.output.durable import make_folder, remove, write_bytes
+from pipeline.output.layout import OWNER_ONLY, OutputFolder
+from pipeline.privacy import KEY_FILE_VARIABLE
+from pipeline.scan.series import Scan
+from pipeline.sources.folders import FoundFile, find_files
+from pipeline.versions import stages_version
+from pipeline.vocabulary import Reason
+
+Told = dict[str, Any]
+
+
+class _Last:
+    """What was found the last time, and a digest of everything that it follows from."""
+
+    name: str
+
+    def __init__(self, config: Config, output: OutputFolder) -> None:
+        self.output = output
+        named = {path: _state(path) for path in _named_by(config)}
+        self._terms = repr((__version__, stages_version(), config, named))
+        self._input = config.input
+
+    def told(self) -> Told | None:
+        """Return it, None where a file, the configuration, the program or what was written is not as it was."""
+        try:
+            kept = json.loads(self._path.read_bytes())
+        except (OSError, ValueError):
+            return None
+        told: Told = kept["told"]
+        return told if kept["digest"] == self._digest(find_files(self._input)) else None
+
+    def keep(self, found: Scan, told: Told, *, is_settled: bool = True) -> None:
+        """Remember what was found in the files that were scanned, unless the next time may find more in the same."""
+        self.forget()
+        if is_settled and not any(map(_may_be_read_yet, found.strays)):
+            make_folder(self._path.parent, OWNER_ONLY)
+            kept = {"digest": self._digest(_files_of(found)), "told": told}
+            write_bytes(self._path, json.dumps(kept).encode("ascii"), private=True)
+
+    def forget(self) -> None:
+        """Let the next time look at everything again."""
+        remove(self._path)
+
+    @property
+    def _path(self) -> Path:
+        return self.output.scan / self.name
+
+    def _written(self) -> Iterable[Path]:
+        """Return what was written and stands untouched; a folder's time tells what came into it or went."""
+        output = self.output
+        told = (output.slices, output.tags, output.findings, output.index, output.files)
+        return *told, output.journal, output.key, output.private / "labels"
+
+    def _digest(self, files: Iterable[FoundFile]) -> str:
+        states = list(map(_state, self._written()))
+        digest = hashlib.blake2b(repr((self._terms, states)).encode(), digest_size=16)
+        for found in sorted(files, key=lambda file: file.path):
+            told = f"{found.path}\0{found.size}\0{found.mtime_ns}\0{found.refusal}\n"
+            digest.update(told.encode(errors="surrogateescape"))
+        return digest.hexdigest()
+
+
+class LastScan(_Last):
+    """What the last scan left: its counts."""
+
+    name = "last.json"
+
+
+class LastRun(_Last):
+    """What the last run left, where it left nothing to do: its summary."""
+
+    name = "last-run.json"
+
+    def _written(self) -> Iterator[Path]:
+        output = self.output
+        yield from super()._written()
+        yield from (output.manifest, output.manifest_csv, output.private_manifest, output.histograms, output.statistics)
+        yield from (output.config, output.private_config, output.volumes, output.report / "index.html")
+
+
+def _files_of(found: Scan) -> Iterable[FoundFile]:
+    """Return every file of a scan once, however many frames it holds."""
+    headers = [*found.strays, *(header for one in found.series for header in one.series.slices)]
+    return {header.file.path: header.file for header in headers}.values()
+
+
+def _named_by(config: Config) -> list[Path]:
+    """Return the files beside the images that a run follows from: tables, masks, and a pseudonym key of its own."""
+    labels = config.manifest.labels
+    names = [labels and labels.csv, config.manifest.patient_map, os.environ.get(KEY_FILE_VARIABLE)]
+    masks = [path for mask in (labels.masks if labels else ()) for path in mask.files()]
+    return [Path(name) for name in (*names, *masks) if name]
+
+
+def _may_be_read_yet(stray: SliceHeader) -> bool:
+    """Report a file that the system refused although nothing about it forbids reading: permissions leave no trace."""
+    return stray.file.refusal is None and stray.refusal is not None and stray.refusal[0] is Reason.UNREADABLE
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns

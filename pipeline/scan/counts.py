@@ -1,0 +1,160 @@
+"""The census: what each element holds, over all files, as counts that add up."""
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Literal
+
+from pipeline.elements import Observation
+from pipeline.scan.tally import Tally
+
+Owner = tuple[str, str, str]
+"""What a patient, a study and a series are known by; a series belongs to the first patient and study it comes with."""
+
+Level = Literal["cohort", "patient", "study", "series", "none"]
+
+
+@dataclass
+class ElementCounts:
+    """What one element holds.
+
+    ``by_series`` has the canonical value of each series in which it is always the same, as long as that is so of all;
+    ``varies`` is True from the first series in which it is not.
+    """
+
+    tags: set[str] = field(default_factory=set)
+    vrs: set[str] = field(default_factory=set)
+    n_files: int = 0
+    n_empty: int = 0
+    raw: Tally = field(default_factory=Tally)
+    canonical: Tally = field(default_factory=Tally)
+    n_numbers: int = 0
+    least: float = float("inf")
+    largest: float = float("-inf")
+    by_series: dict[str, str] = field(default_factory=dict)
+    varies: bool = False
+
+    def add(self, one: Observation, series: str, n: int) -> None:
+        """Count an observation made in ``n`` files of a series."""
+        self.tags.add(one.tag)
+        self.vrs.add(one.vr)
+        self.n_files += n
+        self._note(series, one.canonical)
+        if not one.canonical:
+            self.n_empty += n
+            return
+        self.raw.add(one.raw, n)
+        self.canonical.add(one.canonical, n)
+        if (number := one.number) is not None:
+            self.n_numbers += n
+            self.least, self.largest = min(self.least, number), max(self.largest, number)
+
+    def merge(self, other: "ElementCounts") -> None:
+        """Add another part's counts."""
+        self.tags |= other.tags
+        self.vrs |= other.vrs
+        self.n_files += other.n_files
+        self.n_empty += other.n_empty
+        self.raw.merge(other.raw)
+        self.canonical.merge(other.canonical)
+        self.n_numbers += other.n_numbers
+        self.least, self.largest = min(self.least, other.least), max(self.largest, other.largest)
+        if other.varies:
+            self._give_up()
+        for series, value in other.by_series.items():
+            self._note(series, value)
+
+    def _note(self, series: str, value: str) -> None:
+        if not self.varies and self.by_series.setdefault(series, sys.intern(value)) != value:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self.varies = True
+        self.by_series.clear()
+
+    def settle(self) -> None:
+        """Bring both tallies within their bounds."""
+        self.raw.settle()
+        self.canonical.settle()
+
+    def constant_within(self, owners: Mapping[str, tuple[str, str]]) -> Level:
+        """Return the largest group within which all files that have the element agree."""
+        if self.varies:
+            return "none"
+        levels: tuple[tuple[Level, Iterable[str]], ...] = (
+            ("cohort", ("" for _ in self.by_series)),
+            ("patient", (owners[series][0] for series in self.by_series)),
+            ("study", (owners[series][1] for series in self.by_series)),
+        )
+        for level, groups in levels:
+            if _agree(zip(groups, self.by_series.values(), strict=True)):
+                return level
+        return "series"
+
+    @property
+    def mean(self) -> float | None:
+        """The mean over files, of the kept values; None where not every value is one number."""
+        if not self.n_numbers or self.n_numbers != self.canonical.n:
+            return None
+        counts = self.canonical.counts
+        return sum(float(value) * counts[value] for value in sorted(counts)) / sum(counts.values())
+
+
+def _agree(pairs: Iterable[tuple[str, str]]) -> bool:
+    """Report whether each group comes with one value only."""
+    values: dict[str, str] = {}
+    return all(values.setdefault(group, value) == value for group, value in pairs)
+
+
+@dataclass
+class Census:
+    """Counts over files, by keyword; ``owners`` knows the patient and the study of each series.
+
+    Law: adding up the parts of a cohort gives the same, however it is parted and in any order.
+    """
+
+    n_files: int = 0
+    elements: dict[str, ElementCounts] = field(default_factory=dict)
+    owners: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def count(self, pool: Sequence[Observation], files: Iterable[tuple[Owner, Sequence[int]]]) -> None:
+        """Count files, each told by its owner and the places of its observations in ``pool``; a keyword once a file."""
+        by_series: dict[str, list[Sequence[int]]] = defaultdict(list)
+        for (patient, study, series), seen in files:
+            self.n_files += 1
+            self._know(series, (patient, study))
+            by_series[series].append(seen)
+        for series, lists in by_series.items():
+            for place, n in Counter(chain.from_iterable(lists)).items():
+                for one in pool[place].with_parts():
+                    self._of(one.keyword).add(one, series, n)
+
+    def merge(self, other: "Census") -> None:
+        """Add another part of the cohort."""
+        self.n_files += other.n_files
+        for series, owner in other.owners.items():
+            self._know(series, owner)
+        for keyword, counts in other.elements.items():
+            self._of(keyword).merge(counts)
+
+    def settled(self) -> "Census":
+        """Return the census with every tally within its bounds: from here on, equal censuses are equal."""
+        for counts in self.elements.values():
+            counts.settle()
+        return self
+
+    def constant_within(self, keyword: str) -> Level:
+        """Return the largest group within which an element is always the same."""
+        return self.elements[keyword].constant_within(self.owners)
+
+    def _know(self, series: str, owner: tuple[str, str]) -> None:
+        # Of a series that several claim, the alphabet decides: the order of files shall not.
+        self.owners[series] = min(self.owners.get(series, owner), owner)
+
+    def _of(self, keyword: str) -> ElementCounts:
+        counts = self.elements.get(keyword)
+        if counts is None:
+            counts = self.elements[keyword] = ElementCounts()
+        return counts

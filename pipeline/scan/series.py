@@ -1,0 +1,183 @@
+"""Input folders to series: every file's header is read once, and what belongs together is named and judged."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+
+from pipeline.dicom.headers.batch import Terms
+from pipeline.dicom.headers.group import Groups, grouped, has_uid, shared_patient_ids, skipped_beside
+from pipeline.dicom.headers.slice import Refusal, Series, SliceHeader
+from pipeline.dicom.policy import Policy
+from pipeline.dicom.select.rules import SelectOptions
+from pipeline.dicom.series.checks import header_refusal
+from pipeline.dicom.series.fallback import with_fallback
+from pipeline.dicom.series.frames import frame_volumes
+from pipeline.dicom.series.regroup import regrouped
+from pipeline.dicom.series.split import split_parts
+from pipeline.dicom.stack.stack import stacked
+from pipeline.masks.source import MaskSource
+from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
+from pipeline.record import SeriesRecord
+from pipeline.scan.counts import Census
+from pipeline.scan.headers import Reading
+from pipeline.sources.folders import InputOptions, find_files
+from pipeline.vocabulary import Reason, SeriesWarning, Status
+
+People = Mapping[str, str]
+"""The person that a PatientID means, where several mean one."""
+
+NOBODY: People = MappingProxyType({})
+FROM_BESIDE = frozenset({SeriesWarning.W_FILE_SKIPPED, SeriesWarning.W_ID_SHARED})
+"""Warnings for which other files than a series' own may be the reason."""
+NO_CT = frozenset({Reason.NOT_CT, Reason.LOCALIZER, Reason.NOT_DICOM})
+
+
+@dataclass(frozen=True)
+class ScannedSeries:
+    """A series as its headers tell it, before its pixels are read.
+
+    ``record`` holds what is known already; ``signature`` changes when a file is added, removed, moved or touched.
+    ``masks`` tell where it may have some.
+    """
+
+    series: Series
+    record: SeriesRecord
+    warnings: frozenset[SeriesWarning]
+    refusal: Refusal | None
+    signature: str
+    masks: tuple[MaskSource, ...] = ()
+
+    def updated(self, record: SeriesRecord) -> SeriesRecord:
+        """Return an earlier run's record with what may be another although the series' own files are as they were.
+
+        That is who the patient is, and when; what lies beside the files; and which elements are asked for.
+        """
+        own = self.record
+        record = replace(record, patient=own.patient, study=own.study, study_day=own.study_day)
+        if record.status is not Status.OK:
+            return replace(record, elements=own.elements)
+        record = replace(record, warnings=tuple(sorted((set(record.warnings) - FROM_BESIDE) | self.warnings)))
+        if record.elements.keys() == own.elements.keys():
+            return record
+        return replace(record, elements=stacked(self.series.images).slices[0].elements)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Everything that lies under the roots."""
+
+    series: tuple[ScannedSeries, ...]
+    strays: tuple[SliceHeader, ...]
+    census: Census = field(default_factory=Census)
+
+    @property
+    def has_ct(self) -> bool:
+        """True where a series holds a CT image that is no localizer; a broken one counts."""
+        return any(scanned.refusal is None or scanned.refusal[0] not in NO_CT for scanned in self.series)
+
+    @property
+    def n_files(self) -> int:
+        """How many files, links and special files were seen."""
+        in_series = {header.file.path for scanned in self.series for header in scanned.series.slices}
+        return len(in_series | {stray.file.path for stray in self.strays})
+
+
+def scan(  # noqa: PLR0913  where from, how, and what of it is wanted
+    options: InputOptions,
+    policy: Policy,
+    key: PseudonymKey,
+    tags: Iterable[str] = (),
+    select: SelectOptions | None = None,
+    reading: Reading | None = None,
+    *,
+    people: People = NOBODY,
+) -> Scan:
+    """Read every header under the roots; ``tags`` names elements to keep beside those of the manifest.
+
+    ``select`` tells which elements its rules look at, and whether series of one slice are joined; ``reading`` how
+    headers are read, and ``people`` which PatientIDs mean one person.
+    """
+    select = select or SelectOptions()
+    wanted = ALLOWED_ELEMENTS | frozenset(KEPT_IDENTIFIERS) | frozenset(tags) | select.keywords
+    headers = (reading or Reading()).headers_of(find_files(options), Terms(policy.limits, wanted))
+    groups = grouped(headers.slices)
+    groups = regrouped(groups) if select.regroup == "geometry" else groups
+    days, beside, shared = _study_days(groups, people), skipped_beside(groups), shared_patient_ids(groups)
+    scanned = []
+    for whole in groups.series:
+        warnings = beside.get(whole.identity, set()) | _identity_warnings(whole, shared)
+        for part in _volumes(whole, policy):
+            record = _first_record(part, key, days, people)
+            refusal = header_refusal(part, policy)
+            scanned.append(ScannedSeries(part, record, frozenset(warnings), refusal, _signature(part)))
+    return Scan(tuple(scanned), groups.strays, headers.census)
+
+
+def _volumes(whole: Series, policy: Policy) -> Iterator[Series]:
+    """Yield what may become a volume each: the whole, its frames' volumes, or the parts that the policy makes."""
+    for volume in frame_volumes(with_fallback(whole, policy.geometry)):
+        yield from split_parts(volume, policy)
+
+
+def _identity_warnings(series: Series, shared: set[str]) -> set[SeriesWarning]:
+    """Return what there is to warn of in how a series and its patient are named."""
+    found = {
+        SeriesWarning.W_UID_INVALID: not has_uid(series),
+        SeriesWarning.W_ID_SHARED: series.slices[0].identity.patient_id in shared,
+    }
+    return {warning for warning, holds in found.items() if holds}
+
+
+def patient_of(header: SliceHeader, people: People = NOBODY) -> tuple[str, ...]:
+    """Return what a patient is known by: PatientID (or the person it means), else the study, else the series."""
+    identity = header.identity
+    if identity.patient_id:
+        return ("patient", people.get(identity.patient_id, identity.patient_id))
+    return ("patient of study", identity.study_instance_uid or identity.series_instance_uid or header.file.folder)
+
+
+def _study_of(header: SliceHeader, people: People) -> tuple[str, ...]:
+    return (*patient_of(header, people), header.identity.study_instance_uid)
+
+
+def _first_record(
+    series: Series, key: PseudonymKey, days: Mapping[tuple[str, ...], int], people: People
+) -> SeriesRecord:
+    header = series.slices[0]
+    study = _study_of(header, people)
+    return SeriesRecord(
+        series_key=key.keyed_hash("series", *series.identity),
+        status=Status.FAILED,
+        patient=key.keyed_hash(*patient_of(header, people)),
+        study=key.keyed_hash("study", *study),
+        study_day=days.get(study),
+        n_files=len({member.file.path for member in series.slices}),
+        elements=header.elements,
+    )
+
+
+def _study_days(groups: Groups, people: People) -> dict[tuple[str, ...], int]:
+    """Return for each study the days since its patient's first; studies without a date have none."""
+    dates: dict[tuple[str, ...], dict[tuple[str, ...], int]] = defaultdict(dict)
+    for series in groups.series:
+        for header in series.slices[:1]:
+            if (day := _day_number(header.identity.study_date)) is not None:
+                dates[patient_of(header, people)][_study_of(header, people)] = day
+    return {study: day - min(studies.values()) for studies in dates.values() for study, day in studies.items()}
+
+
+def _day_number(date: str) -> int | None:
+    try:
+        return datetime.strptime(date, "%Y%m%d").toordinal()  # noqa: DTZ007  a day has no time zone
+    except ValueError:
+        return None
+
+
+def _signature(series: Series) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for header in series.slices:
+        digest.update(repr((header.file.path, header.file.size, header.file.mtime_ns, header.frame)).encode())
+    return digest.hexdigest()

@@ -1,0 +1,123 @@
+"""What to make of an element: keep it, drop it, or look at it, and why."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.elements import Kind, kind_of
+from pipeline.privacy import ALLOWED_ELEMENTS
+from pipeline.scan.counts import Census, ElementCounts
+
+Judgement = Literal["keep", "drop", "look"]
+
+SERIES_MODULES = frozenset(
+    {"Patient", "Patient Study", "General Study", "General Series", "Frame of Reference", "General Equipment"}
+)
+"""Modules above the image: their elements are the same in every slice of a series (DICOM PS3.3 table A.3-1)."""
+PATIENT_MODULE = "Patient"
+PADDING_VALUES = frozenset({"PixelPaddingValue", "PixelPaddingRangeLimit"})
+"""In a module of the equipment, and yet of the image."""
+SERIES_CONSTANTS = frozenset(
+    """
+    Rows Columns PixelSpacing ImageOrientationPatient PatientPosition SamplesPerPixel PhotometricInterpretation
+    BitsAllocated BitsStored HighBit PixelRepresentation RescaleSlope RescaleIntercept RescaleType
+    KVP ConvolutionKernel SliceThickness ImageType
+    """.split()  # noqa: SIM905  as words
+)
+"""Elements of the image that one reconstruction has in common."""
+BY_DESIGN = frozenset({"SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judgement, and its reasons as a person reads them."""
+
+    judgement: Judgement
+    why: str
+
+
+def judged(keyword: str, census: Census) -> Verdict:
+    """Return the verdict on an element: the first rule that holds decides, what to look at before what to drop."""
+    counts = census.elements.get(keyword, ElementCounts())
+    kind = kind_of(keyword)
+    for judgement, rules in _RULES:
+        if reasons := [why for rule in rules for why in rule(keyword, kind, counts, census)]:
+            return Verdict(judgement, "; ".join([*reasons, *_cut(counts)]))
+    return Verdict("keep", "; ".join([_varies(census.constant_within(keyword)), *_cut(counts)]))
+
+
+Rule = Callable[[str, Kind | None, ElementCounts, Census], Iterator[str]]
+
+
+def _required(keyword: str, kind: Kind | None, counts: ElementCounts, census: Census) -> Iterator[str]:
+    if kind and kind.is_required and "[" not in keyword:  # which parts a value has, the type does not say
+        if n_missing := census.n_files - counts.n_files:
+            yield f"type 1, and absent in {n_missing} of {census.n_files} files"
+        if counts.n_empty:
+            yield f"type 1, and empty in {counts.n_empty} of {census.n_files} files"
+
+
+def _unsteady(keyword: str, kind: Kind | None, counts: ElementCounts, census: Census) -> Iterator[str]:
+    is_of_series = kind is not None and kind.module in SERIES_MODULES and keyword not in PADDING_VALUES
+    if counts.varies and (is_of_series or _whole(keyword) in SERIES_CONSTANTS):
+        yield "varies within a series, where it should not"
+    elif kind and kind.module == PATIENT_MODULE and counts.constant_within(census.owners) in {"study", "series"}:
+        yield "varies within a patient, where it should not"
+
+
+def _empty(_keyword: str, _kind: Kind | None, counts: ElementCounts, _census: Census) -> Iterator[str]:
+    if counts.n_empty == counts.n_files:
+        yield "empty"
+
+
+def _by_design(keyword: str, _kind: Kind | None, counts: ElementCounts, _census: Census) -> Iterator[str]:
+    is_unique = counts.n_files > 1 and counts.canonical.n_unique == counts.n_files
+    if keyword in BY_DESIGN or (is_unique and "UI" in counts.vrs):
+        yield "unique by design"
+
+
+def _identifying(keyword: str, _kind: Kind | None, _counts: ElementCounts, _census: Census) -> Iterator[str]:
+    if keyword.startswith("private"):
+        yield "private: what it means only its maker knows"
+    elif _whole(keyword) not in ALLOWED_ELEMENTS:
+        yield "may identify a person or a place: it is not on the allow-list"
+
+
+def _constant(_keyword: str, _kind: Kind | None, counts: ElementCounts, census: Census) -> Iterator[str]:
+    if counts.n_files == census.n_files and not counts.n_empty and counts.canonical.n_unique == 1:
+        yield "constant"
+
+
+def _redundant(keyword: str, _kind: Kind | None, counts: ElementCounts, census: Census) -> Iterator[str]:
+    stored = census.elements.get("BitsStored")
+    if keyword == "HighBit" and stored and _is_one_less(counts.canonical.counts, stored.canonical.counts):
+        yield "redundant: BitsStored - 1"
+
+
+def _whole(keyword: str) -> str:
+    return keyword.partition("[")[0]
+
+
+def _is_one_less(high: dict[str, int], stored: dict[str, int]) -> bool:
+    return all(bits.isdecimal() for bits in stored) and high == {str(int(bits) - 1): n for bits, n in stored.items()}
+
+
+_RULES: tuple[tuple[Judgement, tuple[Rule, ...]], ...] = (
+    ("look", (_required, _unsteady)),
+    ("drop", (_empty, _by_design, _identifying, _redundant, _constant)),
+)
+
+
+def _varies(level: str) -> str:
+    if level == "cohort":
+        return "constant where present"
+    return "varies from image to image" if level == "none" else f"constant within a {level}"
+
+
+def _cut(counts: ElementCounts) -> list[str]:
+    if not counts.canonical.n_cut and not counts.raw.n_cut:
+        return []
+    kept, n_cut = counts.canonical.most, max(counts.canonical.n_cut, counts.raw.n_cut)
+    return [
+        f"more than {kept} distinct values: {kept} were counted, {n_cut} files cut; numbers of values are estimated"
+    ]

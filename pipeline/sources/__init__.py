@@ -1,0 +1,1 @@
+"""Where files come from and where stores go: folders and buckets."""

@@ -1,0 +1,181 @@
+"""One folder of a bucket, object by object.  The only module that knows obstore.
+
+Credentials, region and endpoint come from the standard environment variables (``AWS_ACCESS_KEY_ID``, ``AWS_REGION``,
+``AWS_ENDPOINT_URL`` and the rest), never from a configuration.  No message names an object: under an input root its
+name may be a patient's.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pipeline.errors import CtprepError, UsageError
+from pipeline.sources.address import Address
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+MOST_RETRIES = 6
+"""Each waits longer than the one before: a server that is gone is given up after some ten seconds."""
+
+GIVE_UP_AFTER = timedelta(seconds=120)
+CONNECT_WITHIN = timedelta(seconds=10)
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One object, by its name below the folder; ``etag`` changes with its bytes."""
+
+    name: str
+    size: int
+    etag: str
+    modified: datetime
+
+
+@dataclass(frozen=True, eq=False)
+class Bucket:
+    """A folder of a bucket; whatever the server refuses is raised as ``refusal``, in words for a person."""
+
+    address: Address
+    refusal: type[CtprepError]
+    store: "S3Store"
+
+    @classmethod
+    def open(cls, address: Address, refusal: type[CtprepError]) -> "Bucket":
+        """Return the folder, whether it is there or not; raises UsageError where obstore is not installed."""
+        try:
+            from obstore.store import S3Store  # noqa: PLC0415  an extra: only who names a bucket needs it
+        except ImportError as error:
+            msg = f"{address}: a bucket needs the package obstore: install ctprep[s3]"
+            raise UsageError(msg) from error
+        return cls(
+            address,
+            refusal,
+            S3Store(
+                address.bucket,
+                prefix=address.prefix or None,
+                client_options={"connect_timeout": CONNECT_WITHIN, "allow_http": _may_be_plain()},
+                retry_config={"max_retries": MOST_RETRIES, "retry_timeout": GIVE_UP_AFTER},
+            ),
+        )
+
+    def objects(self, folder: str = "") -> Iterator[Found]:
+        """Yield every object below a folder of this one, at any depth."""
+        with self._refused():
+            for part in self.store.list(prefix=folder or None):
+                yield from map(_found, part)
+
+    def top(self, folder: str = "") -> tuple[list[Found], list[str]]:
+        """Return the objects that lie in a folder itself, and the folders in it."""
+        with self._refused():
+            listed = self.store.list_with_delimiter(prefix=folder or None)
+            return [_found(one) for one in listed["objects"]], list(listed["common_prefixes"])
+
+    def read(self, name: str) -> tuple[bytes, Found] | None:
+        """Return an object's bytes and what it is, None where there is none."""
+        with self._refused():
+            try:
+                got = self.store.get(name)
+            except FileNotFoundError:
+                return None
+            return bytes(got.bytes()), _found(got.meta)
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield an object's bytes, a few megabytes at a time."""
+        with self._refused():
+            yield from map(bytes, self.store.get(name).stream())
+
+    def fetch(self, name: str, path: Path) -> Found | None:
+        """Write an object into a file and return what it is, None where there is none."""
+        with self._refused():
+            try:
+                got = self.store.get(name)
+            except FileNotFoundError:
+                return None
+            with path.open("wb") as file:
+                for block in got.stream():
+                    file.write(block)
+            return _found(got.meta)
+
+    def put(self, name: str, content: bytes | Path) -> str:
+        """Write a whole object, in place of the one of that name, and return its etag."""
+        with self._refused():
+            return _etag(self.store.put(name, content))
+
+    def create(self, name: str, content: bytes) -> str | None:
+        """Write an object where there is none and return its etag, None where there is one."""
+        from obstore.exceptions import AlreadyExistsError  # noqa: PLC0415  as above
+
+        with self._refused():
+            try:
+                return _etag(self.store.put(name, content, mode="create"))
+            except AlreadyExistsError:
+                return None
+
+    def update(self, name: str, content: bytes, etag: str) -> str | None:
+        """Write an object in place of the one with this etag and return its own, None where it is another by now."""
+        from obstore.exceptions import PreconditionError  # noqa: PLC0415  as above
+
+        with self._refused():
+            try:
+                return _etag(self.store.put(name, content, mode={"e_tag": f'"{etag}"'}))
+            except (FileNotFoundError, PreconditionError):
+                return None
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove objects; what is not there is no error."""
+        if wanted := list(names):
+            with self._refused():
+                self.store.delete(wanted)
+
+    @contextmanager
+    def _refused(self) -> Iterator[None]:
+        from obstore.exceptions import BaseError  # noqa: PLC0415  as above
+
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            msg = f"{self.address}: {_in_words(error)}"
+            raise self.refusal(msg) from error
+
+
+def _may_be_plain() -> bool:
+    """Tell whether an endpoint may go unencrypted: one of this machine, any other where AWS_ALLOW_HTTP says so."""
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", ""))
+    return endpoint.hostname in LOOPBACK or os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"
+
+
+def _found(meta: Any) -> Found:
+    return Found(meta["path"], meta["size"], _etag(meta), meta["last_modified"])
+
+
+def _etag(told: Any) -> str:
+    return (told["e_tag"] or "").strip('"')
+
+
+_MEANINGS = (
+    (r"NoSuchBucket", "there is no such bucket"),
+    (r"InvalidPath", "an object's name cannot be the name of a file (an empty part, a dot, a control character)"),
+    (r"BadScheme", "the endpoint is not encrypted; use https, or set AWS_ALLOW_HTTP=true"),
+    (r"PermissionDenied|Unauthenticated|\b40[13] ", "the server denies access; look at the AWS_ variables"),
+    (r"error sending request|kind: Connect", "the server cannot be reached, or was lost; look at AWS_ENDPOINT_URL"),
+    (r"status code: (?P<status>\d{3} [A-Za-z ]+)", "the server answers {status}"),
+)
+"""What is found in an error of obstore, and what a person is told: the first that fits."""
+
+
+def _in_words(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}"
+    for pattern, meaning in _MEANINGS:
+        if match := re.search(pattern, text):
+            return meaning.format(**match.groupdict())
+    own = getattr(error, "strerror", None)
+    return f"{own or 'the server or the way to it failed'} ({type(error).__name__})"

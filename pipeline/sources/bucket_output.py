@@ -1,0 +1,155 @@
+"""What an output holds beside its stores, as a folder of this machine: fetched before a run, written back after it."""
+
+import json
+import shutil
+from collections.abc import Container, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.output.durable import PRIVATE_MODE, write_bytes
+from pipeline.output.layout import OutputFolder
+from pipeline.sources.bucket import Bucket, Found
+from pipeline.sources.bucket_stores import VOLUMES, remove_store, store_name
+from pipeline.sources.cache import made
+from pipeline.sources.lease import LEASE
+
+JOURNAL = "private/journal.jsonl"
+
+PIECES = "private/journal"
+"""Objects cannot grow: what a run adds to the journal lies here, an object a series, until all is written again.
+
+An empty one says that the series' store was begun.
+"""
+
+LAST = (JOURNAL, "manifest.csv", "manifest.parquet")
+"""Written when all else is, in this order: who reads the manifest finds what it names."""
+
+OWN = frozenset({LEASE, "private/lock"})
+"""What each machine keeps for itself, or the lease does."""
+
+THREADS = 16
+
+Known = tuple[str, int, int]
+"""An object's etag, and the size and time in nanoseconds of the file that holds the same."""
+
+
+@dataclass(frozen=True)
+class State:
+    """An output in a bucket and its copy here, without stores; ``index`` remembers what is the same on both sides."""
+
+    bucket: Bucket
+    output: OutputFolder
+    index: Path
+
+    def fetch(self, only: Container[str] | None = None, *, mends: bool) -> set[str]:
+        """Make the copy what the bucket holds, or ``only`` some of it; what a killed run left here is forgotten.
+
+        Returns the keys of the series whose stores it had only begun; with ``mends`` these are removed.
+        """
+        shutil.rmtree(self.output.volumes, ignore_errors=True)
+        made(self.output.private)
+        there = {found.name: found for found in self._listed()}
+        pieces = [there.pop(name) for name in list(there) if name.startswith(f"{PIECES}/")]
+        known = self._known()
+        there = {name: found for name, found in there.items() if only is None or name in only}
+        same = {name for name, found in there.items() if self._is_same(known.get(name), name, found.etag)}
+        for name in self._names() - same:
+            (self.output.root / name).unlink()
+        with ThreadPoolExecutor(THREADS) as pool:
+            fetched = pool.map(self._fetch, there.keys() - same)
+            fresh = {name: told for name, told in fetched if told}
+        self._remember({name: known[name] for name in same} | fresh)
+        lines = {_key_of(piece): self._content(piece) for piece in pieces}
+        begun = {key for key, line in lines.items() if not line}
+        for key in begun if mends else ():
+            remove_store(self.bucket, store_name(key))
+        self._join(lines)
+        return begun
+
+    def publish(self) -> None:
+        """Make the bucket what the copy is by now, the manifest last; then the journal needs its pieces no more."""
+        known = self._known()
+        names = self._names()
+        changed = {name for name in names if not self._is_unchanged(known.get(name), name)}
+        with ThreadPoolExecutor(THREADS) as pool:
+            known |= dict(pool.map(self._put, sorted(changed - set(LAST))))
+        for name in LAST:
+            if name in changed:
+                known |= [self._put(name)]
+        gone = known.keys() - names
+        self.bucket.remove(sorted(gone))
+        self.bucket.remove(found.name for found in self.bucket.objects(PIECES))
+        self._remember({name: known[name] for name in names})
+
+    def _listed(self) -> Iterator[Found]:
+        """Yield every object but those of stores and those that are nobody else's."""
+        files, folders = self.bucket.top()
+        yield from files
+        for folder in folders:
+            if folder.rstrip("/") != VOLUMES:
+                yield from (found for found in self.bucket.objects(folder) if found.name not in OWN)
+
+    def _names(self) -> set[str]:
+        root = self.output.root
+        files = (path for path in root.rglob("*") if path.is_file() and not path.is_relative_to(self.output.volumes))
+        return {path.relative_to(root).as_posix() for path in files} - OWN
+
+    def _fetch(self, name: str) -> tuple[str, Known | None]:
+        path = self.output.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found = self.bucket.fetch(name, path)
+        if found is None:
+            return name, None
+        if path.is_relative_to(self.output.private):
+            path.chmod(PRIVATE_MODE)
+        return name, (found.etag, *self._stamp(name))
+
+    def _put(self, name: str) -> tuple[str, Known]:
+        stamp = self._stamp(name)
+        return name, (self.bucket.put(name, self.output.root / name), *stamp)
+
+    def _stamp(self, name: str) -> tuple[int, int]:
+        status = (self.output.root / name).stat()
+        return status.st_size, status.st_mtime_ns
+
+    def _is_same(self, known: Known | None, name: str, etag: str) -> bool:
+        return known is not None and known[0] == etag and self._is_unchanged(known, name)
+
+    def _is_unchanged(self, known: Known | None, name: str) -> bool:
+        with suppress(FileNotFoundError):
+            return known is not None and tuple(known[1:]) == self._stamp(name)
+        return False
+
+    def _known(self) -> dict[str, Known]:
+        try:
+            told = json.loads(self.index.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return {name: (etag, size, time_ns) for name, (etag, size, time_ns) in told.items()}
+
+    def _remember(self, known: dict[str, Known]) -> None:
+        write_bytes(self.index, json.dumps(known).encode(), private=True)
+
+    def _join(self, lines: Mapping[str, bytes]) -> None:
+        """Put what a killed run told of each series into the journal; one whose store was only begun is not in it."""
+        if not lines:
+            return
+        journal = self.output.journal
+        before = journal.read_bytes().splitlines(keepends=True) if journal.exists() else []
+        kept = [line for line in before if json.loads(line)["series_key"] not in lines]
+        write_bytes(journal, b"".join([*kept, *lines.values()]), private=True)
+
+    def _content(self, piece: Found) -> bytes:
+        got = self.bucket.read(piece.name)
+        return got[0] if got else b""
+
+
+def piece_name(series_key: str) -> str:
+    """Return where a series' line of the journal lies until the journal is written again."""
+    return f"{PIECES}/{series_key}.json"
+
+
+def _key_of(piece: Found) -> str:
+    return piece.name.removeprefix(f"{PIECES}/").removesuffix(".json")

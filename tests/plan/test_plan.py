@@ -1,0 +1,127 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pipeline.dicom.files.syntax import EXPLICIT_LE
+from pipeline.dicom.headers.slice import Identity, Pixels, Series, SliceHeader
+from pipeline.output.ledger import Finished
+from pipeline.plan.plan import Planned, State, Versions, by_size, counts_of, in_turns, is_kept, planned
+from pipeline.record import SeriesRecord
+from pipeline.scan.series import Scan, ScannedSeries
+from pipeline.sources.folders import FoundFile
+from pipeline.vocabulary import Reason, Status
+
+VERSIONS = Versions("config", "stages", "rules", retries=2)
+RECORD = SeriesRecord(series_key="a", status=Status.OK, config_hash="config", code_version="1.0")
+FILE = FoundFile("/f", 1, 1)
+KNOWN = Finished(RECORD, "signature", "rules", stages="stages")
+SCANNED = ScannedSeries(Series(("uid",), ()), RECORD, frozenset(), None, "signature")
+
+JPEG_2000 = "1.2.840.10008.1.2.4.90"
+
+
+def plan_of(known: Finished | None, scanned: ScannedSeries | None = SCANNED) -> Planned:
+    found = planned(Scan((scanned,) if scanned else (), ()), {"a": known} if known else {}, VERSIONS)
+    assert len(found) == 1
+    return found[0]
+
+
+def known(**changes: Any) -> Finished:
+    return replace(KNOWN, record=replace(RECORD, **changes))
+
+
+def failed(n_failures: int) -> Finished:
+    return replace(known(status=Status.FAILED, reason=Reason.TIMEOUT), n_failures=n_failures)
+
+
+@pytest.mark.parametrize(
+    ("before", "state"),
+    [
+        (None, State.NEW),
+        (KNOWN, State.DONE),
+        (replace(KNOWN, has_store=False), State.NEW),
+        (replace(KNOWN, has_rows=False), State.NEW),
+        (replace(KNOWN, signature="other"), State.CHANGED),
+        (known(config_hash="other"), State.STALE),
+        (known(code_version="0.9"), State.DONE),
+        (replace(KNOWN, stages="other"), State.STALE),
+        (known(status=Status.FAILED, reason=Reason.TIMEOUT), State.NEW),
+        (failed(2), State.NEW),
+        (failed(3), State.DONE),
+        (replace(failed(3), rules="other"), State.STALE),
+        (replace(failed(3), signature="other"), State.CHANGED),
+        (known(status=Status.REJECTED, reason=Reason.SLICE_GAP), State.DONE),
+        (known(status=Status.REJECTED, reason=Reason.UNSTABLE), State.NEW),
+        (known(status=Status.REJECTED, reason=Reason.UNREADABLE), State.NEW),
+        (replace(known(status=Status.REJECTED, reason=Reason.LIMIT), rules="other"), State.STALE),
+        (replace(KNOWN, rules="other"), State.DONE),
+    ],
+)
+def test_a_series_stands_to_the_output_as_its_files_and_settings_say(before: Finished | None, state: State) -> None:
+    plan = plan_of(before)
+    assert plan.state is state
+    assert plan.is_work == (state is not State.DONE)
+    assert plan.why
+
+
+def test_a_failure_says_which_try_is_next_and_the_last_one_what_to_do() -> None:
+    assert plan_of(failed(1)).why == "failed last time (TIMEOUT); try 2 of 3"
+    assert plan_of(failed(3)).why == "failed 3 times (TIMEOUT); `ctprep retry` runs it again"
+
+
+def test_a_program_that_changed_says_in_which_stage() -> None:
+    assert plan_of(replace(KNOWN, stages="reading 0")).why.startswith("the program changed (reading, ")
+
+
+def test_the_most_work_comes_first_equal_work_by_its_keys() -> None:
+    def plan(key: str, n: int, syntax: str = EXPLICIT_LE) -> Planned:
+        pixels = Pixels(rows=4, columns=5, transfer_syntax=syntax)
+        image = SliceHeader(file=FILE, identity=Identity(modality="CT"), pixels=pixels)
+        scanned = replace(SCANNED, series=Series(("uid",), (image,) * n))
+        return Planned(key, State.NEW, "", scanned)
+
+    plans = [plan("a", 1), plan("c", 3), plan("b", 3), Planned("d", State.GONE, ""), plan("e", 2, JPEG_2000)]
+    assert [one.series_key for one in by_size(plans)] == ["e", "b", "c", "a", "d"]
+    assert plans[1].effort == 60
+
+
+def test_states_are_counted() -> None:
+    counts = counts_of([Planned("a", State.NEW, ""), Planned("b", State.NEW, ""), Planned("c", State.GONE, "")])
+    assert counts == {"new": 2, "changed": 0, "stale": 0, "done": 0, "gone": 1}
+
+
+def test_of_a_series_that_is_gone_a_store_is_kept_and_a_refusal_is_not() -> None:
+    gone = Planned("a", State.GONE, "")
+    assert is_kept(gone, KNOWN)
+    assert not is_kept(gone, known(status=Status.REJECTED, reason=Reason.SLICE_GAP))
+    assert not is_kept(Planned("a", State.NEW, ""), None)
+
+
+def test_a_series_whose_files_are_gone_is_gone_and_no_work() -> None:
+    plan = plan_of(KNOWN, None)
+    assert plan.state is State.GONE
+    assert not plan.is_work
+
+
+def test_a_series_refused_by_its_headers_is_no_work() -> None:
+    scanned = replace(SCANNED, refusal=(Reason.TAG_MISSING, "Rows"))
+    assert not plan_of(None, scanned).is_work
+
+
+def test_a_refusal_that_is_known_is_done_and_a_new_one_is_not() -> None:
+    scanned = replace(SCANNED, refusal=(Reason.TAG_MISSING, "Rows"))
+    assert plan_of(known(status=Status.REJECTED, reason=Reason.TAG_MISSING), scanned).state is State.DONE
+    assert plan_of(KNOWN, scanned).state is State.STALE
+
+
+def test_plans_are_in_the_order_of_their_keys() -> None:
+    others = [replace(SCANNED, record=replace(RECORD, series_key=key)) for key in "cab"]
+    assert [plan.series_key for plan in planned(Scan(tuple(others), ()), {}, VERSIONS)] == ["a", "b", "c"]
+
+
+def test_what_follows_from_results_is_worked_in_turn_and_no_series_twice() -> None:
+    first, second = (Planned(key, State.NEW, "", SCANNED) for key in "ab")
+    later = iter([[first, second], [first, second]])
+    turns = [[one.series_key for one in turn] for turn in in_turns([first], lambda: next(later))]
+    assert turns == [["a"], ["b"]]

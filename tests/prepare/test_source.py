@@ -1,0 +1,101 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from jobs import LENIENT, processed, series_of, stack_of
+from phantoms import Series, write_series
+from pydicom.dataset import Dataset
+
+from pipeline.dicom.pixels.source import SliceSource, SourceFacts
+from pipeline.dicom.policy import GeometryOptions, HounsfieldOptions, Policy
+from pipeline.errors import SeriesRefusedError
+from pipeline.prepare.source import accepted_stack, content_hash, plausible_facts, unique_slices
+from pipeline.store.read import open_store
+from pipeline.vocabulary import Reason, SeriesWarning, Status
+
+POLICY = Policy()
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Series:
+    return write_series(tmp_path / "in")
+
+
+def facts_of(folder: Path) -> SourceFacts:
+    stack = stack_of(folder)
+    return plausible_facts(SliceSource(stack, POLICY), stack)
+
+
+def test_identical_copies_are_dropped_unless_any_duplicate_is_refused(series: Series) -> None:
+    (series.folder / "copy.dcm").write_bytes(series.paths[4].read_bytes())
+    slices = series_of(series.folder)
+    unique = unique_slices(slices, POLICY)
+    assert (len(unique.slices), len(unique.dropped)) == (12, 1)
+    strict = Policy(geometry=GeometryOptions(duplicate_position="reject"))
+    assert (len(unique_slices(slices, strict).slices), unique_slices(slices, strict).dropped) == (13, ())
+    with pytest.raises(SeriesRefusedError) as refused:
+        accepted_stack(unique_slices(slices, strict), strict)
+    assert refused.value.reason is Reason.DUPLICATE_POSITION
+
+
+@pytest.mark.parametrize(
+    ("reason", "wanted"),
+    [
+        (Reason.TOO_FEW_SLICES, {"n": 2}),
+        (Reason.DUPLICATE_POSITION, {"n": 4, "positions_mm": (0, 0, 2.5, 5)}),
+        (Reason.SLICE_GAP, {"n": 6, "positions_mm": (0, 2.5, 5, 10, 12.5, 15)}),
+        (Reason.SPACING_NONUNIFORM, {"n": 6, "positions_mm": (0, 1, 3, 6, 10, 15)}),
+    ],
+)
+def test_a_stack_that_is_not_accepted_is_refused_with_its_reason(
+    tmp_path: Path, reason: Reason, wanted: dict[str, Any]
+) -> None:
+    write_series(tmp_path / "in", **wanted)
+    with pytest.raises(SeriesRefusedError) as refused:
+        stack_of(tmp_path / "in", POLICY)
+    assert refused.value.reason is reason
+    assert refused.value.detail
+
+
+def test_what_a_policy_repairs_is_accepted(tmp_path: Path) -> None:
+    write_series(tmp_path / "in", n=6, positions_mm=(0, 2.5, 5, 10, 12.5, 15))
+    assert stack_of(tmp_path / "in", LENIENT).verdict == "gap"
+
+
+@pytest.mark.parametrize(
+    ("hu", "told"), [(np.zeros((4, 16, 16)), "same value"), (np.full((4, 16, 16), 5000) + np.arange(16), "outside")]
+)
+def test_values_that_cannot_be_hounsfield_units_are_refused(tmp_path: Path, hu: np.ndarray, told: str) -> None:
+    write_series(tmp_path / "in", hu=hu.astype(np.int16), bits_stored=16)
+    with pytest.raises(SeriesRefusedError, match=told) as refused:
+        facts_of(tmp_path / "in")
+    assert refused.value.reason is Reason.HU_IMPLAUSIBLE
+
+
+def test_the_verdict_is_on_slices_that_were_asked_for_and_on_all_others(series: Series) -> None:
+    stack = stack_of(series.folder)
+    source = SliceSource(stack, POLICY)
+    source.plane(3)
+    facts = plausible_facts(source, stack)
+    assert facts.histogram.total == series.truth.size
+    assert len(facts.pixel_hashes) == 12
+
+
+def test_a_hash_of_content_does_not_depend_on_the_order_of_slices(series: Series) -> None:
+    facts = facts_of(series.folder)
+    turned = replace(facts, hu_hashes=facts.hu_hashes[::-1])
+    other = replace(facts, hu_hashes=(*facts.hu_hashes[:-1], "0" * 64))
+    assert content_hash(facts) == content_hash(turned) != content_hash(other)
+    assert len(content_hash(facts)) == 20
+
+
+def test_without_rescale_stored_values_are_hounsfield_units_where_that_is_allowed(tmp_path: Path) -> None:
+    def forget(dataset: Dataset, _: int) -> None:
+        del dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType
+
+    series = write_series(tmp_path / "in", change=forget, signed=True, bits_stored=16, intercept=0)
+    result = processed(series.folder, policy=Policy(hounsfield=HounsfieldOptions(rescale_missing="assume_hu")))
+    assert (result.record.status, result.record.warnings) == (Status.OK, (SeriesWarning.W_RESCALE_TYPE,))
+    np.testing.assert_array_equal(open_store(tmp_path / "out.zarr").array[...], series.truth)

@@ -1,0 +1,28 @@
+import json
+from pathlib import Path
+
+from pipeline.quality.finding import Finding, counted, listed, write_findings
+
+
+def test_findings_are_written_in_their_order(tmp_path: Path) -> None:
+    one, other = Finding("A", "First", "of two", ("k1", "k2")), Finding("B", "Second", "none")
+    write_findings(tmp_path / "findings.json", [one, other])
+    told = json.loads((tmp_path / "findings.json").read_text())
+    assert [finding["code"] for finding in told] == ["A", "B"]
+    assert told[0] == {
+        "code": "A", "title": "First", "detail": "of two", "series_keys": ["k1", "k2"], "n_series": 2,
+    }  # fmt: skip
+    assert other.n_series == 0
+
+
+def test_nouns_follow_their_number() -> None:
+    assert [counted(1, "patient"), counted(2, "patient"), counted(2, "series")] == [
+        "1 patient",
+        "2 patients",
+        "2 series",
+    ]
+
+
+def test_a_long_list_is_cut() -> None:
+    assert listed(["a", "b"]) == "a, b"
+    assert listed(["a", "b", "c"], most=2) == "a, b and 1 more"

@@ -1,0 +1,65 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.dicom.headers.slice import Series, SliceHeader
+from pipeline.output.ledger import Finished
+from pipeline.plan.plan import Planned, State
+from pipeline.record import SeriesRecord
+from pipeline.run.missing import empty_roots, has_vanished, told_of_vanished
+from pipeline.scan.series import Scan, ScannedSeries
+from pipeline.sources.folders import FoundFile, InputOptions
+from pipeline.vocabulary import Reason, Status
+
+OK = SeriesRecord(series_key="a", status=Status.OK)
+MR = replace(OK, status=Status.EXCLUDED, reason=Reason.NOT_CT)
+
+
+def scan_of(*paths: Path | str, refusal: Any = None) -> Scan:
+    headers = [SliceHeader(file=FoundFile(str(path), 1, 1)) for path in paths]
+    return Scan(
+        tuple(ScannedSeries(Series(("uid",), (header,)), OK, frozenset(), refusal, "signature") for header in headers),
+        (),
+    )
+
+
+def known(record: SeriesRecord) -> dict[str, Finished]:
+    return {"a": Finished(record, "signature", "rules")}
+
+
+@pytest.mark.parametrize(
+    ("found", "finished", "has"),
+    [
+        (scan_of(), {}, True),
+        (scan_of("/in/1"), {}, False),
+        (scan_of("/in/1"), known(OK), False),
+        (scan_of("/in/1", refusal=(Reason.NOT_CT, "MR")), known(OK), True),
+        (scan_of("/in/1", refusal=(Reason.NOT_CT, "MR")), known(MR), False),
+        (scan_of("/in/1", refusal=(Reason.CORRUPT, "cut")), known(OK), False),
+    ],
+)
+def test_an_input_has_vanished_where_no_ct_is_left_of_it(
+    found: Scan, finished: dict[str, Finished], *, has: bool
+) -> None:
+    assert has_vanished(found, finished) is has
+
+
+def test_what_is_gone_is_counted_and_empty_roots_are_named(tmp_path: Path) -> None:
+    for name in ("full", "empty"):
+        (tmp_path / name).mkdir()
+    options = InputOptions((str(tmp_path / "full"), str(tmp_path / "empty")))
+    gone = [Planned("b", State.GONE, ""), Planned("c", State.GONE, ""), Planned("a", State.DONE, "")]
+    told = list(told_of_vanished(options, scan_of(tmp_path / "full/1"), gone))
+    assert told == [
+        f"{tmp_path / 'empty'} holds no file at all (is it mounted?)",
+        "2 series are gone from the input; their stores are kept, and `ctprep gc` lists them",
+    ]
+    assert list(told_of_vanished(options, scan_of(), gone[2:])) == []
+
+
+def test_a_root_is_empty_where_no_file_lies_below_it_and_a_bucket_never_is() -> None:
+    options = InputOptions(("/in/a", "/in/b", "s3://bucket/in"))
+    assert empty_roots(options, ["/in/a/1", "/in/bc/1"]) == ["/in/b"]
+    assert empty_roots(options, []) == ["/in/a", "/in/b"]
