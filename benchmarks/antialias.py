@@ -16,8 +16,7 @@ import SimpleITK
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.program.execute import run
 from pipeline.program.grid import GridChange
 from pipeline.program.program import Program

@@ -15,8 +15,7 @@ from time import perf_counter
 import numpy as np
 import SimpleITK
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.kernels import bands
 from pipeline.program.execute import run
 from pipeline.program.program import Program

@@ -21,7 +21,7 @@ from time import perf_counter, process_time
 from pipeline.cluster import ClusterOptions, open_children, open_pool
 from pipeline.limits import Limits
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Finished, Ledger
+from pipeline.output.state import Finished, Ledger
 from pipeline.record import SeriesRecord, SliceOutcome
 from pipeline.vocabulary import FileStatus, Status
 

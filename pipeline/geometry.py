@@ -4,11 +4,33 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import permutations
 from math import acos, degrees
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.axes import PATIENT_AXES, Xyz, Zyx
+T = TypeVar("T")
+
+
+class Zyx(NamedTuple, Generic[T]):
+    """Three values in the order of an array's axes."""
+
+    z: T
+    y: T
+    x: T
+
+
+class Xyz(NamedTuple):
+    """A point or direction in the patient, in LPS millimetres."""
+
+    x: float
+    y: float
+    z: float
+
+
+PATIENT_AXES = ("LR", "PA", "SI")
+"""For x, y and z: the letter an axis gets when its coordinate grows, then when it falls (DICOM PS3.3 C.7.6.1.1.1)."""
+
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """DICOM counts x to the left and y to the back; NIfTI counts x to the right and y to the front."""

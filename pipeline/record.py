@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.vocabulary import FileStatus, Reason, SeriesWarning, Status, Verdict
 
 ElementValue = str | float | int | list[str] | list[float] | list[int] | None

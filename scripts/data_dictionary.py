@@ -6,11 +6,11 @@ python scripts/data_dictionary.py > docs/data-dictionary.md
 from collections.abc import Mapping
 
 from pipeline.card import meanings
-from pipeline.output.ledger import HISTOGRAM_COLUMNS
 from pipeline.output.manifest import ELEMENT_COLUMNS, RECORD_COLUMNS
+from pipeline.output.state import HISTOGRAM_COLUMNS
 from pipeline.output.tables import ColumnType
 from pipeline.run.inventory import FILE_COLUMNS, INDEX_COLUMNS, SLICE_COLUMNS
-from pipeline.scan.write_tags import TAG_COLUMNS
+from pipeline.scan.tag_statistics import TAG_COLUMNS
 
 HEAD = """\
 <!-- Written by scripts/data_dictionary.py from the tables' definitions; a test holds it current. -->

@@ -14,8 +14,7 @@ from phantoms import Scan, write_series
 from pydicom import Dataset
 from running import carry_out, store_of
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.record import SeriesRecord
 from pipeline.store.read import StoredVolume, open_store
 

@@ -8,9 +8,8 @@ import numpy as np
 from measured import features_of, histogram_of
 from stores import StoreContent, write_store
 
-from pipeline.axes import Xyz, Zyx
 from pipeline.features.histogram import Histogram
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import ColumnType, write_table
 from pipeline.record import SeriesRecord

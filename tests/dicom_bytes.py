@@ -6,11 +6,18 @@ from pathlib import Path
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from pipeline.dicom.files.encoding import EXPLICIT_LITTLE, ITEM, ITEM_END, LONG_VRS, SEQUENCE_END, UNDEFINED, Encoding
-from pipeline.dicom.files.structure import Element, Walker
-from pipeline.dicom.files.syntax import EXPLICIT_LE
+from pipeline.dicom.files.encoding import (
+    EXPLICIT_LE,
+    EXPLICIT_LITTLE,
+    ITEM,
+    ITEM_END,
+    LONG_VRS,
+    SEQUENCE_END,
+    UNDEFINED,
+    Encoding,
+)
+from pipeline.dicom.files.structure import Element, Walker, Window
 from pipeline.dicom.files.values import Values
-from pipeline.dicom.files.window import Window
 from pipeline.dicom.headers.repeats import Change, Latest
 from pipeline.sources.folders import FoundFile
 

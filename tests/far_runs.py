@@ -10,9 +10,8 @@ from phantoms import write_series
 from running import ORIENTED, Quiet
 
 from pipeline.config import load
-from pipeline.output.journal import Journal
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Ledger
+from pipeline.output.state import Journal, Ledger
 from pipeline.run.run import Outcome, run
 from pipeline.sources.bucket_output import JOURNAL, State
 from pipeline.sources.bucket_stores import hash_of_store, store_name

@@ -18,8 +18,8 @@ from running import ORIENTED, carry_out
 
 from pipeline.audit.verify import verify
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Ledger
 from pipeline.output.manifest import read_records
+from pipeline.output.state import Ledger
 from pipeline.record import SeriesRecord
 from pipeline.run.run import Outcome
 from pipeline.vocabulary import Status

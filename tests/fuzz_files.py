@@ -25,8 +25,7 @@ from pydicom.uid import (
 )
 
 from pipeline.dicom.files.encoding import EXPLICIT_LITTLE, IMPLICIT_LITTLE, LONG_VRS, UNDEFINED, Encoding
-from pipeline.dicom.files.structure import Walker
-from pipeline.dicom.files.window import Window
+from pipeline.dicom.files.structure import Walker, Window
 
 FRONT_BYTES = 132
 SLICES, SIDE = 5, 8

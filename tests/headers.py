@@ -3,9 +3,9 @@
 from dataclasses import is_dataclass, replace
 from typing import Any
 
-from pipeline.axes import Xyz
-from pipeline.dicom.files.syntax import EXPLICIT_LE
+from pipeline.dicom.files.encoding import EXPLICIT_LE
 from pipeline.dicom.headers.slice import CT_IMAGE, Identity, Pixels, Plane, Rescale, Series, SliceHeader
+from pipeline.geometry import Xyz
 from pipeline.sources.folders import FoundFile
 
 SOUND = SliceHeader(

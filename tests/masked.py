@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, SegmentationStorage, generate_uid
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.masks.grid import SourceGrid
 
 SERIES, FRAME = "1.2.3.4", "1.2.3.5"

@@ -6,10 +6,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.axes import Xyz, Zyx
 from pipeline.features.figures import Features, RunningFeatures
 from pipeline.features.histogram import Histogram
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.volume import Mask, Volume
 
 AXES = Zyx(Xyz(0, 0, 1), Xyz(0, 1, 0), Xyz(1, 0, 0))

@@ -8,8 +8,7 @@ from PIL import Image
 from scipy import ndimage
 
 from pipeline.geometry import Geometry
-from pipeline.lines import ClampedLine
-from pipeline.volume import Mask, Volume, Voxels
+from pipeline.volume import ClampedLine, Mask, Volume, Voxels
 
 Floats = NDArray[np.float64]
 

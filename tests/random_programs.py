@@ -7,8 +7,7 @@ import numpy as np
 import volumes
 from hypothesis import strategies as st
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.program.step import Step
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip

@@ -6,7 +6,7 @@ from headers import series_of
 
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.record import SeriesRecord
-from pipeline.scan.counts import Census
+from pipeline.scan.census import Census
 from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.vocabulary import Status
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.axes import Xyz
 from pipeline.dicom.headers.slice import CT_IMAGE, Identity, Pixels, Plane, SliceHeader
+from pipeline.geometry import Xyz
 from pipeline.sources.folders import FoundFile
 
 ROWS, COLUMNS = 24, 20

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.axes import PATIENT_AXES, Xyz, Zyx
+from pipeline.geometry import PATIENT_AXES, Xyz, Zyx
 
 
 def test_a_zyx_is_the_shape_of_an_array() -> None:

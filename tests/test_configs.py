@@ -14,8 +14,8 @@ from pydicom import Dataset
 from recomputed import PADDING_HU, PADDING_STORED, Expected, keys, read
 from running import InThisProcess, Quiet, store_of
 
-from pipeline.axes import Xyz, Zyx
 from pipeline.config import load
+from pipeline.geometry import Xyz, Zyx
 from pipeline.record import SeriesRecord
 from pipeline.run.fit import fit
 from pipeline.run.run import Outcome, run

@@ -28,8 +28,8 @@ from running import Quiet, carry_out
 from pipeline.audit.verify import verify
 from pipeline.config import load
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Ledger
 from pipeline.output.manifest import read_records
+from pipeline.output.state import Ledger
 from pipeline.run.run import run
 from pipeline.vocabulary import ExitCode, Reason
 

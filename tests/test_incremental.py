@@ -15,7 +15,7 @@ from running import InThisProcess, Quiet, bytes_of_stores, carry_out
 
 from pipeline.cluster import Lost, open_pool
 from pipeline.config import load
-from pipeline.output.ledger import Ledger
+from pipeline.output.state import Ledger
 from pipeline.prepare.job import Job
 from pipeline.run.retry import retry
 from pipeline.run.run import run

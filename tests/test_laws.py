@@ -9,7 +9,7 @@ import pytest
 import volumes
 from pydantic import TypeAdapter
 
-from pipeline.axes import Xyz, Zyx
+from pipeline.geometry import Xyz, Zyx
 from pipeline.program import execute
 from pipeline.program.crop import Crop
 from pipeline.program.execute import Prepared

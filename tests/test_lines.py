@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.lines import ClampedLine
+from pipeline.volume import ClampedLine
 
 HU = np.linspace(-1100, 3100, 421, dtype=np.float32)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from phantoms import Series, write_series
 from running import carry_out
 
-from pipeline.axes import Xyz
+from pipeline.geometry import Xyz
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 

@@ -15,7 +15,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from pipeline.axes import Xyz, Zyx
+from pipeline.geometry import Xyz, Zyx
 
 SYNTAXES = (
     ExplicitVRLittleEndian,

@@ -11,8 +11,8 @@ from phantoms import truth_volume, write_series
 from pydicom import Dataset
 from running import InThisProcess
 
-from pipeline.axes import Zyx
 from pipeline.dataset import open_cohort
+from pipeline.geometry import Zyx
 from pipeline.privacy import KEY_FILE_VARIABLE
 
 pytestmark = pytest.mark.usefixtures("in_this_process")

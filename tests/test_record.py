@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.record import SeriesRecord, from_json, to_json
 from pipeline.vocabulary import Reason, SeriesWarning, Status, Verdict
 

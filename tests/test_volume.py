@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import volumes
 
-from pipeline.lines import ClampedLine
-from pipeline.volume import Scale, Volume, VolumeSpec
+from pipeline.volume import ClampedLine, Scale, Volume, VolumeSpec
 
 
 def test_a_source_is_hounsfield_units_with_nothing_done_to_them() -> None:

@@ -3,8 +3,7 @@
 import numpy as np
 import volumes
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.steps.orient import LPS_AXES
 from pipeline.volume import Mask, Volume
 

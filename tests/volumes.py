@@ -4,14 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.geometry import Geometry
-from pipeline.lines import ClampedLine
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.program import apply as changes
 from pipeline.program.changes import LineChange, Shear, Warp
 from pipeline.program.grid import GridChange
 from pipeline.program.planes import gathered
-from pipeline.volume import Mask, Volume, VolumeSpec, Voxels
+from pipeline.volume import ClampedLine, Mask, Volume, VolumeSpec, Voxels
 
 STRAIGHT = Zyx(Xyz(0.0, 0.0, 1.0), Xyz(0.0, 1.0, 0.0), Xyz(1.0, 0.0, 0.0))
 

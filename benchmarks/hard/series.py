@@ -15,7 +15,7 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 from hard.enhanced import as_enhanced
 from hard.phantom import Part, hu_at, part_of
 from hard.stack import SIDE, SPACING, N, placed, points_of, write
-from pipeline.axes import Xyz
+from pipeline.geometry import Xyz
 
 PADDING_HU, RADIUS_MM = -2000, 26.0
 MISSING = 8

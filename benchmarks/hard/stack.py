@@ -8,7 +8,7 @@ from phantoms import Scan, write_series
 from pydicom import Dataset
 
 from hard.phantom import Array, Part, hu_at, part_of
-from pipeline.axes import Xyz, Zyx
+from pipeline.geometry import Xyz, Zyx
 
 N, SIDE = 20, 48
 SPACING = Zyx(2.5, 1.2, 1.0)

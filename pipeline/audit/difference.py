@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.dicom.headers.listing import Listing, Told, list_elements
 from pipeline.errors import UsageError
 from pipeline.limits import Limits
+from pipeline.report.render import environment
 from pipeline.sources.folders import FoundFile, InputOptions, find_files
 from pipeline.vocabulary import Reason
 
@@ -156,3 +157,12 @@ def _order(text: str) -> tuple[float, str]:
     except ValueError:
         return float("inf"), text
     return number if number == number else float("inf"), text  # noqa: PLR0124  not a number differs from itself
+
+
+TEMPLATES = Path(__file__).parent
+
+
+def difference_page(compared: Comparison, a: str, b: str) -> str:
+    """Return the page; ``a`` and ``b`` name the sides, and everything that comes from data is escaped."""
+    page = environment(TEMPLATES).get_template("difference.html.j2")
+    return page.render(compared=compared, a=a, b=b, in_words=in_words)

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from pipeline.audit.verify import Comparison, Look, Mismatch, Seen, verify
 from pipeline.errors import LockedError, OutputError, UsageError
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Ledger
 from pipeline.output.manifest import read_records
+from pipeline.output.state import Ledger
 from pipeline.sources.address import Address, address_of, plain
 from pipeline.sources.bucket import Bucket
 from pipeline.sources.bucket_output import JOURNAL, State

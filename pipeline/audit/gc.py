@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pipeline.config import load
 from pipeline.errors import OutputError
-from pipeline.output.files import size_of_store
+from pipeline.output.durable import size_of_store
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Ledger
 from pipeline.output.lock import run_lock
 from pipeline.output.manifest import read_records
+from pipeline.output.state import Ledger
 from pipeline.output.tables import read_table
 from pipeline.record import SeriesRecord
 from pipeline.run.missing import empty_roots

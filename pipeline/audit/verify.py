@@ -8,11 +8,11 @@ from pathlib import Path
 from pipeline.cluster import ClusterOptions, Lost, open_children
 from pipeline.errors import DamageError, LockedError
 from pipeline.limits import Limits
-from pipeline.output.files import hash_store, size_of_store
+from pipeline.output.durable import hash_store, size_of_store
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Ledger
 from pipeline.output.lock import is_held
 from pipeline.output.manifest import read_records
+from pipeline.output.state import Ledger
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Status
 

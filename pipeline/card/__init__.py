@@ -1,6 +1,6 @@
 """What an output says of itself to those who did not make it: Croissant, a Data Package, and a card in Markdown."""
 
-from pipeline.card.about import About
+from pipeline.card.facts import About
 from pipeline.card.write import write_card
 
 __all__ = ["About", "write_card"]

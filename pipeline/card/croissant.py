@@ -6,10 +6,9 @@ Source: https://docs.mlcommons.org/croissant/docs/croissant-spec.html (version 1
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.card.about import About
-from pipeline.card.facts import Facts, PublicFile, PublicTable
+from pipeline.card.facts import About, Facts, PublicFile, PublicTable
+from pipeline.card.markdown import limitations, processing, summary
 from pipeline.card.meanings import meaning_of
-from pipeline.card.sentences import limitations, processing, summary
 from pipeline.output.tables import ColumnType
 
 CONFORMS_TO = ("http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0")

@@ -6,10 +6,9 @@ Source: https://specs.frictionlessdata.io/data-package (version 1).
 import re
 from typing import Any
 
-from pipeline.card.about import About
-from pipeline.card.facts import Facts, PublicFile, PublicTable
+from pipeline.card.facts import About, Facts, PublicFile, PublicTable
+from pipeline.card.markdown import summary
 from pipeline.card.meanings import meaning_of
-from pipeline.card.sentences import summary
 from pipeline.output.tables import ColumnType
 
 FIELD_TYPES: dict[ColumnType, str] = {"text": "string", "integer": "integer", "number": "number"}

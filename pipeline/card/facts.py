@@ -1,18 +1,88 @@
 """What can be told of an output: its tables, its series, and how they were made; nothing of ``private/`` is read."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from pipeline.card.meanings import HISTOGRAMS, MANIFEST, SLICES, TAGS
-from pipeline.card.trails import Processing, processing_of
 from pipeline.errors import DamageError, UsageError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import ColumnType, column_types, read_table
 from pipeline.store.read import open_store
+
+
+@dataclass(frozen=True)
+class About:
+    """What its makers say of a data set; None is told as still to be filled in."""
+
+    name: str = "CT volumes"
+    version: str = "1.0.0"
+    licence: str | None = None
+    creator: str | None = None
+    contact: str | None = None
+    citation: str | None = None
+    url: str | None = None
+    published: str | None = None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of what nobody has said yet."""
+        return tuple(one.name for one in fields(self) if getattr(self, one.name) is None)
+
+
+Trail = Sequence[Mapping[str, Any]]
+"""A store's own list of ``{"step": name, "parameters": {...}}``."""
+
+NthStep = tuple[str, int]
+"""A step's name, and how often it has come before in its trail."""
+
+
+@dataclass(frozen=True)
+class Processing:
+    """A step: how many series went through it, and with which parameters; None where they differ."""
+
+    step: str
+    n_series: int
+    parameters: Mapping[str, Any] | None
+
+
+def processing_of(trails: Sequence[Trail]) -> tuple[Processing, ...]:
+    """Return the steps of all trails, each behind those that it follows."""
+    order: list[NthStep] = []
+    parameters: dict[NthStep, list[Mapping[str, Any]]] = defaultdict(list)
+    for trail in sorted(trails, key=len, reverse=True):
+        steps = _numbered(trail)
+        _insert(order, steps)
+        for step, entry in zip(steps, trail, strict=True):
+            parameters[step].append(entry["parameters"])
+    return tuple(Processing(step[0], len(parameters[step]), _only(parameters[step])) for step in order)
+
+
+def _numbered(trail: Trail) -> list[NthStep]:
+    seen: Counter[str] = Counter()
+    numbered = []
+    for name in (entry["step"] for entry in trail):
+        numbered.append((name, seen[name]))
+        seen[name] += 1
+    return numbered
+
+
+def _insert(order: list[NthStep], steps: Iterable[NthStep]) -> None:
+    """Put the steps that are not in the order yet behind those that come before them."""
+    place = 0
+    for step in steps:
+        if step not in order:
+            order.insert(place, step)
+        place = order.index(step) + 1
+
+
+def _only(parameters: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return parameters[0] if all(one == parameters[0] for one in parameters) else None
+
 
 Row = Mapping[str, Any]
 SPLITS = ("train", "validation", "test")

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.card.about import About
 from pipeline.card.croissant import croissant
 from pipeline.card.datapackage import datapackage
-from pipeline.card.facts import Facts
+from pipeline.card.facts import About, Facts
 from pipeline.card.markdown import markdown
 from pipeline.errors import OutputError
 from pipeline.output.durable import write_bytes

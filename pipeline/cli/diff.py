@@ -31,7 +31,7 @@ def execute(options: Namespace) -> ExitCode:
     else:
         _print(compared)
     if options.html:
-        from pipeline.audit.difference_page import difference_page  # noqa: PLC0415
+        from pipeline.audit.difference import difference_page  # noqa: PLC0415
         from pipeline.output.durable import write_bytes  # noqa: PLC0415  as above
 
         write_bytes(options.html, difference_page(compared, str(options.a), str(options.b)).encode("utf-8", "replace"))

@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-from pipeline.axes import Xyz, Zyx
 from pipeline.config.cohort import as_if_fitted
 from pipeline.config.document import Keys
 from pipeline.config.model import Config
 from pipeline.errors import UsageError
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.program.program import Program
 from pipeline.program.step import StepOrderError
 from pipeline.volume import VolumeSpec

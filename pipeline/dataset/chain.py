@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.axes import Zyx
 from pipeline.errors import UsageError
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Zyx
 from pipeline.program.changes import Shear, Warp
 from pipeline.program.grid import GridChange
 from pipeline.program.step import Step

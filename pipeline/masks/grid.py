@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.integer]

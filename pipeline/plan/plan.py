@@ -1,12 +1,12 @@
 """What there is to do: each series as new, changed, stale, done or gone, and why; reads and writes nothing."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from pipeline.dicom.files.syntax import EFFORT
+from pipeline.dicom.files.encoding import EFFORT
 from pipeline.dicom.headers.slice import Refusal
-from pipeline.output.ledger import Finished
+from pipeline.output.state import Finished
 from pipeline.plan.selection import Choice
 from pipeline.record import SeriesRecord
 from pipeline.scan.series import Scan, ScannedSeries
@@ -164,3 +164,20 @@ def _why_stale(found: Finished, versions: Versions) -> str | None:
     if found.record.status is not Status.OK and found.rules != versions.rules:
         return "the limits changed"
     return None
+
+
+NOT_ITS_OWN = frozenset({Reason.OUTPUT_IO, Reason.CANCELLED})
+"""What no series brings about: it is not counted."""
+
+
+def counted(now: Finished, before: Finished | None, retries: int) -> Finished:
+    """Return a result with its failures counted; one that has failed too often says what runs it again."""
+    if now.record.status is not Status.FAILED:
+        return now
+    n_before = before.n_failures if before and before.is_of_the_same_terms(now) else 0
+    n_failures = n_before + (now.record.reason not in NOT_ITS_OWN)
+    told = replace(now, n_failures=n_failures)
+    if n_failures <= retries:
+        return told
+    detail = f"{now.record.detail}; tried {n_failures} times, `ctprep retry` runs it again"
+    return replace(told, record=replace(now.record, detail=detail))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.axes import Xyz, Zyx
 from pipeline.dicom.masks.read import read_mask
 from pipeline.dicom.stack.stack import Stack
+from pipeline.geometry import Xyz, Zyx
 from pipeline.limits import Limits
 from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid
 from pipeline.masks.nifti import read_nifti

@@ -7,15 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.geometry import Geometry
-from pipeline.lines import ClampedLine
-from pipeline.program.cast import cast
-from pipeline.program.packing import StoredType
+from pipeline.program.packing import StoredType, cast
 from pipeline.program.planes import Plane, unless_whole
 from pipeline.program.stream import streamed
 from pipeline.steps.resample import Resample
-from pipeline.store.read_back import StoredPlanes
+from pipeline.store.read import StoredPlanes
 from pipeline.store.write import NewStore, StoreContent
-from pipeline.volume import Mask, VolumeSpec
+from pipeline.volume import ClampedLine, Mask, VolumeSpec
 
 HALVED = Resample(factor=(0.5, 0.5, 0.5))
 """The outer faces stay; of an odd number of samples, half of it rounded up."""

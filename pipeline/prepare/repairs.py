@@ -1,9 +1,9 @@
 """The program of one series: repairs of its stack, then the steps of the recipe."""
 
-from pipeline.axes import Zyx
 from pipeline.dicom.policy import GeometryOptions
 from pipeline.dicom.stack.stack import Stack
 from pipeline.errors import SeriesRefusedError
+from pipeline.geometry import Zyx
 from pipeline.limits import Limits
 from pipeline.prepare.job import Recipe
 from pipeline.program.program import Program, require_voxels

@@ -4,8 +4,7 @@ import hashlib
 
 from pipeline.dicom.headers.slice import Series
 from pipeline.dicom.pixels.duplicates import Deduplicated, without_copies
-from pipeline.dicom.pixels.named_errors import Reading
-from pipeline.dicom.pixels.plausible import implausibility
+from pipeline.dicom.pixels.plausible import Reading, implausibility
 from pipeline.dicom.pixels.source import SliceSource, SourceFacts
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.checks import stack_refusal

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.program.changes import LineChange, Shear, Warp
 from pipeline.program.grid import GridChange
 from pipeline.program.planes import Planes, planes_of

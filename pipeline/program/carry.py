@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.program.apply import warped
 from pipeline.program.changes import Shear, Warp
 from pipeline.program.grid import AxisMap, GridChange

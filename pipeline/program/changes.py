@@ -4,11 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
-from pipeline.axes import Zyx
-from pipeline.geometry import Geometry
-from pipeline.lines import ClampedLine
+from pipeline.geometry import Geometry, Zyx
 from pipeline.program.grid import AxisMap, GridChange
-from pipeline.volume import Mask, Scale, Volume, VolumeSpec, Voxels
+from pipeline.volume import ClampedLine, Mask, Scale, Volume, VolumeSpec, Voxels
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline.axes import Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Zyx
+from pipeline.program.anatomy import Samples, search_bytes
 from pipeline.program.changes import Search
 from pipeline.program.grid import AxisMap, GridChange
-from pipeline.program.samples import Samples, search_bytes
 from pipeline.program.step import Step, StepOrderError, require_hu
 from pipeline.volume import Mask, Volume, VolumeSpec
 

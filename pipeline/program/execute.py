@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.program.apply import apply
-from pipeline.program.cast import cast
 from pipeline.program.changes import Barrier, Search, streams
 from pipeline.program.crop import Crop
-from pipeline.program.packing import Packing, StoredType, packing
+from pipeline.program.packing import Packing, StoredType, cast, packing
 from pipeline.program.planes import Planes, gathered, planes_of
 from pipeline.program.program import Program, require_voxels
 from pipeline.program.stream import streamed

@@ -3,14 +3,13 @@
 from itertools import accumulate
 from operator import or_
 
-from pipeline.lines import ClampedLine
 from pipeline.program.changes import Barrier, Change, LineChange, Search, Shear, Warp, streams
 from pipeline.program.crop import Crop
 from pipeline.program.grid import AxisMap
 from pipeline.program.memory import passing_bytes, volume_bytes, waiting_bytes
 from pipeline.program.program import Program
 from pipeline.program.weights import axis_weights
-from pipeline.volume import VolumeSpec
+from pipeline.volume import ClampedLine, VolumeSpec
 
 AT_MOST = "at most "
 """Before what depends on a box that is not found yet."""

@@ -6,8 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.axes import Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Zyx
 from pipeline.volume import VolumeSpec
 
 Method = Literal["linear", "nearest", "cubic"]

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import UsageError
-from pipeline.lines import ClampedLine
-from pipeline.volume import Scale, VolumeSpec
+from pipeline.kernels.bands import whole_numbers
+from pipeline.volume import ClampedLine, Scale, VolumeSpec, Voxels
 
 StoredType = Literal["int16", "uint8", "uint16", "float16", "float32"]
 
@@ -68,3 +69,13 @@ def _hu_fit(line: ClampedLine, least: int, most: int) -> bool:
     """Whether the HU between a line's limits lie within two others, but for the last digits."""
     low, high = ((value - line.b) / line.a for value in _limits(line))
     return low >= least - 1e-6 and high <= most + 1e-6
+
+
+def cast(voxels: Voxels, dtype: StoredType, packed: Packing | None) -> NDArray[np.generic]:
+    """Return voxels as they are stored: whole numbers rounded to nearest, saturated; floats kept finite."""
+    if np.issubdtype(dtype, np.floating):
+        return np.clip(voxels, np.finfo(dtype).min, np.finfo(dtype).max).astype(dtype)
+    stored = np.empty(voxels.shape, dtype)
+    packing = (packed.scale_factor, packed.add_offset) if packed else (1.0, 0.0)
+    whole_numbers(voxels.ravel(), packing, stored.ravel())
+    return stored

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.kernels import bands
 from pipeline.program.grid import AxisMap
 from pipeline.program.planes import Plane, Planes, unless_whole

@@ -5,14 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.kernels import bands
-from pipeline.lines import ClampedLine
 from pipeline.program.changes import LineChange, Shear
 from pipeline.program.grid import AxisMap, GridChange
 from pipeline.program.planes import Plane, Planes
 from pipeline.program.separable import MEASURED_SHARE, Blend, InPlane, sheared
-from pipeline.volume import Mask, VolumeSpec, Voxels
+from pipeline.volume import ClampedLine, Mask, VolumeSpec, Voxels
 
 Padding = Sequence[float | None]
 

@@ -9,7 +9,7 @@ from pipeline.quality.file_findings import Finder
 from pipeline.quality.finding import Finding, counted, listed
 from pipeline.quality.geometry_findings import Facts
 from pipeline.scan.series import Scan
-from pipeline.scan.verdicts import judged
+from pipeline.scan.tag_statistics import judged
 
 
 def required(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from pipeline.dicom.files.syntax import NATIVE_SYNTAXES
+from pipeline.dicom.files.encoding import NATIVE_SYNTAXES
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.privacy import cleaned
 from pipeline.quality.finding import Finding, counted

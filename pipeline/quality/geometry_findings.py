@@ -6,8 +6,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
-from pipeline.axes import Xyz
 from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.geometry import Xyz
 from pipeline.scan.series import ScannedSeries
 
 Order = Literal["same", "opposite", "none", "unknown"]

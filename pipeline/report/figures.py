@@ -12,7 +12,7 @@ from pipeline.report import words
 from pipeline.report.canvas import standalone
 from pipeline.report.charts import Figure, bars, histogram, scatter
 from pipeline.report.plot import plot_of
-from pipeline.report.public import public
+from pipeline.report.render import public
 from pipeline.vocabulary import Reason, Status
 
 Told = Callable[[SeriesRecord], str]

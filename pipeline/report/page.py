@@ -15,13 +15,11 @@ from pipeline.output.manifest import RECORD_COLUMNS
 from pipeline.output.tables import Row, read_table, write_csv
 from pipeline.record import SeriesRecord
 from pipeline.report.cache import keep_marks, marks_before, program_mark, series_mark
-from pipeline.report.census import by_module, findings_of, tags_of
 from pipeline.report.charts import Figure
+from pipeline.report.cohort_tables import by_module, findings_of, history, tags_of
 from pipeline.report.figures import cohort_figures
-from pipeline.report.history import history
 from pipeline.report.options import ReportOptions
-from pipeline.report.public import public
-from pipeline.report.render import SITE, put, rendered
+from pipeline.report.render import SITE, public, put, rendered
 from pipeline.report.series_page import Told, folder_of, remove, write_series
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 

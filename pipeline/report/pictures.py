@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.axes import Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Zyx
 from pipeline.report.planes import VIEWS, Planes, View, depth_of, planes_of
 from pipeline.report.windows import Window, hu_line, unpacked, windows_for
 from pipeline.store.read import StoredVolume

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from pipeline.axes import Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Zyx
+from pipeline.report.windows import Values, Window, hu_line, unpacked, windows_for
+from pipeline.store.read import StoredVolume
 
 SIDES = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "H": (2, 1), "F": (2, -1)}
 """Left, right, posterior, anterior, head, feet: the patient axis, and whether its coordinate grows towards it."""
@@ -95,3 +99,52 @@ def _direction(geometry: Geometry, array_axis: int, side: str, *, away: bool = F
     patient_axis, sign = SIDES[side]
     runs_towards = geometry.axes[array_axis][patient_axis] * sign > 0
     return slice(None, None, 1 if runs_towards != away else -1)
+
+
+LONGEST_SIDE = 640
+"""Pixels of a plane at most; below that the finest spacing is one pixel."""
+
+GAP = 8
+"""Black pixels between two planes."""
+
+
+def snapshot_of(stored: StoredVolume) -> bytes:
+    """Return axial, coronal and sagittal plane; of several channels the first, in HU where there is a way back."""
+    array = np.asarray(stored.array[(0,) * (stored.array.ndim - 3)])
+    views = [planes_of(array, stored.geometry, view, (0.5,)) for view in VIEWS]
+    values = [_values(planes, stored) for planes in views]
+    window = windows_for(values, in_hu=hu_line(stored.attributes) is not None)[0]
+    px_per_mm = _scale(stored, views)
+    images = [_image(planes, plane, window, px_per_mm) for planes, plane in zip(views, values, strict=True)]
+    return _png(_side_by_side(images))
+
+
+def _values(planes: Planes, stored: StoredVolume) -> Values:
+    a, b = hu_line(stored.attributes) or (1.0, 0.0)
+    return unpacked(planes.values[0], stored.array.attrs) * np.float32(a) + np.float32(b)
+
+
+def _scale(stored: StoredVolume, views: list[Planes]) -> float:
+    longest_mm = max(max(planes.height_mm, planes.width_mm) for planes in views)
+    return min(1 / min(stored.geometry.spacing_mm), LONGEST_SIDE / longest_mm)
+
+
+def _image(planes: Planes, values: Values, window: Window, px_per_mm: float) -> Image.Image:
+    size = (max(round(planes.width_mm * px_per_mm), 1), max(round(planes.height_mm * px_per_mm), 1))
+    return Image.fromarray(window.grey(values)).resize(size, Image.Resampling.BILINEAR)
+
+
+def _side_by_side(images: list[Image.Image]) -> Image.Image:
+    width = sum(image.width for image in images) + GAP * (len(images) - 1)
+    sheet = Image.new("L", (width, max(image.height for image in images)))
+    left = 0
+    for image in images:
+        sheet.paste(image, (left, 0))
+        left += image.width + GAP
+    return sheet
+
+
+def _png(image: Image.Image) -> bytes:
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from pipeline.features.histogram import Histogram
 from pipeline.report.canvas import WIDTH, Canvas
 from pipeline.report.charts import Figure
-from pipeline.report.tissue import TISSUES, shares
+from pipeline.report.windows import TISSUES, shares
 from pipeline.report.words import figure, percent
 
 LOW_HU, HIGH_HU = -1200, 2000

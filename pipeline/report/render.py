@@ -1,6 +1,7 @@
 """Templates to pages: everything that comes from data is escaped, and no page asks for anything outside its folder."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,24 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.errors import OutputError
+from pipeline.privacy import ALLOWED_ELEMENTS, capped_age, cleaned
+from pipeline.record import ElementValue, SeriesRecord
 from pipeline.report import words
+
+
+def public(record: SeriesRecord) -> SeriesRecord:
+    """Return the record with the allowed elements alone, their text made harmless and a great age capped."""
+    elements = {name: _shown(name, value) for name, value in record.elements.items() if name in ALLOWED_ELEMENTS}
+    return replace(record, elements=elements)
+
+
+def _shown(keyword: str, value: ElementValue) -> ElementValue:
+    if isinstance(value, list):
+        return [cleaned(str(part)) for part in value]
+    if not isinstance(value, str):
+        return value
+    return capped_age(value) if keyword == "PatientAge" else cleaned(value)
+
 
 SITE = Path(__file__).parent / "site"
 

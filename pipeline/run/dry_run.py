@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pipeline.cluster import Lost, Pool, open_pool
 from pipeline.config import Config, check_ready
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Ledger
+from pipeline.output.state import Ledger
 from pipeline.plan.estimate import forecast, peak_mb
 from pipeline.plan.plan import Planned, State, settled
 from pipeline.plan.recipe import choice_of, key_of, recipe_of, scan_of, versions_of

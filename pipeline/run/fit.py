@@ -19,8 +19,8 @@ from pipeline.errors import NoInputError, UsageError
 from pipeline.features.histogram import Histogram
 from pipeline.features.statistics import USUAL_PERCENTILES, Statistics, name_of
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Finished
 from pipeline.output.lock import run_lock
+from pipeline.output.state import Finished
 from pipeline.plan.estimate import memory_mb
 from pipeline.plan.plan import Planned, in_turns, settled
 from pipeline.plan.recipe import choice_of, key_of, recipe_of, scan_of, shared_folders, versions_of

@@ -11,9 +11,8 @@ import numpy as np
 from pipeline.config import Config, config_hash, load
 from pipeline.errors import UsageError
 from pipeline.features.histogram import Histogram
-from pipeline.output.journal import Entry, Journal
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Finished, Ledger
+from pipeline.output.state import Entry, Finished, Journal, Ledger
 from pipeline.record import from_json, to_json
 from pipeline.store.options import StoreOptions
 from pipeline.vocabulary import Status

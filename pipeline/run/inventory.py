@@ -6,14 +6,14 @@ from typing import Any
 
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Finished
+from pipeline.output.state import Finished
 from pipeline.output.tables import ColumnType, read_table, write_table
 from pipeline.privacy import PseudonymKey
-from pipeline.quality.find import findings_of
 from pipeline.quality.finding import write_findings
+from pipeline.quality.findings import findings_of
 from pipeline.record import SliceOutcome
 from pipeline.scan.series import Scan, ScannedSeries
-from pipeline.scan.write_tags import write_tags
+from pipeline.scan.tag_statistics import write_tags
 from pipeline.vocabulary import FileStatus, Reason
 
 Place = tuple[str, int | None]

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
-from pipeline.output.ledger import Finished
+from pipeline.output.state import Finished
 from pipeline.plan.plan import Planned, State
 from pipeline.scan.series import Scan
 from pipeline.sources.address import address_of

@@ -10,7 +10,7 @@ from pipeline.config import Config, dump, with_absolute_paths
 from pipeline.features.histogram import Histogram
 from pipeline.output.durable import write_bytes
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Ledger
+from pipeline.output.state import Ledger
 from pipeline.privacy import PseudonymKey
 from pipeline.record import SeriesRecord
 from pipeline.run.inventory import publish_accounts, publish_census

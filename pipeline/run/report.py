@@ -6,8 +6,8 @@ from pipeline.config import load
 from pipeline.errors import OutputError
 from pipeline.output.durable import write_bytes
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Ledger
 from pipeline.output.manifest import read_records
+from pipeline.output.state import Ledger
 from pipeline.output.summary import last_summary
 from pipeline.report.figures import figures
 from pipeline.report.options import ReportOptions

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from pipeline.config import check_ready, load
 from pipeline.errors import UsageError
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Ledger
 from pipeline.output.lock import run_lock
+from pipeline.output.state import Ledger
 from pipeline.record import SeriesRecord
 from pipeline.run.run import Listener, Outcome, run
 from pipeline.vocabulary import Reason, Status

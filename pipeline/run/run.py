@@ -11,15 +11,14 @@ from pipeline.config import Config, check_ready
 from pipeline.errors import exit_code_for
 from pipeline.features.histogram import Histogram
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Finished, Ledger
 from pipeline.output.lock import run_lock
 from pipeline.output.manifest import read_records
+from pipeline.output.state import Finished, Ledger
 from pipeline.output.summary import Summary, exit_code_of
 from pipeline.plan.estimate import memory_mb
-from pipeline.plan.plan import Planned, State, counts_of, in_turns, is_kept, settled
+from pipeline.plan.plan import Planned, State, counted, counts_of, in_turns, is_kept, settled
 from pipeline.plan.recipe import choice_of, key_of, recipe_of, scan_of, shared_folders, versions_of
 from pipeline.plan.selection import Choice, slice_count_before
-from pipeline.plan.tries import counted
 from pipeline.prepare.job import Job, SeriesResult, refused
 from pipeline.prepare.work import process, warm
 from pipeline.record import SeriesRecord

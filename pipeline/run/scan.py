@@ -3,8 +3,8 @@
 from pipeline.cluster import open_pool
 from pipeline.config import Config, check_ready_to_read
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Ledger
 from pipeline.output.lock import run_lock
+from pipeline.output.state import Ledger
 from pipeline.plan.recipe import key_of, scan_of
 from pipeline.run.publish import Publisher
 from pipeline.run.session import working_copy

@@ -13,7 +13,7 @@ from pipeline.dicom.headers.batch import Batch, Terms, read_batch
 from pipeline.dicom.headers.batch_text import from_text, to_text
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.output.durable import make_folder, remove, write_bytes
-from pipeline.scan.counts import Census
+from pipeline.scan.census import Census
 from pipeline.sources.folders import FoundFile
 from pipeline.versions import STAGES
 from pipeline.vocabulary import Reason

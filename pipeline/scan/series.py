@@ -14,14 +14,13 @@ from pipeline.dicom.policy import Policy
 from pipeline.dicom.select.rules import SelectOptions
 from pipeline.dicom.series.checks import header_refusal
 from pipeline.dicom.series.fallback import with_fallback
-from pipeline.dicom.series.frames import frame_volumes
 from pipeline.dicom.series.regroup import regrouped
-from pipeline.dicom.series.split import split_parts
+from pipeline.dicom.series.split import frame_volumes, split_parts
 from pipeline.dicom.stack.stack import stacked
 from pipeline.masks.source import MaskSource
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
 from pipeline.record import SeriesRecord
-from pipeline.scan.counts import Census
+from pipeline.scan.census import Census
 from pipeline.scan.headers import Reading
 from pipeline.sources.folders import InputOptions, find_files
 from pipeline.vocabulary import Reason, SeriesWarning, Status

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar, Literal
 
-from pipeline.lines import ClampedLine
-from pipeline.program import measured
+from pipeline.program import planes as measured
 from pipeline.program.changes import Barrier, LineChange
 from pipeline.program.step import Step
-from pipeline.volume import Mask, Scale, VolumeSpec, Voxels
+from pipeline.volume import ClampedLine, Mask, Scale, VolumeSpec, Voxels
 
 
 @dataclass(frozen=True)

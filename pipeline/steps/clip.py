@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar, Literal
 
-from pipeline.lines import ClampedLine
 from pipeline.program.changes import Barrier, LineChange
 from pipeline.program.step import Step, require_hu
-from pipeline.volume import Scale, VolumeSpec
+from pipeline.volume import ClampedLine, Scale, VolumeSpec
 
 
 @dataclass(frozen=True)

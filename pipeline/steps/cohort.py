@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 from pipeline.errors import UsageError
 from pipeline.features.statistics import Statistics, name_of
-from pipeline.lines import ClampedLine
 from pipeline.program.changes import LineChange
 from pipeline.program.step import Step, require_hu
 from pipeline.steps.clip import Clip
 from pipeline.steps.normalise import TARGETS, Normalise
-from pipeline.volume import Scale, VolumeSpec
+from pipeline.volume import ClampedLine, Scale, VolumeSpec
 
 
 @dataclass(frozen=True)

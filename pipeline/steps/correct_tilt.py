@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline.axes import Xyz, Zyx
+from pipeline.geometry import Xyz, Zyx
 from pipeline.program.changes import Shear
 from pipeline.program.grid import AxisMap
 from pipeline.program.step import Step

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline.program.anatomy import AIR_HU, TISSUE_HU, lungs_of
+from pipeline.program.anatomy import AIR_HU, TISSUE_HU, Samples, lungs_of
 from pipeline.program.crop import Crop, Cropped
-from pipeline.program.samples import Samples
 from pipeline.volume import Mask
 
 

@@ -6,8 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from pipeline.axes import Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Zyx
 from pipeline.program.crop import shifted
 from pipeline.program.grid import GridChange
 from pipeline.program.step import Step

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.program.grid import RIM_TOLERANCE, AxisMap, GridChange
 from pipeline.program.step import Step
 from pipeline.volume import VolumeSpec

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from pipeline.lines import ClampedLine
-from pipeline.program import measured
+from pipeline.program import planes as measured
 from pipeline.program.changes import Barrier, LineChange
 from pipeline.program.step import Step, StepOrderError, require_hu
-from pipeline.volume import Mask, Scale, VolumeSpec, Voxels
+from pipeline.volume import ClampedLine, Mask, Scale, VolumeSpec, Voxels
 
 TARGETS = {"zero_one": (0.0, 1.0), "minus_one_one": (-1.0, 1.0)}
 

@@ -6,8 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.program.changes import Warp
 from pipeline.program.grid import AxisMap, GridChange
 from pipeline.program.step import Step

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from math import ceil, isclose
 from typing import ClassVar
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.program.grid import AxisMap, GridChange, Method
 from pipeline.program.step import Step
 from pipeline.volume import VolumeSpec

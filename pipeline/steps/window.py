@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar, Literal
 
-from pipeline.lines import ClampedLine
 from pipeline.program.changes import LineChange
 from pipeline.program.step import Step, StepOrderError, require_hu
-from pipeline.volume import Scale, VolumeSpec
+from pipeline.volume import ClampedLine, Scale, VolumeSpec
 
 Preset = Literal["lung", "mediastinum", "brain", "subdural", "stroke", "bone", "abdomen", "liver"]
 

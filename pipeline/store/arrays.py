@@ -1,16 +1,165 @@
-"""New arrays of a store: zarr writes what describes them, and here is how their planes are written."""
+"""Planes to the files of an array: one layer of chunks is in memory, and each chunk is encoded once.
 
-from collections.abc import Mapping
+The metadata are zarr's.  Written through zarr too, a chunk would cost as much again as its compression; so these are
+the bytes that the metadata promise, by the Zarr v3 core and its sharding codec 1.0, and zarr reads them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from math import ceil, prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
+import google_crc32c
 import numpy as np
 import zarr
+from numcodecs import Blosc  # type: ignore[import-untyped]  # comes with zarr
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec
 
-from pipeline.store.codec import codec, encoder
+from pipeline.geometry import Zyx
 from pipeline.store.layout import Layout
 from pipeline.store.options import StoreOptions
-from pipeline.store.shards import PlaneWriter, Stored
+
+LARGEST_BLOCK_BYTES = 512 * 2**10
+"""Blosc works on blocks; these still fit the cache of one core."""
+
+
+def codec(dtype: np.dtype[Any], chunks: Zyx[int], options: StoreOptions) -> BloscCodec:
+    """Zstandard behind the shuffle that suits the numbers: by bits for integers, by bytes for floating point.
+
+    A chunk is one block, up to ``LARGEST_BLOCK_BYTES``: blosc's own choice of smaller ones is a third slower.
+    """
+    shuffle: Literal["shuffle", "bitshuffle"] = "shuffle" if dtype.kind == "f" else "bitshuffle"
+    block_bytes = min(dtype.itemsize * prod(chunks), LARGEST_BLOCK_BYTES)
+    return BloscCodec(
+        typesize=dtype.itemsize, cname="zstd", clevel=options.level, shuffle=shuffle, blocksize=block_bytes
+    )
+
+
+def encoder(described: BloscCodec) -> Callable[[NDArray[Any]], bytes]:
+    """Return what packs a chunk as the codec in an array's metadata says; the size of a number is the chunk's own."""
+    shuffle = {"shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}[described.shuffle.value]
+    blosc = Blosc(described.cname.value, described.clevel, shuffle, described.blocksize)
+    encode: Callable[[NDArray[Any]], bytes] = blosc.encode
+    return encode
+
+
+Place = tuple[int, ...]
+"""A number along each of c, z, y and x."""
+
+NOT_THERE: Final = 2**64 - 1
+"""Offset and length of a chunk that a shard does not hold, as it lies beyond the array."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """An array that zarr knows, [z, y, x] or [c, z, y, x], and how its voxels get to its ``folder``.
+
+    ``encode`` makes a chunk's bytes; where a chunk reaches beyond the array it holds ``fill_value``.
+    """
+
+    folder: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fill_value: Any
+    layout: Layout
+    encode: Callable[[NDArray[Any]], bytes]
+
+    @property
+    def n_channels(self) -> int:
+        """How many channels there are, 1 without such an axis."""
+        return prod(self.shape[:-3])
+
+    @property
+    def n_chunks(self) -> Place:
+        """How many chunks there are along c, z, y and x."""
+        along = (ceil(n / chunk) for n, chunk in zip(self.shape[-3:], self.layout.chunks, strict=True))
+        return (self.n_channels, *along)
+
+    @property
+    def per_file(self) -> Place:
+        """How many of them share a file; all channels of a shard do."""
+        if self.layout.shards is None:
+            return (1, 1, 1, 1)
+        along = (shard // chunk for shard, chunk in zip(self.layout.shards, self.layout.chunks, strict=True))
+        return (self.n_channels, *along)
+
+    def path(self, file: Place) -> Path:
+        """Return where a file lies (chunk key encoding ``default``)."""
+        return self.folder.joinpath("c", *map(str, file[-len(self.shape) :]))
+
+
+class PlaneWriter:
+    """Writes an array plane by plane, from the first to the last; with the last, all of it is in its files."""
+
+    def __init__(self, stored: Stored) -> None:
+        self._stored, self._z = stored, 0
+        n_channels, _, rows, columns = stored.n_chunks
+        depth, height, width = stored.layout.chunks
+        dtype = stored.dtype.newbyteorder("<")
+        self._plane = np.full((n_channels, rows * height, columns * width), stored.fill_value, dtype)
+        self._layer = np.empty((n_channels, rows, columns, depth, height, width), dtype)
+        self._files: dict[Place, _ChunkFile] = {}
+
+    def put(self, plane: NDArray[Any]) -> None:
+        """Take the next plane, [c, y, x] or [y, x]; it may be used again afterwards."""
+        n_z, n_y, n_x = self._stored.shape[-3:]
+        n_channels, rows, columns, depth, height, width = self._layer.shape
+        self._plane[:, :n_y, :n_x] = plane
+        by_chunk = self._plane.reshape(n_channels, rows, height, columns, width).swapaxes(2, 3)
+        self._layer[:, :, :, self._z % depth] = by_chunk
+        self._z += 1
+        if self._z % depth == 0 or self._z == n_z:
+            self._layer[:, :, :, (self._z - 1) % depth + 1 :] = self._stored.fill_value
+            self._write_layer((self._z - 1) // depth)
+
+    def _write_layer(self, z: int) -> None:
+        """Write a layer of chunks, and end the files that it was the last of."""
+        stored = self._stored
+        n_channels, n_z, rows, columns = stored.n_chunks
+        for c, y, x in product(range(n_channels), range(rows), range(columns)):
+            self._file_of((c, z, y, x)).add((c, z, y, x), stored.encode(self._layer[c, y, x]))
+        is_last = z + 1 == n_z or (z + 1) % stored.per_file[1] == 0
+        for file in self._files.values():
+            file.write(is_last=is_last)
+        if is_last:
+            self._files.clear()
+
+    def _file_of(self, chunk: Place) -> "_ChunkFile":
+        place = tuple(at // n for at, n in zip(chunk, self._stored.per_file, strict=True))
+        if place not in self._files:
+            has_index = self._stored.layout.shards is not None
+            self._files[place] = _ChunkFile(self._stored.path(place), self._stored.per_file, has_index=has_index)
+        return self._files[place]
+
+
+class _ChunkFile:
+    """A file of chunks: one after another as they come and, in a shard, behind the last of them where each lies."""
+
+    def __init__(self, path: Path, n_chunks: Place, *, has_index: bool) -> None:
+        self._path, self._has_index = path, has_index
+        self._index = np.full((*n_chunks, 2), NOT_THERE, "<u8")
+        self._waiting: list[bytes] = []
+        self._n_bytes = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def add(self, chunk: Place, encoded: bytes) -> None:
+        """Take the bytes of a chunk of this file."""
+        inside = tuple(at % n for at, n in zip(chunk, self._index.shape, strict=False))
+        self._index[inside] = self._n_bytes, len(encoded)
+        self._n_bytes += len(encoded)
+        self._waiting.append(encoded)
+
+    def write(self, *, is_last: bool) -> None:
+        """Put what was added behind what is there; with the last also the index."""
+        if is_last and self._has_index:
+            index = self._index.tobytes()
+            self._waiting += [index, google_crc32c.value(index).to_bytes(4, "little")]
+        with self._path.open("ab") as file:
+            file.writelines(self._waiting)
+        self._waiting.clear()
 
 
 def new_array(  # noqa: PLR0913  all that describes an array
@@ -41,3 +190,15 @@ def new_array(  # noqa: PLR0913  all that describes an array
         attributes=dict(attributes or {}),
     )
     return PlaneWriter(Stored(Path(array.store.root, array.path), shape, dtype, fill, layout, encoder(packed)))
+
+
+def write_labels(group: zarr.Group, labels: Mapping[str, NDArray[np.integer[Any]]], options: StoreOptions) -> None:
+    """Write each array [z, y, x] to ``labels/<name>``, 0 being background; without any there is no ``labels``."""
+    if not labels:
+        return
+    folder = group.create_group("labels")
+    for name, array in sorted(labels.items()):
+        layout = Layout.of(array.shape, array.dtype, options)
+        planes = new_array(folder, name, array.shape, array.dtype, layout, options)
+        for plane in array:
+            planes.put(plane)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.store.options import StoreOptions
 
 MOST_SHARDS = 5

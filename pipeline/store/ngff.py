@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 
 NGFF_VERSION = "0.5"
 

@@ -13,17 +13,13 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline.axes import Zyx
-from pipeline.geometry import Geometry
-from pipeline.output.durable import sync_tree
-from pipeline.output.files import hash_store, size_of_store
-from pipeline.store.arrays import new_array
-from pipeline.store.labels import write_labels
+from pipeline.geometry import Geometry, Zyx
+from pipeline.output.durable import hash_store, size_of_store, sync_tree
+from pipeline.store.arrays import PlaneWriter, new_array, write_labels
 from pipeline.store.layout import Layout, mask_layout
 from pipeline.store.ngff import geometry_to_json, multiscales
 from pipeline.store.options import StoreOptions
-from pipeline.store.read_back import StoredPlanes, planes_written
-from pipeline.store.shards import PlaneWriter
+from pipeline.store.read import StoredPlanes, planes_written
 from pipeline.volume import Mask
 
 FORMAT = "ctprep-volume"

@@ -1,5 +1,4 @@
-from pipeline.audit.difference import Comparison, Difference
-from pipeline.audit.difference_page import difference_page
+from pipeline.audit.difference import Comparison, Difference, difference_page
 
 SLOPE = Difference("0028,1053", "RescaleSlope", "1", ("1", "2"))
 COMMENT = Difference("0020,4000", "ImageComments", None, "<script>alert(1)</script>")

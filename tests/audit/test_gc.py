@@ -11,9 +11,9 @@ from pipeline.audit.verify import MismatchKind, verify
 from pipeline.config import load
 from pipeline.errors import LockedError, OutputError, UsageError
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Ledger
 from pipeline.output.lock import run_lock
 from pipeline.output.manifest import read_records
+from pipeline.output.state import Ledger
 from pipeline.output.tables import write_table
 from pipeline.run.inventory import INDEX_COLUMNS
 from pipeline.run.run import Outcome, run

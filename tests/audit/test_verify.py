@@ -9,14 +9,13 @@ from running import InThisProcess
 from stores import StoreContent, write_store
 
 from pipeline.audit.verify import Look, Mismatch, MismatchKind, Seen, look, verify
-from pipeline.axes import Xyz, Zyx
 from pipeline.cluster import Lost
 from pipeline.errors import DamageError, LockedError, UsageError
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Finished, Ledger
 from pipeline.output.lock import run_lock
 from pipeline.output.manifest import publish, read_records
+from pipeline.output.state import Finished, Ledger
 from pipeline.record import SeriesRecord
 from pipeline.store.ngff import PATIENT_AXES
 from pipeline.store.options import StoreOptions

@@ -1,10 +1,10 @@
 import pytest
 
 from pipeline.card import meanings
-from pipeline.output.ledger import HISTOGRAM_COLUMNS
 from pipeline.output.manifest import ELEMENT_COLUMNS, RECORD_COLUMNS
+from pipeline.output.state import HISTOGRAM_COLUMNS
 from pipeline.run.inventory import FILE_COLUMNS, INDEX_COLUMNS, SLICE_COLUMNS
-from pipeline.scan.write_tags import TAG_COLUMNS
+from pipeline.scan.tag_statistics import TAG_COLUMNS
 
 TABLES = {
     "MANIFEST": RECORD_COLUMNS,

@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
-from pipeline.card.facts import Facts
-from pipeline.card.sentences import (
+from pipeline.card.facts import Facts, Processing
+from pipeline.card.markdown import (
     STEP_WORDS,
     counted,
     limitations,
@@ -14,7 +14,6 @@ from pipeline.card.sentences import (
     step_words,
     summary,
 )
-from pipeline.card.trails import Processing
 from pipeline.steps import STEPS
 from pipeline.steps.correct_tilt import CorrectTilt
 from pipeline.steps.even_slices import InterpolateGap, ResampleSlices

@@ -1,6 +1,6 @@
 from typing import Any
 
-from pipeline.card.trails import Processing, processing_of
+from pipeline.card.facts import Processing, processing_of
 
 
 def entry(step: str, **parameters: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cohort.cells import read_cells
+from pipeline.cohort.table import read_cells
 from pipeline.errors import UsageError
 
 

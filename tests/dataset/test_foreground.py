@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import zarr
 
-from pipeline.dataset.foreground import Foreground
+from pipeline.dataset.sampling import Foreground
 
 
 @pytest.fixture

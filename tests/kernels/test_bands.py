@@ -21,7 +21,7 @@ from pipeline.kernels.bands import (
     warm,
     whole_numbers,
 )
-from pipeline.lines import ClampedLine
+from pipeline.volume import ClampedLine
 
 LOOPS = (add_measured, between, divide, extents, in_plane, in_plane_measured, lined, whole_numbers)
 EXAMPLES = settings(max_examples=60, deadline=None)

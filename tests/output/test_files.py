@@ -2,7 +2,7 @@ import os
 from hashlib import sha256
 from pathlib import Path
 
-from pipeline.output.files import hash_store, size_of_store
+from pipeline.output.durable import hash_store, size_of_store
 
 
 def test_the_hash_is_over_sorted_paths_nul_and_bytes(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DamageError
-from pipeline.output.journal import Journal
+from pipeline.output.state import Journal
 from pipeline.record import SeriesRecord, from_json, to_json
 from pipeline.vocabulary import SeriesWarning, Status
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from pipeline.features.histogram import Histogram
-from pipeline.output.files import hash_store
+from pipeline.output.durable import hash_store
 from pipeline.output.layout import OutputFolder, folder_of_a_try
-from pipeline.output.ledger import Finished, Ledger
+from pipeline.output.state import Finished, Ledger
 from pipeline.output.tables import write_table
 from pipeline.record import SeriesRecord, SliceOutcome
 from pipeline.vocabulary import FileStatus, Reason, Status

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.datadict import dictionary_VM
 
-from pipeline.axes import Zyx
 from pipeline.errors import UsageError
+from pipeline.geometry import Zyx
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import ELEMENT_COLUMNS, RECORD_COLUMNS, publish, read_records
 from pipeline.output.tables import read_table

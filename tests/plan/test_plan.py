@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.dicom.files.syntax import EXPLICIT_LE
+from pipeline.dicom.files.encoding import EXPLICIT_LE
 from pipeline.dicom.headers.slice import Identity, Pixels, Series, SliceHeader
-from pipeline.output.ledger import Finished
+from pipeline.output.state import Finished
 from pipeline.plan.plan import Planned, State, Versions, by_size, counts_of, in_turns, is_kept, planned
 from pipeline.record import SeriesRecord
 from pipeline.scan.series import Scan, ScannedSeries

@@ -11,9 +11,9 @@ from phantoms import uid, write_series
 from pydicom.dataset import Dataset
 from running import InThisProcess, by_uid, bytes_of_stores, carry_out
 
-from pipeline.axes import Zyx
 from pipeline.cluster import Lost
 from pipeline.config import load
+from pipeline.geometry import Zyx
 from pipeline.output.layout import OutputFolder
 from pipeline.plan.selection import slice_count_before
 from pipeline.record import SeriesRecord

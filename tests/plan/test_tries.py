@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.output.ledger import Finished
-from pipeline.plan.tries import counted
+from pipeline.output.state import Finished
+from pipeline.plan.plan import counted
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Reason, Status
 

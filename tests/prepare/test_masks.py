@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from phantoms import Series, uid, write_series
 from running import Outcome, by_uid, carry_out, store_of
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.geometry import LPS_TO_RAS
+from pipeline.geometry import LPS_TO_RAS, Xyz, Zyx
 from pipeline.masks.grid import SourceGrid
 from pipeline.output.manifest import read_records
 from pipeline.record import SeriesRecord

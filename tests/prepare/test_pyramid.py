@@ -13,8 +13,7 @@ from ome_zarr_models.v05 import Image
 from prepared import only, prepared
 from stores import StoreContent
 
-from pipeline.axes import Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Zyx
 from pipeline.prepare.pyramid import HALVED, write_pyramid
 from pipeline.program import execute
 from pipeline.program.packing import StoredType

@@ -11,8 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.output.files import hash_store
+from pipeline.geometry import Xyz, Zyx
+from pipeline.output.durable import hash_store
 from pipeline.prepare.series import process
 from pipeline.program.step import Step
 from pipeline.steps.clip import Clip

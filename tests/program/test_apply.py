@@ -4,14 +4,13 @@ import pytest
 import volumes
 from volumes import apply, regridded
 
-from pipeline.axes import Zyx
-from pipeline.lines import ClampedLine
+from pipeline.geometry import Zyx
 from pipeline.program.changes import LineChange, Warp
 from pipeline.program.grid import AxisMap, GridChange
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.orient import straightened
 from pipeline.steps.resample import Resample
-from pipeline.volume import Scale, Volume, VolumeSpec
+from pipeline.volume import ClampedLine, Scale, Volume, VolumeSpec
 
 PADDING = (-1024.0,)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import volumes
 
-from pipeline.program.cast import cast
+from pipeline.program.packing import cast
 
 
 def test_whole_numbers_are_rounded_to_nearest_and_saturate() -> None:

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import volumes
 
-from pipeline.lines import ClampedLine
 from pipeline.program.changes import Barrier, LineChange, Warp
-from pipeline.volume import Mask, Scale, Volume, VolumeSpec, Voxels
+from pipeline.volume import ClampedLine, Mask, Scale, Volume, VolumeSpec, Voxels
 
 CLIP = ClampedLine(low=-1000, high=400)
 HALVE = ClampedLine(a=0.5)

@@ -9,8 +9,8 @@ import volumes
 from prepared import only, prepared
 from pydantic import TypeAdapter
 
-from pipeline.axes import Zyx
 from pipeline.errors import SeriesRefusedError
+from pipeline.geometry import Zyx
 from pipeline.prepare.masks import Masks, carried
 from pipeline.program import execute
 from pipeline.program.crop import Crop, found_nothing, shifted

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from volumes import regridded
 
-from pipeline.axes import Xyz, Zyx
+from pipeline.geometry import Xyz, Zyx
 from pipeline.program.grid import AxisMap, GridChange
 from pipeline.program.step import Step
 from pipeline.steps.crop_or_pad import CropOrPad

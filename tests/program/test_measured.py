@@ -5,7 +5,7 @@ import pytest
 import volumes
 
 from pipeline.errors import SeriesRefusedError
-from pipeline.program.measured import extremes, mean, mean_and_std
+from pipeline.program.planes import extremes, mean, mean_and_std
 from pipeline.vocabulary import Reason
 from pipeline.volume import Mask, Voxels
 

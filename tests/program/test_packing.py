@@ -3,13 +3,11 @@ import pytest
 import volumes
 
 from pipeline.errors import UsageError
-from pipeline.lines import ClampedLine
-from pipeline.program.cast import cast
-from pipeline.program.packing import Packing, StoredType, packing, resolved_dtype
+from pipeline.program.packing import Packing, StoredType, cast, packing, resolved_dtype
 from pipeline.steps.clip import Clip
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.window import Channel, Window
-from pipeline.volume import Scale, VolumeSpec
+from pipeline.volume import ClampedLine, Scale, VolumeSpec
 
 HU = VolumeSpec(volumes.grid())
 CLIPPED = Clip(-1000, 400).after(HU)

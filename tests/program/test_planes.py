@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import volumes
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.program.planes import Plane, gathered, planes_of, unless_whole
 from pipeline.volume import Volume, VolumeSpec
 

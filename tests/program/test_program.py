@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import volumes
 
-from pipeline.axes import Zyx
 from pipeline.errors import SeriesRefusedError, UsageError
+from pipeline.geometry import Zyx
 from pipeline.program.changes import Barrier, LineChange
 from pipeline.program.execute import run
 from pipeline.program.grid import GridChange, Method

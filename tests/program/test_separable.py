@@ -5,7 +5,7 @@ import volumes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.program.grid import AxisMap, Method
 from pipeline.program.planes import Plane, gathered, planes_of
 from pipeline.program.separable import Blend

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import volumes
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.kernels import bands
-from pipeline.lines import ClampedLine
 from pipeline.program.changes import LineChange
 from pipeline.program.execute import run
 from pipeline.program.grid import AxisMap, GridChange
@@ -19,7 +18,7 @@ from pipeline.steps.even_slices import InterpolateGap
 from pipeline.steps.orient import Orient
 from pipeline.steps.resample import Resample
 from pipeline.steps.window import Channel, Window
-from pipeline.volume import Scale, VolumeSpec
+from pipeline.volume import ClampedLine, Scale, VolumeSpec
 
 SOURCE = volumes.half_measured(volumes.grid((6, 8, 7)))
 SPEC = VolumeSpec(SOURCE.geometry)

@@ -4,7 +4,7 @@ from scanned import scan_of, scanned
 from pipeline.elements import Observation, canonical
 from pipeline.quality.cohort_findings import constants, required, several, slice_counts, spellings, unsteady
 from pipeline.quality.geometry_findings import Facts
-from pipeline.scan.counts import Census
+from pipeline.scan.census import Census
 from pipeline.scan.series import Scan
 
 

@@ -2,12 +2,12 @@ import pytest
 from headers import changed, slice_at
 from scanned import scan_of, scanned
 
-from pipeline.axes import Xyz
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.elements import Observation
-from pipeline.quality.find import findings_of
+from pipeline.geometry import Xyz
 from pipeline.quality.finding import Finding
-from pipeline.scan.counts import Census
+from pipeline.quality.findings import findings_of
+from pipeline.scan.census import Census
 from pipeline.vocabulary import Reason
 
 JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"

@@ -2,7 +2,7 @@ import pytest
 from headers import slice_at
 from scanned import scanned
 
-from pipeline.axes import Xyz
+from pipeline.geometry import Xyz
 from pipeline.quality.geometry_findings import Facts
 
 FEET_FIRST = {"row_direction": Xyz(-1, 0, 0), "column_direction": Xyz(0, 1, 0)}

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.errors import DamageError
 from pipeline.output.layout import OutputFolder
-from pipeline.report.census import NO_MODULE, Finding, by_module, findings_of, tags_of
+from pipeline.report.cohort_tables import NO_MODULE, Finding, by_module, findings_of, tags_of
 
 
 def test_an_output_without_a_census_has_no_elements_and_no_findings(tmp_path: Path) -> None:

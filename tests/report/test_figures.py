@@ -3,8 +3,8 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from pipeline.axes import Zyx
 from pipeline.features.histogram import Histogram
+from pipeline.geometry import Zyx
 from pipeline.output.layout import OutputFolder
 from pipeline.record import SeriesRecord
 from pipeline.report.figures import CATEGORIES, MEASURES, cohort_figures, figures

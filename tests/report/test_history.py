@@ -1,6 +1,6 @@
 from typing import Any
 
-from pipeline.report.history import History, history
+from pipeline.report.cohort_tables import History, history
 
 QUIET: dict[str, Any] = {
     "since": "yesterday",

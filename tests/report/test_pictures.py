@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 from stores import StoreContent, write_store
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.report import pictures
 from pipeline.report.pictures import LONGEST_SIDE, MOST_FRAMES, Pictures, pictures_of
 from pipeline.report.windows import SOFT_TISSUE

@@ -3,8 +3,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.report.planes import VIEWS, View, planes_of
 
 SHAPE = Zyx(4, 5, 6)

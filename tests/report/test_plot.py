@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.features.histogram import Histogram
 from pipeline.report.plot import HEIGHT, HIGH_HU, LOW_HU, STEP_HU, TOP, plot_of, stepped
-from pipeline.report.tissue import TISSUES
+from pipeline.report.windows import TISSUES
 
 
 def histogram_of(counts: dict[int, int]) -> Histogram:

@@ -1,5 +1,5 @@
 from pipeline.record import SeriesRecord
-from pipeline.report.public import public
+from pipeline.report.render import public
 from pipeline.vocabulary import Status
 
 

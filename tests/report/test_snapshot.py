@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from stores import StoreContent, write_store
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.geometry import Geometry
-from pipeline.report.snapshot import GAP, LONGEST_SIDE, snapshot_of
+from pipeline.geometry import Geometry, Xyz, Zyx
+from pipeline.report.planes import GAP, LONGEST_SIDE, snapshot_of
 from pipeline.store.options import StoreOptions
 from pipeline.store.read import StoredVolume, open_store
 

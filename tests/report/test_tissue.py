@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.features.histogram import Histogram
-from pipeline.report.tissue import TISSUES, shares
+from pipeline.report.windows import TISSUES, shares
 
 
 def test_tissues_do_not_overlap() -> None:

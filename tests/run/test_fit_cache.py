@@ -7,9 +7,8 @@ import pytest
 
 from pipeline.config import Config, config_hash, dump, load
 from pipeline.features.histogram import Histogram
-from pipeline.output.journal import Journal
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Finished, Ledger
+from pipeline.output.state import Finished, Journal, Ledger
 from pipeline.record import SeriesRecord
 from pipeline.run.fit_cache import Readings, reading_of
 from pipeline.vocabulary import Reason, Status

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
-from pipeline.output.ledger import Finished
+from pipeline.output.state import Finished
 from pipeline.plan.plan import Planned, State
 from pipeline.record import SeriesRecord
 from pipeline.run.missing import empty_roots, has_vanished, told_of_vanished

@@ -8,8 +8,8 @@ from running import InThisProcess, Quiet, bytes_of_stores, carry_out
 from pipeline.cluster import Lost
 from pipeline.errors import LockedError, UsageError
 from pipeline.output.layout import OutputFolder
-from pipeline.output.ledger import Ledger
 from pipeline.output.lock import run_lock
+from pipeline.output.state import Ledger
 from pipeline.record import SeriesRecord
 from pipeline.run.retry import retry
 from pipeline.run.run import Outcome

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.elements import Observation, canonical
-from pipeline.scan.counts import Census, Owner
+from pipeline.scan.census import Census, Owner
 
 File = tuple[Owner, dict[str, str]]
 

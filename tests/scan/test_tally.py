@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.scan.tally import Tally
+from pipeline.scan.census import Tally
 
 WORDS = st.lists(st.integers(0, 60).map(str), max_size=80)
 

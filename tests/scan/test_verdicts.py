@@ -1,8 +1,8 @@
 import pytest
 
 from pipeline.elements import Observation, canonical
-from pipeline.scan.counts import Census
-from pipeline.scan.verdicts import judged
+from pipeline.scan.census import Census
+from pipeline.scan.tag_statistics import judged
 
 UNIQUE = [f"1.2.{n}" for n in range(4)]
 

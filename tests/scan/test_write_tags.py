@@ -6,8 +6,8 @@ from dicom_bytes import alone, read_element, us
 
 from pipeline.dicom.headers.observe import Observer
 from pipeline.output.tables import read_table
-from pipeline.scan.counts import Census
-from pipeline.scan.write_tags import tag_rows, write_tags
+from pipeline.scan.census import Census
+from pipeline.scan.tag_statistics import tag_rows, write_tags
 
 BOWL: dict[str, dict[tuple[str, bytes], int]] = {
     "BitsStored": {("US", us(12)): 20, ("US", us(16)): 80},

@@ -9,10 +9,9 @@ from obstore.store import S3Store
 from stores import StoreContent, write_store
 from zarr.storage import ObjectStore
 
-from pipeline.axes import Xyz, Zyx
 from pipeline.errors import OutputError
-from pipeline.geometry import Geometry
-from pipeline.output.files import hash_store
+from pipeline.geometry import Geometry, Xyz, Zyx
+from pipeline.output.durable import hash_store
 from pipeline.sources.bucket_stores import (
     fetch_store,
     hash_of_store,

@@ -4,8 +4,8 @@ import volumes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.axes import Zyx
 from pipeline.errors import SeriesRefusedError
+from pipeline.geometry import Zyx
 from pipeline.program import execute
 from pipeline.program.program import Program
 from pipeline.steps.crop_or_pad import CropOrPad

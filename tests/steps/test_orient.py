@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from volumes import apply
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.program.changes import Barrier, Warp
 from pipeline.program.grid import GridChange
 from pipeline.steps.orient import Orient, nearest_turn, straightened

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from volumes import regridded
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.program.weights import axis_weights
 from pipeline.steps.resample import Resample
 from pipeline.volume import Volume, VolumeSpec

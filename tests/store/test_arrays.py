@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import zarr
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.store.arrays import new_array
 from pipeline.store.layout import Layout
 from pipeline.store.options import StoreOptions

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from stores import SHAPE, content, write_store
 
-from pipeline.axes import Zyx
-from pipeline.store.codec import codec
+from pipeline.geometry import Zyx
+from pipeline.store.arrays import codec
 from pipeline.store.options import StoreOptions
 from pipeline.store.read import open_store
 

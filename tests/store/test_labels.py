@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from pipeline.output.files import hash_store
-from pipeline.store.labels import write_labels
+from pipeline.output.durable import hash_store
+from pipeline.store.arrays import write_labels
 from pipeline.store.options import StoreOptions
 
 LABELS = {

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stores import CHUNKED, SHAPE, content, data_files, write_store
 
-from pipeline.axes import Zyx
+from pipeline.geometry import Zyx
 from pipeline.store.layout import MOST_SHARDS, Layout, buffer_bytes, mask_layout
 from pipeline.store.options import StoreOptions
 from pipeline.store.read import open_store

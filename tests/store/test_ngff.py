@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.axes import Xyz, Zyx
-from pipeline.geometry import Geometry
+from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.store.ngff import PATIENT_AXES, geometry_from_json, geometry_to_json, multiscales, ngff_is_exact
 
 STRAIGHT = Geometry(Zyx(4, 5, 6), Zyx(2.5, 0.8, 0.7), Xyz(-11.2, -12.8, -100.0), PATIENT_AXES)

@@ -9,7 +9,7 @@ import zarr
 from ome_zarr_models.v05 import Image
 from stores import CHUNKED, SHAPE, content, write_store
 
-from pipeline.axes import Xyz, Zyx
+from pipeline.geometry import Xyz, Zyx
 from pipeline.store.read import open_store
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import zarr
 
-from pipeline.store.read_back import planes_written
+from pipeline.store.read import planes_written
 
 
 @pytest.fixture

@@ -10,11 +10,10 @@ import pytest
 import zarr
 from numpy.typing import NDArray
 
-from pipeline.axes import Zyx
-from pipeline.store.codec import codec, encoder
+from pipeline.geometry import Zyx
+from pipeline.store.arrays import NOT_THERE, PlaneWriter, Stored, codec, encoder
 from pipeline.store.layout import Layout
 from pipeline.store.options import StoreOptions
-from pipeline.store.shards import NOT_THERE, PlaneWriter, Stored
 
 CHUNKS = Zyx(2, 16, 8)
 SHARDS = [Zyx(4, 32, 16), Zyx(2, 16, 8), Zyx(6, 16, 64), Zyx(200, 160, 160), None]

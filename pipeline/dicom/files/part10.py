@@ -5,10 +5,18 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO
 
-from pipeline.dicom.files.encoding import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, LONG_VRS, SHORT_VRS, Encoding
-from pipeline.dicom.files.structure import Element, StructureError, Walker
-from pipeline.dicom.files.syntax import DEFLATED_LE, EXPLICIT_BE, IMPLICIT_LE
-from pipeline.dicom.files.window import Window
+from pipeline.dicom.files.encoding import (
+    DEFLATED_LE,
+    EXPLICIT_BE,
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LE,
+    IMPLICIT_LITTLE,
+    LONG_VRS,
+    SHORT_VRS,
+    Encoding,
+)
+from pipeline.dicom.files.structure import Element, StructureError, Walker, Window
 from pipeline.limits import Limits
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning

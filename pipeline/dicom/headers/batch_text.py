@@ -10,11 +10,11 @@ from dataclasses import fields
 from itertools import chain, repeat
 from typing import Any
 
-from pipeline.axes import Xyz
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.batch import Batch
 from pipeline.dicom.headers.slice import Identity, Pixels, Plane, Rescale, SliceHeader
 from pipeline.elements import Observation
+from pipeline.geometry import Xyz
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
 

@@ -1,21 +1,23 @@
 """One file to a flat list of its elements, each told as one line of text; nested and private ones have names too."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
 from typing import BinaryIO
 
+from pydicom import datadict
 from pydicom.datadict import dictionary_has_tag
 from pydicom.encaps import generate_fragments
 
-from pipeline.dicom.files.encoding import PIXEL_TAGS, dictionary_vr
+from pipeline.dicom.files.encoding import DEFLATED_LE, PIXEL_TAGS, dictionary_vr
 from pipeline.dicom.files.part10 import DataSet, inflated, read_data_set
 from pipeline.dicom.files.structure import Element, StructureError
-from pipeline.dicom.files.syntax import DEFLATED_LE
 from pipeline.dicom.files.values import (
     BINARY_NUMBERS,
     SPECIFIC_CHARACTER_SET,
+    TEXT_VRS,
     UNSPLIT_VRS,
     WRITTEN_VRS,
     Flaw,
@@ -25,8 +27,43 @@ from pipeline.dicom.files.values import (
 )
 from pipeline.dicom.headers.slice import Refusal
 from pipeline.limits import Limits
-from pipeline.privacy import cleaned
+from pipeline.privacy import ALLOWED_ELEMENTS, cleaned
 from pipeline.sources.folders import FoundFile
+
+CREATOR_NUMBERS = range(0x10, 0x100)
+"""Element numbers that reserve blocks for private elements (PS3.5 section 7.8.1)."""
+PRODUCTS: frozenset[str] = frozenset(datadict.private_dictionaries)  # type: ignore[attr-defined]
+UNTOLD = "untold"
+WORD = re.compile(r"[^\W_]{3,}")
+
+
+def told_creators(elements: Mapping[int, Element], values: Values) -> dict[int, str]:
+    """Return the name of each private creator among a data set's elements, by tag."""
+    names = {
+        tag: values.decoded(element)[0]
+        for tag, element in elements.items()
+        if tag & 0x10000 and tag & 0xFFFF in CREATOR_NUMBERS
+    }
+    unknown = [tag for tag, name in names.items() if name not in PRODUCTS]
+    identifying = _identifying_words(values) if unknown else set()
+    return {
+        tag: UNTOLD if tag in unknown and _words(name) & identifying else cleaned(name) for tag, name in names.items()
+    }
+
+
+def _identifying_words(values: Values) -> set[str]:
+    """Return the words of every text that may not leave ``private/``, but for other creators."""
+    texts = (
+        values.decoded(element)[0]
+        for element in values.text_elements()
+        if element.vr in TEXT_VRS and keyword_of(element.tag) and keyword_of(element.tag) not in ALLOWED_ELEMENTS
+    )
+    return {word for text in texts for word in _words(text)}
+
+
+def _words(text: str) -> set[str]:
+    return set(WORD.findall(text.casefold()))
+
 
 DIGEST_DIGITS = 16
 """Of the SHA-256 that stands for a value of bytes: enough to tell two values apart."""

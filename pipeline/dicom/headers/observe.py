@@ -19,8 +19,8 @@ from pipeline.dicom.files.values import (
     tag_of,
     tag_text,
 )
-from pipeline.dicom.headers.creators import CREATOR_NUMBERS, told_creators
-from pipeline.dicom.headers.padding import declared_padding
+from pipeline.dicom.headers.listing import CREATOR_NUMBERS, told_creators
+from pipeline.dicom.headers.parts import declared_padding
 from pipeline.dicom.headers.repeats import Change, Each
 from pipeline.elements import SEPARATOR, Observation, canonical
 

@@ -1,15 +1,85 @@
 """Elements to the parts of a slice: the one file that reads values by keyword."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import nan
 
-from pipeline.axes import Xyz
 from pipeline.dicom.files.encoding import PIXEL_DATA, PIXEL_TAGS
-from pipeline.dicom.files.values import LARGEST_INTEGER_STRING, STRING_VRS, Flaw, Values
-from pipeline.dicom.headers.padding import declared_padding
+from pipeline.dicom.files.structure import Element
+from pipeline.dicom.files.values import (
+    DECIMAL_VRS,
+    LARGEST_INTEGER_STRING,
+    STRING_VRS,
+    Flaw,
+    Values,
+    numbers_in,
+    tag_of,
+)
 from pipeline.dicom.headers.slice import PHASE_ELEMENTS, Identity, Pixels, Plane, Rescale
+from pipeline.geometry import Xyz
 from pipeline.record import ElementValue
+
+SHORT_TEXT = re.compile(rb"[+-]?\d+ *|\d[ \0]")
+
+
+@dataclass(frozen=True)
+class Padding:
+    """The declared padding value and the other end of its range, in stored values."""
+
+    value: int | None = None
+    limit: int | None = None
+    repaired: bool = False
+
+
+def declared_padding(values: Values, *, signed: bool, bits_stored: int) -> Padding:
+    """Return the padding that a header declares, as a value that the pixels can hold."""
+    element = values.element("PixelPaddingValue")
+    if element is None or not element.value:
+        return Padding()
+    value, repaired = _stored(values, element, signed=signed, bits_stored=bits_stored)
+    limit_element = values.element("PixelPaddingRangeLimit")
+    if limit_element is None or not limit_element.value:
+        return Padding(value, None, repaired)
+    limit, limit_repaired = _stored(values, limit_element, signed=signed, bits_stored=bits_stored)
+    return Padding(value, limit, repaired or limit_repaired)
+
+
+def _stored(values: Values, element: Element, *, signed: bool, bits_stored: int) -> tuple[int | None, bool]:
+    if element.vr in DECIMAL_VRS or len(element.value) != 2:
+        numbers = numbers_in(element, little_endian=values.little_endian)
+        return (int(numbers[0]) if numbers else None), True
+    value = int.from_bytes(element.value, "little" if values.little_endian else "big", signed=signed)
+    if value >= 1 << bits_stored and SHORT_TEXT.fullmatch(element.value):
+        return int(element.value.strip(b" \0")), True
+    return value, element.vr not in {"SS" if signed else "US", "US or SS"}
+
+
+Elements = Mapping[int, Element]
+
+
+def frames_of(elements: Elements) -> list[dict[int, Element]]:
+    """Return each frame's elements as a single-frame image would have them; empty without functional groups.
+
+    A frame's own group wins over the shared one, and both over the object's top level.
+    """
+    per_frame = _items(elements, "PerFrameFunctionalGroupsSequence")
+    shared = _items(elements, "SharedFunctionalGroupsSequence")
+    common = dict(elements)
+    for group in shared[:1]:
+        common |= _flattened(group)
+    return [common | _flattened(group) for group in per_frame]
+
+
+def _items(elements: Elements, keyword: str) -> tuple[Elements, ...]:
+    sequence = elements.get(tag_of(keyword))
+    return () if sequence is None else sequence.items
+
+
+def _flattened(group: Elements) -> dict[int, Element]:
+    """Take the elements out of a group's macros, each of which is a sequence of one item."""
+    return {tag: element for macro in group.values() for item in macro.items[:1] for tag, element in item.items()}
+
 
 SMALLEST_SPACING_MM, LARGEST_SPACING_MM = 0.01, 100.0
 """Beyond these no scanner makes an image; it is a unit mistaken or a value lost."""

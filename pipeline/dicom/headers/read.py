@@ -6,10 +6,10 @@ from dataclasses import replace
 from pipeline.dicom.files.part10 import DataSet, read_data_set
 from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import Values, tag_of
-from pipeline.dicom.headers.frames import frames_of
 from pipeline.dicom.headers.notices import element_warnings, named_warnings, uid_warnings
 from pipeline.dicom.headers.parts import (
     directory_class,
+    frames_of,
     identity_of,
     instance_number_of,
     phase_of,

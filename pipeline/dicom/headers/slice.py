@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import nan
 
-from pipeline.axes import Xyz
 from pipeline.dicom.files.values import Flaw
+from pipeline.geometry import Xyz
 from pipeline.record import ElementValue
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning

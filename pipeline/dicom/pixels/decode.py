@@ -8,7 +8,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from rle.utils import decode_pixel_data
 
-from pipeline.dicom.files.syntax import (
+from pipeline.dicom.files.encoding import (
     JPEG_2000_SYNTAXES,
     JPEG_LOSSLESS_SYNTAXES,
     JPEG_LS_SYNTAXES,
@@ -16,7 +16,7 @@ from pipeline.dicom.files.syntax import (
     RLE_LOSSLESS,
 )
 from pipeline.dicom.headers.slice import Pixels
-from pipeline.dicom.pixels.codestream import has_end, size_told
+from pipeline.dicom.pixels.encapsulated import has_end, size_told
 from pipeline.dicom.pixels.lossless import lossless_scan, lossless_values
 from pipeline.errors import SeriesRefusedError
 from pipeline.vocabulary import Reason

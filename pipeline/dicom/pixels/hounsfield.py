@@ -1,6 +1,8 @@
 """Stored values to Hounsfield units: rescale and padding (DICOM PS3.3 C.11.1.1.2 and C.7.5.1.1.2)."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -8,12 +10,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.dicom.headers.slice import Rescale, SliceHeader
-from pipeline.dicom.pixels.padding import PaddingFinder
-from pipeline.dicom.pixels.stored import Stored, StoredSlice
-from pipeline.dicom.policy import HounsfieldOptions
-from pipeline.kernels.slices import Counts, looked_up
+from pipeline.dicom.pixels.plausible import Reading, Unwrap, named_error
+from pipeline.dicom.pixels.raw import PixelReader
+from pipeline.dicom.pixels.stored import Stored, StoredSlice, read_stored
+from pipeline.dicom.policy import HounsfieldOptions, Policy
+from pipeline.kernels import walks
+from pipeline.kernels.slices import Codes, Counts, Places, looked_up
 from pipeline.kernels.walks import fill
 from pipeline.volume import Mask, Voxels
+
+
+@dataclass(frozen=True, eq=False)
+class Padding:
+    """Where a slice was measured [y, x], and all that was looked at to say so: ``spans`` of padding and of its ends."""
+
+    measured: Mask
+    outside: Mask | None
+    spans: walks.Spans
+
+    @classmethod
+    def of(cls, codes: Codes, candidates: Places, outside: Mask | None) -> "Padding":
+        """Find the places that hold a candidate and hang together with the border, or lie outside the circle."""
+        seen = walks.seen_from_border(codes, candidates)
+        if outside is not None:
+            walks.look_at(codes, candidates, outside, seen)
+        return cls(seen != walks.OPEN, outside, walks.spans_of(seen))
+
+    def fits(self, codes: Codes, candidates: Places, outside: Mask | None) -> bool:
+        """Return whether another slice is padded alike: nothing that was looked at differs."""
+        is_comparable = outside is self.outside and codes.shape == self.measured.shape
+        return is_comparable and walks.looks_alike(codes, candidates, self.spans)
+
+
+class PaddingFinder:
+    """Finds the padding of one slice after another: it seldom moves, and then the last slice's is returned."""
+
+    def __init__(self) -> None:
+        self._last: Padding | None = None
+
+    def find(self, codes: Codes, candidates: Places, outside: Mask | None) -> Padding:
+        """Return where codes [y, x] are padding; ``outside`` is what lies beyond the circle, None without one."""
+        last = self._last
+        if last is None or not last.fits(codes, candidates, outside):
+            self._last = last = Padding.of(codes, candidates, outside)
+        return last
+
 
 UNDECLARED_BELOW_HU = -1100
 """No tissue and no air lies below: a plateau of one such value in a slice's corner is padding, declared or not."""
@@ -111,3 +152,28 @@ def _outside(rows: int, columns: int, row_spacing_mm: float, column_spacing_mm: 
 
 def _from_centre(n: int, spacing_mm: float) -> NDArray[np.float64]:
     return (np.arange(n, dtype=np.float64) - (n - 1) / 2) * spacing_mm
+
+
+def unwrap_of(slices: Sequence[SliceHeader], policy: Policy) -> Unwrap | None:
+    """Return the repair that a series' values need, None where they need none or the policy does not repair.
+
+    Reads every slice once more than loading does.  Raises SeriesRefusedError for pixels that cannot be read.
+    """
+    reading = Reading.of(slices)
+    if policy.hounsfield.wrapped != "repair" or reading is None or reading.signed:
+        return None
+    reader = PixelReader(policy.limits)
+    counted: Counter[float] = Counter()
+    for header in slices:
+        plane = to_hounsfield(read_stored(header, reader), header, policy.hounsfield)
+        held = plane.counts > 0
+        counted.update(dict(zip(plane.values_hu[held].tolist(), plane.counts[held].tolist(), strict=True)))
+    found = named_error(np.array(list(counted)), np.array(list(counted.values()), np.int64), reading)
+    return found[0].unwrap if found else None
+
+
+def unwrapped(stored: StoredSlice, header: SliceHeader, unwrap: Unwrap | None) -> tuple[StoredSlice, SliceHeader]:
+    """Return a slice's stored values and its header as they were before the values wrapped."""
+    if unwrap is None:
+        return stored, header
+    return replace(stored, values=unwrap.values(stored.values)), unwrap.header(header)

@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from pipeline.dicom.pixels.codestream import FRAME_MARKERS, SCAN_MARKER, frame_size, segments
+from pipeline.dicom.pixels.encapsulated import FRAME_MARKERS, SCAN_MARKER, frame_size, segments
 from pipeline.errors import SeriesRefusedError
 from pipeline.kernels.lossless import BROKEN, Codes, Values, put_values, steps_of, unstuffed
 from pipeline.vocabulary import Reason

@@ -1,9 +1,185 @@
-"""Whether values can be Hounsfield units: only a constant, a named error, or a range no body has refuses a series."""
+"""The errors by which values miss being Hounsfield units, each with what would undo it, judged over a histogram.
+
+An error is believed only where undoing it raises the histogram's score by more than chance, a phantom or a narrow
+field of view could.  The score is the share of voxels between air and bone, and the peaks: the lesser share of air and
+soft tissue, the two that a body in air shows.  A missing peak alone refuses nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dicom.pixels.named_errors import Reading, Values, is_eight_bit, named_error, share
+from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.dicom.pixels.stored import Stored
+
+AIR_HU = (-1100, -850)
+SOFT_TISSUE_HU = (-150, 150)
+BODY_IN_AIR_HU = (-1100, 800)
+"""What is denser than 800 HU is the shaft of a bone, a tooth or metal: a small part of any body."""
+
+LIGHT_HU, STRAY_SHARE = -300, 0.01
+"""More than this share lighter than fat is air or lung: where it is, no intercept was forgotten."""
+
+NO_INTERCEPT = -100
+"""An intercept above this leaves no room for air in unsigned values, and is none in signed ones."""
+SCANNER_INTERCEPT = -900
+"""An intercept below this is one that a scanner writes, -1000 or -1024 and beyond."""
+
+EIGHT_BIT_TOP = (250, 255)
+EIGHT_BIT_CODES = 192
+"""Three quarters of the codes of a byte: an image scaled to 8 bits uses most of them."""
+
+Values = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How stored values were read as Hounsfield units, the same way in every slice."""
+
+    slope: float
+    intercept: float
+    signed: bool
+    bits_stored: int
+
+    @classmethod
+    def of(cls, slices: Sequence[SliceHeader]) -> Self | None:
+        """Return how a series was read, None where its slices differ."""
+        readings = {
+            cls(header.rescale.slope, header.rescale.intercept, header.pixels.signed, header.pixels.bits_stored)
+            for header in slices
+        }
+        return readings.pop() if len(readings) == 1 else None
+
+    def stored(self, hu: Values) -> Values:
+        """Return the stored values that were read as ``hu``."""
+        return np.rint((hu - self.intercept) / self.slope)
+
+
+@dataclass(frozen=True)
+class Unwrap:
+    """A repair of stored values: ``period`` less for those from ``first`` on.  Padding is moved with the pixels."""
+
+    first: int
+    period: int
+
+    @property
+    def trail(self) -> dict[str, Any]:
+        """What a store says of the repair."""
+        return {"step": "unwrap", "parameters": {"from": self.first, "subtract": self.period}}
+
+    def values(self, stored: Stored) -> Stored:
+        """Return stored values [y, x] as they were before they wrapped."""
+        return np.where((stored >= self.first) & (stored < self.period), stored - self.period, stored)
+
+    def header(self, header: SliceHeader) -> SliceHeader:
+        """Return the slice's header with its padding moved too."""
+        padding, limit = header.rescale.padding, header.rescale.padding_limit
+        moved = replace(header.rescale, padding=self._moved(padding), padding_limit=self._moved(limit))
+        return replace(header, rescale=moved)
+
+    def _moved(self, value: int | None) -> int | None:
+        return value if value is None else int(self.values(np.array(value)))
+
+
+@dataclass(frozen=True)
+class NamedError:
+    """An error in words, what the values would be without it (None where it cannot have happened), and its evidence.
+
+    ``least_gain`` of the score makes it believed, if what was undone has ``least_peaks``; ``unwrap`` is its repair,
+    where there is one.
+    """
+
+    words: str
+    undone: Callable[[Reading, Values, Counts], Values | None]
+    least_gain: float
+    least_peaks: float = 0
+    unwrap: Unwrap | None = None
+
+    def gain(self, reading: Reading, hu: Values, counts: Counts) -> float:
+        """Return what undoing the error adds to the score, 0 where it is not believed."""
+        undone = self.undone(reading, hu, counts)
+        if undone is None or peaks(undone, counts) < self.least_peaks:
+            return 0.0
+        gain = score(undone, counts) - score(hu, counts)
+        return gain if gain >= self.least_gain else 0.0
+
+
+def named_error(hu: Values, counts: Counts, reading: Reading) -> tuple[NamedError, str] | None:
+    """Return the error that explains ``counts`` of values ``hu`` best, with the figures, None where none does."""
+    gains = {error: error.gain(reading, hu, counts) for error in NAMED_ERRORS}
+    best, gain = max(gains.items(), key=lambda item: item[1])
+    if not gain:
+        return None
+    as_read = score(hu, counts)
+    return best, f"{best.words}: a score of {as_read:.2f} as read, and of {as_read + gain:.2f} without the error"
+
+
+def score(hu: Values, counts: Counts) -> float:
+    """Return how well values fit a body in air, 0 to 1.5: 1 where all lie in range, more with air and tissue."""
+    return share(hu, counts, *BODY_IN_AIR_HU) + peaks(hu, counts)
+
+
+def peaks(hu: Values, counts: Counts) -> float:
+    """Return the lesser of the shares of air and of soft tissue."""
+    return min(share(hu, counts, *AIR_HU), share(hu, counts, *SOFT_TISSUE_HU))
+
+
+def share(hu: Values, counts: Counts, low_hu: float, high_hu: float) -> float:
+    """Return the share of the voxels from ``low_hu`` to ``high_hu``."""
+    return float(counts[(hu >= low_hu) & (hu <= high_hu)].sum() / max(1, int(counts.sum())))
+
+
+def is_eight_bit(hu: Values, counts: Counts, reading: Reading) -> bool:
+    """Report stored values that fill 0 to 255, as after a conversion to 8 bits; what they were, nobody can tell."""
+    stored = reading.stored(hu[counts > 0])
+    fills = stored.size > 0 and stored.min() == 0 and EIGHT_BIT_TOP[0] <= stored.max() <= EIGHT_BIT_TOP[1]
+    return bool(fills) and np.unique(stored).size >= EIGHT_BIT_CODES
+
+
+SIGN = Unwrap(first=1 << 15, period=1 << 16)
+TWELVE_BITS = Unwrap(first=(1 << 12) - 1200, period=1 << 12)
+"""Negative values of 12 bits: down to -1200, for the noise of air; what is denser than 2896 HU counts as metal."""
+
+
+def _sign(reading: Reading, hu: Values, _: Counts) -> Values | None:
+    if reading.signed or reading.bits_stored < 16:
+        return None
+    return _unwrapped(reading, hu, SIGN)
+
+
+def _wrapped(reading: Reading, hu: Values, _: Counts) -> Values | None:
+    if reading.signed or reading.intercept <= NO_INTERCEPT or reading.stored(hu).max(initial=0) >= TWELVE_BITS.period:
+        return None
+    return _unwrapped(reading, hu, TWELVE_BITS)
+
+
+def _unwrapped(reading: Reading, hu: Values, unwrap: Unwrap) -> Values:
+    stored = reading.stored(hu)
+    return hu - reading.slope * unwrap.period * ((stored >= unwrap.first) & (stored < unwrap.period))
+
+
+def _forgotten_intercept(reading: Reading, hu: Values, counts: Counts) -> Values | None:
+    if reading.intercept <= NO_INTERCEPT or share(hu, counts, -np.inf, LIGHT_HU) > STRAY_SHARE:
+        return None
+    return hu - 1024
+
+
+def _double_rescale(reading: Reading, hu: Values, _: Counts) -> Values | None:
+    return hu - reading.intercept if reading.intercept < SCANNER_INTERCEPT else None
+
+
+NAMED_ERRORS = (
+    NamedError("signed values are labelled unsigned", _sign, 0.02, unwrap=SIGN),
+    NamedError("values wrapped around at 12 bits", _wrapped, 0.3, unwrap=TWELVE_BITS),
+    NamedError("stored values are taken for HU, the intercept was forgotten", _forgotten_intercept, 0.6, 0.15),
+    NamedError("values were rescaled twice", _double_rescale, 0.45, 0.15),
+)
+"""The bits of the first two leave hardly a doubt; for the others a body must appear where none was."""
+
 
 LOWEST_HU, HIGHEST_HU = -1100, 3100
 """Below air and above dense metal on a 12-bit scale no tissue reads."""

@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES, DEFLATED_LE
 from pipeline.dicom.files.part10 import inflated
 from pipeline.dicom.files.structure import StructureError
-from pipeline.dicom.files.syntax import COMPRESSED_SYNTAXES, DEFLATED_LE
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.pixels.fragments import FragmentsError, Frame, Read, frames_in
+from pipeline.dicom.pixels.encapsulated import FragmentsError, Frame, Read, frames_in
 from pipeline.errors import SeriesRefusedError
 from pipeline.limits import Limits
 from pipeline.sources.folders import FoundFile

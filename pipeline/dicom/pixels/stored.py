@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dicom.files.syntax import COMPRESSED_SYNTAXES
+from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES
 from pipeline.dicom.headers.slice import Pixels, SliceHeader
 from pipeline.dicom.pixels.decode import decoded
 from pipeline.dicom.pixels.raw import PixelReader

@@ -7,15 +7,27 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pipeline.axes import Xyz
-from pipeline.dicom.files.syntax import COMPRESSED_SYNTAXES, NATIVE_SYNTAXES
+from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES, NATIVE_SYNTAXES
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.slice import CT_IMAGE, Refusal, Series, SliceHeader
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.series.frames import missing_parts
-from pipeline.dicom.series.spectral import is_material_map
+from pipeline.dicom.series.split import missing_parts
 from pipeline.dicom.stack.stack import directions
+from pipeline.geometry import Xyz
 from pipeline.vocabulary import Reason
+
+NO_HU_WORDS = frozenset({"EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "MAT_FRACTIONAL"})
+"""Defined terms of ImageType that never stand for Hounsfield units (PS3.3 C.8.2.1.1.1), whatever RescaleType says."""
+MATERIAL_WORD = "MAT_SPECIFIC"
+"""A map of one material, iodine most often: attenuation only where RescaleType says so, else a concentration."""
+
+
+def is_material_map(header: SliceHeader) -> bool:
+    """Report a map of effective atomic numbers, of density or of one material's concentration."""
+    words = set(header.identity.image_type[2:])
+    is_concentration = MATERIAL_WORD in words and header.rescale.kind not in {"HU", "HU_MOD"}
+    return is_concentration or not NO_HU_WORDS.isdisjoint(words)
+
 
 HU_KINDS = frozenset({"HU", "US", "HU_MOD", "UNSPECIFIED", ""})
 UNIT_TOLERANCE = 2e-3

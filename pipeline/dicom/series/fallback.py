@@ -6,11 +6,10 @@ from math import isclose
 
 import numpy as np
 
-from pipeline.axes import Xyz
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import GeometryOptions
-from pipeline.dicom.stack.spacing import ALIKE_SHARE, usual_step_mm
-from pipeline.dicom.stack.stack import directions
+from pipeline.dicom.stack.stack import ALIKE_SHARE, directions, usual_step_mm
+from pipeline.geometry import Xyz
 from pipeline.vocabulary import SeriesWarning
 
 AXIAL_COSINE = 0.9998

@@ -1,6 +1,6 @@
 """What there is to warn of in an accepted series: its slices' own warnings, and those that only the whole shows."""
 
-from pipeline.dicom.files.syntax import LOSSY_SYNTAXES
+from pipeline.dicom.files.encoding import LOSSY_SYNTAXES
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.stack.stack import Stack
 from pipeline.vocabulary import SeriesWarning, Verdict

@@ -10,7 +10,16 @@ from dicom_bytes import DICM, element, file_bytes, found_file, item, put_file, u
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dicom.files.encoding import IMPLICIT_LITTLE, PIXEL_DATA, UNDEFINED, Encoding
+from pipeline.dicom.files.encoding import (
+    DEFLATED_LE,
+    EXPLICIT_BE,
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    IMPLICIT_LITTLE,
+    PIXEL_DATA,
+    UNDEFINED,
+    Encoding,
+)
 from pipeline.dicom.files.part10 import (
     DEFLATED_BLOCK_BYTES,
     INFLATE_FREE_BYTES,
@@ -22,7 +31,6 @@ from pipeline.dicom.files.part10 import (
     read_data_set,
 )
 from pipeline.dicom.files.structure import StructureError
-from pipeline.dicom.files.syntax import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from pipeline.limits import DEEPEST_NESTING, Limits
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning

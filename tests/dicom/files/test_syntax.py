@@ -2,7 +2,7 @@ import pytest
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
-from pipeline.dicom.files.syntax import (
+from pipeline.dicom.files.encoding import (
     COMPRESSED_SYNTAXES,
     DEFLATED_LE,
     EXPLICIT_BE,

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slices import header
 
-from pipeline.axes import Xyz
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.batch import Batch, Terms, read_batch
 from pipeline.dicom.headers.batch_text import from_text, to_text
 from pipeline.elements import Observation
+from pipeline.geometry import Xyz
 from pipeline.limits import Limits
 from pipeline.privacy import ALLOWED_ELEMENTS
 from pipeline.sources.folders import FoundFile

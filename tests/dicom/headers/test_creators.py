@@ -1,7 +1,7 @@
 from dicom_bytes import element, walker
 
 from pipeline.dicom.files.values import Values
-from pipeline.dicom.headers.creators import UNTOLD, told_creators
+from pipeline.dicom.headers.listing import UNTOLD, told_creators
 
 NAME, MAKER, CREATOR, OTHER = 0x00100010, 0x00080070, 0x00290010, 0x00290011
 

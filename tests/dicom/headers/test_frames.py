@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import Flaw, tag_of
-from pipeline.dicom.headers.frames import frames_of
+from pipeline.dicom.headers.parts import frames_of
 from pipeline.dicom.headers.read import read_headers
 from pipeline.dicom.headers.slice import ENHANCED_CT_IMAGE, SliceHeader
 from pipeline.limits import Limits

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from phantoms import write_series
 from pydicom.uid import RLELossless
 
-from pipeline.dicom.files.encoding import IMPLICIT_LITTLE
-from pipeline.dicom.files.syntax import DEFLATED_LE, IMPLICIT_LE
+from pipeline.dicom.files.encoding import DEFLATED_LE, IMPLICIT_LE, IMPLICIT_LITTLE
 from pipeline.dicom.files.values import tag_text
 from pipeline.dicom.headers.listing import Listing, Told, digest, list_elements
 from pipeline.limits import Limits

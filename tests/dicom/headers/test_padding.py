@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import Values
-from pipeline.dicom.headers.padding import Padding, declared_padding
+from pipeline.dicom.headers.parts import Padding, declared_padding
 
 
 def padding(

@@ -8,11 +8,11 @@ from phantoms import put_raw, write_series
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless
 
-from pipeline.axes import Xyz
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.parts import Reader, instance_number_of
 from pipeline.dicom.headers.read import read_headers
 from pipeline.dicom.headers.slice import CT_IMAGE, SliceHeader
+from pipeline.geometry import Xyz
 from pipeline.limits import Limits
 
 REQUIRED = (

@@ -10,7 +10,7 @@ from phantoms import write_series
 from pydicom.encaps import get_frame
 from pydicom.uid import RLELossless
 
-from pipeline.dicom.pixels.codestream import has_end, segments, size_told
+from pipeline.dicom.pixels.encapsulated import has_end, segments, size_told
 
 COMPRESSED = tuple(GDCM_SYNTAX)
 JPEG_2000 = b"\xff\x4f\xff\x51" + (41).to_bytes(2, "big") + bytes(2)

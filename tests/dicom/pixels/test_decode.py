@@ -11,7 +11,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import JPEGLossless, JPEGLosslessSV1, RLELossless
 from stored_slices import COMPRESSED, LIMITS, one_slice
 
-from pipeline.dicom.files.syntax import JPEG_SYNTAXES
+from pipeline.dicom.files.encoding import JPEG_SYNTAXES
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.pixels import decode
 from pipeline.dicom.pixels.decode import decoded

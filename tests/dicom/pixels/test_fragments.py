@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.encaps import encapsulate, get_frame, itemize_frame
 
-from pipeline.dicom.pixels.fragments import FragmentsError, Frame, Read, frames_in
+from pipeline.dicom.pixels.encapsulated import FragmentsError, Frame, Read, frames_in
 
 BEFORE = b"what comes before"
 END = b"\xfe\xff\xdd\xe0\0\0\0\0"

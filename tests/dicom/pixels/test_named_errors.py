@@ -7,15 +7,7 @@ from hypothesis import strategies as st
 from slices import header
 
 from pipeline.dicom.headers.slice import Pixels, Rescale
-from pipeline.dicom.pixels.named_errors import (
-    NAMED_ERRORS,
-    SIGN,
-    TWELVE_BITS,
-    Reading,
-    is_eight_bit,
-    named_error,
-    score,
-)
+from pipeline.dicom.pixels.plausible import NAMED_ERRORS, SIGN, TWELVE_BITS, Reading, is_eight_bit, named_error, score
 
 SCANNER = Reading(slope=1, intercept=-1024, signed=False, bits_stored=12)
 UNSIGNED = Reading(slope=1, intercept=0, signed=False, bits_stored=16)

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pipeline.dicom.pixels.padding import Padding, PaddingFinder
+from pipeline.dicom.pixels.hounsfield import Padding, PaddingFinder
 
 Codes = NDArray[np.uint16]
 Places = NDArray[np.bool_]

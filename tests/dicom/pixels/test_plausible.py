@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from phantoms import truth_volume
 
-from pipeline.dicom.pixels.named_errors import Reading
-from pipeline.dicom.pixels.plausible import HIGHEST_HU, LOWEST_HU, bins_hu, has_odd_range, implausibility
+from pipeline.dicom.pixels.plausible import HIGHEST_HU, LOWEST_HU, Reading, bins_hu, has_odd_range, implausibility
 
 Counts = NDArray[np.int64]
 SCANNER = Reading(slope=1, intercept=-1024, signed=False, bits_stored=12)

@@ -7,12 +7,12 @@ from dicom_bytes import put_file
 from slices import axial
 from stored_slices import read_all
 
-from pipeline.dicom.files.syntax import EXPLICIT_LE
+from pipeline.dicom.files.encoding import EXPLICIT_LE
 from pipeline.dicom.headers.slice import Pixels, Rescale, SliceHeader
-from pipeline.dicom.pixels.named_errors import SIGN, TWELVE_BITS
+from pipeline.dicom.pixels.hounsfield import unwrap_of, unwrapped
+from pipeline.dicom.pixels.plausible import SIGN, TWELVE_BITS
 from pipeline.dicom.pixels.source import SliceSource
 from pipeline.dicom.pixels.stored import StoredSlice
-from pipeline.dicom.pixels.wrapped import unwrap_of, unwrapped
 from pipeline.dicom.policy import HounsfieldOptions, Policy
 from pipeline.dicom.stack.stack import stacked
 from pipeline.vocabulary import SeriesWarning

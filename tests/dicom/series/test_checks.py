@@ -7,12 +7,12 @@ from headers import series_of, slice_at, sound_series
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.axes import Xyz
-from pipeline.dicom.files.syntax import COMPRESSED_SYNTAXES, EXPLICIT_BE, NATIVE_SYNTAXES
+from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES, EXPLICIT_BE, NATIVE_SYNTAXES
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.slice import ENHANCED_CT_IMAGE, Series, SliceHeader
 from pipeline.dicom.policy import HounsfieldOptions, Policy
 from pipeline.dicom.series.checks import HEADER_CHECKS, PARALLEL_TOLERANCE, UNIT_TOLERANCE, header_refusal
+from pipeline.geometry import Xyz
 from pipeline.limits import Limits
 from pipeline.vocabulary import Reason
 

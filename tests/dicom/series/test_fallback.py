@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 import slices
 
-from pipeline.axes import Xyz
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import GeometryOptions
 from pipeline.dicom.series.fallback import with_fallback
 from pipeline.dicom.stack.stack import stacked
+from pipeline.geometry import Xyz
 from pipeline.vocabulary import SeriesWarning
 
 BY_LOCATION = GeometryOptions(missing_position="slice_location")

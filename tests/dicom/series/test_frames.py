@@ -9,7 +9,7 @@ from phantoms import write_series
 from running import carry_out
 
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.series.frames import frame_volumes, missing_parts
+from pipeline.dicom.series.split import frame_volumes, missing_parts
 from pipeline.store.read import open_store
 
 

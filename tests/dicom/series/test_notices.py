@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 from headers import series_of, slice_at, sound_series
 
-from pipeline.axes import Xyz
-from pipeline.dicom.files.syntax import LOSSY_SYNTAXES, RLE_LOSSLESS
+from pipeline.dicom.files.encoding import LOSSY_SYNTAXES, RLE_LOSSLESS
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.series.notices import series_warnings
 from pipeline.dicom.stack.stack import stacked
+from pipeline.geometry import Xyz
 from pipeline.vocabulary import SeriesWarning
 
 

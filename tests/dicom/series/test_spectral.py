@@ -4,7 +4,7 @@ import pytest
 from slices import header
 
 from pipeline.dicom.headers.slice import Identity, Rescale, SliceHeader
-from pipeline.dicom.series.spectral import is_material_map
+from pipeline.dicom.series.checks import is_material_map
 
 
 def spectral(word: str, rescale_type: str = "") -> SliceHeader:

@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 import slices
 
-from pipeline.axes import Xyz
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import GeometryOptions, Policy
 from pipeline.dicom.series.split import MOST_PARTS, split_parts
+from pipeline.geometry import Xyz
 
 POLICY = Policy(geometry=GeometryOptions(duplicate_position="split"))
 N = 10

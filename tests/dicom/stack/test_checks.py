@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 from headers import slice_at
 
-from pipeline.axes import Xyz
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.policy import GeometryOptions, Policy
 from pipeline.dicom.stack.checks import STACK_CHECKS, stack_refusal
 from pipeline.dicom.stack.stack import stacked
+from pipeline.geometry import Xyz
 from pipeline.vocabulary import Reason
 
 POLICY = Policy()

@@ -4,9 +4,8 @@ from headers import slice_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.axes import Xyz
-from pipeline.dicom.stack.spacing import deviation_mm, even_step, planes_among, usual_step_mm
-from pipeline.dicom.stack.stack import stacked
+from pipeline.dicom.stack.stack import deviation_mm, even_step, planes_among, stacked, usual_step_mm
+from pipeline.geometry import Xyz
 from pipeline.vocabulary import Verdict
 
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from pipeline.axes import Xyz, Zyx
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.policy import GeometryOptions
 from pipeline.dicom.stack.stack import Stack, stacked
+from pipeline.geometry import Xyz, Zyx
 from pipeline.vocabulary import Verdict
 
 START = np.array([-120.5, 33.0, 871.25])

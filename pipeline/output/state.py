@@ -4,6 +4,7 @@ A result is in the journal, on disk, before its store has its final name; so wha
 which stores to adopt and which to remove.
 """
 
+import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,15 +13,58 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.errors import DamageError
 from pipeline.features.histogram import Histogram
-from pipeline.output.durable import move_folder, remove
-from pipeline.output.files import hash_store
-from pipeline.output.journal import Journal
+from pipeline.output.durable import append_line, hash_store, move_folder, remove, write_bytes
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import Identifiers, publish
 from pipeline.output.tables import ColumnType, is_whole, read_counts, write_table
 from pipeline.record import SeriesRecord, SliceOutcome, from_json, to_json
 from pipeline.vocabulary import FileStatus, Reason, Status
+
+Entry = dict[str, Any]
+"""``series_key``, ``record`` (as `record.to_json` tells it), ``source`` and what else the run wants to find again."""
+
+
+@dataclass(frozen=True)
+class Journal:
+    """An append-only file of JSON lines under ``private/``, with one writer: the process that runs."""
+
+    path: Path
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry; it is on disk when this returns."""
+        append_line(self.path, _line(entry), private=True)
+
+    def entries(self) -> list[Entry]:
+        """Return every entry in the order written; half a line that a kill left at the end does not count.
+
+        Raises DamageError for any other line that is no entry.
+        """
+        if not self.path.exists():
+            return []
+        *whole, _torn = self.path.read_bytes().split(b"\n")
+        return [_entry(line, number) for number, line in enumerate(whole, start=1)]
+
+    def compact(self, entries: Iterable[Entry]) -> None:
+        """Put these entries in place of all that was written."""
+        write_bytes(self.path, b"".join(_line(entry) + b"\n" for entry in entries), private=True)
+
+
+def _line(entry: Entry) -> bytes:
+    return json.dumps(entry).encode("ascii")
+
+
+def _entry(line: bytes, number: int) -> Entry:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        entry = None
+    if not isinstance(entry, dict):
+        msg = f"journal.jsonl line {number} is damaged: remove the line, and its series is worked again"
+        raise DamageError(msg)
+    return entry
+
 
 HISTOGRAM_COLUMNS: dict[str, ColumnType] = {"series_key": "text", "first_bin_hu": "integer", "counts": "integers"}
 
@@ -83,7 +127,7 @@ class Ledger:
     def commit(self, finished: Finished, folder: str | None = None) -> None:
         """Put a result into the journal, then give its store, which lies in ``folder``, its final name."""
         key = finished.record.series_key
-        Journal(self.output.journal).append(_entry(finished))
+        Journal(self.output.journal).append(_journal_entry(finished))
         self.finished[key] = finished
         if finished.record.status is Status.OK:
             move_folder(Path(folder) if folder else self.output.unfinished_store(key), self.output.store(key))
@@ -104,7 +148,7 @@ class Ledger:
 
     def compact(self, keys: Iterable[str]) -> None:
         """Leave in the journal one short line a series: the tables hold the rest now."""
-        entries = (_entry(replace(self.finished[key], slices=None, histogram=None)) for key in keys)
+        entries = (_journal_entry(replace(self.finished[key], slices=None, histogram=None)) for key in keys)
         Journal(self.output.journal).compact(entries)
 
     def histograms(self) -> dict[str, Histogram]:
@@ -116,7 +160,7 @@ class Ledger:
         """Take series out of the journal, so that the next run sees them as new; all else in it stays."""
         for key in keys:
             self.finished.pop(key, None)
-        Journal(self.output.journal).compact(map(_entry, self.finished.values()))
+        Journal(self.output.journal).compact(map(_journal_entry, self.finished.values()))
 
     def settle_stores(self) -> None:
         """Adopt the unfinished stores whose records are in the journal, and remove all others."""
@@ -160,7 +204,7 @@ def _key_of(unfinished: Path) -> str:
     return unfinished.name.split(".")[1]
 
 
-def _entry(finished: Finished) -> dict[str, Any]:
+def _journal_entry(finished: Finished) -> dict[str, Any]:
     histogram = finished.histogram
     return {
         "series_key": finished.record.series_key,
