@@ -50,20 +50,44 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+class Stage(StrEnum):
+    """What a reason is about, in the order in which a series is checked."""
+
+    ACCESS = "access"
+    """Whether the system lets a file be read, and nobody writes it meanwhile."""
+    FILE = "file"
+    """The structure of a file: where it breaks, an element may lie in the part that was not read."""
+    OBJECT = "object"
+    """The kind of object that a file holds."""
+    IMAGE = "image"
+    """The header and the pixel data of each image, and whether the images belong to one volume."""
+    GEOMETRY = "geometry"
+    """The positions of the slices in their stack."""
+    VALUES = "values"
+    """The Hounsfield units of the whole volume."""
+    SELECTION = "selection"
+    """The rules of the configuration."""
+    RUN = "run"
+    """The run itself; nothing is wrong with the series."""
+
+
 class Reason(StrEnum):
     """Why a series has no store.  The first check that fails, in this order, names the reason.
 
-    Each member carries the ``status`` it gives, its ``meaning``, and ``advice``: what a person can do about it.
+    Each member carries its ``stage``, the ``status`` it gives, its ``meaning``, and ``advice``: what a person can do
+    about it.
     """
 
+    stage: Stage
     status: Status
     meaning: str
     advice: str
 
-    def __new__(cls, code: str, status: Status, meaning: str, advice: str) -> Self:
+    def __new__(cls, code: str, stage: Stage, status: Status, meaning: str, advice: str) -> Self:
         member = str.__new__(cls, code)
         member._value_ = code
-        member.status, member.meaning, member.advice = status, meaning, advice
+        member.stage, member.status = stage, status
+        member.meaning, member.advice = meaning, advice
         return member
 
     @property
@@ -72,167 +96,167 @@ class Reason(StrEnum):
         return list(type(self)).index(self)
 
     UNREADABLE = (
-        "UNREADABLE", Status.REJECTED,
+        "UNREADABLE", Stage.ACCESS, Status.REJECTED,
         "The system refuses to read a file (permission, input/output error, dangling link, not a regular file).",
         "Check the permissions and the disk, then run again.",
     )
     UNSTABLE = (
-        "UNSTABLE", Status.REJECTED,
+        "UNSTABLE", Stage.ACCESS, Status.REJECTED,
         "A file changed while it was being read, or is younger than input.settle_seconds.",
         "Let the copy finish, then run again.",
     )
     NOT_DICOM = (
-        "NOT_DICOM", Status.EXCLUDED,
+        "NOT_DICOM", Stage.FILE, Status.EXCLUDED,
         "There is no DICOM in the file.",
         "Nothing, if the file does not belong to a scan.",
     )
     CORRUPT = (
-        "CORRUPT", Status.REJECTED,
+        "CORRUPT", Stage.FILE, Status.REJECTED,
         "The structure of a file cannot be parsed to its end.",
         "Export or copy the series again.",
     )
     LIMIT = (
-        "LIMIT", Status.REJECTED,
+        "LIMIT", Stage.FILE, Status.REJECTED,
         "A declared or real size, depth, inflation or planned output is over a limit.",
         "If the data is genuine, raise the limit named in the detail.",
     )
     TRANSFER_SYNTAX = (
-        "TRANSFER_SYNTAX", Status.REJECTED,
+        "TRANSFER_SYNTAX", Stage.OBJECT, Status.REJECTED,
         "The transfer syntax is missing or unknown, or has no decoder.",
         "Export the series again, uncompressed or in a lossless syntax.",
     )
     NOT_CT = (
-        "NOT_CT", Status.EXCLUDED,
+        "NOT_CT", Stage.OBJECT, Status.EXCLUDED,
         "The object is not a CT image: another SOP class or modality, or a dose or information screen.",
         "Nothing; only CT images are prepared.",
     )
     LOCALIZER = (
-        "LOCALIZER", Status.EXCLUDED,
+        "LOCALIZER", Stage.OBJECT, Status.EXCLUDED,
         "The series holds localizers (scouts, topograms) only.",
         "Nothing; localizers are no volumes.",
     )
     MULTIFRAME = (
-        "MULTIFRAME", Status.REJECTED,
+        "MULTIFRAME", Stage.IMAGE, Status.REJECTED,
         "A classic CT image has several frames, or a multi-frame object has no usable functional groups.",
         "Export the series as single-frame or as Enhanced CT.",
     )
     IDENTITY_CONFLICT = (
-        "IDENTITY_CONFLICT", Status.REJECTED,
+        "IDENTITY_CONFLICT", Stage.IMAGE, Status.REJECTED,
         "One series UID is used by two patients or two studies.",
         "Find out which files belong together, and export them again.",
     )
     TAG_MISSING = (
-        "TAG_MISSING", Status.REJECTED,
+        "TAG_MISSING", Stage.IMAGE, Status.REJECTED,
         "A required element is absent or empty.",
         "Export the series again; the detail names the element.",
     )
     TAG_INVALID = (
-        "TAG_INVALID", Status.REJECTED,
+        "TAG_INVALID", Stage.IMAGE, Status.REJECTED,
         "A required element has an unusable value.",
         "Export the series again; the detail names the element.",
     )
     PIXEL_FORMAT = (
-        "PIXEL_FORMAT", Status.REJECTED,
+        "PIXEL_FORMAT", Stage.IMAGE, Status.REJECTED,
         "The pixels are colour, palette, 8 bit or floating point.",
         "Export the original images, not screen captures.",
     )
     PIXELS_MISSING = (
-        "PIXELS_MISSING", Status.REJECTED,
+        "PIXELS_MISSING", Stage.IMAGE, Status.REJECTED,
         "A slice has no pixel data.",
         "Export the series again, with pixels.",
     )
     PIXELS_LENGTH = (
-        "PIXELS_LENGTH", Status.REJECTED,
+        "PIXELS_LENGTH", Stage.IMAGE, Status.REJECTED,
         "The pixel data is too short, or too long by more than padding.",
         "Copy the series again; a transfer was probably cut.",
     )
     PIXEL_DECODE = (
-        "PIXEL_DECODE", Status.REJECTED,
+        "PIXEL_DECODE", Stage.IMAGE, Status.REJECTED,
         "The decoder refuses the compressed pixels.",
         "Copy or export the series again.",
     )
     RESCALE_NOT_HU = (
-        "RESCALE_NOT_HU", Status.REJECTED,
+        "RESCALE_NOT_HU", Stage.IMAGE, Status.REJECTED,
         "The values are not Hounsfield units: another RescaleType, or a modality LUT.",
         "Nothing; iodine, density and effective-Z maps are not CT numbers.",
     )
     POSITION_MISSING = (
-        "POSITION_MISSING", Status.REJECTED,
+        "POSITION_MISSING", Stage.IMAGE, Status.REJECTED,
         "A slice has no ImagePositionPatient, and no fallback is allowed or usable.",
         "Allow geometry.missing_position if the order of the slices can be trusted.",
     )
     ORIENTATION_INVALID = (
-        "ORIENTATION_INVALID", Status.REJECTED,
+        "ORIENTATION_INVALID", Stage.IMAGE, Status.REJECTED,
         "ImageOrientationPatient is not two unit vectors at right angles.",
         "Export the series again.",
     )
     MIXED_GEOMETRY = (
-        "MIXED_GEOMETRY", Status.REJECTED,
+        "MIXED_GEOMETRY", Stage.IMAGE, Status.REJECTED,
         "Size, spacing, orientation, frame of reference or reconstruction differ within the series.",
         "Separate the parts, and export each as a series of its own.",
     )
     TOO_FEW_SLICES = (
-        "TOO_FEW_SLICES", Status.REJECTED,
+        "TOO_FEW_SLICES", Stage.GEOMETRY, Status.REJECTED,
         "There are fewer slices than select.min_slices.",
         "Lower select.min_slices if such a thin stack is wanted.",
     )
     DUPLICATE_POSITION = (
-        "DUPLICATE_POSITION", Status.REJECTED,
+        "DUPLICATE_POSITION", Stage.GEOMETRY, Status.REJECTED,
         "Several slices with different pixels lie at one position.",
         "Set geometry.duplicate_position: split for phases or repeated acquisitions.",
     )
     SLICE_GAP = (
-        "SLICE_GAP", Status.REJECTED,
+        "SLICE_GAP", Stage.GEOMETRY, Status.REJECTED,
         "Slices are missing from an otherwise evenly spaced stack.",
         "Find the missing files, or set geometry.gap: interpolate.",
     )
     SPACING_NONUNIFORM = (
-        "SPACING_NONUNIFORM", Status.REJECTED,
+        "SPACING_NONUNIFORM", Stage.GEOMETRY, Status.REJECTED,
         "The distance between slices changes along the stack.",
         "Set geometry.uneven_spacing: resample.",
     )
     GANTRY_TILT = (
-        "GANTRY_TILT", Status.REJECTED,
+        "GANTRY_TILT", Stage.GEOMETRY, Status.REJECTED,
         "The gantry was tilted, and the policy refuses tilted series.",
         "Set geometry.gantry_tilt: correct.",
     )
     HU_IMPLAUSIBLE = (
-        "HU_IMPLAUSIBLE", Status.REJECTED,
+        "HU_IMPLAUSIBLE", Stage.VALUES, Status.REJECTED,
         "The values cannot be Hounsfield units; the detail names the error that explains them.",
         "Look at the series; see hounsfield.wrapped for 12-bit wrap-around.",
     )
     NOT_SELECTED = (
-        "NOT_SELECTED", Status.EXCLUDED,
+        "NOT_SELECTED", Stage.SELECTION, Status.EXCLUDED,
         "The rules under select leave the series out.",
         "Nothing, if the rule named in the detail is meant.",
     )
     WORKER_LOST = (
-        "WORKER_LOST", Status.FAILED,
+        "WORKER_LOST", Stage.RUN, Status.FAILED,
         "The process that worked on the series died.",
         "Run again; if it repeats, look at the series alone.",
     )
     TIMEOUT = (
-        "TIMEOUT", Status.FAILED,
+        "TIMEOUT", Stage.RUN, Status.FAILED,
         "The series took longer than limits.series_timeout_seconds.",
         "Run again, or raise the limit.",
     )
     OUT_OF_MEMORY = (
-        "OUT_OF_MEMORY", Status.FAILED,
+        "OUT_OF_MEMORY", Stage.RUN, Status.FAILED,
         "The series needed more memory than it may have.",
         "Raise limits.series_memory_mb, or use fewer workers.",
     )
     OUTPUT_IO = (
-        "OUTPUT_IO", Status.FAILED,
+        "OUTPUT_IO", Stage.RUN, Status.FAILED,
         "The output could not be written.",
         "Check the disk, then run again.",
     )
     CANCELLED = (
-        "CANCELLED", Status.FAILED,
+        "CANCELLED", Stage.RUN, Status.FAILED,
         "The run was stopped before the series was finished.",
         "Run again.",
     )
     INTERNAL = (
-        "INTERNAL", Status.FAILED,
+        "INTERNAL", Stage.RUN, Status.FAILED,
         "The program itself made an error.",
         "Report it with private/ left out; run.json holds the traceback.",
     )

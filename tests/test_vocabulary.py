@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.vocabulary import ExitCode, Reason, SeriesWarning, Status
+from pipeline.vocabulary import ExitCode, Reason, SeriesWarning, Stage, Status
 
 IN_ORDER = """
 UNREADABLE UNSTABLE NOT_DICOM CORRUPT LIMIT TRANSFER_SYNTAX NOT_CT LOCALIZER MULTIFRAME IDENTITY_CONFLICT TAG_MISSING
@@ -21,6 +21,13 @@ FAILED = {"WORKER_LOST", "TIMEOUT", "OUT_OF_MEMORY", "OUTPUT_IO", "CANCELLED", "
 def test_reasons_stand_in_the_order_in_which_they_are_checked() -> None:
     assert [reason.value for reason in Reason] == IN_ORDER
     assert [reason.order for reason in Reason] == list(range(len(IN_ORDER)))
+
+
+def test_the_order_of_reasons_follows_their_stages() -> None:
+    stages = list(Stage)
+    places = [stages.index(reason.stage) for reason in Reason]
+    assert places == sorted(places)
+    assert set(places) == set(range(len(stages)))
 
 
 def test_every_reason_gives_one_status() -> None:

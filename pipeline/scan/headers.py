@@ -16,7 +16,7 @@ from pipeline.output.durable import make_folder, remove, write_bytes
 from pipeline.scan.census import Census
 from pipeline.sources.folders import FoundFile
 from pipeline.versions import STAGES
-from pipeline.vocabulary import Reason
+from pipeline.vocabulary import Stage
 
 FORMAT = 1
 """Counts up when a batch is written otherwise, or a header read otherwise."""
@@ -147,4 +147,4 @@ class _Cache:
 
 
 def _was_unread(slices: Sequence[SliceHeader]) -> bool:
-    return any(header.refusal and header.refusal[0].order <= Reason.UNSTABLE.order for header in slices)
+    return any(header.refusal and header.refusal[0].stage is Stage.ACCESS for header in slices)

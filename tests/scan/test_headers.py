@@ -13,7 +13,7 @@ from pipeline.dicom.headers.batch import Terms
 from pipeline.limits import Limits
 from pipeline.scan import headers
 from pipeline.scan.headers import Headers, Reading
-from pipeline.sources.folders import InputOptions, find_files
+from pipeline.sources.folders import FoundFile, InputOptions, find_files
 from pipeline.vocabulary import Reason
 
 TERMS = Terms(Limits(), frozenset({"KVP"}))
@@ -98,6 +98,13 @@ def test_what_the_system_refused_is_tried_again(
         assert {one.refusal and one.refusal[0] for one in read(tmp_path).slices} == {Reason.UNREADABLE}
     assert {one.refusal for one in read(tmp_path).slices} == {None}
     assert len(series.paths) == 12
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_only_files_that_were_read_are_kept(tmp_path: Path, reason: Reason) -> None:
+    found = FoundFile(str(tmp_path / "absent"), 1, 1, (reason, "refused"))
+    Reading(None, tmp_path / "scan").headers_of([found], TERMS)
+    assert (tmp_path / "scan").is_dir() is (reason not in {"UNREADABLE", "UNSTABLE"})
 
 
 @pytest.mark.usefixtures("series")

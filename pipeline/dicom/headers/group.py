@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.dicom.headers.notices import is_uid
 from pipeline.dicom.headers.slice import Series, SliceHeader
-from pipeline.vocabulary import Reason, SeriesWarning
+from pipeline.vocabulary import SeriesWarning, Stage
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def series_identity(header: SliceHeader) -> tuple[str, ...] | None:
 
 def _was_cut_short(header: SliceHeader) -> bool:
     """Report a file of which only a part was read: its UID may be in the rest."""
-    return header.refusal is not None and header.refusal[0].order <= Reason.LIMIT.order
+    return header.refusal is not None and header.refusal[0].stage in {Stage.ACCESS, Stage.FILE}
 
 
 def _in_path_order(slices: list[SliceHeader]) -> tuple[SliceHeader, ...]:

@@ -14,7 +14,10 @@ from pipeline.dicom.policy import Policy
 from pipeline.dicom.series.split import missing_parts
 from pipeline.dicom.stack.stack import directions
 from pipeline.geometry import Xyz
-from pipeline.vocabulary import Reason
+from pipeline.vocabulary import Reason, Stage
+
+OF_EVERY_FILE = frozenset({Stage.ACCESS, Stage.FILE, Stage.OBJECT})
+"""Stages in which every file of a series is checked; in later ones only its images are."""
 
 NO_HU_WORDS = frozenset({"EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "MAT_FRACTIONAL"})
 """Defined terms of ImageType that never stand for Hounsfield units (PS3.3 C.8.2.1.1.1), whatever RescaleType says."""
@@ -44,10 +47,10 @@ Orientation = tuple[Xyz | None, Xyz | None]
 def header_refusal(series: Series, policy: Policy) -> Refusal | None:
     """Return the first reason that the headers give against a series, before its stack is judged.
 
-    Up to NOT_CT every file counts; after it, only the images.
+    The checks of OF_EVERY_FILE look at every file; the others only at the images.
     """
     for reason in Reason:
-        slices = series.slices if reason.order <= Reason.LOCALIZER.order else series.images
+        slices = series.slices if reason.stage in OF_EVERY_FILE else series.images
         detail = _own_detail(slices, reason)
         if detail is None and reason in HEADER_CHECKS:
             detail = HEADER_CHECKS[reason](slices, policy)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.stack.stack import Stack, stacked
 from pipeline.record import SliceOutcome
-from pipeline.vocabulary import FileStatus, Reason, Status
+from pipeline.vocabulary import FileStatus, Reason, Stage, Status
 
 
 def used_outcomes(series: Series, stack: Stack, copies: Iterable[SliceHeader]) -> tuple[SliceOutcome, ...]:
@@ -20,10 +20,10 @@ def used_outcomes(series: Series, stack: Stack, copies: Iterable[SliceHeader]) -
 def refused_outcomes(series: Series, reason: Reason) -> tuple[SliceOutcome, ...]:
     """Return the outcomes of a series that was refused for a reason; a slice's own reason comes first.
 
-    Where it was refused for the places of its slices, or after they were judged, they are told.
+    The outcomes hold the slices' positions where these were good enough to be checked.
     """
     status = FileStatus.SKIPPED if reason.status is Status.EXCLUDED else FileStatus.REJECTED
-    if Reason.TOO_FEW_SLICES.order <= reason.order <= Reason.HU_IMPLAUSIBLE.order:
+    if reason.stage in {Stage.GEOMETRY, Stage.VALUES}:
         stack = stacked(series.images)
         placed = [
             replace(_placed(header, status, reason, stack, k), z_index=None) for k, header in enumerate(stack.slices)

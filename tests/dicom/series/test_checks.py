@@ -105,6 +105,15 @@ def test_of_two_faults_the_first_in_the_vocabulary_is_named(one: str, other: str
     assert found.order == min(orders)
 
 
+@pytest.mark.parametrize("own", Reason)
+def test_the_refusal_of_an_object_that_is_no_image_counts_only_early(own: Reason) -> None:
+    report = slice_at(1, identity={"modality": "SR"}, refusal=(own, "refused"))
+    refusal = header_refusal(series_of(slice_at(0), report, slice_at(2)), POLICY)
+    assert (refusal == (own, "refused")) is (
+        own in {"UNREADABLE", "UNSTABLE", "NOT_DICOM", "CORRUPT", "LIMIT", "TRANSFER_SYNTAX", "NOT_CT", "LOCALIZER"}
+    )
+
+
 @pytest.mark.parametrize("own", [Reason.UNREADABLE, Reason.UNSTABLE, Reason.CORRUPT, Reason.LIMIT, Reason.MULTIFRAME])
 def test_what_reading_refused_refuses_the_series_in_its_place(own: Reason) -> None:
     assert header_refusal(with_one(refusal=(own, "told by the reader")), POLICY) == (own, "told by the reader")

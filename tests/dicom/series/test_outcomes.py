@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 import slices
 
 from pipeline.dicom.headers.slice import Series
@@ -47,6 +48,15 @@ def test_a_series_refused_for_its_places_tells_them() -> None:
         ("/in/003", Reason.SLICE_GAP, 7.5, None),
     ]
     assert outcomes[3].reason is Reason.NOT_CT
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_positions_are_kept_where_the_stack_was_checked(reason: Reason) -> None:
+    outcomes = refused_outcomes(Series(("1.2",), (FIRST, SECOND)), reason)
+    assert {one.position_mm is not None for one in outcomes} == {
+        reason
+        in {"TOO_FEW_SLICES", "DUPLICATE_POSITION", "SLICE_GAP", "SPACING_NONUNIFORM", "GANTRY_TILT", "HU_IMPLAUSIBLE"}
+    }
 
 
 def test_a_series_that_was_left_out_has_skipped_files() -> None:
