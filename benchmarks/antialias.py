@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipeline.geometry import Geometry, Xyz, Zyx
+from pipeline.program.axis import axis_weights
+from pipeline.program.changes import GridChange
 from pipeline.program.execute import run
-from pipeline.program.grid import GridChange
 from pipeline.program.program import Program
-from pipeline.program.weights import axis_weights
 from pipeline.steps.resample import Resample
 from pipeline.volume import Volume, VolumeSpec
 

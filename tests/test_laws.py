@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 
 from pipeline.geometry import Xyz, Zyx
 from pipeline.program import execute
-from pipeline.program.crop import Crop
 from pipeline.program.execute import Prepared
 from pipeline.program.program import Program
 from pipeline.program.step import Step
 from pipeline.steps import STEPS
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
+from pipeline.steps.crop import Crop
 from pipeline.steps.crop_body import CropBody
 from pipeline.steps.crop_lung import CropLung
 from pipeline.steps.crop_or_pad import CropOrPad

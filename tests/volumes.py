@@ -6,8 +6,7 @@ import numpy as np
 
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.program import apply as changes
-from pipeline.program.changes import LineChange, Shear, Warp
-from pipeline.program.grid import GridChange
+from pipeline.program.changes import GridChange, LineChange, Shear, Warp
 from pipeline.program.planes import gathered
 from pipeline.volume import ClampedLine, Mask, Volume, VolumeSpec, Voxels
 

@@ -9,10 +9,10 @@ from scipy import ndimage
 
 from pipeline.dataset.chain import Chain
 from pipeline.dataset.places import Places
-from pipeline.program.carry import carry_labels
+from pipeline.program.axis import TIE
 from pipeline.program.execute import run
+from pipeline.program.labels import carry_labels
 from pipeline.program.program import Program
-from pipeline.program.weights import TIE
 from pipeline.volume import Volume, VolumeSpec
 
 HALF_A_VOXEL = 0.5 + TIE

@@ -8,8 +8,7 @@ import numpy as np
 
 from pipeline.errors import UsageError
 from pipeline.geometry import Geometry, Zyx
-from pipeline.program.changes import Shear, Warp
-from pipeline.program.grid import GridChange
+from pipeline.program.changes import GridChange, Shear, Warp
 from pipeline.program.step import Step
 from pipeline.steps.correct_tilt import CorrectTilt
 from pipeline.steps.crop_body import CropBody

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pipeline.dataset.chain import Chain
 from pipeline.geometry import Geometry
-from pipeline.program.changes import Shear, Warp
-from pipeline.program.grid import AxisMap, GridChange
+from pipeline.program.axis import AxisMap
+from pipeline.program.changes import GridChange, Shear, Warp
 
 Points = NDArray[np.float64]
 """Points [..., 3]: indices in the order of the array's axes, or (x, y, z) in LPS millimetres."""

@@ -1,8 +1,16 @@
-"""Extremes, mean and standard deviation of values that come in parts."""
+"""Extremes, mean and standard deviation: of values that come in parts, and of a volume's measured voxels."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from math import inf, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import SeriesRefusedError
+from pipeline.vocabulary import Reason
+from pipeline.volume import Mask, Voxels
 
 
 @dataclass(frozen=True)
@@ -41,3 +49,40 @@ class Spread:
 def merged(parts: list[Spread]) -> Spread:
     """Return the spread of all parts together."""
     return reduce(Spread.merge, parts, Spread())
+
+
+def measured_mean(voxels: Voxels, measured: Mask) -> float:
+    """Return the mean; raises SeriesRefusedError where nothing is measured."""
+    count = int(measured.sum())
+    if count == 0:
+        raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, "no voxel is measured, so there is no statistic of them")
+    return sum(float(plane.sum()) for plane in _measured_values(voxels, measured)) / count
+
+
+def measured_mean_and_std(voxels: Voxels, measured: Mask) -> tuple[float, float]:
+    """Return mean and standard deviation of the whole, in two passes; raises SeriesRefusedError if all are equal."""
+    middle = measured_mean(voxels, measured)
+    squares = sum(float(np.square(plane - middle).sum()) for plane in _measured_values(voxels, measured))
+    _require_contrast(squares)
+    return middle, float(np.sqrt(squares / int(measured.sum())))
+
+
+def measured_extremes(voxels: Voxels, measured: Mask) -> tuple[float, float]:
+    """Return the smallest and the largest value; raises SeriesRefusedError if they are equal."""
+    measured_mean(voxels, measured)
+    low = min(float(plane.min(initial=np.inf)) for plane in _measured_values(voxels, measured))
+    high = max(float(plane.max(initial=-np.inf)) for plane in _measured_values(voxels, measured))
+    _require_contrast(high - low)
+    return low, high
+
+
+def _measured_values(voxels: Voxels, measured: Mask) -> Iterator[NDArray[np.float64]]:
+    """Yield each plane's measured values."""
+    return (plane[mask].astype(np.float64) for plane, mask in zip(voxels, measured, strict=True))
+
+
+def _require_contrast(spread: float) -> None:
+    """Refuse a constant volume: nothing can be scaled by its spread."""
+    if not spread > 0:
+        detail = "every measured voxel has the same value at this step, so it cannot be normalised by the volume"
+        raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)

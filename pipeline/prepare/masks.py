@@ -14,9 +14,8 @@ from pipeline.limits import Limits
 from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid
 from pipeline.masks.nifti import read_nifti
 from pipeline.masks.source import MaskSource
-from pipeline.program.carry import carry_labels
-from pipeline.program.changes import Shear, Warp
-from pipeline.program.grid import GridChange
+from pipeline.program.changes import GridChange, Shear, Warp
+from pipeline.program.labels import carry_labels
 from pipeline.program.program import Program
 from pipeline.record import LABEL_PREFIX, LabelValue
 

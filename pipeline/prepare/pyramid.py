@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.geometry import Geometry
+from pipeline.program.apply import streamed
 from pipeline.program.packing import StoredType, cast
 from pipeline.program.planes import Plane, unless_whole
-from pipeline.program.stream import streamed
 from pipeline.steps.resample import Resample
 from pipeline.store.read import StoredPlanes
 from pipeline.store.write import NewStore, StoreContent

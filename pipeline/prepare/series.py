@@ -24,12 +24,12 @@ from pipeline.prepare.provenance import attributes_of, described
 from pipeline.prepare.pyramid import write_pyramid
 from pipeline.prepare.repairs import program_of
 from pipeline.prepare.source import accepted_stack, plausible_facts, unique_slices
-from pipeline.program.crop import found_nothing
 from pipeline.program.execute import Prepared, begin
 from pipeline.program.planes import Plane, Planes
 from pipeline.program.program import Program
 from pipeline.quality.verdicts import judged
 from pipeline.record import SeriesRecord
+from pipeline.steps.crop import found_nothing
 from pipeline.store.ngff import ngff_is_exact
 from pipeline.store.write import StoreContent, StoreReceipt, new_store
 from pipeline.vocabulary import Reason, SeriesWarning

@@ -1,5 +1,6 @@
-"""Changes done to whole volumes: what needs all planes at once."""
+"""Changes applied to planes as they pass, or to a whole volume where a change needs all planes at once."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -7,12 +8,143 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.geometry import Zyx
-from pipeline.program.changes import LineChange, Shear, Warp
-from pipeline.program.grid import GridChange
-from pipeline.program.planes import Planes, planes_of
-from pipeline.program.separable import MEASURED_SHARE, NO_SHARE
-from pipeline.program.stream import Padding, known, streamed
-from pipeline.volume import Mask, Volume, VolumeSpec, Voxels
+from pipeline.kernels import bands
+from pipeline.program.axis import AxisMap
+from pipeline.program.blend import MEASURED_SHARE, NO_SHARE, Blend, InPlane, sheared
+from pipeline.program.changes import GridChange, LineChange, Shear, Warp
+from pipeline.program.planes import Plane, Planes, planes_of
+from pipeline.volume import ClampedLine, Mask, Volume, VolumeSpec, Voxels
+
+Padding = Sequence[float | None]
+
+
+def streamed(change: LineChange | GridChange | Shear, planes: Planes, before: VolumeSpec) -> Planes:
+    """Return the changed planes of what ``before`` describes."""
+    if isinstance(change, LineChange):
+        return _lined(planes, change)
+    if before.invented:
+        return _with_invented(change, planes, before)
+    result = _moved(change, planes, before.padding)
+    if isinstance(change, GridChange) and any(axis.invents for axis in change.axes):
+        return _without_invented(result, change.axes)
+    return result
+
+
+def _moved(change: GridChange | Shear, planes: Planes, padding: Padding) -> Planes:
+    """Return planes on another grid.
+
+    Weights are renormalised over measured voxels; where there are none, those that hold a value all the same speak.
+    """
+    if isinstance(change, Shear):
+        outside = np.array([known(value) for value in padding], np.float32)
+        return sheared(planes, lambda z: InPlane(*change.slices[z]), outside)
+    upright = _transposed(planes) if change.order.y == 2 else planes
+    return _indexed(upright, change, padding) if change.exact else Blend(upright, change.axes, len(padding))
+
+
+def _lined(planes: Planes, change: LineChange) -> Planes:
+    """Return planes with their lines applied, one a channel."""
+    lines = [_singles(line) for line in change.lines]
+
+    def at(z: int) -> Plane:
+        plane = planes(z)
+        sources = np.repeat(plane.voxels, len(change.lines), axis=0) if change.split else plane.voxels
+        voxels = np.empty(sources.shape, np.float32)
+        for line, source, target in zip(lines, sources, voxels, strict=True):
+            bands.lined(source.ravel(), line, target.ravel())
+        return replace(plane, voxels=voxels)
+
+    return at
+
+
+def _singles(line: ClampedLine) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    """Return a line's numbers in single precision, as voxels are."""
+    return np.float32(line.a), np.float32(line.b), np.float32(line.low), np.float32(line.high)
+
+
+def _with_invented(change: GridChange | Shear, planes: Planes, before: VolumeSpec) -> Planes:
+    """Change planes in which invented voxels speak; the mask travels as one more channel beside them."""
+
+    def layered(z: int) -> Plane:
+        plane = planes(z)
+        return Plane(np.concatenate([plane.voxels, plane.mask[None]], dtype=np.float32), plane.usable)
+
+    moved = _moved(change, layered, (*before.padding, 0.0))
+
+    def at(z: int) -> Plane:
+        plane = moved(z)
+        return Plane(plane.voxels[:-1], plane.mask & (plane.voxels[-1] >= MEASURED_SHARE), plane.mask)
+
+    return at
+
+
+def _without_invented(planes: Planes, axes: Zyx[AxisMap]) -> Planes:
+    """Return planes with what no slice speaks for unmarked: its values stay usable."""
+    in_z, y, x = (axis.spoken_for if axis.invents else np.ones(axis.n, np.bool_) for axis in axes)
+    in_plane = y[:, None] & x
+
+    def at(z: int) -> Plane:
+        plane = planes(z)
+        return Plane(plane.voxels, plane.mask & in_plane & in_z[z], plane.mask)
+
+    return at
+
+
+def _transposed(planes: Planes) -> Planes:
+    """Return planes with x and y in each other's place."""
+
+    def at(z: int) -> Plane:
+        plane = planes(z)
+        mask = None if plane.measured is None else plane.measured.T
+        return Plane(plane.voxels.transpose(0, 2, 1), mask)
+
+    return at
+
+
+def _indexed(planes: Planes, change: GridChange, padding: Padding) -> Planes:
+    """Take samples as they are; views of the source where nothing is added."""
+    z_axis, y_axis, x_axis = change.axes
+    source_zs = (z_axis.start + z_axis.step * np.arange(z_axis.n)).astype(int)
+    (y_written, y_taken), (x_written, x_taken) = overlap(y_axis), overlap(x_axis)
+
+    def outside() -> tuple[Voxels, Mask]:
+        voxels = np.empty((len(padding), y_axis.n, x_axis.n), np.float32)
+        voxels[:] = np.reshape([known(value) for value in padding], (-1, 1, 1))
+        return voxels, np.zeros((y_axis.n, x_axis.n), np.bool_)
+
+    def at(z: int) -> Plane:
+        source_z = int(source_zs[z])
+        if not 0 <= source_z < z_axis.source_n:
+            return Plane(*outside())
+        plane = planes(source_z)
+        if y_axis.inside and x_axis.inside:
+            mask = None if plane.measured is None else plane.measured[y_taken, x_taken]
+            return Plane(plane.voxels[:, y_taken, x_taken], mask)
+        voxels, mask = outside()
+        voxels[:, y_written, x_written] = plane.voxels[:, y_taken, x_taken]
+        mask[y_written, x_written] = plane.mask[y_taken, x_taken]
+        return Plane(voxels, mask)
+
+    return at
+
+
+def known(padding: float | None) -> float:
+    """Return what padding has become; a running program has taken every statistic that came before."""
+    if padding is None:
+        msg = "padding has no value before the barrier in front of it is resolved"
+        raise ValueError(msg)
+    return padding
+
+
+def overlap(axis: AxisMap) -> tuple[slice, slice]:
+    """Return the part of an exact map's output for which there are samples, and those samples."""
+    start, step = int(axis.start), int(axis.step)
+    inside = np.flatnonzero((axis.positions >= 0) & (axis.positions < axis.source_n))
+    if not len(inside):
+        return slice(0, 0), slice(0, 0)
+    first, end = int(inside[0]), int(inside[-1]) + 1
+    stop = start + step * end
+    return slice(first, end), slice(start + step * first, None if stop < 0 else stop, step)
 
 
 def apply(change: LineChange | GridChange | Shear | Warp, volume: Volume, before: VolumeSpec) -> Planes:

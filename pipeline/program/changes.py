@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from pipeline.geometry import Geometry, Zyx
-from pipeline.program.grid import AxisMap, GridChange
+from pipeline.program.axis import AxisMap
 from pipeline.volume import ClampedLine, Mask, Scale, Volume, VolumeSpec, Voxels
 
 
@@ -28,6 +28,55 @@ class LineChange:
         before = self.lines * len(other.lines) if other.split else self.lines
         lines = tuple(first.then(second) for first, second in zip(before, other.lines, strict=True))
         return LineChange(lines, other.scale, other.split or self.split)
+
+
+@dataclass(frozen=True)
+class GridChange:
+    """A change of grid that is separable: output axis i comes from source axis ``order[i]`` through ``axes[i]``.
+
+    Beyond the source, a change that filters takes the value at the rim, and one that is exact puts padding; neither
+    counts as measured.
+    """
+
+    order: Zyx[int]
+    axes: Zyx[AxisMap]
+    geometry: Geometry
+
+    @property
+    def exact(self) -> bool:
+        """Whether the change is pure indexing, which changes no bit."""
+        return all(axis.exact for axis in self.axes)
+
+    def after(self, spec: VolumeSpec) -> VolumeSpec:
+        """Return what comes out of the change."""
+        reach = (spec.reach[source] if axis.exact else None for source, axis in zip(self.order, self.axes, strict=True))
+        invented = spec.invented or any(axis.invents for axis in self.axes)
+        return replace(spec, geometry=self.geometry, invented=invented, reach=Zyx(*reach))
+
+    @property
+    def leaves_nothing(self) -> bool:
+        """Whether no output sample lies within the source."""
+        return not all(axis.within.any() for axis in self.axes)
+
+    def then(self, other: "GridChange") -> "GridChange | None":
+        """Return the one change that does this and then the other, or None where two are needed.
+
+        One is enough if the first only turns the grid, or the second only turns and crops it.  Else something would be
+        seen that the first has cut off, or rim and padding would be mixed up.  Nor is a nearest sample turned after it
+        was chosen: of two equally near, the other one would be taken.
+        """
+        if any(axis.samples is not None for axis in (*self.axes, *other.axes)):
+            return None
+        pairs = [(self.axes[i], axis) for i, axis in zip(other.order, other.axes, strict=True)]
+        if any(first.method == "nearest" and second.step < 0 for first, second in pairs):
+            return None
+        turns = all(axis.whole for axis in self.axes)
+        selects = all(axis.exact and axis.inside for axis in other.axes)
+        if not (turns or selects):
+            return None
+        order = Zyx(*(self.order[i] for i in other.order))
+        axes = Zyx(*(first.then(second) for first, second in pairs))
+        return GridChange(order, axes, other.geometry)
 
 
 @dataclass(frozen=True)
@@ -75,7 +124,10 @@ class Barrier:
 
 @dataclass(frozen=True)
 class Search:
-    """A wait for the whole volume, in which a step finds its box; ``working_bytes`` is what that takes beside it."""
+    """A wait for the whole volume, in which the step finds its parameters: `Step.find` returns the step it becomes.
+
+    ``working_bytes`` is the memory that this takes beside the volume.
+    """
 
     working_bytes: int
 

@@ -6,13 +6,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.program.apply import apply
+from pipeline.program.apply import apply, streamed
 from pipeline.program.changes import Barrier, Search, streams
-from pipeline.program.crop import Crop
 from pipeline.program.packing import Packing, StoredType, cast, packing
 from pipeline.program.planes import Planes, gathered, planes_of
 from pipeline.program.program import Program, require_voxels
-from pipeline.program.stream import streamed
 from pipeline.volume import Mask, Volume, VolumeSpec
 
 Inverse = dict[str, float]
@@ -102,7 +100,7 @@ def begin(program: Program, planes: Planes) -> Prepared:
     spec = program.source
     for change in program.changes:
         if isinstance(change, Search):
-            return _begin_found(program, gathered(planes, spec))
+            return _begin_after_search(program, gathered(planes, spec))
         if streams(change):
             planes, spec = streamed(change, planes, spec), change.after(spec)
         else:
@@ -115,12 +113,15 @@ def begin(program: Program, planes: Planes) -> Prepared:
     return Prepared(planes, final, program.dtype, packing(program.dtype, final), program)
 
 
-def _begin_found(program: Program, volume: Volume) -> Prepared:
-    """Let the first step that looks for its box find it, and begin what is left, compiled for the grid there is now."""
-    place, crop = next((index, step) for index, step in enumerate(program.steps) if isinstance(step, Crop))
-    before, after = program.steps[:place], program.steps[place + 1 :]
+def _begin_after_search(program: Program, volume: Volume) -> Prepared:
+    """Let the first step that searches find its parameters, and begin what is left, compiled for the grid there is."""
+    place = program.first_search
+    if place is None:
+        msg = "no step of this program searches"
+        raise ValueError(msg)
+    before, searching, after = program.steps[:place], program.steps[place], program.steps[place + 1 :]
     spec = (program.source, *program.specs)[place]
-    rest = begin(Program.compile((crop.found_in(volume), *after), spec, program.dtype), planes_of(volume))
+    rest = begin(Program.compile((searching.find(volume), *after), spec, program.dtype), planes_of(volume))
     return replace(rest, program=Program.compile((*before, *rest.program.steps), program.source, program.dtype))
 
 

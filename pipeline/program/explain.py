@@ -1,18 +1,13 @@
 """A program in words: what each step leaves, what the steps fold into, and the memory that takes."""
 
-from itertools import accumulate
-from operator import or_
-
+from pipeline.program.axis import AxisMap, axis_weights
 from pipeline.program.changes import Barrier, Change, LineChange, Search, Shear, Warp, streams
-from pipeline.program.crop import Crop
-from pipeline.program.grid import AxisMap
 from pipeline.program.memory import passing_bytes, volume_bytes, waiting_bytes
 from pipeline.program.program import Program
-from pipeline.program.weights import axis_weights
 from pipeline.volume import ClampedLine, VolumeSpec
 
 AT_MOST = "at most "
-"""Before what depends on a box that is not found yet."""
+"""Before a size that depends on a box not found yet."""
 
 WAITING: dict[type[Change], str] = {
     Barrier: "a statistic of the whole volume, then its line",
@@ -24,24 +19,20 @@ WAITING: dict[type[Change], str] = {
 
 def explain(program: Program) -> list[str]:
     """Return a line for the source and each step, then one for each change that they fold into, and for the cast."""
-    bounds = accumulate((isinstance(step, Crop) for step in program.steps), or_)
-    specs = accumulate(program.changes, lambda spec, change: change.after(spec), initial=program.source)
-    return [
-        f"source: {_of_volume(program.source)}",
-        *(
-            f"{step.name}: {AT_MOST if bound else ''}{_of_volume(spec)}"
-            for step, spec, bound in zip(program.steps, program.specs, bounds, strict=True)
-        ),
-        *(
-            f"= {' + '.join(names)}: {_of_change(change)}; {_memory(change, before)}"
-            for change, names, before in zip(program.changes, program.folded, specs, strict=False)
-        ),
-        f"= cast: {program.dtype}, {_to_store(program)}; most memory {_megabytes(program.peak_bytes)}",
-    ]
+    lines = [f"source: {_of_volume(program.source)}"]
+    first_search = len(program.steps) if program.first_search is None else program.first_search
+    for index, (step, spec) in enumerate(zip(program.steps, program.specs, strict=True)):
+        bound = AT_MOST if index >= first_search else ""
+        lines.append(f"{step.name}: {bound}{_of_volume(spec)}")
+    before = program.source
+    for change, names in zip(program.changes, program.folded, strict=True):
+        lines.append(f"= {' + '.join(names)}: {_of_change(change)}; {_memory(change, before)}")
+        before = change.after(before)
+    return [*lines, f"= cast: {program.dtype}, {_to_store(program)}; most memory {_megabytes(program.peak_bytes)}"]
 
 
 def _to_store(program: Program) -> str:
-    return f"{AT_MOST if program.is_bound else ''}{_megabytes(program.nbytes)} to store"
+    return f"{AT_MOST if program.is_upper_bound else ''}{_megabytes(program.nbytes)} to store"
 
 
 def _of_volume(spec: VolumeSpec) -> str:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from math import prod
 
-from pipeline.program.changes import Barrier, Change, LineChange, Search, Shear, Warp, streams
-from pipeline.program.grid import GridChange
-from pipeline.program.weights import Window
+from pipeline.program.axis import PlaneBand
+from pipeline.program.changes import Barrier, Change, GridChange, LineChange, Search, Shear, Warp, streams
 from pipeline.volume import VolumeSpec
 
 VOXEL_BYTES, MASK_BYTES = 4, 1
@@ -71,7 +70,7 @@ def passing_bytes(change: Change, before: VolumeSpec) -> int:
         case Shear():
             return _blend_bytes(1, channels, change, before) + plane_bytes(change.after(before))
         case GridChange() if not change.exact:
-            return _blend_bytes(Window(change.axes.z).taps, channels, change, before)
+            return _blend_bytes(PlaneBand(change.axes.z).taps, channels, change, before)
         case Barrier():
             return 3 * 2 * plane_bytes(before)  # statistics are taken in float64
         case _:

@@ -1,14 +1,11 @@
 """A volume plane by plane: what streams through a program, so that no more is in memory than a step needs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.errors import SeriesRefusedError
 from pipeline.geometry import Zyx
-from pipeline.program.weights import Floats
-from pipeline.vocabulary import Reason
 from pipeline.volume import Mask, Volume, VolumeSpec, Voxels
 
 
@@ -59,40 +56,3 @@ def gathered(planes: Planes, spec: VolumeSpec) -> Volume:
         if usable is not None:
             usable[z] = plane.mask if plane.usable is None else plane.usable
     return Volume(voxels if spec.channels else voxels[0], measured, spec.geometry, usable)
-
-
-def mean(voxels: Voxels, measured: Mask) -> float:
-    """Return the mean; raises SeriesRefusedError where nothing is measured."""
-    count = int(measured.sum())
-    if count == 0:
-        raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, "no voxel is measured, so there is no statistic of them")
-    return sum(float(plane.sum()) for plane in _planes(voxels, measured)) / count
-
-
-def mean_and_std(voxels: Voxels, measured: Mask) -> tuple[float, float]:
-    """Return mean and standard deviation of the whole, in two passes; raises SeriesRefusedError if all are equal."""
-    middle = mean(voxels, measured)
-    squares = sum(float(np.square(plane - middle).sum()) for plane in _planes(voxels, measured))
-    _require_contrast(squares)
-    return middle, float(np.sqrt(squares / int(measured.sum())))
-
-
-def extremes(voxels: Voxels, measured: Mask) -> tuple[float, float]:
-    """Return the smallest and the largest value; raises SeriesRefusedError if they are equal."""
-    mean(voxels, measured)
-    low = min(float(plane.min(initial=np.inf)) for plane in _planes(voxels, measured))
-    high = max(float(plane.max(initial=-np.inf)) for plane in _planes(voxels, measured))
-    _require_contrast(high - low)
-    return low, high
-
-
-def _planes(voxels: Voxels, measured: Mask) -> Iterator[Floats]:
-    """Yield each plane's measured values."""
-    return (plane[mask].astype(np.float64) for plane, mask in zip(voxels, measured, strict=True))
-
-
-def _require_contrast(spread: float) -> None:
-    """Refuse a constant volume: nothing can be scaled by its spread."""
-    if not spread > 0:
-        detail = "every measured voxel has the same value at this step, so it cannot be normalised by the volume"
-        raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)

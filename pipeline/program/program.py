@@ -8,8 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from pipeline.errors import SeriesRefusedError
-from pipeline.program.changes import Barrier, Change, LineChange, Search
-from pipeline.program.grid import GridChange
+from pipeline.program.changes import Barrier, Change, GridChange, LineChange, Search
 from pipeline.program.memory import peak_bytes
 from pipeline.program.packing import StoredType, resolved_dtype
 from pipeline.program.step import NeedsStatisticsError, Step, describe
@@ -62,9 +61,20 @@ class Program:
         return self.result.shape
 
     @property
-    def is_bound(self) -> bool:
-        """Whether shape, bytes and memory are the most that can come out: a step has yet to find what it cuts to."""
-        return any(isinstance(change, Search) for change in self.changes)
+    def first_search(self) -> int | None:
+        """The index of the first step that has to search the whole volume for its parameters, None without one.
+
+        From there on shapes, bytes and memory are upper bounds.
+        """
+        for index, (step, before) in enumerate(zip(self.steps, (self.source, *self.specs), strict=False)):
+            if isinstance(step.change(before), Search):
+                return index
+        return None
+
+    @property
+    def is_upper_bound(self) -> bool:
+        """Whether shape, bytes and memory are upper bounds, as a step has yet to search what it cuts to."""
+        return self.first_search is not None
 
     @property
     def leaves_nothing(self) -> bool:

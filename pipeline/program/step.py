@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pipeline.errors import UsageError
 from pipeline.program.changes import Change
-from pipeline.volume import Scale, VolumeSpec
+from pipeline.volume import Scale, Volume, VolumeSpec
 
 
 class StepOrderError(UsageError):
@@ -38,6 +38,15 @@ class Step(ABC):
         Law: ``after(spec)`` is the description of the result, but for lines that wait for a statistic.
         """
         return self.change(spec).after(spec)
+
+    def find(self, volume: Volume) -> "Step":
+        """Return the step that this one becomes once the whole volume is known.
+
+        Only a step whose change is a `Search` is asked.  The step returned needs no search; the trail keeps its
+        parameters.
+        """
+        msg = f"{self.name} searches nothing"
+        raise NotImplementedError(msg)
 
     @property
     def parameters(self) -> dict[str, Any]:

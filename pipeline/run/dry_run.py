@@ -93,5 +93,5 @@ def _rehearsed(plan: Planned, recipe: Recipe) -> Rehearsed:
 
 
 def _expectation(program: Program, recipe: Recipe) -> str:
-    shape = f"{'at most ' if program.is_bound else ''}{' x '.join(str(n) for n in program.shape)}"
+    shape = f"{'at most ' if program.is_upper_bound else ''}{' x '.join(str(n) for n in program.shape)}"
     return f"{shape} {program.dtype}, {program.nbytes / 2**20:.1f} MB, peak memory {peak_mb(program, recipe):.0f} MB"

@@ -1,6 +1,6 @@
-"""The steps by their names in the configuration; ``pipeline.program.program`` makes one program of a list of them."""
+"""The steps by their names in the configuration."""
 
-from pipeline.program.step import NeedsStatisticsError, Step, StepOrderError, describe
+from pipeline.program.step import Step
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
 from pipeline.steps.crop_body import CropBody
@@ -22,5 +22,3 @@ STEPS: dict[str, type[Step]] = {
     "crop_body": CropBody,
     "crop_lung": CropLung,
 }
-
-__all__ = ["STEPS", "NeedsStatisticsError", "Step", "StepOrderError", "describe"]

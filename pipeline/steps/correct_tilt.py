@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipeline.geometry import Xyz, Zyx
+from pipeline.program.axis import AxisMap
 from pipeline.program.changes import Shear
-from pipeline.program.grid import AxisMap
 from pipeline.program.step import Step
 from pipeline.volume import VolumeSpec
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline.program.anatomy import TISSUE_HU, Samples, body_of
-from pipeline.program.crop import Crop, Cropped
+from pipeline.features.anatomy import TISSUE_HU, Samples, body_of
+from pipeline.steps.crop import Crop, Cropped
 from pipeline.volume import Mask
 
 

@@ -7,10 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from pipeline.geometry import Geometry, Zyx
-from pipeline.program.crop import shifted
-from pipeline.program.grid import GridChange
+from pipeline.program.axis import TIE
+from pipeline.program.changes import GridChange
 from pipeline.program.step import Step
-from pipeline.program.weights import TIE
+from pipeline.steps.crop import shifted
 from pipeline.volume import VolumeSpec
 
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipeline.geometry import Zyx
-from pipeline.program.grid import RIM_TOLERANCE, AxisMap, GridChange
+from pipeline.program.axis import RIM_TOLERANCE, AxisMap
+from pipeline.program.changes import GridChange
 from pipeline.program.step import Step
 from pipeline.volume import VolumeSpec
 

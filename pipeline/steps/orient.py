@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from pipeline.geometry import Geometry, Xyz, Zyx
-from pipeline.program.changes import Warp
-from pipeline.program.grid import AxisMap, GridChange
+from pipeline.program.axis import AxisMap
+from pipeline.program.changes import GridChange, Warp
 from pipeline.program.step import Step
 from pipeline.volume import VolumeSpec
 

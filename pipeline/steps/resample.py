@@ -5,7 +5,8 @@ from math import ceil, isclose
 from typing import ClassVar
 
 from pipeline.geometry import Zyx
-from pipeline.program.grid import AxisMap, GridChange, Method
+from pipeline.program.axis import AxisMap, Method
+from pipeline.program.changes import GridChange
 from pipeline.program.step import Step
 from pipeline.volume import VolumeSpec
 

@@ -5,8 +5,8 @@ import volumes
 from volumes import apply, regridded
 
 from pipeline.geometry import Zyx
-from pipeline.program.changes import LineChange, Warp
-from pipeline.program.grid import AxisMap, GridChange
+from pipeline.program.axis import AxisMap
+from pipeline.program.changes import GridChange, LineChange, Warp
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.orient import straightened
 from pipeline.steps.resample import Resample

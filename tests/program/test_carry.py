@@ -3,8 +3,8 @@ import pytest
 import volumes
 from volumes import apply
 
-from pipeline.program.carry import _moved, _nearest, carry_labels
 from pipeline.program.changes import Warp
+from pipeline.program.labels import _moved, _nearest, carry_labels
 from pipeline.steps.correct_tilt import CorrectTilt
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.orient import Orient, straightened

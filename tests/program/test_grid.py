@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from volumes import regridded
 
 from pipeline.geometry import Xyz, Zyx
-from pipeline.program.grid import AxisMap, GridChange
+from pipeline.program.axis import AxisMap
+from pipeline.program.changes import GridChange
 from pipeline.program.step import Step
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.orient import Orient

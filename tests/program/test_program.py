@@ -9,9 +9,9 @@ import volumes
 
 from pipeline.errors import SeriesRefusedError, UsageError
 from pipeline.geometry import Zyx
-from pipeline.program.changes import Barrier, LineChange
+from pipeline.program.axis import Method
+from pipeline.program.changes import Barrier, GridChange, LineChange
 from pipeline.program.execute import run
-from pipeline.program.grid import GridChange, Method
 from pipeline.program.program import Program
 from pipeline.program.step import NeedsStatisticsError, Step, StepOrderError
 from pipeline.steps.centre import Centre

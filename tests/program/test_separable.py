@@ -6,10 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.geometry import Zyx
-from pipeline.program.grid import AxisMap, Method
+from pipeline.program.axis import AxisMap, Method, axis_weights
+from pipeline.program.blend import Blend
 from pipeline.program.planes import Plane, gathered, planes_of
-from pipeline.program.separable import Blend
-from pipeline.program.weights import axis_weights
 from pipeline.volume import Mask, Volume, VolumeSpec, Voxels
 
 COARSER = Zyx(AxisMap(9, 6, -0.1, 0.6), AxisMap(4, 8, 0.2, 2.1), AxisMap(5, 7, 6.1, -1.4))

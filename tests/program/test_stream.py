@@ -4,13 +4,13 @@ import volumes
 
 from pipeline.geometry import Zyx
 from pipeline.kernels import bands
-from pipeline.program.changes import LineChange
+from pipeline.program.apply import known, overlap, streamed
+from pipeline.program.axis import AxisMap
+from pipeline.program.changes import GridChange, LineChange
 from pipeline.program.execute import run
-from pipeline.program.grid import AxisMap, GridChange
 from pipeline.program.planes import Plane, planes_of
 from pipeline.program.program import Program
 from pipeline.program.step import Step
-from pipeline.program.stream import known, overlap, streamed
 from pipeline.steps.clip import Clip
 from pipeline.steps.correct_tilt import CorrectTilt
 from pipeline.steps.crop_or_pad import CropOrPad

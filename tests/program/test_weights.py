@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.program.grid import AxisMap, Method
-from pipeline.program.weights import axis_weights
+from pipeline.program.axis import AxisMap, Method, axis_weights
 
 METHODS: tuple[Method, ...] = ("linear", "nearest", "cubic")
 

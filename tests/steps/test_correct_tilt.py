@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from volumes import apply
 
 from pipeline.geometry import Geometry, Xyz, Zyx
-from pipeline.program.carry import carry_labels
 from pipeline.program.execute import run
+from pipeline.program.labels import carry_labels
 from pipeline.program.program import Program
 from pipeline.steps.correct_tilt import CorrectTilt
 from pipeline.volume import VolumeSpec

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from volumes import apply
 
 from pipeline.geometry import Geometry
-from pipeline.program.carry import carry_labels
 from pipeline.program.execute import run
+from pipeline.program.labels import carry_labels
 from pipeline.program.program import Program
 from pipeline.steps.clip import Clip
 from pipeline.steps.even_slices import EvenSlices, InterpolateGap, ResampleSlices

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from volumes import apply
 
 from pipeline.geometry import Geometry, Xyz, Zyx
-from pipeline.program.changes import Barrier, Warp
-from pipeline.program.grid import GridChange
+from pipeline.program.changes import Barrier, GridChange, Warp
 from pipeline.steps.orient import Orient, nearest_turn, straightened
 from pipeline.volume import Volume, VolumeSpec
 

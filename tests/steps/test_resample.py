@@ -11,7 +11,7 @@ from PIL import Image
 from volumes import regridded
 
 from pipeline.geometry import Zyx
-from pipeline.program.weights import axis_weights
+from pipeline.program.axis import axis_weights
 from pipeline.steps.resample import Resample
 from pipeline.volume import Volume, VolumeSpec
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.geometry import Zyx
 from pipeline.kernels import bands
-from pipeline.program.grid import AxisMap
+from pipeline.program.axis import AxisMap, Floats, PlaneBand, axis_weights
 from pipeline.program.planes import Plane, Planes, unless_whole
-from pipeline.program.weights import Floats, Window, axis_weights
 from pipeline.volume import Mask, Voxels
 
 MEASURED_SHARE = 0.5 - 1e-6
@@ -89,7 +88,7 @@ class Blend:
 
     def __init__(self, planes: Planes, axes: Zyx[AxisMap], channels: int) -> None:
         self._planes = planes
-        self._window, self._in_plane = Window(axes.z), InPlane(axes.y, axes.x)
+        self._window, self._in_plane = PlaneBand(axes.z), InPlane(axes.y, axes.x)
         self._in_z = axes.z.within
         # Of negative weights the share can be small and the sums large: then half of the weight must be measured.
         self._least = MEASURED_SHARE if any(axis.method == "cubic" for axis in axes) else NO_SHARE

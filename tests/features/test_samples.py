@@ -7,8 +7,8 @@ import volumes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.features.anatomy import SAMPLE_MM, Samples, search_bytes, strides
 from pipeline.geometry import Zyx
-from pipeline.program.anatomy import SAMPLE_MM, Samples, search_bytes, strides
 from pipeline.volume import Volume
 
 FINE = volumes.grid((12, 30, 28), (0.7, 0.45, 0.9))

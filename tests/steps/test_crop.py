@@ -13,12 +13,12 @@ from pipeline.errors import SeriesRefusedError
 from pipeline.geometry import Zyx
 from pipeline.prepare.masks import Masks, carried
 from pipeline.program import execute
-from pipeline.program.crop import Crop, found_nothing, shifted
 from pipeline.program.execute import Prepared
 from pipeline.program.explain import explain
 from pipeline.program.program import Program
 from pipeline.program.step import Step, StepOrderError
 from pipeline.steps.clip import Clip
+from pipeline.steps.crop import Crop, found_nothing, shifted
 from pipeline.steps.crop_body import CropBody, CroppedToBody
 from pipeline.steps.crop_lung import CropLung, CroppedToLungs
 from pipeline.steps.crop_or_pad import CropOrPad
@@ -103,7 +103,7 @@ def test_where_there_is_nothing_to_find_nothing_is_cut_and_it_is_told(crop: Crop
 @CROPS
 def test_until_it_is_found_a_box_is_the_whole_volume(crop: Crop) -> None:
     program = Program.compile([crop, Resample(spacing_mm=(2, 2, 2))], SPEC)
-    assert program.is_bound
+    assert program.is_upper_bound
     assert program.shape == Program.compile([Resample(spacing_mm=(2, 2, 2))], SPEC).shape
     assert all(found <= most for found, most in zip(run(*program.steps).spec.shape, program.shape, strict=True))
     source, *steps, _, _, cast = explain(program)

@@ -7,13 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.geometry import Zyx
-from pipeline.program.apply import warped
-from pipeline.program.changes import Shear, Warp
-from pipeline.program.grid import AxisMap, GridChange
+from pipeline.program.apply import overlap, warped
+from pipeline.program.axis import AxisMap, axis_weights
+from pipeline.program.blend import Blend, InPlane, sheared
+from pipeline.program.changes import GridChange, Shear, Warp
 from pipeline.program.planes import Plane, Planes
-from pipeline.program.separable import Blend, InPlane, sheared
-from pipeline.program.stream import overlap
-from pipeline.program.weights import axis_weights
 from pipeline.volume import Mask
 
 Labels = NDArray[np.integer[Any]]

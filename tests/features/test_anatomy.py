@@ -3,8 +3,8 @@ import pytest
 import torsos
 import volumes
 
+from pipeline.features.anatomy import Samples, body_of, lungs_of
 from pipeline.geometry import Zyx
-from pipeline.program.anatomy import Samples, body_of, lungs_of
 from pipeline.volume import Mask, Volume
 
 TORSO = torsos.torso()

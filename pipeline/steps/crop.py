@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pipeline.features.anatomy import Samples, search_bytes
 from pipeline.geometry import Geometry, Zyx
-from pipeline.program.anatomy import Samples, search_bytes
-from pipeline.program.changes import Search
-from pipeline.program.grid import AxisMap, GridChange
+from pipeline.program.axis import AxisMap
+from pipeline.program.changes import GridChange, Search
 from pipeline.program.step import Step, StepOrderError, require_hu
 from pipeline.volume import Mask, Volume, VolumeSpec
 
@@ -56,8 +56,8 @@ class Crop(Step):
             raise StepOrderError(msg)
         return Search(search_bytes(spec.geometry))
 
-    def found_in(self, volume: Volume) -> Cropped:
-        """Return the step that this becomes."""
+    def find(self, volume: Volume) -> Cropped:
+        """Return the crop to the box around what was found."""
         samples = Samples.of(volume)
         box = samples.box_around(self.sought(samples), self.margin_mm)
         start, shape = box or (Zyx(0, 0, 0), volume.geometry.shape)
