@@ -29,7 +29,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 from stored_slices import LIMITS, headers_of
 
-from pipeline.dicom.pixels.decode import decoded
+from pipeline.dicom.pixels.decode import decode_frame
 from pipeline.dicom.pixels.raw import PixelReader
 
 SIDE = 512
@@ -48,7 +48,7 @@ def decoders_of(path: Path, syntax: str) -> Iterator[tuple[str, Decode]]:
     """Yield the name of each decoder there is for a file, and what runs it."""
     (header,) = headers_of(path)
     codestream = bytes(PixelReader(LIMITS).raw_pixels(header))
-    yield "ctprep", lambda: decoded(codestream, header.pixels)
+    yield "ctprep", lambda: decode_frame(codestream, header.pixels)
     dataset, decoder = dcmread(path), get_decoder(syntax)
     for plugin in decoder.available_plugins:
         yield f"pydicom, {plugin}", lambda plugin=plugin: decoder.as_array(dataset, raw=True, decoding_plugin=plugin)[0]

@@ -28,7 +28,7 @@ from pipeline.cluster import open_pool
 from pipeline.config import load
 from pipeline.dicom.pixels.source import SliceSource
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.stack.stack import Stack, stacked
+from pipeline.dicom.stack.stack import Stack, build_stack
 from pipeline.plan.recipe import policy_of, scan_of
 from pipeline.prepare.series import content_of, planes_of_slices, warm
 from pipeline.privacy import PseudonymKey
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> None:
         config = load(config_file, inputs=[source], output=Path(scratch, "out"))
         with open_pool(config.cluster, config.limits) as pool:
             (scanned,) = scan_of(config, PseudonymKey(), None, pool).series
-        stack, policy = stacked(scanned.series.images), policy_of(config)
+        stack, policy = build_stack(scanned.series.images), policy_of(config)
         warm()
         program = Program.compile(config.steps, VolumeSpec(stack.geometry()))
         stages: dict[str, Callable[[], object]] = {

@@ -19,6 +19,6 @@ def scanned(key: str, slices: Sequence[SliceHeader], patient: str = "", study: s
     return ScannedSeries(series_of(*slices), record, frozenset(), None, "")
 
 
-def scan_of(*series: ScannedSeries, strays: Sequence[SliceHeader] = (), census: Census | None = None) -> Scan:
+def scan_of(*series: ScannedSeries, unassigned: Sequence[SliceHeader] = (), census: Census | None = None) -> Scan:
     """Return a scan of series."""
-    return Scan(series, tuple(strays), census or Census())
+    return Scan(series, tuple(unassigned), census or Census())

@@ -31,7 +31,7 @@ from running import carry_out
 from volumes import apply
 
 from pipeline.dicom.policy import GeometryOptions
-from pipeline.dicom.stack.stack import Stack, stacked
+from pipeline.dicom.stack.stack import Stack, build_stack
 from pipeline.prepare.repairs import repairs_of
 from pipeline.vocabulary import Verdict
 from pipeline.volume import Volume, VolumeSpec
@@ -233,7 +233,7 @@ def test_whatever_is_repaired_what_is_measured_lies_where_it_was(
     positions_mm = [step_mm * position for position in accumulate(gaps, initial=0.0)]
     headers = list(slices.leaning(positions_mm, drift, turn))
     order.shuffle(headers)
-    stack = stacked(headers)
+    stack = build_stack(headers)
     if stack.verdict == Verdict.GAP and not stack.is_even:
         return
     volume, whole = mended(stack, GeometryOptions(gantry_tilt=tilt))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.dicom.headers.listing import Listing, Told, list_elements
+from pipeline.dicom.headers.listing import ListedElement, Listing, list_elements
 from pipeline.errors import UsageError
 from pipeline.limits import Limits
 from pipeline.report.render import environment
@@ -84,7 +84,7 @@ class _Side:
     label: str
     n_files: int = 0
     n_others: int = 0
-    places: dict[str, Told] = field(default_factory=dict)
+    places: dict[str, ListedElement] = field(default_factory=dict)
     counts: defaultdict[str, defaultdict[str, int]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(int))
     )

@@ -14,7 +14,7 @@ from pipeline.errors import DamageError, UsageError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import ELEMENT_COLUMNS, ManifestOptions, read_records
 from pipeline.record import LabelValue, SeriesRecord
-from pipeline.scan.series import People, Scan, ScannedSeries, patient_of
+from pipeline.scan.series import People, Scan, ScannedSeries, identify_patient
 from pipeline.vocabulary import Status
 
 
@@ -51,7 +51,8 @@ class Cohort:
         """Return the records with their patients, labels and splits; one whose files are gone keeps what it had."""
         there = {one.record.series_key: one for one in scan.series}
         updated = [
-            there[record.series_key].updated(record) if record.series_key in there else record for record in records
+            there[record.series_key].update_record(record) if record.series_key in there else record
+            for record in records
         ]
         known = self._as_before(updated, there)
         members = {
@@ -60,7 +61,7 @@ class Cohort:
             if record.series_key in there and record.status is not Status.EXCLUDED
         }
         joins = tuple(joined(table, members) for table in self.tables if not table.options.speaks_of_slices)
-        patients = {key: patient_of(one.series.slices[0], self.people) for key, one in there.items()}
+        patients = {key: identify_patient(one.series.slices[0], self.people) for key, one in there.items()}
         return Completed(tuple(with_splits(with_labels(known, joins), patients, self.options.split)), joins)
 
     def _as_before(self, records: list[SeriesRecord], there: Mapping[str, ScannedSeries]) -> list[SeriesRecord]:

@@ -8,7 +8,7 @@ from pipeline.config.cohort import fitted
 from pipeline.config.model import Config
 from pipeline.config.paths import check_paths
 from pipeline.errors import UsageError
-from pipeline.masks.nifti import knows_nifti
+from pipeline.masks.nifti import has_nifti
 from pipeline.output.layout import OutputFolder
 from pipeline.run.notify import command_of
 from pipeline.sources.address import address_of
@@ -33,6 +33,6 @@ def check_ready_to_read(config: Config) -> None:
         Cohort.open(config.manifest, OutputFolder(Path(config.output.folder)))
     check_cluster(config.cluster)
     masks = config.manifest.labels.masks if config.manifest.labels else ()
-    if any(mask.nifti for mask in masks) and not knows_nifti():
+    if any(mask.nifti for mask in masks) and not has_nifti():
         message = "manifest.labels.masks: NIfTI files need nibabel: pip install 'ctprep[nifti]'"
         raise UsageError(message)

@@ -37,7 +37,7 @@ class SourceImage:
     frame: int | None = None
 
 
-def segmentation(sources: Sequence[SourceImage], labels: NDArray[Any]) -> bytes:
+def build_segmentation(sources: Sequence[SourceImage], labels: NDArray[Any]) -> bytes:
     """Return a binary DICOM SEG of labels [slice, row, column]; each value above 0 is a segment ``label N``.
 
     Slices without any label have no frame.  Raises UsageError where no label is left, or where the sources lack what

@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pipeline.dataset import CohortVolume
-from pipeline.dicom.segmentation import SourceImage, segmentation
+from pipeline.dicom.segmentation import SourceImage, build_segmentation
 from pipeline.errors import UsageError
 from pipeline.output.durable import write_bytes
 from pipeline.output.tables import read_rows
@@ -19,7 +19,7 @@ def write_segmentation(volume: CohortVolume, mask: NDArray[Any], file: Path) -> 
     Raises UsageError for such a place, where the source cannot be found, or nothing of the mask is left on it.
     """
     _require_private(volume, file)
-    write_bytes(file, segmentation(_sources(volume), volume.restore(mask)), private=True)
+    write_bytes(file, build_segmentation(_sources(volume), volume.restore(mask)), private=True)
 
 
 def _sources(volume: CohortVolume) -> list[SourceImage]:

@@ -83,7 +83,7 @@ class SourceGrid:
             raise MaskMismatchError(msg)
 
 
-def smallest(labels: NDArray[np.int64]) -> Labels:
+def narrow_labels(labels: NDArray[np.int64]) -> Labels:
     """Return labels in the smallest unsigned integers that hold them; raises MaskMismatchError where none does."""
     low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
     for dtype in (np.uint8, np.uint16, np.uint32):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid, smallest
+from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid, narrow_labels
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """NIfTI counts x to the right and y to the front; DICOM the other way."""
@@ -17,7 +17,7 @@ OFF_VOXELS = 0.1
 """How far a corner of the mask may lie from the image's; affines are often kept in single precision."""
 
 
-def knows_nifti() -> bool:
+def has_nifti() -> bool:
     """Tell whether the library is installed: the extra ``nifti``."""
     return find_spec("nibabel") is not None
 
@@ -83,4 +83,4 @@ def _whole(values: NDArray[Any]) -> Labels:
     if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.rint(values)).all()):
         msg = "the NIfTI file holds fractions: labels are whole numbers"
         raise MaskMismatchError(msg)
-    return smallest(values.astype(np.int64))
+    return narrow_labels(values.astype(np.int64))

@@ -1,8 +1,8 @@
 """What will come out of a series, and at what cost, as far as its headers tell."""
 
 from pipeline.dicom.headers.slice import Series
-from pipeline.dicom.stack.checks import stack_refusal
-from pipeline.dicom.stack.stack import stacked
+from pipeline.dicom.stack.checks import check_stack
+from pipeline.dicom.stack.stack import build_stack
 from pipeline.errors import SeriesRefusedError
 from pipeline.prepare.job import Recipe
 from pipeline.prepare.repairs import program_of
@@ -13,10 +13,10 @@ from pipeline.vocabulary import Verdict
 
 def forecast(series: Series, recipe: Recipe) -> Program | str:
     """Return the program that a series will go through, or in words why none can be told, or will be."""
-    stack = stacked(series.images)
+    stack = build_stack(series.images)
     if stack.verdict is Verdict.DUPLICATE:
         return "slices share positions: their pixels decide"
-    if refusal := stack_refusal(stack, recipe.policy):
+    if refusal := check_stack(stack, recipe.policy):
         return ": ".join(refusal)
     try:
         return program_of(stack, recipe)

@@ -6,8 +6,8 @@ from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.select.rank import accepted_stack, name_of, rank_of
-from pipeline.dicom.select.rules import SelectOptions, objection_to
+from pipeline.dicom.select.rank import name_preference, rank_stack, try_stack
+from pipeline.dicom.select.rules import SelectOptions, check_selection
 from pipeline.dicom.stack.stack import Stack
 from pipeline.output.layout import OutputFolder
 from pipeline.scan.series import Scan, ScannedSeries
@@ -75,7 +75,7 @@ class Choice:
     def _losers(self, contest: tuple[str, ...], spent: Collection[str]) -> dict[str, str]:
         """Return what leaves out the series behind the winner; those before it have a reason of their own."""
         winner = next((key for key in contest if key not in spent), contest[-1])
-        measures = ", ".join(name_of(preference) for preference in self.options.prefer) or "SeriesInstanceUID"
+        measures = ", ".join(name_preference(preference) for preference in self.options.prefer) or "SeriesInstanceUID"
         return {
             key: f"one_per: {self.options.one_per}; rank {rank} of {len(contest)} by {measures}; {winner} is taken"
             for rank, key in enumerate(contest, start=1)
@@ -94,14 +94,14 @@ def slice_count_before(output: OutputFolder) -> int | None:
 
 def _left_out_by_own_headers(scan: Scan, options: SelectOptions, policy: Policy) -> Iterator[tuple[str, str]]:
     for one in scan.series:
-        detail = None if one.refusal else objection_to(one.series, options)
-        if detail and accepted_stack(one.series, policy) is not None:
+        detail = None if one.refusal else check_selection(one.series, options)
+        if detail and try_stack(one.series, policy) is not None:
             yield one.record.series_key, detail
 
 
 def _candidates(scan: Scan, policy: Policy, left_out: Container[str]) -> list[Candidate]:
     standing = [one for one in scan.series if not one.refusal and one.record.series_key not in left_out]
-    weighed = ((one, accepted_stack(one.series, policy)) for one in standing)
+    weighed = ((one, try_stack(one.series, policy)) for one in standing)
     return [Candidate(one, stack) for one, stack in weighed if stack is not None]
 
 
@@ -129,7 +129,7 @@ def _contests(candidates: Sequence[Candidate], options: SelectOptions) -> Iterat
         record = one.scanned.record
         rivals[record.study if options.one_per == "study" else record.patient].append(one)
     for members in rivals.values():
-        members.sort(key=lambda one: (rank_of(one.stack, options.prefer), one.scanned.series.identity))
+        members.sort(key=lambda one: (rank_stack(one.stack, options.prefer), one.scanned.series.identity))
         yield tuple(one.series_key for one in members)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.dicom.headers.slice import Series
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.series.outcomes import refused_outcomes
+from pipeline.dicom.series.outcomes import describe_refused
 from pipeline.features.histogram import Histogram
 from pipeline.masks.source import MaskSource
 from pipeline.privacy import PseudonymKey
@@ -56,4 +56,4 @@ class SeriesResult:
 def refused(record: SeriesRecord, series: Series, reason: Reason, detail: str) -> SeriesResult:
     """Return what becomes of a series that has no store."""
     record = replace(record, status=reason.status, reason=reason, detail=detail)
-    return SeriesResult(record, refused_outcomes(series, reason))
+    return SeriesResult(record, describe_refused(series, reason))

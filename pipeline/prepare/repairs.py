@@ -31,7 +31,7 @@ def repairs_of(stack: Stack, options: GeometryOptions) -> tuple[Step, ...]:
     repairs: list[Step] = []
     if stack.is_tilted and options.gantry_tilt == "correct":
         offsets_mm = tuple((x, y) for x, y in stack.offsets_mm.tolist())
-        repairs.append(CorrectTilt(stack.tilt_deg, offsets_mm, stack.told_tilt_deg))
+        repairs.append(CorrectTilt(stack.tilt_deg, offsets_mm, stack.nominal_tilt_deg))
     if stack.verdict == Verdict.GAP:
         repairs.append(InterpolateGap(tuple((stack.planes * stack.step_mm).tolist()), stack.step_mm))
     if stack.verdict == Verdict.UNEVEN:

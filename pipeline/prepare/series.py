@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pipeline.dicom.pixels.plausible import has_odd_range
 from pipeline.dicom.pixels.source import SliceSource, SourceFacts
-from pipeline.dicom.series.notices import series_warnings
-from pipeline.dicom.series.outcomes import used_outcomes
+from pipeline.dicom.series.notices import find_warnings
+from pipeline.dicom.series.outcomes import describe_used
 from pipeline.dicom.stack.stack import Stack
 from pipeline.errors import SeriesRefusedError
 from pipeline.kernels import bands, lossless, slices, walks
@@ -83,11 +83,11 @@ def _prepared(job: Job) -> SeriesResult:
         record = described(job, stack, facts, program)
         coarser = write_pyramid(store, content, job.recipe.store.pyramid_levels, prepared.dtype)
         receipt = store.finish(content, attributes_of(record, program, prepared, facts), coarser)
-    warnings = job.warnings | unique.warnings | series_warnings(job.series, stack) | _warnings(facts, prepared)
+    warnings = job.warnings | unique.warnings | find_warnings(job.series, stack) | _warnings(facts, prepared)
     warnings |= {SeriesWarning.W_LABEL_MISMATCH} if masks.refused else set()
     record = replace(_stored(record, prepared, receipt), warnings=tuple(sorted(warnings)), labels=sizes_of(labels))
     record = judged(record, found_nothing(program.steps))
-    return SeriesResult(record, used_outcomes(job.series, stack, unique.dropped), facts.histogram)
+    return SeriesResult(record, describe_used(job.series, stack, unique.dropped), facts.histogram)
 
 
 def _begun(program: Program, source: SliceSource, stack: Stack) -> Prepared:

@@ -3,27 +3,27 @@
 import hashlib
 
 from pipeline.dicom.headers.slice import Series
-from pipeline.dicom.pixels.duplicates import Deduplicated, without_copies
-from pipeline.dicom.pixels.plausible import Reading, implausibility
+from pipeline.dicom.pixels.duplicates import UniqueSlices, drop_copies
+from pipeline.dicom.pixels.plausible import Rescaling, check_hounsfield
 from pipeline.dicom.pixels.source import SliceSource, SourceFacts
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.stack.checks import stack_refusal
-from pipeline.dicom.stack.stack import Stack, stacked
+from pipeline.dicom.stack.checks import check_stack
+from pipeline.dicom.stack.stack import Stack, build_stack
 from pipeline.errors import SeriesRefusedError
 from pipeline.vocabulary import Reason
 
 
-def unique_slices(series: Series, policy: Policy) -> Deduplicated:
+def unique_slices(series: Series, policy: Policy) -> UniqueSlices:
     """Drop identical copies, unless the policy refuses any duplicate."""
     if policy.geometry.duplicate_position == "reject":
-        return Deduplicated(series.images, ())
-    return without_copies(series.images, policy.limits)
+        return UniqueSlices(series.images, ())
+    return drop_copies(series.images, policy.limits)
 
 
-def accepted_stack(unique: Deduplicated, policy: Policy) -> Stack:
+def accepted_stack(unique: UniqueSlices, policy: Policy) -> Stack:
     """Return the slices as a stack; raises SeriesRefusedError where its geometry is not accepted."""
-    stack = stacked(unique.slices)
-    if refusal := stack_refusal(stack, policy):
+    stack = build_stack(unique.slices)
+    if refusal := check_stack(stack, policy):
         raise SeriesRefusedError(*refusal)
     return stack
 
@@ -32,7 +32,7 @@ def plausible_facts(source: SliceSource, stack: Stack) -> SourceFacts:
     """Return what every slice told; raises SeriesRefusedError for values that cannot be Hounsfield units."""
     facts = source.facts()
     histogram = facts.histogram
-    if detail := implausibility(histogram.first_bin_hu, histogram.counts, Reading.of(stack.slices)):
+    if detail := check_hounsfield(histogram.first_bin_hu, histogram.counts, Rescaling.of(stack.slices)):
         raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)
     return facts
 

@@ -9,19 +9,23 @@ from pipeline.quality.file_findings import Finder
 from pipeline.quality.finding import Finding, counted, listed
 from pipeline.quality.geometry_findings import Facts
 from pipeline.scan.series import Scan
-from pipeline.scan.tag_statistics import judged
+from pipeline.scan.tag_statistics import judge_element
 
 
 def required(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
     """Type 1 elements that are absent or empty."""
-    told = [(keyword, judged(keyword, scan.census).why) for keyword in required_elements() if scan.census.n_files]
+    told = [
+        (keyword, judge_element(keyword, scan.census).why) for keyword in required_elements() if scan.census.n_files
+    ]
     if lacking := [f"{keyword} ({why})" for keyword, why in told if why.startswith("type 1")]:
         yield Finding("TYPE_1", "Elements that every CT image must have are absent or empty", f"{listed(lacking)}.")
 
 
 def unsteady(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
     """Elements of the patient or the series that vary within one."""
-    varied = [word for word in sorted(scan.census.elements) if "varies within a" in judged(word, scan.census).why]
+    varied = [
+        word for word in sorted(scan.census.elements) if "varies within a" in judge_element(word, scan.census).why
+    ]
     if names := [word for word in varied if word.partition("[")[0] == word]:
         title = "Elements vary where they should not"
         yield Finding("UNSTEADY", title, f"{listed(names)}: see the census for the level at which each varies.")
@@ -71,7 +75,7 @@ def constants(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
 
 
 def _is_constant(keyword: str, scan: Scan) -> bool:
-    return keyword in ALLOWED_ELEMENTS and "constant" in judged(keyword, scan.census).why.split("; ")
+    return keyword in ALLOWED_ELEMENTS and "constant" in judge_element(keyword, scan.census).why.split("; ")
 
 
 COHORT_FINDINGS: tuple[Finder, ...] = (required, unsteady, several, slice_counts, spellings, constants)

@@ -22,7 +22,7 @@ def damaged(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
     """Files that could not be read to their end, by reason."""
     by_reason: dict[Reason, int] = defaultdict(int)
     keys: set[str] = set()
-    for header in scan.strays:
+    for header in scan.unassigned:
         if header.refusal:
             by_reason[header.refusal[0]] += 1
     for scanned in scan.series:

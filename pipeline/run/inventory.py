@@ -88,7 +88,7 @@ def _members(
         found = finished.get(series_key)
         now = {(one.path, one.frame): one for one in found.slices} if found and found.slices is not None else before
         yield series_key, scanned.series.slices, now
-    yield None, scan.strays, {}
+    yield None, scan.unassigned, {}
 
 
 def _outcomes_before(output: OutputFolder, key: PseudonymKey) -> dict[Place, SliceOutcome]:

@@ -43,4 +43,4 @@ def _holds_any(root: str, paths: Iterable[str]) -> bool:
 def _paths_of(found: Scan) -> Iterator[str]:
     """Yield a file of each series, and all others."""
     yield from (one.series.slices[0].file.path for one in found.series)
-    yield from (stray.file.path for stray in found.strays)
+    yield from (stray.file.path for stray in found.unassigned)

@@ -31,7 +31,7 @@ def _scanned(config: Config, output: OutputFolder, last: LastScan) -> dict[str, 
         "files": found.n_files,
         "series": len(found.series),
         "refused by their headers": sum(scanned.refusal is not None for scanned in found.series),
-        "files of no series": len(found.strays),
+        "files of no series": len(found.unassigned),
     }
     last.keep(found, counts)
     return counts

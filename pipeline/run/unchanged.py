@@ -44,7 +44,7 @@ class _Last:
     def keep(self, found: Scan, told: Told, *, is_settled: bool = True) -> None:
         """Remember what was found in the files that were scanned, unless the next time may find more in the same."""
         self.forget()
-        if is_settled and not any(map(_may_be_read_yet, found.strays)):
+        if is_settled and not any(map(_may_be_read_yet, found.unassigned)):
             make_folder(self._path.parent, OWNER_ONLY)
             kept = {"digest": self._digest(_files_of(found)), "told": told}
             write_bytes(self._path, json.dumps(kept).encode("ascii"), private=True)
@@ -92,7 +92,7 @@ class LastRun(_Last):
 
 def _files_of(found: Scan) -> Iterable[FoundFile]:
     """Return every file of a scan once, however many frames it holds."""
-    headers = [*found.strays, *(header for one in found.series for header in one.series.slices)]
+    headers = [*found.unassigned, *(header for one in found.series for header in one.series.slices)]
     return {header.file.path: header.file for header in headers}.values()
 
 

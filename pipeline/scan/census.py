@@ -16,7 +16,7 @@ HASHES = 1 << 64
 
 
 @dataclass
-class Tally:
+class ValueCounts:
     """Counts by value, and ``n``, the count of everything.
 
     The count of a value that is kept is exact, however the tally came about: a value among the smallest hashes of the
@@ -34,18 +34,18 @@ class Tally:
         if self.largest_hash is None or value in self.counts or _hash(value) <= self.largest_hash:
             self.counts[value] = self.counts.get(value, 0) + n
             if len(self.counts) > 2 * self.most:
-                self.settle()
+                self.trim()
 
-    def merge(self, other: "Tally") -> None:
+    def merge(self, other: "ValueCounts") -> None:
         """Add another tally's counts."""
         self.n += other.n
         for value, n in other.counts.items():
             self.counts[value] = self.counts.get(value, 0) + n
         if other.largest_hash is not None or len(self.counts) > 2 * self.most:
             self.largest_hash = min(self.largest_hash or HASHES, other.largest_hash or HASHES)
-            self.settle()
+            self.trim()
 
-    def settle(self) -> None:
+    def trim(self) -> None:
         """Drop all but the values with the smallest hashes, where there are too many."""
         if len(self.counts) <= self.most and self.largest_hash is None:
             return
@@ -94,8 +94,8 @@ class ElementCounts:
     vrs: set[str] = field(default_factory=set)
     n_files: int = 0
     n_empty: int = 0
-    raw: Tally = field(default_factory=Tally)
-    canonical: Tally = field(default_factory=Tally)
+    raw: ValueCounts = field(default_factory=ValueCounts)
+    canonical: ValueCounts = field(default_factory=ValueCounts)
     n_numbers: int = 0
     least: float = float("inf")
     largest: float = float("-inf")
@@ -140,10 +140,10 @@ class ElementCounts:
         self.varies = True
         self.by_series.clear()
 
-    def settle(self) -> None:
+    def trim(self) -> None:
         """Bring both tallies within their bounds."""
-        self.raw.settle()
-        self.canonical.settle()
+        self.raw.trim()
+        self.canonical.trim()
 
     def constant_within(self, owners: Mapping[str, tuple[str, str]]) -> Level:
         """Return the largest group within which all files that have the element agree."""
@@ -205,10 +205,10 @@ class Census:
         for keyword, counts in other.elements.items():
             self._of(keyword).merge(counts)
 
-    def settled(self) -> "Census":
+    def trim(self) -> "Census":
         """Return the census with every tally within its bounds: from here on, equal censuses are equal."""
         for counts in self.elements.values():
-            counts.settle()
+            counts.trim()
         return self
 
     def constant_within(self, keyword: str) -> Level:

@@ -91,7 +91,7 @@ def _together(files: Sequence[FoundFile], batches: Iterable[Batch]) -> Headers:
     for batch in batches:
         census.count(batch.pool, batch.observed())
         slices.update((file.path, read) for file, read in batch.pairs())
-    return Headers(tuple(one for file in files for one in slices[file.path]), census.settled())
+    return Headers(tuple(one for file in files for one in slices[file.path]), census.trim())
 
 
 def _stamp(terms: Terms) -> str:

@@ -8,15 +8,15 @@ from datetime import datetime
 from types import MappingProxyType
 
 from pipeline.dicom.headers.batch import Terms
-from pipeline.dicom.headers.group import Groups, grouped, has_uid, shared_patient_ids, skipped_beside
+from pipeline.dicom.headers.group import Groups, find_shared_patient_ids, group_slices, has_uid, warn_of_unassigned
 from pipeline.dicom.headers.slice import Refusal, Series, SliceHeader
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.select.rules import SelectOptions
-from pipeline.dicom.series.checks import header_refusal
-from pipeline.dicom.series.fallback import with_fallback
-from pipeline.dicom.series.regroup import regrouped
-from pipeline.dicom.series.split import frame_volumes, split_parts
-from pipeline.dicom.stack.stack import stacked
+from pipeline.dicom.series.checks import check_headers
+from pipeline.dicom.series.fallback import add_positions
+from pipeline.dicom.series.regroup import regroup_series
+from pipeline.dicom.series.split import split_parts, split_volumes
+from pipeline.dicom.stack.stack import build_stack
 from pipeline.masks.source import MaskSource
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
 from pipeline.record import SeriesRecord
@@ -49,7 +49,7 @@ class ScannedSeries:
     signature: str
     masks: tuple[MaskSource, ...] = ()
 
-    def updated(self, record: SeriesRecord) -> SeriesRecord:
+    def update_record(self, record: SeriesRecord) -> SeriesRecord:
         """Return an earlier run's record with what may be another although the series' own files are as they were.
 
         That is who the patient is, and when; what lies beside the files; and which elements are asked for.
@@ -61,7 +61,7 @@ class ScannedSeries:
         record = replace(record, warnings=tuple(sorted((set(record.warnings) - FROM_BESIDE) | self.warnings)))
         if record.elements.keys() == own.elements.keys():
             return record
-        return replace(record, elements=stacked(self.series.images).slices[0].elements)
+        return replace(record, elements=build_stack(self.series.images).slices[0].elements)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Scan:
     """Everything that lies under the roots."""
 
     series: tuple[ScannedSeries, ...]
-    strays: tuple[SliceHeader, ...]
+    unassigned: tuple[SliceHeader, ...]
     census: Census = field(default_factory=Census)
 
     @property
@@ -81,7 +81,7 @@ class Scan:
     def n_files(self) -> int:
         """How many files, links and special files were seen."""
         in_series = {header.file.path for scanned in self.series for header in scanned.series.slices}
-        return len(in_series | {stray.file.path for stray in self.strays})
+        return len(in_series | {header.file.path for header in self.unassigned})
 
 
 def scan(  # noqa: PLR0913  where from, how, and what of it is wanted
@@ -102,22 +102,22 @@ def scan(  # noqa: PLR0913  where from, how, and what of it is wanted
     select = select or SelectOptions()
     wanted = ALLOWED_ELEMENTS | frozenset(KEPT_IDENTIFIERS) | frozenset(tags) | select.keywords
     headers = (reading or Reading()).headers_of(find_files(options), Terms(policy.limits, wanted))
-    groups = grouped(headers.slices)
-    groups = regrouped(groups) if select.regroup == "geometry" else groups
-    days, beside, shared = _study_days(groups, people), skipped_beside(groups), shared_patient_ids(groups)
+    groups = group_slices(headers.slices)
+    groups = regroup_series(groups) if select.regroup == "geometry" else groups
+    days, beside, shared = _study_days(groups, people), warn_of_unassigned(groups), find_shared_patient_ids(groups)
     scanned = []
     for whole in groups.series:
         warnings = beside.get(whole.identity, set()) | _identity_warnings(whole, shared)
         for part in _volumes(whole, policy):
             record = _first_record(part, key, days, people)
-            refusal = header_refusal(part, policy)
+            refusal = check_headers(part, policy)
             scanned.append(ScannedSeries(part, record, frozenset(warnings), refusal, _signature(part)))
-    return Scan(tuple(scanned), groups.strays, headers.census)
+    return Scan(tuple(scanned), groups.unassigned, headers.census)
 
 
 def _volumes(whole: Series, policy: Policy) -> Iterator[Series]:
     """Yield what may become a volume each: the whole, its frames' volumes, or the parts that the policy makes."""
-    for volume in frame_volumes(with_fallback(whole, policy.geometry)):
+    for volume in split_volumes(add_positions(whole, policy.geometry)):
         yield from split_parts(volume, policy)
 
 
@@ -130,7 +130,7 @@ def _identity_warnings(series: Series, shared: set[str]) -> set[SeriesWarning]:
     return {warning for warning, holds in found.items() if holds}
 
 
-def patient_of(header: SliceHeader, people: People = NOBODY) -> tuple[str, ...]:
+def identify_patient(header: SliceHeader, people: People = NOBODY) -> tuple[str, ...]:
     """Return what a patient is known by: PatientID (or the person it means), else the study, else the series."""
     identity = header.identity
     if identity.patient_id:
@@ -139,7 +139,7 @@ def patient_of(header: SliceHeader, people: People = NOBODY) -> tuple[str, ...]:
 
 
 def _study_of(header: SliceHeader, people: People) -> tuple[str, ...]:
-    return (*patient_of(header, people), header.identity.study_instance_uid)
+    return (*identify_patient(header, people), header.identity.study_instance_uid)
 
 
 def _first_record(
@@ -150,7 +150,7 @@ def _first_record(
     return SeriesRecord(
         series_key=key.keyed_hash("series", *series.identity),
         status=Status.FAILED,
-        patient=key.keyed_hash(*patient_of(header, people)),
+        patient=key.keyed_hash(*identify_patient(header, people)),
         study=key.keyed_hash("study", *study),
         study_day=days.get(study),
         n_files=len({member.file.path for member in series.slices}),
@@ -164,7 +164,7 @@ def _study_days(groups: Groups, people: People) -> dict[tuple[str, ...], int]:
     for series in groups.series:
         for header in series.slices[:1]:
             if (day := _day_number(header.identity.study_date)) is not None:
-                dates[patient_of(header, people)][_study_of(header, people)] = day
+                dates[identify_patient(header, people)][_study_of(header, people)] = day
     return {study: day - min(studies.values()) for studies in dates.values() for study, day in studies.items()}
 
 

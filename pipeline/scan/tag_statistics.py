@@ -32,21 +32,21 @@ BY_DESIGN = frozenset({"SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ElementVerdict:
     """A judgement, and its reasons as a person reads them."""
 
     judgement: Judgement
     why: str
 
 
-def judged(keyword: str, census: Census) -> Verdict:
+def judge_element(keyword: str, census: Census) -> ElementVerdict:
     """Return the verdict on an element: the first rule that holds decides, what to look at before what to drop."""
     counts = census.elements.get(keyword, ElementCounts())
     kind = kind_of(keyword)
     for judgement, rules in _RULES:
         if reasons := [why for rule in rules for why in rule(keyword, kind, counts, census)]:
-            return Verdict(judgement, "; ".join([*reasons, *_cut(counts)]))
-    return Verdict("keep", "; ".join([_varies(census.constant_within(keyword)), *_cut(counts)]))
+            return ElementVerdict(judgement, "; ".join([*reasons, *_cut(counts)]))
+    return ElementVerdict("keep", "; ".join([_varies(census.constant_within(keyword)), *_cut(counts)]))
 
 
 Rule = Callable[[str, Kind | None, ElementCounts, Census], Iterator[str]]
@@ -153,10 +153,10 @@ TAG_COLUMNS: dict[str, ColumnType] = {
 
 def write_tags(path: Path, census: Census, *, keep_identifiers: bool) -> None:
     """Write a row for each element that any CT file has, and for each that every CT image must have."""
-    write_table(path, TAG_COLUMNS, tag_rows(census, keep_identifiers=keep_identifiers))
+    write_table(path, TAG_COLUMNS, build_tag_rows(census, keep_identifiers=keep_identifiers))
 
 
-def tag_rows(census: Census, *, keep_identifiers: bool) -> list[dict[str, Any]]:
+def build_tag_rows(census: Census, *, keep_identifiers: bool) -> list[dict[str, Any]]:
     """Return the rows in the order of tags; ``keep_identifiers`` shows the values of UIDs and PatientID too."""
     shown = ALLOWED_ELEMENTS | (frozenset(KEPT_IDENTIFIERS) if keep_identifiers else frozenset())
     rows = [_row(keyword, counts, census, shown) for keyword, counts in census.elements.items()]
@@ -164,7 +164,7 @@ def tag_rows(census: Census, *, keep_identifiers: bool) -> list[dict[str, Any]]:
 
 
 def _row(keyword: str, counts: ElementCounts, census: Census, shown: frozenset[str]) -> dict[str, Any]:
-    kind, verdict = kind_of(keyword), judged(keyword, census)
+    kind, verdict = kind_of(keyword), judge_element(keyword, census)
     n_missing = census.n_files - counts.n_files
     return {
         "tag": min(counts.tags),

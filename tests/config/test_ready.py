@@ -44,7 +44,7 @@ def test_masks_in_nifti_need_the_library(tmp_path: Path, monkeypatch: pytest.Mon
     masks = "manifest.labels={masks: [{name: gtv, nifti: 'x.nii'}]}"
     asked = config(tmp_path, masks)
     check_ready(asked)
-    monkeypatch.setattr("pipeline.config.ready.knows_nifti", lambda: False)
+    monkeypatch.setattr("pipeline.config.ready.has_nifti", lambda: False)
     with pytest.raises(UsageError, match=r"pip install 'ctprep\[nifti\]'"):
         check_ready(asked)
 

@@ -12,7 +12,7 @@ from pipeline.errors import UsageError
 
 highdicom = pytest.importorskip("highdicom", reason="needs the extra seg")
 
-from pipeline.dicom.segmentation import SourceImage, segmentation  # noqa: E402  it opens the library
+from pipeline.dicom.segmentation import SourceImage, build_segmentation  # noqa: E402  it opens the library
 
 
 def sources(folder: Path, **wanted: Any) -> list[SourceImage]:
@@ -26,13 +26,13 @@ def opened(content: bytes) -> Any:
 def test_every_value_is_a_segment(tmp_path: Path) -> None:
     labels = np.zeros((4, 32, 32), np.uint16)
     labels[1, 2, 3], labels[2, 4:6, 7] = 40, 7
-    found = opened(segmentation(sources(tmp_path), labels))
+    found = opened(build_segmentation(sources(tmp_path), labels))
     assert [found.get_segment_description(n).segment_label for n in (1, 2)] == ["label 7", "label 40"]
     assert found.NumberOfFrames == 2
 
 
 def test_the_patients_name_is_not_in_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
-    segmentation(sources(tmp_path), np.ones((4, 32, 32), np.uint8))
+    build_segmentation(sources(tmp_path), np.ones((4, 32, 32), np.uint8))
     assert [str(warning.message) for warning in recwarn if "ANON" in str(warning.message)] == []
 
 
@@ -41,7 +41,7 @@ def test_what_may_be_empty_may_lack(tmp_path: Path) -> None:
         for keyword in ("PatientName", "PatientBirthDate", "AccessionNumber", "StudyTime"):
             delattr(dataset, keyword)
 
-    found = opened(segmentation(sources(tmp_path, change=strip), np.ones((4, 32, 32), np.uint8)))
+    found = opened(build_segmentation(sources(tmp_path, change=strip), np.ones((4, 32, 32), np.uint8)))
     assert found.PatientName == ""
 
 
@@ -50,12 +50,12 @@ def test_sources_without_a_frame_of_reference_are_refused(tmp_path: Path) -> Non
         del dataset.FrameOfReferenceUID
 
     with pytest.raises(UsageError, match="lack what a DICOM SEG must repeat"):
-        segmentation(sources(tmp_path, change=strip), np.ones((4, 32, 32), np.uint8))
+        build_segmentation(sources(tmp_path, change=strip), np.ones((4, 32, 32), np.uint8))
 
 
 def test_an_empty_mask_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the mask is empty"):
-        segmentation(sources(tmp_path), np.zeros((4, 32, 32), np.uint8))
+        build_segmentation(sources(tmp_path), np.zeros((4, 32, 32), np.uint8))
 
 
 def test_frames_of_one_object_are_told_in_their_own_order(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_frames_of_one_object_are_told_in_their_own_order(tmp_path: Path) -> Non
     labels = np.zeros((4, 32, 32), np.uint8)
     labels[0, 5, 6], labels[3, 7, 8] = 1, 1
     in_order = [SourceImage(str(path), frame) for frame in (2, 4, 1, 3)]
-    found = opened(segmentation(in_order, labels))
+    found = opened(build_segmentation(in_order, labels))
     places = [
         float(group.PlanePositionSequence[0].ImagePositionPatient[2])
         for group in found.PerFrameFunctionalGroupsSequence
@@ -78,4 +78,4 @@ def test_frames_of_one_object_are_told_in_their_own_order(tmp_path: Path) -> Non
 def test_several_objects_of_many_frames_are_refused(tmp_path: Path) -> None:
     images = [SourceImage(image.path, 1) for image in sources(tmp_path)]
     with pytest.raises(UsageError, match="several multi-frame objects"):
-        segmentation(images, np.ones((4, 32, 32), np.uint8))
+        build_segmentation(images, np.ones((4, 32, 32), np.uint8))

@@ -8,7 +8,7 @@ from masked import grid, marked
 from numpy.typing import NDArray
 
 from pipeline.masks.grid import MaskMismatchError, SourceGrid
-from pipeline.masks.nifti import RAS_TO_LPS, knows_nifti, read_nifti
+from pipeline.masks.nifti import RAS_TO_LPS, has_nifti, read_nifti
 
 
 def write(
@@ -102,7 +102,7 @@ def test_fractions_and_negatives_are_no_labels(tmp_path: Path, value: float) -> 
 
 
 def test_what_is_no_nifti_is_refused(tmp_path: Path) -> None:
-    assert knows_nifti()
+    assert has_nifti()
     path = tmp_path / "mask.nii.gz"
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(MaskMismatchError, match="cannot be read"):

@@ -14,7 +14,7 @@ def scan_with(*files: dict[str, str]) -> Scan:
     for values in files:
         pool = [Observation("0018,0060", word, "DS", raw, canonical(raw, "DS")) for word, raw in values.items()]
         census.count(pool, [(("p", "t", "s"), range(len(pool)))])
-    return scan_of(census=census.settled())
+    return scan_of(census=census.trim())
 
 
 def test_what_must_be_there_is_missed() -> None:

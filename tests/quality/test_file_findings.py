@@ -16,7 +16,7 @@ def with_one(key: str, **changes: object) -> list[Facts]:
 def test_damaged_files_are_counted_by_reason() -> None:
     cut = changed(slice_at(0), refusal=(Reason.CORRUPT, "cut"))
     stray = changed(slice_at(0), refusal=(Reason.NOT_DICOM, "none"))
-    (finding,) = damaged(scan_of(SOUND, scanned("cut", [cut, cut]), strays=[stray]), [])
+    (finding,) = damaged(scan_of(SOUND, scanned("cut", [cut, cut]), unassigned=[stray]), [])
     assert finding.detail == "1 NOT_DICOM, 2 CORRUPT."
     assert finding.series_keys == ("cut",)
     assert list(damaged(scan_of(SOUND), [])) == []

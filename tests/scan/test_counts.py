@@ -20,7 +20,7 @@ def census(files: Sequence[File], vr: str = "DS") -> Census:
             Observation("0018,0060", word, vr, raw, canonical(raw, vr), "\\" in raw) for word, raw in values.items()
         ]
         counted.count(pool, [(owner, range(len(pool)))])
-    return counted.settled()
+    return counted.trim()
 
 
 def one(value: str, *, series: str = "s", study: str = "t", patient: str = "p") -> File:
@@ -86,4 +86,4 @@ def test_parts_add_up_to_the_whole_in_any_order(parts: list[list[File]], random:
     summed = Census()
     for part in parts:
         summed.merge(census(part))
-    assert summed.settled() == whole
+    assert summed.trim() == whole

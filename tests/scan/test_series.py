@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pipeline.dicom.policy import Policy
 from pipeline.limits import Limits
 from pipeline.privacy import PseudonymKey
-from pipeline.scan.series import Scan, ScannedSeries, patient_of, scan
+from pipeline.scan.series import Scan, ScannedSeries, identify_patient, scan
 from pipeline.sources.folders import InputOptions
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
@@ -66,15 +66,15 @@ def test_what_belongs_to_no_series_is_a_stray_and_counted(tmp_path: Path) -> Non
     (tmp_path / "a" / "notes.txt").write_text("not a scan")
     (tmp_path / "a" / "empty.dcm").touch()
     found = scanned(tmp_path)
-    assert {Path(stray.file.path).name for stray in found.strays} == {"notes.txt", "empty.dcm"}
-    assert {stray.refusal and stray.refusal[0] for stray in found.strays} == {Reason.NOT_DICOM}
+    assert {Path(stray.file.path).name for stray in found.unassigned} == {"notes.txt", "empty.dcm"}
+    assert {stray.refusal and stray.refusal[0] for stray in found.unassigned} == {Reason.NOT_DICOM}
     assert only(found).warnings == {SeriesWarning.W_FILE_SKIPPED}
     assert found.n_files == 5
 
 
 def test_an_empty_input_holds_no_ct(tmp_path: Path) -> None:
     found = scanned(tmp_path)
-    assert (found.series, found.strays, found.n_files, found.has_ct) == ((), (), 0, False)
+    assert (found.series, found.unassigned, found.n_files, found.has_ct) == ((), (), 0, False)
 
 
 def modality(word: str) -> Any:
@@ -122,7 +122,7 @@ def test_a_file_cut_before_its_uid_is_skipped(tmp_path: Path, n_bytes: int) -> N
     path.write_bytes(path.read_bytes()[:n_bytes])
     found = scanned(tmp_path)
     assert only(found).warnings == {SeriesWarning.W_FILE_SKIPPED}
-    assert [stray.refusal and stray.refusal[0] for stray in found.strays] == [Reason.CORRUPT]
+    assert [stray.refusal and stray.refusal[0] for stray in found.unassigned] == [Reason.CORRUPT]
 
 
 def test_an_invalid_uid_is_warned_of_and_grouped_all_the_same(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_patient_and_study_are_pseudonyms_of_one_key(tmp_path: Path) -> None:
 def test_without_a_patient_id_the_study_stands_for_the_patient(tmp_path: Path) -> None:
     for name, study in (("a", "1.5"), ("b", "1.5"), ("c", "1.6")):
         write_series(tmp_path / name, n=1, patient_id="", study_uid=study, series_uid=uid(name))
-    patients = [patient_of(series.series.slices[0]) for series in scanned(tmp_path).series]
+    patients = [identify_patient(series.series.slices[0]) for series in scanned(tmp_path).series]
     assert len(set(patients)) == 2
 
 

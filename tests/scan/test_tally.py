@@ -1,13 +1,13 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.scan.census import Tally
+from pipeline.scan.census import ValueCounts
 
 WORDS = st.lists(st.integers(0, 60).map(str), max_size=80)
 
 
-def tally(words: list[str], most: int = 10) -> Tally:
-    counted = Tally(most=most)
+def tally(words: list[str], most: int = 10) -> ValueCounts:
+    counted = ValueCounts(most=most)
     for word in words:
         counted.add(word)
     return counted
@@ -15,7 +15,7 @@ def tally(words: list[str], most: int = 10) -> Tally:
 
 def test_few_values_are_counted_exactly() -> None:
     counted = tally(["a", "b", "a"])
-    counted.settle()
+    counted.trim()
     assert (counted.n, counted.counts, counted.n_unique, counted.n_cut) == (3, {"a": 2, "b": 1}, 2, 0)
     assert counted.most_common(1) == [("a", 2)]
 
@@ -34,7 +34,7 @@ def test_parts_add_up_to_the_whole_in_any_order(one: list[str], two: list[str], 
     inner.merge(tally(one))
     back.merge(inner)
     for counted in (whole, forth, back):
-        counted.settle()
+        counted.trim()
     assert whole == forth == back
 
 
@@ -42,7 +42,7 @@ def test_parts_add_up_to_the_whole_in_any_order(one: list[str], two: list[str], 
 @given(WORDS)
 def test_what_is_kept_of_too_many_values_is_counted_exactly(words: list[str]) -> None:
     counted = tally(words)
-    counted.settle()
+    counted.trim()
     assert len(counted.counts) == min(10, len(set(words)))
     assert all(words.count(word) == n for word, n in counted.counts.items())
     assert counted.n == len(words) == counted.n_cut + sum(counted.counts.values())
@@ -50,6 +50,6 @@ def test_what_is_kept_of_too_many_values_is_counted_exactly(words: list[str]) ->
 
 def test_the_number_of_values_beyond_the_bound_is_estimated() -> None:
     counted = tally([str(number) for number in range(20_000)], most=1000)
-    counted.settle()
+    counted.trim()
     assert len(counted.counts) == 1000
     assert abs(counted.n_unique - 20_000) < 2000

@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.elements import Observation, canonical
 from pipeline.scan.census import Census
-from pipeline.scan.tag_statistics import judged
+from pipeline.scan.tag_statistics import judge_element
 
 UNIQUE = [f"1.2.{n}" for n in range(4)]
 
@@ -17,7 +17,7 @@ def census(**values: list[str | None]) -> Census:
             if (raw := several[n]) is not None
         ]
         counted.count(pool, [((f"p{n // 2}", f"t{n // 2}", f"s{n // 2}"), range(len(pool)))])
-    return counted.settled()
+    return counted.trim()
 
 
 def vr_of(keyword: str) -> str:
@@ -47,15 +47,15 @@ def vr_of(keyword: str) -> str:
     ],
 )
 def test_an_element_gets_its_verdict(keyword: str, values: list[str | None], judgement: str, why: str) -> None:
-    verdict = judged(keyword, census(**{keyword: values}))
+    verdict = judge_element(keyword, census(**{keyword: values}))
     assert verdict.judgement == judgement
     assert why in verdict.why
 
 
 def test_the_high_bit_is_redundant_beside_the_bits_stored() -> None:
-    verdict = judged("HighBit", census(HighBit=["11", "11", "15", "15"], BitsStored=["12", "12", "16", "16"]))
+    verdict = judge_element("HighBit", census(HighBit=["11", "11", "15", "15"], BitsStored=["12", "12", "16", "16"]))
     assert (verdict.judgement, verdict.why) == ("drop", "redundant: BitsStored - 1")
-    odd = judged("HighBit", census(HighBit=["11", "11", "11", "11"], BitsStored=["12", "12", "16", "16"]))
+    odd = judge_element("HighBit", census(HighBit=["11", "11", "11", "11"], BitsStored=["12", "12", "16", "16"]))
     assert "redundant" not in odd.why
 
 
@@ -64,15 +64,17 @@ def test_a_patient_who_changes_between_studies_is_looked_at() -> None:
     for study, sex in enumerate("FM"):
         pool = [Observation("0010,0040", "PatientSex", "CS", sex, sex)]
         counted.count(pool, [(("p", f"t{study}", f"s{study}"), [0])])
-    assert judged("PatientSex", counted).why == "varies within a patient, where it should not"
+    assert judge_element("PatientSex", counted).why == "varies within a patient, where it should not"
 
 
 def test_an_element_that_no_file_has_is_looked_at_where_it_must_be_there() -> None:
-    assert judged("ImageType", census(KVP=["1"] * 4)).why == "type 1, and absent in 4 of 4 files"
+    assert judge_element("ImageType", census(KVP=["1"] * 4)).why == "type 1, and absent in 4 of 4 files"
 
 
 def test_a_cut_is_told() -> None:
     counted = census(SliceLocation=["1", "2", "3", "4"])
     tally = counted.elements["SliceLocation"].canonical
     tally.most = 2
-    assert "more than 2 distinct values: 2 were counted, 2 files cut" in judged("SliceLocation", counted.settled()).why
+    assert (
+        "more than 2 distinct values: 2 were counted, 2 files cut" in judge_element("SliceLocation", counted.trim()).why
+    )

@@ -7,7 +7,7 @@ from dicom_bytes import alone, read_element, us
 from pipeline.dicom.headers.observe import Observer
 from pipeline.output.tables import read_table
 from pipeline.scan.census import Census
-from pipeline.scan.tag_statistics import tag_rows, write_tags
+from pipeline.scan.tag_statistics import build_tag_rows, write_tags
 
 BOWL: dict[str, dict[tuple[str, bytes], int]] = {
     "BitsStored": {("US", us(12)): 20, ("US", us(16)): 80},
@@ -59,7 +59,7 @@ def bowl() -> dict[str, dict[str, Any]]:
         elements = [column[n] for column in columns.values() if n < len(column)]
         seen = observer.seen_in(alone(*elements))
         counted.count(observer.pool, [((f"p{n}", f"t{n}", f"s{n}"), seen)])
-    return {row["keyword"]: row for row in tag_rows(counted.settled(), keep_identifiers=False)}
+    return {row["keyword"]: row for row in build_tag_rows(counted.trim(), keep_identifiers=False)}
 
 
 @pytest.mark.parametrize("keyword", UNIQUE)
@@ -97,7 +97,7 @@ def census_of(**values: bytes) -> Census:
     observer, counted = Observer(), Census()
     seen = observer.seen_in(alone(*elements))
     counted.count(observer.pool, [(("p", "t", "s"), seen)])
-    return counted.settled()
+    return counted.trim()
 
 
 def test_values_of_what_may_identify_stay_inside(tmp_path: Path) -> None:
@@ -112,6 +112,6 @@ def test_values_of_what_may_identify_stay_inside(tmp_path: Path) -> None:
 
 
 def test_the_rows_come_in_the_order_of_tags() -> None:
-    rows = tag_rows(census_of(KVP=b"120", Modality=b"CT"), keep_identifiers=False)
+    rows = build_tag_rows(census_of(KVP=b"120", Modality=b"CT"), keep_identifiers=False)
     assert [row["tag"] for row in rows] == sorted(row["tag"] for row in rows)
     assert len({row["keyword"] for row in rows}) == len(rows)

@@ -70,8 +70,8 @@ def _read(window: Window, size: int, data_set: DataSet, limits: Limits) -> None:
     _read_meta(window, size, data_set, limits)
     end = size
     if data_set.transfer_syntax == DEFLATED_LE:
-        inflated = _inflate_within(window, size, data_set, limits)
-        window, end = Window(BytesIO(inflated)), len(inflated)
+        inflate_data_set = _inflate_within(window, size, data_set, limits)
+        window, end = Window(BytesIO(inflate_data_set)), len(inflate_data_set)
     encoding = _encoding(window, data_set)
     data_set.little_endian = encoding.little_endian
     walker = Walker(window, end, encoding, limits.max_nesting)
@@ -158,17 +158,17 @@ def inflate_limit(n_compressed: int, limits: Limits) -> int:
 
 def _inflate_within(window: Window, size: int, data_set: DataSet, limits: Limits) -> bytes:
     limit = inflate_limit(size - window.at, limits)
-    inflated, whole = inflate(window.rest(), limit)
-    if len(inflated) > limit:
+    inflate_data_set, whole = inflate(window.rest(), limit)
+    if len(inflate_data_set) > limit:
         detail = f"the data set inflates to more than {limit} bytes (max_inflate_ratio {limits.max_inflate_ratio})"
         data_set.refusal = Reason.LIMIT, detail
-        return inflated[:INFLATED_PREFIX_BYTES]
+        return inflate_data_set[:INFLATED_PREFIX_BYTES]
     if not whole:
         data_set.refusal = Reason.CORRUPT, "the deflated data set is damaged or cut"
-    return inflated
+    return inflate_data_set
 
 
-def inflated(found: FoundFile, limits: Limits) -> bytes:
+def inflate_data_set(found: FoundFile, limits: Limits) -> bytes:
     """Return the inflated data set of a deflated file, in which the offsets of its elements count.
 
     Raises StructureError where it inflates too far or not at all, OSError where the system refuses.

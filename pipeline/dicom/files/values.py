@@ -95,7 +95,7 @@ class Values:
     def text(self, keyword: str) -> str:
         """Return a text as a whole, without padding; empty where the element is absent or empty."""
         element = self.elements.get(tag_of(keyword))
-        return "" if element is None else decoded_text(element.value, self.encodings)[0]
+        return "" if element is None else decode_text(element.value, self.encodings)[0]
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """Return the parts of a multi-valued text."""
@@ -107,7 +107,7 @@ class Values:
         element = self.element(keyword)
         if element is None or not (element.value.strip(b" \0") if element.vr in DECIMAL_VRS else element.value):
             return Flaw.MISSING
-        values = numbers_in(element, little_endian=self.little_endian)
+        values = parse_numbers(element, little_endian=self.little_endian)
         if values is None or (count is not None and len(values) != count):
             return Flaw.INVALID
         return values
@@ -119,13 +119,13 @@ class Values:
 
     def decoded(self, element: Element) -> tuple[str, bool]:
         """Return an element's text, and whether its bytes fit the declared character set."""
-        return decoded_text(element.value, self.encodings)
+        return decode_text(element.value, self.encodings)
 
     @cached_property
     def encodings(self) -> tuple[str, ...]:
         """Return the character sets of the data set's texts, by Python's names."""
         element = self.elements.get(SPECIFIC_CHARACTER_SET)
-        return () if element is None else python_encodings(element.value.decode("ascii", "replace").strip(" \0"))
+        return () if element is None else find_encodings(element.value.decode("ascii", "replace").strip(" \0"))
 
     def text_elements(self) -> Iterator[Element]:
         """Yield every element that holds text which a person may have typed."""
@@ -137,14 +137,14 @@ class Values:
             text = self.decoded(element)[0]
             parts = [text] if element.vr in UNSPLIT_VRS else [part.strip(" \0") for part in text.split("\\")]
             return (parts[0] or None) if len(parts) == 1 else parts
-        values = numbers_in(element, little_endian=self.little_endian)
+        values = parse_numbers(element, little_endian=self.little_endian)
         if not values:
             return None
         numbers = [int(value) for value in values] if element.vr in INTEGER_VRS else list(values)
         return numbers[0] if len(numbers) == 1 else numbers
 
 
-def decoded_text(raw: bytes, encodings: tuple[str, ...]) -> tuple[str, bool]:
+def decode_text(raw: bytes, encodings: tuple[str, ...]) -> tuple[str, bool]:
     """Return the text that bytes hold, without padding, and whether they fit the character sets."""
     read = _decoded_text if len(raw) <= LONGEST_REMEMBERED else _decoded_text.__wrapped__
     return read(raw, encodings)
@@ -159,7 +159,7 @@ def _decoded_text(raw: bytes, encodings: tuple[str, ...]) -> tuple[str, bool]:
 
 
 @cache
-def python_encodings(declared: str) -> tuple[str, ...]:
+def find_encodings(declared: str) -> tuple[str, ...]:
     """Translate SpecificCharacterSet (PS3.3 C.12.1.1.2) to Python's names; empty where it names one that is unknown.
 
     Its default is ASCII, which pydicom takes for Latin-1.
@@ -193,7 +193,7 @@ def _decode_extended(raw: bytes, encodings: tuple[str, ...]) -> tuple[str, bool]
         return raw.decode("latin-1").strip(" \0"), False
 
 
-def numbers_in(element: Element, *, little_endian: bool) -> tuple[float, ...] | None:
+def parse_numbers(element: Element, *, little_endian: bool) -> tuple[float, ...] | None:
     """Return the numbers that an element holds, None where one of them is no finite number."""
     read = _numbers if len(element.value) <= LONGEST_REMEMBERED else _numbers.__wrapped__
     return read(element.vr, element.value, little_endian)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.dicom.headers.group import series_identity
+from pipeline.dicom.headers.group import identify_series
 from pipeline.dicom.headers.observe import Observer
 from pipeline.dicom.headers.read import FileReader
 from pipeline.dicom.headers.slice import SliceHeader
@@ -52,7 +52,7 @@ class Batch:
         """Yield for each file that holds CT its patient, study and series, and what was observed."""
         for slices, seen in zip(self.slices, self.seen, strict=True):
             if seen:
-                yield owner_of(slices[0]), seen
+                yield identify_owner(slices[0]), seen
 
 
 def read_batch(files: Sequence[FoundFile], terms: Terms) -> Batch:
@@ -66,9 +66,9 @@ def read_batch(files: Sequence[FoundFile], terms: Terms) -> Batch:
     return batch
 
 
-def owner_of(header: SliceHeader) -> tuple[str, str, str]:
+def identify_owner(header: SliceHeader) -> tuple[str, str, str]:
     """Return what the patient, the study and the series of a slice are known by."""
     identity = header.identity
-    series = "\n".join(series_identity(header) or (header.file.path,))
+    series = "\n".join(identify_series(header) or (header.file.path,))
     study = identity.study_instance_uid or series
     return identity.patient_id or study, study, series

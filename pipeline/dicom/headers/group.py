@@ -11,32 +11,32 @@ from pipeline.vocabulary import SeriesWarning, Stage
 
 @dataclass(frozen=True)
 class Groups:
-    """What a scan found: the series, and the files that belong to none."""
+    """The series of a scan, and the files that belong to none."""
 
     series: tuple[Series, ...]
-    strays: tuple[SliceHeader, ...]
+    unassigned: tuple[SliceHeader, ...]
 
 
-def grouped(slices: Iterable[SliceHeader]) -> Groups:
+def group_slices(slices: Iterable[SliceHeader]) -> Groups:
     """Group slices into series, each in the order of its paths.
 
-    A file whose SeriesInstanceUID can be read belongs to that series whatever else is wrong with it.  A CT image
-    without one is grouped by folder, study, frame of reference and series number; anything else is a stray, also a file
-    that breaks off before its UID.
+    A file whose SeriesInstanceUID can be read belongs to that series, even if something else is wrong with it.  A CT
+    image without one is grouped by folder, study, frame of reference and series number.  Anything else belongs to no
+    series, and so does a file that breaks off before its UID.
     """
     by_key: dict[tuple[str, ...], list[SliceHeader]] = defaultdict(list)
-    strays = []
+    unassigned = []
     for header in slices:
-        key = series_identity(header)
+        key = identify_series(header)
         if key is None:
-            strays.append(header)
+            unassigned.append(header)
         else:
             by_key[key].append(header)
     series = [Series(identity=key, slices=_in_path_order(members)) for key, members in sorted(by_key.items())]
-    return Groups(tuple(series), tuple(strays))
+    return Groups(tuple(series), tuple(unassigned))
 
 
-def series_identity(header: SliceHeader) -> tuple[str, ...] | None:
+def identify_series(header: SliceHeader) -> tuple[str, ...] | None:
     """Return what a slice's series is known by, None where it belongs to none."""
     identity = header.identity
     if identity.series_instance_uid:
@@ -60,15 +60,18 @@ def _in_path_order(slices: list[SliceHeader]) -> tuple[SliceHeader, ...]:
     return tuple(sorted(slices, key=lambda header: (header.file.path, header.frame or 0)))
 
 
-def skipped_beside(groups: Groups) -> dict[tuple[str, ...], set[SeriesWarning]]:
-    """Return W_FILE_SKIPPED for every series with a file in a stray's folder, else in the nearest folder above it."""
+def warn_of_unassigned(groups: Groups) -> dict[tuple[str, ...], set[SeriesWarning]]:
+    """Return W_FILE_SKIPPED for each series that has files in the folder of an unassigned file.
+
+    Where no series has files there, the series in the nearest folder above are warned.
+    """
     folders: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for series in groups.series:
         for header in series.slices:
             folders[header.file.folder].add(series.identity)
     warned: dict[tuple[str, ...], set[SeriesWarning]] = defaultdict(set)
-    for stray in groups.strays:
-        for identity in _nearest(stray.file.folder, folders):
+    for header in groups.unassigned:
+        for identity in _nearest(header.file.folder, folders):
             warned[identity].add(SeriesWarning.W_FILE_SKIPPED)
     return warned
 
@@ -82,7 +85,7 @@ def _nearest(folder: str, folders: dict[str, set[tuple[str, ...]]]) -> set[tuple
     return folders[folder]
 
 
-def shared_patient_ids(groups: Groups) -> set[str]:
+def find_shared_patient_ids(groups: Groups) -> set[str]:
     """Return the PatientIDs that belong to several people, told apart by birth date and sex."""
     people: dict[str, set[str]] = defaultdict(set)
     for series in groups.series:

@@ -12,7 +12,7 @@ from pydicom.datadict import dictionary_has_tag
 from pydicom.encaps import generate_fragments
 
 from pipeline.dicom.files.encoding import DEFLATED_LE, PIXEL_TAGS, dictionary_vr
-from pipeline.dicom.files.part10 import DataSet, inflated, read_data_set
+from pipeline.dicom.files.part10 import DataSet, inflate_data_set, read_data_set
 from pipeline.dicom.files.structure import Element, StructureError
 from pipeline.dicom.files.values import (
     BINARY_NUMBERS,
@@ -33,11 +33,11 @@ from pipeline.sources.folders import FoundFile
 CREATOR_NUMBERS = range(0x10, 0x100)
 """Element numbers that reserve blocks for private elements (PS3.5 section 7.8.1)."""
 PRODUCTS: frozenset[str] = frozenset(datadict.private_dictionaries)  # type: ignore[attr-defined]
-UNTOLD = "untold"
+WITHHELD = "untold"
 WORD = re.compile(r"[^\W_]{3,}")
 
 
-def told_creators(elements: Mapping[int, Element], values: Values) -> dict[int, str]:
+def name_creators(elements: Mapping[int, Element], values: Values) -> dict[int, str]:
     """Return the name of each private creator among a data set's elements, by tag."""
     names = {
         tag: values.decoded(element)[0]
@@ -47,7 +47,7 @@ def told_creators(elements: Mapping[int, Element], values: Values) -> dict[int, 
     unknown = [tag for tag, name in names.items() if name not in PRODUCTS]
     identifying = _identifying_words(values) if unknown else set()
     return {
-        tag: UNTOLD if tag in unknown and _words(name) & identifying else cleaned(name) for tag, name in names.items()
+        tag: WITHHELD if tag in unknown and _words(name) & identifying else cleaned(name) for tag, name in names.items()
     }
 
 
@@ -70,7 +70,7 @@ DIGEST_DIGITS = 16
 
 
 @dataclass(frozen=True)
-class Told:
+class ListedElement:
     """One element as text.
 
     ``place`` is its tag, after the tags and the item numbers (from 1) of the sequences that hold it.
@@ -94,7 +94,7 @@ class Listing:
     A name is the keyword, ``private:<creator>:gggg,ee``, or else the tag; in a sequence ``SequenceKeyword[1].Keyword``.
     """
 
-    elements: dict[str, Told] = field(default_factory=dict)
+    elements: dict[str, ListedElement] = field(default_factory=dict)
     refusal: Refusal | None = None
 
 
@@ -119,7 +119,7 @@ def _opened(found: FoundFile, data_set: DataSet, limits: Limits) -> BinaryIO:
     if data_set.transfer_syntax != DEFLATED_LE:
         return open(found.path, "rb")  # noqa: PTH123  a str path, as everywhere in this room
     try:
-        return BytesIO(inflated(found, limits))
+        return BytesIO(inflate_data_set(found, limits))
     except StructureError:
         return BytesIO()
 
@@ -134,13 +134,13 @@ class _Lister:
     name: str = ""
     inherited: Mapping[int, Element] = field(default_factory=dict)
 
-    def told(self) -> Iterator[tuple[str, Told]]:
+    def told(self) -> Iterator[tuple[str, ListedElement]]:
         """Yield name and text of each element, those of a sequence behind it."""
         for tag, element in sorted(self.values.elements.items()):
             if tag in self.inherited:
                 continue
             name, place = self.name + self._name(tag), (*self.place, tag)
-            yield name, Told(place, self._text(element))
+            yield name, ListedElement(place, self._text(element))
             for number, item in enumerate(element.items, start=1):
                 yield from self._inside(item, (*place, number), f"{name}[{number}].").told()
 
@@ -163,9 +163,9 @@ class _Lister:
         if element.tag in PIXEL_TAGS:
             return self._pixels(element)
         if element.length > len(element.value):  # only its beginning was kept
-            return digest(self._content(element))
+            return describe_bytes(self._content(element))
         text = self._readable(element, dictionary_vr(element.tag) if element.vr == "UN" else element.vr)
-        return digest(element.value) if text is None else _shown(text, element.value)
+        return describe_bytes(element.value) if text is None else _shown(text, element.value)
 
     def _readable(self, element: Element, vr: str) -> str | None:
         """Return text and numbers as they are written, None for what is neither."""
@@ -184,7 +184,7 @@ class _Lister:
     def _pixels(self, element: Element) -> str:
         sizes = (self.values.number(keyword) for keyword in ("NumberOfFrames", "Rows", "Columns"))
         shape = " x ".join(f"{size:g}" for size in sizes if not isinstance(size, Flaw))
-        return ", ".join(filter(None, (shape, digest(self._content(element)))))
+        return ", ".join(filter(None, (shape, describe_bytes(self._content(element)))))
 
     def _content(self, element: Element) -> bytes:
         """Return the bytes of a value that was left where it is; of pixel data in fragments those of all fragments."""
@@ -194,7 +194,7 @@ class _Lister:
         return b"".join(generate_fragments(self.stream))
 
 
-def digest(content: bytes) -> str:
+def describe_bytes(content: bytes) -> str:
     """Return what stands for bytes: how many there are, and the beginning of their SHA-256."""
     return f"{len(content)} bytes, sha256 {sha256(content).hexdigest()[:DIGEST_DIGITS]}"
 
@@ -202,4 +202,4 @@ def digest(content: bytes) -> str:
 def _shown(text: str, content: bytes) -> str:
     """Return a text without control characters; where that takes something away, with its digest."""
     shown = cleaned(text)
-    return shown if shown == text else f"{shown} ({digest(content)})"
+    return shown if shown == text else f"{shown} ({describe_bytes(content)})"

@@ -9,10 +9,10 @@ from pipeline.dicom.files.values import (
     LONGEST_REMEMBERED,
     REMEMBERED,
     TEXT_VRS,
-    decoded_text,
+    decode_text,
     is_single_valued,
     keyword_of,
-    numbers_in,
+    parse_numbers,
 )
 from pipeline.dicom.headers.parts import Reader
 from pipeline.dicom.headers.slice import Identity
@@ -32,7 +32,7 @@ REQUIRED = frozenset(
 """What a volume cannot do without: a flaw in one of these refuses the series, and is no warning."""
 
 
-def named_warnings(reader: Reader) -> frozenset[SeriesWarning]:
+def check_keywords(reader: Reader) -> frozenset[SeriesWarning]:
     """Return what elements warn of that are known by their keywords."""
     values = reader.values
     found = {
@@ -44,13 +44,13 @@ def named_warnings(reader: Reader) -> frozenset[SeriesWarning]:
     return frozenset(warning for warning, holds in found.items() if holds)
 
 
-def uid_warnings(identity: Identity) -> frozenset[SeriesWarning]:
+def check_uids(identity: Identity) -> frozenset[SeriesWarning]:
     """Return what the unique identifiers of study, series and object warn of."""
     uids = identity.study_instance_uid, identity.series_instance_uid, identity.sop_instance_uid
     return NO_WARNING if all(map(is_uid, uids)) else frozenset({SeriesWarning.W_UID_INVALID})
 
 
-def element_warnings(element: Element, encodings: tuple[str, ...]) -> frozenset[SeriesWarning]:
+def check_element(element: Element, encodings: tuple[str, ...]) -> frozenset[SeriesWarning]:
     """Return what an element warns of, whichever it is: a text or a number that cannot be taken as it is."""
     if element.vr not in JUDGED_VRS:
         return NO_WARNING
@@ -62,7 +62,7 @@ def element_warnings(element: Element, encodings: tuple[str, ...]) -> frozenset[
 def _warnings_of(tag: int, vr: str, raw: bytes, encodings: tuple[str, ...]) -> frozenset[SeriesWarning]:
     if vr in DECIMAL_VRS:
         return frozenset({SeriesWarning.W_TAG_UNPARSED} if _is_unparsed(tag, vr, raw) else ())
-    text, fits = decoded_text(raw, encodings)
+    text, fits = decode_text(raw, encodings)
     found = {
         SeriesWarning.W_CHARSET: not fits,
         SeriesWarning.W_TEXT_SANITISED: is_unsafe_text(text, vr, single_valued=is_single_valued(tag)),
@@ -73,7 +73,7 @@ def _warnings_of(tag: int, vr: str, raw: bytes, encodings: tuple[str, ...]) -> f
 def _is_unparsed(tag: int, vr: str, raw: bytes) -> bool:
     if not raw.strip(b" \0") or keyword_of(tag) in REQUIRED:
         return False
-    return numbers_in(Element(tag, vr, 0, len(raw), raw), little_endian=True) is None
+    return parse_numbers(Element(tag, vr, 0, len(raw), raw), little_endian=True) is None
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -19,8 +19,8 @@ from pipeline.dicom.files.values import (
     tag_of,
     tag_text,
 )
-from pipeline.dicom.headers.listing import CREATOR_NUMBERS, told_creators
-from pipeline.dicom.headers.parts import declared_padding
+from pipeline.dicom.headers.listing import CREATOR_NUMBERS, name_creators
+from pipeline.dicom.headers.parts import read_padding
 from pipeline.dicom.headers.repeats import Change, Each
 from pipeline.elements import SEPARATOR, Observation, canonical
 
@@ -52,7 +52,7 @@ class Observer:
     def seen_in(self, change: Change) -> list[int]:
         """Return the numbers of a file's observations, in the order of its elements; each keyword comes once."""
         values, elements = change.now, change.now.elements
-        creators = told_creators(elements, values)
+        creators = name_creators(elements, values)
         context = (values.little_endian, *(_value(elements, tag) for tag in CONTEXT_TAGS), *creators.items())
         known = self._known.setdefault(context, {})
 
@@ -104,7 +104,7 @@ def _observed_inside(element: Element, name: str, values: Values, whole: Values)
     inside: dict[tuple[str, str], list[Observation]] = {}
     for item in element.items:
         nested = Values(item, values.little_endian)
-        owners = told_creators(item, whole)
+        owners = name_creators(item, whole)
         for one in (one for child in item.values() for one in _observed(child, nested, owners, whole)):
             inside.setdefault((one.tag, one.keyword), []).append(one)
     for (tag, keyword), several in inside.items():
@@ -192,5 +192,5 @@ def _padding(element: Element, values: Values) -> str:
     bits = int(bits_stored) if isinstance(bits_stored, float) and 0 < bits_stored <= 64 else 16
     # Read as the value itself: the same repairs apply to the other end of the range.
     alone = Values({**values.elements, tag_of("PixelPaddingValue"): element}, values.little_endian)
-    value = declared_padding(alone, signed=signed, bits_stored=bits).value
+    value = read_padding(alone, signed=signed, bits_stored=bits).value
     return "" if value is None else str(value)

@@ -13,7 +13,7 @@ from pipeline.dicom.files.values import (
     STRING_VRS,
     Flaw,
     Values,
-    numbers_in,
+    parse_numbers,
     tag_of,
 )
 from pipeline.dicom.headers.slice import PHASE_ELEMENTS, Identity, Pixels, Plane, Rescale
@@ -24,7 +24,7 @@ SHORT_TEXT = re.compile(rb"[+-]?\d+ *|\d[ \0]")
 
 
 @dataclass(frozen=True)
-class Padding:
+class DeclaredPadding:
     """The declared padding value and the other end of its range, in stored values."""
 
     value: int | None = None
@@ -32,22 +32,22 @@ class Padding:
     repaired: bool = False
 
 
-def declared_padding(values: Values, *, signed: bool, bits_stored: int) -> Padding:
+def read_padding(values: Values, *, signed: bool, bits_stored: int) -> DeclaredPadding:
     """Return the padding that a header declares, as a value that the pixels can hold."""
     element = values.element("PixelPaddingValue")
     if element is None or not element.value:
-        return Padding()
+        return DeclaredPadding()
     value, repaired = _stored(values, element, signed=signed, bits_stored=bits_stored)
     limit_element = values.element("PixelPaddingRangeLimit")
     if limit_element is None or not limit_element.value:
-        return Padding(value, None, repaired)
+        return DeclaredPadding(value, None, repaired)
     limit, limit_repaired = _stored(values, limit_element, signed=signed, bits_stored=bits_stored)
-    return Padding(value, limit, repaired or limit_repaired)
+    return DeclaredPadding(value, limit, repaired or limit_repaired)
 
 
 def _stored(values: Values, element: Element, *, signed: bool, bits_stored: int) -> tuple[int | None, bool]:
     if element.vr in DECIMAL_VRS or len(element.value) != 2:
-        numbers = numbers_in(element, little_endian=values.little_endian)
+        numbers = parse_numbers(element, little_endian=values.little_endian)
         return (int(numbers[0]) if numbers else None), True
     value = int.from_bytes(element.value, "little" if values.little_endian else "big", signed=signed)
     if value >= 1 << bits_stored and SHORT_TEXT.fullmatch(element.value):
@@ -58,7 +58,7 @@ def _stored(values: Values, element: Element, *, signed: bool, bits_stored: int)
 Elements = Mapping[int, Element]
 
 
-def frames_of(elements: Elements) -> list[dict[int, Element]]:
+def split_frames(elements: Elements) -> list[dict[int, Element]]:
     """Return each frame's elements as a single-frame image would have them; empty without functional groups.
 
     A frame's own group wins over the shared one, and both over the object's top level.
@@ -129,7 +129,7 @@ class Reader:
         return text
 
 
-def identity_of(reader: Reader) -> Identity:
+def read_identity(reader: Reader) -> Identity:
     """Read what an object says it is and whose."""
     values = reader.values
     return Identity(
@@ -147,13 +147,13 @@ def identity_of(reader: Reader) -> Identity:
     )
 
 
-def directory_class(meta: Values) -> str:
+def read_directory_class(meta: Values) -> str:
     """Return the class of a DICOMDIR, which names it in the file meta information alone."""
     uid = meta.text("MediaStorageSOPClassUID")
     return uid if uid == DIRECTORY_CLASS else ""
 
 
-def pixels_of(reader: Reader, transfer_syntax: str) -> Pixels:
+def read_pixels(reader: Reader, transfer_syntax: str) -> Pixels:
     """Read how and where the pixels are stored."""
     elements = reader.values.elements
     element = next((elements[tag] for tag in PIXEL_TAGS if tag in elements), None)
@@ -182,7 +182,7 @@ def _is_signed(reader: Reader) -> bool:
     return bool(numbers and numbers[0] == 1)
 
 
-def plane_of(reader: Reader) -> Plane:
+def read_plane(reader: Reader) -> Plane:
     """Read where a slice lies in the patient."""
     position = reader.required("ImagePositionPatient", 3, lambda mm: abs(mm) <= FARTHEST_MM)
     orientation = reader.required("ImageOrientationPatient", 6)
@@ -200,11 +200,11 @@ def plane_of(reader: Reader) -> Plane:
     )
 
 
-def rescale_of(reader: Reader, signed: bool, bits_stored: int) -> Rescale:  # noqa: FBT001  told as one of several
+def read_rescale(reader: Reader, signed: bool, bits_stored: int) -> Rescale:  # noqa: FBT001  told as one of several
     """Read what turns stored values into Hounsfield units; the pixels decide how padding is written."""
     slope = reader.required("RescaleSlope", 1, lambda number: number > 0)
     intercept = reader.required("RescaleIntercept", 1)
-    padding = declared_padding(reader.values, signed=signed, bits_stored=bits_stored)
+    padding = read_padding(reader.values, signed=signed, bits_stored=bits_stored)
     return Rescale(
         slope=slope[0] if slope else 1.0,
         intercept=intercept[0] if intercept else 0.0,
@@ -216,24 +216,24 @@ def rescale_of(reader: Reader, signed: bool, bits_stored: int) -> Rescale:  # no
     )
 
 
-def instance_number_of(reader: Reader) -> int | None:
+def read_instance_number(reader: Reader) -> int | None:
     """Read the number of a slice, None where it is none of 32 bits."""
     number = reader.optional("InstanceNumber")
     return None if number is None or abs(number) > LARGEST_INTEGER_STRING else int(number)
 
 
-def reconstruction_of(reader: Reader) -> tuple[ElementValue, ...]:
+def read_reconstruction(reader: Reader) -> tuple[ElementValue, ...]:
     """Read what is constant within one reconstruction."""
     found = map(reader.values.element, RECONSTRUCTION)
     return tuple(None if element is None else reader.values.verbatim(element) for element in found)
 
 
-def reconstruction_diameter_of(reader: Reader) -> float | None:
+def read_reconstruction_diameter(reader: Reader) -> float | None:
     """Read the diameter of the field that was reconstructed, in millimetres."""
     return reader.optional("ReconstructionDiameter")
 
 
-def phase_of(reader: Reader) -> dict[str, str]:
+def read_phase(reader: Reader) -> dict[str, str]:
     """Read what may tell apart the volumes that share one series."""
     return {word: text for word in PHASE_ELEMENTS if (text := _as_text(reader.values, word))}
 

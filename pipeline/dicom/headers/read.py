@@ -6,18 +6,18 @@ from dataclasses import replace
 from pipeline.dicom.files.part10 import DataSet, read_data_set
 from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import Values, tag_of
-from pipeline.dicom.headers.notices import element_warnings, named_warnings, uid_warnings
+from pipeline.dicom.headers.notices import check_element, check_keywords, check_uids
 from pipeline.dicom.headers.parts import (
-    directory_class,
-    frames_of,
-    identity_of,
-    instance_number_of,
-    phase_of,
-    pixels_of,
-    plane_of,
-    reconstruction_diameter_of,
-    reconstruction_of,
-    rescale_of,
+    read_directory_class,
+    read_identity,
+    read_instance_number,
+    read_phase,
+    read_pixels,
+    read_plane,
+    read_reconstruction,
+    read_reconstruction_diameter,
+    read_rescale,
+    split_frames,
 )
 from pipeline.dicom.headers.repeats import Change, Each, Latest, Parts
 from pipeline.dicom.headers.slice import MULTIFRAME_CLASSES, Refusal, SliceHeader
@@ -71,7 +71,7 @@ class FileReader:
         if whole.pixels.n_frames > self._limits.max_slices:
             detail = f"{whole.pixels.n_frames} frames are over max_slices {self._limits.max_slices}"
             return (replace(whole, refusal=(Reason.LIMIT, detail)),)
-        frames = frames_of(data_set.elements)
+        frames = split_frames(data_set.elements)
         if len(frames) != whole.pixels.n_frames:
             detail = f"functional groups describe {len(frames)} of {whole.pixels.n_frames} frames"
             return (replace(whole, refusal=(Reason.MULTIFRAME, detail)),)
@@ -96,30 +96,30 @@ class SliceReader:
         """Read a slice of a file from the elements that it changes to."""
         self._parts.turn_to(change)
         part = self._parts.part
-        identity, pixels = part(identity_of), part(pixels_of, data_set.transfer_syntax)
+        identity, pixels = part(read_identity), part(read_pixels, data_set.transfer_syntax)
         if not identity.sop_class_uid:
-            identity = replace(identity, sop_class_uid=directory_class(Values(data_set.meta)))
+            identity = replace(identity, sop_class_uid=read_directory_class(Values(data_set.meta)))
         return SliceHeader(
             file=found,
             refusal=data_set.refusal,
-            warnings=part(named_warnings).union(
-                uid_warnings(identity), data_set.warnings, self._element_warnings(change)
+            warnings=part(check_keywords).union(
+                check_uids(identity), data_set.warnings, self._element_warnings(change)
             ),
             identity=identity,
             pixels=pixels,
-            plane=part(plane_of),
-            rescale=part(rescale_of, pixels.signed, pixels.bits_stored),
-            instance_number=part(instance_number_of),
-            reconstruction=part(reconstruction_of),
-            reconstruction_diameter=part(reconstruction_diameter_of),
-            phase=part(phase_of),
+            plane=part(read_plane),
+            rescale=part(read_rescale, pixels.signed, pixels.bits_stored),
+            instance_number=part(read_instance_number),
+            reconstruction=part(read_reconstruction),
+            reconstruction_diameter=part(read_reconstruction_diameter),
+            phase=part(read_phase),
             flaws=self._parts.flaws,
             elements=dict(self._elements(change)),
         )
 
     def _element_warnings(self, change: Change) -> Iterator[SeriesWarning]:
         encodings = change.now.encodings
-        return self._warnings.made_of(change, encodings, lambda element: element_warnings(element, encodings))
+        return self._warnings.made_of(change, encodings, lambda element: check_element(element, encodings))
 
     def _elements(self, change: Change) -> Iterator[tuple[str, ElementValue]]:
         """Yield keyword and value of each element that is kept for the manifest."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def inside(points: Floats, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def fill_polygon(points: Floats, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Return which pixels [y, x] have their centres inside a closed polygon; ``points`` [n, 2] are (x, y) indices.
 
     A centre is inside where a ray along the row crosses the outline an odd number of times, so a polygon that runs

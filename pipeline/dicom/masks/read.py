@@ -6,16 +6,16 @@ from typing import Any, Literal
 
 import pydicom
 
-from pipeline.dicom.masks.rtstruct import read_structures, series_of_structures
-from pipeline.dicom.masks.seg import read_segmentation, series_of_segmentation
+from pipeline.dicom.masks.rtstruct import find_structure_series, read_structures
+from pipeline.dicom.masks.seg import find_segmentation_series, read_segmentation
 from pipeline.limits import Limits
 from pipeline.masks.grid import Labels, MaskMismatchError, SourceGrid
 
 Reader = Callable[[Any, SourceGrid, str | None], Labels | None]
 
 _READERS: dict[str, tuple[Callable[[Any], set[str]], Reader]] = {
-    "SEG": (series_of_segmentation, read_segmentation),
-    "RTSTRUCT": (series_of_structures, read_structures),
+    "SEG": (find_segmentation_series, read_segmentation),
+    "RTSTRUCT": (find_structure_series, read_structures),
 }
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.dicom.masks.polygon import inside
-from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid, smallest
+from pipeline.dicom.masks.polygon import fill_polygon
+from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid, narrow_labels
 
 BETWEEN_SHARE = 0.25
 """A contour this share of a slice interval away from any slice was drawn on something else."""
@@ -16,7 +16,7 @@ CLOSED = frozenset({"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"})
 """Contours that enclose something; points and open lines do not."""
 
 
-def series_of_structures(dataset: Any) -> set[str]:
+def find_structure_series(dataset: Any) -> set[str]:
     """Return the SeriesInstanceUIDs on which the contours were drawn."""
     return {
         str(series.SeriesInstanceUID)
@@ -42,9 +42,9 @@ def read_structures(dataset: Any, grid: SourceGrid, pattern: str | None) -> Labe
         region = np.zeros(grid.shape, np.bool_)
         for points in _outlines(contours.get(number)):
             k, indices = _on_slice(points, grid)
-            region[k] ^= inside(indices, (grid.shape.y, grid.shape.x))
+            region[k] ^= fill_polygon(indices, (grid.shape.y, grid.shape.x))
         labels[region] = value
-    return smallest(labels)
+    return narrow_labels(labels)
 
 
 def _numbers(dataset: Any, grid: SourceGrid, pattern: str | None) -> list[int]:

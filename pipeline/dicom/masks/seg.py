@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.masks.grid import Labels, MaskMismatchError, SourceGrid, smallest
+from pipeline.masks.grid import Labels, MaskMismatchError, SourceGrid, narrow_labels
 
 
-def series_of_segmentation(dataset: Any) -> set[str]:
+def find_segmentation_series(dataset: Any) -> set[str]:
     """Return the SeriesInstanceUIDs that the segments were made of."""
     return {str(series.SeriesInstanceUID) for series in dataset.get("ReferencedSeriesSequence", ())}
 
@@ -35,7 +35,7 @@ def read_segmentation(dataset: Any, grid: SourceGrid, pattern: str | None) -> La
         if values.any():
             k = grid.slice_at(_position(groups))
             np.maximum(labels[k], values, out=labels[k])
-    return smallest(labels)
+    return narrow_labels(labels)
 
 
 def _require_grid(dataset: Any, grid: SourceGrid) -> None:

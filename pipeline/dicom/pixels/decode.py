@@ -16,8 +16,8 @@ from pipeline.dicom.files.encoding import (
     RLE_LOSSLESS,
 )
 from pipeline.dicom.headers.slice import Pixels
-from pipeline.dicom.pixels.encapsulated import has_end, size_told
-from pipeline.dicom.pixels.lossless import lossless_scan, lossless_values
+from pipeline.dicom.pixels.encapsulated import has_end, read_size
+from pipeline.dicom.pixels.lossless import decode_lossless, find_scan
 from pipeline.errors import SeriesRefusedError
 from pipeline.vocabulary import Reason
 
@@ -29,7 +29,7 @@ DECODERS = dict.fromkeys(JPEG_2000_SYNTAXES, "pylibjpeg") | dict.fromkeys(JPEG_L
 OTHER_SIZE = "the codestream has another size than the header"
 
 
-def decoded(codestream: bytes, pixels: Pixels) -> Frame:
+def decode_frame(codestream: bytes, pixels: Pixels) -> Frame:
     """Decode one frame to [y, x]; whatever a decoder raises means that it refuses.
 
     Sign and unused bits are the decoder's.  Raises SeriesRefusedError with PIXEL_DECODE.
@@ -59,8 +59,8 @@ def _rle(codestream: bytes, pixels: Pixels) -> Frame:
 def _jpeg(codestream: bytes, pixels: Pixels) -> Frame:
     """Decode one of the JPEG family."""
     _check_codestream(codestream, pixels)
-    if pixels.transfer_syntax in JPEG_LOSSLESS_SYNTAXES and (scan := lossless_scan(codestream)):
-        return lossless_values(codestream, scan).view(np.int16 if pixels.signed else np.uint16)
+    if pixels.transfer_syntax in JPEG_LOSSLESS_SYNTAXES and (scan := find_scan(codestream)):
+        return decode_lossless(codestream, scan).view(np.int16 if pixels.signed else np.uint16)
     return _by_pydicom(codestream, pixels)
 
 
@@ -91,7 +91,7 @@ def _check_codestream(codestream: bytes, pixels: Pixels) -> None:
     """
     if pixels.transfer_syntax in JPEG_SYNTAXES and pixels.bits_allocated > 16:
         raise SeriesRefusedError(Reason.PIXEL_DECODE, "JPEG has not so many bits as the header tells")
-    if size_told(codestream) not in {None, (pixels.rows, pixels.columns)}:
+    if read_size(codestream) not in {None, (pixels.rows, pixels.columns)}:
         raise SeriesRefusedError(Reason.PIXEL_DECODE, OTHER_SIZE)
     if pixels.transfer_syntax in JPEG_LS_SYNTAXES and not has_end(codestream):
         raise SeriesRefusedError(Reason.PIXEL_DECODE, "the codestream breaks off")

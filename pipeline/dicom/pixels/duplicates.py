@@ -12,7 +12,7 @@ from pipeline.vocabulary import SeriesWarning
 
 
 @dataclass(frozen=True, eq=False)
-class Deduplicated:
+class UniqueSlices:
     """Slices with identical copies dropped; ``dropped`` in the order of their paths."""
 
     slices: tuple[SliceHeader, ...]
@@ -30,7 +30,7 @@ class Deduplicated:
         return {SeriesWarning.W_DUPLICATE_DROPPED}
 
 
-def without_copies(slices: Sequence[SliceHeader], limits: Limits) -> Deduplicated:
+def drop_copies(slices: Sequence[SliceHeader], limits: Limits) -> UniqueSlices:
     """Drop slices that repeat another's position, rescale and pixels; the first by path is kept.
 
     Pixels are read only where two slices share a position.
@@ -46,7 +46,7 @@ def without_copies(slices: Sequence[SliceHeader], limits: Limits) -> Deduplicate
             if digest in seen:
                 dropped.add(id(header))
             seen.add(digest)
-    return Deduplicated(
+    return UniqueSlices(
         tuple(header for header in slices if id(header) not in dropped),
         tuple(header for header in slices if id(header) in dropped),
     )

@@ -29,7 +29,7 @@ class Fragment:
 Frame = tuple[Fragment, ...]
 
 
-def frames_in(read: Read, offset: int, n_frames: int) -> list[Frame]:
+def find_frames(read: Read, offset: int, n_frames: int) -> list[Frame]:
     """Return the fragments of each frame of the element whose value begins at ``offset``.
 
     They are told by the Basic Offset Table; without one by their number, or by the markers that end frames.  Raises
@@ -98,15 +98,17 @@ FRAME_MARKERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 SCAN_MARKER = 0xDA
 
 
-def size_told(codestream: bytes) -> tuple[int, int] | None:
+def read_size(codestream: bytes) -> tuple[int, int] | None:
     """Return the rows and columns that a codestream tells, None where it tells none, as RLE does not."""
     if codestream.startswith(JPEG_START):
-        return next((frame_size(told) for marker, told, _ in segments(codestream) if marker in FRAME_MARKERS), None)
+        return next(
+            (read_frame_size(told) for marker, told, _ in walk_segments(codestream) if marker in FRAME_MARKERS), None
+        )
     start = codestream.find(JPEG_2000_SIZE)
     return None if start < 0 else _jpeg_2000_size(codestream[start + 8 : start + 24])
 
 
-def segments(codestream: bytes) -> Iterator[tuple[int, bytes, int]]:
+def walk_segments(codestream: bytes) -> Iterator[tuple[int, bytes, int]]:
     """Step from marker to marker of a JPEG to the start of its scan: each marker, what it tells, where that ends."""
     place = len(JPEG_START) if codestream.startswith(JPEG_START) else len(codestream)
     while place + 4 <= len(codestream) and codestream[place] == 0xFF:
@@ -125,7 +127,7 @@ def has_end(codestream: bytes) -> bool:
     return codestream.rstrip(b"\0").endswith(JPEG_END)
 
 
-def frame_size(frame: bytes) -> tuple[int, int]:
+def read_frame_size(frame: bytes) -> tuple[int, int]:
     """Return the rows and columns that the segment of a frame tells, after its bits."""
     return _number(frame[1:3]), _number(frame[3:5])
 

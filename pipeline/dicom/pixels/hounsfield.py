@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.dicom.headers.slice import Rescale, SliceHeader
-from pipeline.dicom.pixels.plausible import Reading, Unwrap, named_error
+from pipeline.dicom.pixels.plausible import Rescaling, Unwrap, find_error
 from pipeline.dicom.pixels.raw import PixelReader
 from pipeline.dicom.pixels.stored import Stored, StoredSlice, read_stored
 from pipeline.dicom.policy import HounsfieldOptions, Policy
@@ -21,7 +21,7 @@ from pipeline.volume import Mask, Voxels
 
 
 @dataclass(frozen=True, eq=False)
-class Padding:
+class PaddingRegion:
     """Where a slice was measured [y, x], and all that was looked at to say so: ``spans`` of padding and of its ends."""
 
     measured: Mask
@@ -29,7 +29,7 @@ class Padding:
     spans: walks.Spans
 
     @classmethod
-    def of(cls, codes: Codes, candidates: Places, outside: Mask | None) -> "Padding":
+    def of(cls, codes: Codes, candidates: Places, outside: Mask | None) -> "PaddingRegion":
         """Find the places that hold a candidate and hang together with the border, or lie outside the circle."""
         seen = walks.seen_from_border(codes, candidates)
         if outside is not None:
@@ -46,13 +46,13 @@ class PaddingFinder:
     """Finds the padding of one slice after another: it seldom moves, and then the last slice's is returned."""
 
     def __init__(self) -> None:
-        self._last: Padding | None = None
+        self._last: PaddingRegion | None = None
 
-    def find(self, codes: Codes, candidates: Places, outside: Mask | None) -> Padding:
+    def find(self, codes: Codes, candidates: Places, outside: Mask | None) -> PaddingRegion:
         """Return where codes [y, x] are padding; ``outside`` is what lies beyond the circle, None without one."""
         last = self._last
         if last is None or not last.fits(codes, candidates, outside):
-            self._last = last = Padding.of(codes, candidates, outside)
+            self._last = last = PaddingRegion.of(codes, candidates, outside)
         return last
 
 
@@ -154,12 +154,12 @@ def _from_centre(n: int, spacing_mm: float) -> NDArray[np.float64]:
     return (np.arange(n, dtype=np.float64) - (n - 1) / 2) * spacing_mm
 
 
-def unwrap_of(slices: Sequence[SliceHeader], policy: Policy) -> Unwrap | None:
+def find_unwrap(slices: Sequence[SliceHeader], policy: Policy) -> Unwrap | None:
     """Return the repair that a series' values need, None where they need none or the policy does not repair.
 
     Reads every slice once more than loading does.  Raises SeriesRefusedError for pixels that cannot be read.
     """
-    reading = Reading.of(slices)
+    reading = Rescaling.of(slices)
     if policy.hounsfield.wrapped != "repair" or reading is None or reading.signed:
         return None
     reader = PixelReader(policy.limits)
@@ -168,11 +168,11 @@ def unwrap_of(slices: Sequence[SliceHeader], policy: Policy) -> Unwrap | None:
         plane = to_hounsfield(read_stored(header, reader), header, policy.hounsfield)
         held = plane.counts > 0
         counted.update(dict(zip(plane.values_hu[held].tolist(), plane.counts[held].tolist(), strict=True)))
-    found = named_error(np.array(list(counted)), np.array(list(counted.values()), np.int64), reading)
+    found = find_error(np.array(list(counted)), np.array(list(counted.values()), np.int64), reading)
     return found[0].unwrap if found else None
 
 
-def unwrapped(stored: StoredSlice, header: SliceHeader, unwrap: Unwrap | None) -> tuple[StoredSlice, SliceHeader]:
+def unwrap_slice(stored: StoredSlice, header: SliceHeader, unwrap: Unwrap | None) -> tuple[StoredSlice, SliceHeader]:
     """Return a slice's stored values and its header as they were before the values wrapped."""
     if unwrap is None:
         return stored, header

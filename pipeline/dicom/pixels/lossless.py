@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from pipeline.dicom.pixels.encapsulated import FRAME_MARKERS, SCAN_MARKER, frame_size, segments
+from pipeline.dicom.pixels.encapsulated import FRAME_MARKERS, SCAN_MARKER, read_frame_size, walk_segments
 from pipeline.errors import SeriesRefusedError
 from pipeline.kernels.lossless import BROKEN, Codes, Values, put_values, steps_of, unstuffed
 from pipeline.vocabulary import Reason
@@ -18,7 +18,7 @@ SPARE = 12
 
 
 @dataclass(frozen=True)
-class Scan:
+class LosslessScan:
     """One component of JPEG lossless: values of ``precision`` bits, of which the lowest ``shift`` are not told.
 
     ``table`` has the numbers of codes of 1 to 16 bits, and the category of each code; ``restart`` says after how many
@@ -49,12 +49,12 @@ class Scan:
             raise SeriesRefusedError(Reason.PIXEL_DECODE, "the codestream is not as the standard says")
 
 
-def lossless_scan(codestream: bytes) -> Scan | None:
+def find_scan(codestream: bytes) -> LosslessScan | None:
     """Return the scan of a codestream, None where it is no single component of JPEG lossless."""
     told: dict[int, bytes] = {}
     tables: dict[int, bytes] = {}
     end = 0
-    for marker, content, end in segments(codestream):  # noqa: B007  the bits begin at the end of the last one
+    for marker, content, end in walk_segments(codestream):  # noqa: B007  the bits begin at the end of the last one
         told.setdefault(marker, content)
         tables.update(_tables(content) if marker == TABLES else ())
     frame, scan = told.get(FRAME, b""), told.get(SCAN_MARKER, b"")
@@ -62,8 +62,8 @@ def lossless_scan(codestream: bytes) -> Scan | None:
         return None
     if len(scan) != 6 or scan[:2] != frame[5:7] or scan[2] >> 4 not in tables:
         raise SeriesRefusedError(Reason.PIXEL_DECODE, "the codestream has no scan of its image")
-    rows, columns = frame_size(frame)
-    return Scan(
+    rows, columns = read_frame_size(frame)
+    return LosslessScan(
         rows=rows,
         columns=columns,
         precision=frame[0],
@@ -75,7 +75,7 @@ def lossless_scan(codestream: bytes) -> Scan | None:
     )
 
 
-def lossless_values(codestream: bytes, scan: Scan) -> Values:
+def decode_lossless(codestream: bytes, scan: LosslessScan) -> Values:
     """Return the values [y, x] of a scan, modulo 2**16.
 
     Each stretch between restarts must end in the byte of its last value, so a codestream that was cut, or has lost or
@@ -96,7 +96,7 @@ def lossless_values(codestream: bytes, scan: Scan) -> Values:
     return values << np.uint16(scan.shift)
 
 
-def _stretches(scan: Scan, values: Values) -> Iterator[Values]:
+def _stretches(scan: LosslessScan, values: Values) -> Iterator[Values]:
     """Part rows where prediction begins anew."""
     rows = scan.restart // scan.columns or scan.rows
     return (values[y : y + rows] for y in range(0, scan.rows, rows))

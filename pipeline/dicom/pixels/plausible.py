@@ -37,7 +37,7 @@ Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Reading:
+class Rescaling:
     """How stored values were read as Hounsfield units, the same way in every slice."""
 
     slope: float
@@ -86,7 +86,7 @@ class Unwrap:
 
 
 @dataclass(frozen=True)
-class NamedError:
+class KnownError:
     """An error in words, what the values would be without it (None where it cannot have happened), and its evidence.
 
     ``least_gain`` of the score makes it believed, if what was undone has ``least_peaks``; ``unwrap`` is its repair,
@@ -94,46 +94,46 @@ class NamedError:
     """
 
     words: str
-    undone: Callable[[Reading, Values, Counts], Values | None]
+    undone: Callable[[Rescaling, Values, Counts], Values | None]
     least_gain: float
     least_peaks: float = 0
     unwrap: Unwrap | None = None
 
-    def gain(self, reading: Reading, hu: Values, counts: Counts) -> float:
+    def gain(self, reading: Rescaling, hu: Values, counts: Counts) -> float:
         """Return what undoing the error adds to the score, 0 where it is not believed."""
         undone = self.undone(reading, hu, counts)
-        if undone is None or peaks(undone, counts) < self.least_peaks:
+        if undone is None or measure_peaks(undone, counts) < self.least_peaks:
             return 0.0
-        gain = score(undone, counts) - score(hu, counts)
+        gain = score_values(undone, counts) - score_values(hu, counts)
         return gain if gain >= self.least_gain else 0.0
 
 
-def named_error(hu: Values, counts: Counts, reading: Reading) -> tuple[NamedError, str] | None:
+def find_error(hu: Values, counts: Counts, reading: Rescaling) -> tuple[KnownError, str] | None:
     """Return the error that explains ``counts`` of values ``hu`` best, with the figures, None where none does."""
-    gains = {error: error.gain(reading, hu, counts) for error in NAMED_ERRORS}
+    gains = {error: error.gain(reading, hu, counts) for error in KNOWN_ERRORS}
     best, gain = max(gains.items(), key=lambda item: item[1])
     if not gain:
         return None
-    as_read = score(hu, counts)
+    as_read = score_values(hu, counts)
     return best, f"{best.words}: a score of {as_read:.2f} as read, and of {as_read + gain:.2f} without the error"
 
 
-def score(hu: Values, counts: Counts) -> float:
+def score_values(hu: Values, counts: Counts) -> float:
     """Return how well values fit a body in air, 0 to 1.5: 1 where all lie in range, more with air and tissue."""
-    return share(hu, counts, *BODY_IN_AIR_HU) + peaks(hu, counts)
+    return measure_share(hu, counts, *BODY_IN_AIR_HU) + measure_peaks(hu, counts)
 
 
-def peaks(hu: Values, counts: Counts) -> float:
+def measure_peaks(hu: Values, counts: Counts) -> float:
     """Return the lesser of the shares of air and of soft tissue."""
-    return min(share(hu, counts, *AIR_HU), share(hu, counts, *SOFT_TISSUE_HU))
+    return min(measure_share(hu, counts, *AIR_HU), measure_share(hu, counts, *SOFT_TISSUE_HU))
 
 
-def share(hu: Values, counts: Counts, low_hu: float, high_hu: float) -> float:
+def measure_share(hu: Values, counts: Counts, low_hu: float, high_hu: float) -> float:
     """Return the share of the voxels from ``low_hu`` to ``high_hu``."""
     return float(counts[(hu >= low_hu) & (hu <= high_hu)].sum() / max(1, int(counts.sum())))
 
 
-def is_eight_bit(hu: Values, counts: Counts, reading: Reading) -> bool:
+def is_eight_bit(hu: Values, counts: Counts, reading: Rescaling) -> bool:
     """Report stored values that fill 0 to 255, as after a conversion to 8 bits; what they were, nobody can tell."""
     stored = reading.stored(hu[counts > 0])
     fills = stored.size > 0 and stored.min() == 0 and EIGHT_BIT_TOP[0] <= stored.max() <= EIGHT_BIT_TOP[1]
@@ -145,38 +145,38 @@ TWELVE_BITS = Unwrap(first=(1 << 12) - 1200, period=1 << 12)
 """Negative values of 12 bits: down to -1200, for the noise of air; what is denser than 2896 HU counts as metal."""
 
 
-def _sign(reading: Reading, hu: Values, _: Counts) -> Values | None:
+def _sign(reading: Rescaling, hu: Values, _: Counts) -> Values | None:
     if reading.signed or reading.bits_stored < 16:
         return None
     return _unwrapped(reading, hu, SIGN)
 
 
-def _wrapped(reading: Reading, hu: Values, _: Counts) -> Values | None:
+def _wrapped(reading: Rescaling, hu: Values, _: Counts) -> Values | None:
     if reading.signed or reading.intercept <= NO_INTERCEPT or reading.stored(hu).max(initial=0) >= TWELVE_BITS.period:
         return None
     return _unwrapped(reading, hu, TWELVE_BITS)
 
 
-def _unwrapped(reading: Reading, hu: Values, unwrap: Unwrap) -> Values:
+def _unwrapped(reading: Rescaling, hu: Values, unwrap: Unwrap) -> Values:
     stored = reading.stored(hu)
     return hu - reading.slope * unwrap.period * ((stored >= unwrap.first) & (stored < unwrap.period))
 
 
-def _forgotten_intercept(reading: Reading, hu: Values, counts: Counts) -> Values | None:
-    if reading.intercept <= NO_INTERCEPT or share(hu, counts, -np.inf, LIGHT_HU) > STRAY_SHARE:
+def _forgotten_intercept(reading: Rescaling, hu: Values, counts: Counts) -> Values | None:
+    if reading.intercept <= NO_INTERCEPT or measure_share(hu, counts, -np.inf, LIGHT_HU) > STRAY_SHARE:
         return None
     return hu - 1024
 
 
-def _double_rescale(reading: Reading, hu: Values, _: Counts) -> Values | None:
+def _double_rescale(reading: Rescaling, hu: Values, _: Counts) -> Values | None:
     return hu - reading.intercept if reading.intercept < SCANNER_INTERCEPT else None
 
 
-NAMED_ERRORS = (
-    NamedError("signed values are labelled unsigned", _sign, 0.02, unwrap=SIGN),
-    NamedError("values wrapped around at 12 bits", _wrapped, 0.3, unwrap=TWELVE_BITS),
-    NamedError("stored values are taken for HU, the intercept was forgotten", _forgotten_intercept, 0.6, 0.15),
-    NamedError("values were rescaled twice", _double_rescale, 0.45, 0.15),
+KNOWN_ERRORS = (
+    KnownError("signed values are labelled unsigned", _sign, 0.02, unwrap=SIGN),
+    KnownError("values wrapped around at 12 bits", _wrapped, 0.3, unwrap=TWELVE_BITS),
+    KnownError("stored values are taken for HU, the intercept was forgotten", _forgotten_intercept, 0.6, 0.15),
+    KnownError("values were rescaled twice", _double_rescale, 0.45, 0.15),
 )
 """The bits of the first two leave hardly a doubt; for the others a body must appear where none was."""
 
@@ -189,7 +189,7 @@ DENSE_HU, DENSE_SHARE = 800, 0.2
 STRAY_SHARE = 0.01
 
 
-def implausibility(first_bin_hu: int, counts: NDArray[np.int64], reading: Reading | None) -> str | None:
+def check_hounsfield(first_bin_hu: int, counts: NDArray[np.int64], reading: Rescaling | None) -> str | None:
     """Say why a histogram of measured voxels in bins of 1 HU cannot be of a CT, None where it can.
 
     Errors are named only where all slices were read alike.
@@ -198,27 +198,27 @@ def implausibility(first_bin_hu: int, counts: NDArray[np.int64], reading: Readin
         return "no voxel was measured"
     if np.count_nonzero(counts) == 1:
         return "every measured voxel has the same value"
-    hu = bins_hu(first_bin_hu, counts)
+    hu = bin_centres_hu(first_bin_hu, counts)
     if reading and (named := _named(hu, counts, reading)):
         return named
-    outside = 1 - share(hu, counts, LOWEST_HU, HIGHEST_HU)
+    outside = 1 - measure_share(hu, counts, LOWEST_HU, HIGHEST_HU)
     return f"{outside:.0%} of the voxels lie outside {LOWEST_HU} to {HIGHEST_HU} HU" if outside > MOST else None
 
 
-def _named(hu: Values, counts: NDArray[np.int64], reading: Reading) -> str | None:
+def _named(hu: Values, counts: NDArray[np.int64], reading: Rescaling) -> str | None:
     if is_eight_bit(hu, counts, reading):
         return "stored values fill 0 to 255: the image was converted to 8 bits"
-    found = named_error(hu, counts, reading)
+    found = find_error(hu, counts, reading)
     return found[1] if found else None
 
 
 def has_odd_range(first_bin_hu: int, counts: NDArray[np.int64]) -> bool:
     """Report values that are unusual, though they may be right: metal, a phantom, an odd intercept."""
-    hu = bins_hu(first_bin_hu, counts)
-    outside = 1 - share(hu, counts, LOWEST_HU, HIGHEST_HU)
-    return outside > STRAY_SHARE or share(hu, counts, DENSE_HU, HIGHEST_HU) > DENSE_SHARE
+    hu = bin_centres_hu(first_bin_hu, counts)
+    outside = 1 - measure_share(hu, counts, LOWEST_HU, HIGHEST_HU)
+    return outside > STRAY_SHARE or measure_share(hu, counts, DENSE_HU, HIGHEST_HU) > DENSE_SHARE
 
 
-def bins_hu(first_bin_hu: int, counts: NDArray[np.int64]) -> Values:
+def bin_centres_hu(first_bin_hu: int, counts: NDArray[np.int64]) -> Values:
     """Return the centres of bins of 1 HU."""
     return first_bin_hu + np.arange(counts.size, dtype=np.float64)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES, DEFLATED_LE
-from pipeline.dicom.files.part10 import inflated
+from pipeline.dicom.files.part10 import inflate_data_set
 from pipeline.dicom.files.structure import StructureError
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.pixels.encapsulated import FragmentsError, Frame, Read, frames_in
+from pipeline.dicom.pixels.encapsulated import FragmentsError, Frame, Read, find_frames
 from pipeline.errors import SeriesRefusedError
 from pipeline.limits import Limits
 from pipeline.sources.folders import FoundFile
@@ -54,7 +54,7 @@ class PixelReader:
     def _inflated(self, header: SliceHeader) -> bytes:
         with _opened(header.file):  # which looks at the file before and after
             try:
-                whole = inflated(header.file, self._limits)
+                whole = inflate_data_set(header.file, self._limits)
             except StructureError as error:
                 raise SeriesRefusedError(error.reason, error.detail) from error
         offset = _frame_offset(header)
@@ -71,7 +71,7 @@ class PixelReader:
 
     def _frame_of(self, header: SliceHeader, read: Read) -> Frame:
         path, pixels, index = header.file.path, header.pixels, (header.frame or 1) - 1
-        frames = self._frames.get(path) or frames_in(read, pixels.offset, pixels.n_frames)
+        frames = self._frames.get(path) or find_frames(read, pixels.offset, pixels.n_frames)
         if pixels.n_frames > 1:
             self._frames[path] = frames
         if index >= len(frames):

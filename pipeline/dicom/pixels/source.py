@@ -8,7 +8,7 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from pipeline.dicom.pixels.hounsfield import HounsfieldSlice, PaddingFinder, to_hounsfield, unwrap_of, unwrapped
+from pipeline.dicom.pixels.hounsfield import HounsfieldSlice, PaddingFinder, find_unwrap, to_hounsfield, unwrap_slice
 from pipeline.dicom.pixels.raw import PixelReader
 from pipeline.dicom.pixels.stored import StoredSlice, read_stored
 from pipeline.dicom.policy import Policy
@@ -34,7 +34,7 @@ class Digests:
     hounsfield: str
 
 
-def digests_of(stored: StoredSlice, values_hu: Voxels) -> Digests:
+def hash_slice(stored: StoredSlice, values_hu: Voxels) -> Digests:
     """Hash a slice whose ``values_hu[codes]`` are its Hounsfield units.
 
     Whole numbers are hashed as the least of them and the distances from it.  Units that are the stored values but for
@@ -109,7 +109,7 @@ class SliceSource:
         self.geometry = stack.geometry()
         self._slices, self._options = stack.slices, policy.hounsfield
         self._reader, self._padding = PixelReader(policy.limits), PaddingFinder()
-        self._unwrap = unwrap_of(stack.slices, policy)
+        self._unwrap = find_unwrap(stack.slices, policy)
         self._warnings = {SeriesWarning.W_HU_RANGE} if self._unwrap else set()
         self._digests: dict[int, Digests] = {}
         self._features = RunningFeatures(len(stack.slices))
@@ -121,13 +121,13 @@ class SliceSource:
         """
         header = self._slices[k]
         stored = read_stored(header, self._reader)
-        in_hu = to_hounsfield(*unwrapped(stored, header, self._unwrap), self._options, self._padding)
+        in_hu = to_hounsfield(*unwrap_slice(stored, header, self._unwrap), self._options, self._padding)
         if k not in self._digests:
             self._keep(k, stored, in_hu)
         return HounsfieldPlane(in_hu.hu, in_hu.measured)
 
     def _keep(self, k: int, stored: StoredSlice, in_hu: HounsfieldSlice) -> None:
-        self._digests[k] = digests_of(stored, in_hu.values_hu)
+        self._digests[k] = hash_slice(stored, in_hu.values_hu)
         self._features.add(k, in_hu.hu, in_hu.measured, in_hu.values_hu, in_hu.counts)
         if stored.has_high_bits:
             self._warnings.add(SeriesWarning.W_HIGH_BITS)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES
 from pipeline.dicom.headers.slice import Pixels, SliceHeader
-from pipeline.dicom.pixels.decode import decoded
+from pipeline.dicom.pixels.decode import decode_frame
 from pipeline.dicom.pixels.raw import PixelReader
 from pipeline.kernels.slices import Codes
 
@@ -61,10 +61,10 @@ def read_stored(header: SliceHeader, reader: PixelReader) -> StoredSlice:
     pixels = header.pixels
     raw = reader.raw_pixels(header)
     if pixels.transfer_syntax in COMPRESSED_SYNTAXES:
-        frame = decoded(bytes(raw), pixels)
+        frame = decode_frame(bytes(raw), pixels)
     else:
         frame = np.frombuffer(raw, _native_dtype(pixels)).reshape(pixels.rows, pixels.columns)
-    return put_right(StoredSlice.of(frame), header)
+    return correct_bits(StoredSlice.of(frame), header)
 
 
 def _native_dtype(pixels: Pixels) -> np.dtype[np.integer[Any]]:
@@ -72,7 +72,7 @@ def _native_dtype(pixels: Pixels) -> np.dtype[np.integer[Any]]:
     return np.dtype(f"{order}{kind}{pixels.bits_allocated // 8}")
 
 
-def put_right(stored: StoredSlice, header: SliceHeader) -> StoredSlice:
+def correct_bits(stored: StoredSlice, header: SliceHeader) -> StoredSlice:
     """Keep BitsStored bits and the sign that PixelRepresentation says, whatever a codestream or an overlay put there.
 
     Padding is left as it is: its value may need more bits than the image (PS3.3 C.7.5.1.1.2).

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.stack.stack import directions
+from pipeline.dicom.stack.stack import unit_directions
 
 DerivedRule = Literal["all", "axial", "none"]
 """Which derived series are wanted: every, axial ones that are no projection, none."""
@@ -28,7 +28,7 @@ PROJECTION_WORDS = frozenset(
 WORD = re.compile(r"[A-Z0-9]+")
 
 
-def derived_objection(images: Sequence[SliceHeader], rule: DerivedRule) -> str | None:
+def check_derived(images: Sequence[SliceHeader], rule: DerivedRule) -> str | None:
     """Return why a rule leaves a series out, None where it does not; the images have one valid orientation."""
     if rule == "all":
         return None
@@ -61,4 +61,4 @@ def _is_original(header: SliceHeader) -> bool:
 
 def _is_axial(header: SliceHeader) -> bool:
     """Report a slice whose plane is nearest to the axial one."""
-    return int(np.argmax(np.abs(directions(header)[2]))) == 2
+    return int(np.argmax(np.abs(unit_directions(header)[2]))) == 2

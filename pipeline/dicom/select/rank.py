@@ -8,9 +8,9 @@ import numpy as np
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.select.rules import MOMENT, Preference
-from pipeline.dicom.select.where import agrees, parts_of
-from pipeline.dicom.stack.checks import stack_refusal
-from pipeline.dicom.stack.stack import Stack, same_tolerance_mm, stacked
+from pipeline.dicom.select.where import agrees, split_values
+from pipeline.dicom.stack.checks import check_stack
+from pipeline.dicom.stack.stack import Stack, build_stack, same_tolerance_mm
 from pipeline.vocabulary import Verdict
 
 LAST = "~"
@@ -19,15 +19,15 @@ MEASURE_DECIMALS = 3
 """Thicknesses are compared to the micrometre: more is rounding of the positions."""
 
 
-def accepted_stack(series: Series, policy: Policy) -> Stack | None:
+def try_stack(series: Series, policy: Policy) -> Stack | None:
     """Return a series' stack, one slice a position, None where its places refuse it.
 
     Whether slices at one position are copies, their pixels tell later.
     """
     try:
         with np.errstate(over="raise", invalid="raise", divide="raise"):
-            stack = _distinct(stacked(series.images), policy)
-            return None if stack_refusal(stack, policy) else stack
+            stack = _distinct(build_stack(series.images), policy)
+            return None if check_stack(stack, policy) else stack
     except (ArithmeticError, np.linalg.LinAlgError):  # positions beyond reason: the series' own job says so
         return None
 
@@ -35,7 +35,7 @@ def accepted_stack(series: Series, policy: Policy) -> Stack | None:
 def _distinct(stack: Stack, policy: Policy) -> Stack:
     if stack.verdict is not Verdict.DUPLICATE or policy.geometry.duplicate_position == "reject":
         return stack
-    return stacked(_one_a_position(stack))
+    return build_stack(_one_a_position(stack))
 
 
 def _one_a_position(stack: Stack) -> list[SliceHeader]:
@@ -43,12 +43,12 @@ def _one_a_position(stack: Stack) -> list[SliceHeader]:
     return [header for header, is_new in zip(stack.slices, (True, *apart), strict=True) if is_new]
 
 
-def rank_of(stack: Stack, prefer: Sequence[Preference]) -> tuple[Any, ...]:
+def rank_stack(stack: Stack, prefer: Sequence[Preference]) -> tuple[Any, ...]:
     """Return what sorts a better series before a worse one: a measure for each preference, the first one first."""
     return tuple(_measure(stack, preference) for preference in prefer)
 
 
-def name_of(preference: Preference) -> str:
+def name_preference(preference: Preference) -> str:
     """Return a preference as a message names it: never with the values it asks for."""
     return preference if isinstance(preference, str) else next(iter(preference))
 
@@ -78,5 +78,5 @@ def _moment(header: SliceHeader) -> tuple[str, ...]:
 
 def _place_among(stack: Stack, keyword: str, liked: Sequence[str | float]) -> int:
     """Return the place of an element's value in a list, behind all where it is none of them."""
-    parts = parts_of(header.elements.get(keyword) for header in stack.slices)
+    parts = split_values(header.elements.get(keyword) for header in stack.slices)
     return next((place for place, one in enumerate(liked) if agrees(parts, one)), len(liked))

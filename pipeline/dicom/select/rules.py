@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydicom.datadict import keyword_dict
 
 from pipeline.dicom.headers.slice import Series
-from pipeline.dicom.select.derived import DerivedRule, derived_objection
-from pipeline.dicom.select.where import agrees, check_rule, parts_of
+from pipeline.dicom.select.derived import DerivedRule, check_derived
+from pipeline.dicom.select.where import agrees, check_rule, split_values
 
 Preference = Literal["thinnest", "most_slices", "earliest"] | dict[str, list[str | int | float]]
 """How two candidates are ranked: by a measure, or by the place of an element's value in a list."""
@@ -71,15 +71,15 @@ def _check(key: str, keyword: str, rule: Any) -> None:
         raise ValueError(msg) from None
 
 
-def objection_to(series: Series, options: SelectOptions) -> str | None:
+def check_selection(series: Series, options: SelectOptions) -> str | None:
     """Return the rule that leaves a series out, by its own headers alone; None where it may stay.
 
     An element counts with all values that the series' images have.  No value of a header is told.
     """
     images = series.images
-    if objection := derived_objection(images, options.derived):
+    if objection := check_derived(images, options.derived):
         return f"derived: {options.derived} leaves out {objection}"
     for keyword, rule in options.where.items():
-        if not agrees(parts_of(header.elements.get(keyword) for header in images), rule):
+        if not agrees(split_values(header.elements.get(keyword) for header in images), rule):
             return f"where: {keyword} is not as asked"
     return None

@@ -51,7 +51,7 @@ def _check_range(rule: dict[str, Any]) -> None:
         raise ValueError(msg)
 
 
-def parts_of(values: Iterable[ElementValue]) -> frozenset[Part]:
+def split_values(values: Iterable[ElementValue]) -> frozenset[Part]:
     """Return every part of an element's values, over the images of a series; nothing where it is absent or empty."""
     parts = (part for value in values for part in (value if isinstance(value, list) else [value]))
     return frozenset(_canonical(part) for part in parts if part not in {None, ""})

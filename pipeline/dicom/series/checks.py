@@ -11,8 +11,8 @@ from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES, NATIVE_SYNTAXES
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.slice import CT_IMAGE, Refusal, Series, SliceHeader
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.series.split import missing_parts
-from pipeline.dicom.stack.stack import directions
+from pipeline.dicom.series.split import describe_missing_parts
+from pipeline.dicom.stack.stack import unit_directions
 from pipeline.geometry import Xyz
 from pipeline.vocabulary import Reason, Stage
 
@@ -44,7 +44,7 @@ Orientation = tuple[Xyz | None, Xyz | None]
 """The directions of a slice's rows and of its columns."""
 
 
-def header_refusal(series: Series, policy: Policy) -> Refusal | None:
+def check_headers(series: Series, policy: Policy) -> Refusal | None:
     """Return the first reason that the headers give against a series, before its stack is judged.
 
     The checks of OF_EVERY_FILE look at every file; the others only at the images.
@@ -120,7 +120,7 @@ def _localizer(slices: Slices, _: Policy) -> str | None:
 
 def _multiframe(slices: Slices, _: Policy) -> str | None:
     """A classic CT image has one frame (PS3.3 A.3), and a concatenation all of its parts."""
-    return missing_parts(tuple(slices)) or _counted(
+    return describe_missing_parts(tuple(slices)) or _counted(
         slices,
         "several frames in a classic CT image",
         lambda h: h.identity.sop_class_uid in {CT_IMAGE, ""} and h.pixels.n_frames > 1,
@@ -220,10 +220,10 @@ def _orientation_invalid(slices: Slices, _: Policy) -> str | None:
 
 def _mixed_geometry(slices: Slices, _: Policy) -> str | None:
     """Size, spacing, orientation, frame of reference and reconstruction are those of one volume."""
-    first_row, first_column, _normal = directions(slices[0])
+    first_row, first_column, _normal = unit_directions(slices[0])
 
     def turned(header: SliceHeader) -> bool:
-        row, column, _ = directions(header)
+        row, column, _ = unit_directions(header)
         return bool(max(np.abs(row - first_row).max(), np.abs(column - first_column).max()) > PARALLEL_TOLERANCE)
 
     grids = {(h.pixels.rows, h.pixels.columns, h.plane.row_spacing, h.plane.column_spacing) for h in slices}

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import GeometryOptions
-from pipeline.dicom.stack.stack import ALIKE_SHARE, directions, usual_step_mm
+from pipeline.dicom.stack.stack import ALIKE_SHARE, find_usual_step_mm, unit_directions
 from pipeline.geometry import Xyz
 from pipeline.vocabulary import SeriesWarning
 
@@ -20,7 +20,7 @@ NEAR_SHARE = 0.1
 Slices = Sequence[SliceHeader]
 
 
-def with_fallback(series: Series, options: GeometryOptions) -> Series:
+def add_positions(series: Series, options: GeometryOptions) -> Series:
     """Return the series with a position for each image, or as it is where that is not allowed or not possible.
 
     Only upright axial series of which no image has a position are helped.  SliceLocation is taken for the patient's z,
@@ -49,7 +49,7 @@ def _normal_z(header: SliceHeader) -> float:
     """Return the patient's z of a slice's normal; 0 where the directions are none."""
     if not (any(header.plane.row_direction or ()) and any(header.plane.column_direction or ())):
         return 0.0
-    return float(directions(header)[2][2])
+    return float(unit_directions(header)[2][2])
 
 
 def _locations(images: Slices) -> list[float] | None:
@@ -84,7 +84,7 @@ def _step_mm(images: Slices) -> float | None:
 def _location_step_mm(images: Slices) -> float | None:
     locations = _locations(images)
     distinct = np.unique(locations or ())
-    return usual_step_mm(distinct) if len(distinct) == len(images) > 1 else None
+    return find_usual_step_mm(distinct) if len(distinct) == len(images) > 1 else None
 
 
 def _placed(header: SliceHeader, z_mm: float) -> SliceHeader:

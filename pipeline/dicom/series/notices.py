@@ -11,7 +11,7 @@ SPACING_TAG_SHARE, SPACING_TAG_MM = 0.1, 0.06
 """How far SpacingBetweenSlices may be from the measured step."""
 
 
-def series_warnings(series: Series, stack: Stack) -> set[SeriesWarning]:
+def find_warnings(series: Series, stack: Stack) -> set[SeriesWarning]:
     """Return the warnings that headers and geometry of an accepted ``stack``, the slices that are used, give."""
     slices = stack.slices
     found = {

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
-from pipeline.dicom.stack.stack import Stack, stacked
+from pipeline.dicom.stack.stack import Stack, build_stack
 from pipeline.record import SliceOutcome
 from pipeline.vocabulary import FileStatus, Reason, Stage, Status
 
 
-def used_outcomes(series: Series, stack: Stack, copies: Iterable[SliceHeader]) -> tuple[SliceOutcome, ...]:
+def describe_used(series: Series, stack: Stack, copies: Iterable[SliceHeader]) -> tuple[SliceOutcome, ...]:
     """Return the outcomes of a series that became a volume; ``copies`` are its identical duplicates."""
     used = [_placed(header, FileStatus.USED, None, stack, z) for z, header in enumerate(stack.slices)]
     dropped = [_outcome(header, FileStatus.SKIPPED, Reason.DUPLICATE_POSITION) for header in copies]
@@ -17,14 +17,14 @@ def used_outcomes(series: Series, stack: Stack, copies: Iterable[SliceHeader]) -
     return tuple(used + dropped + aside)
 
 
-def refused_outcomes(series: Series, reason: Reason) -> tuple[SliceOutcome, ...]:
+def describe_refused(series: Series, reason: Reason) -> tuple[SliceOutcome, ...]:
     """Return the outcomes of a series that was refused for a reason; a slice's own reason comes first.
 
     The outcomes hold the slices' positions where these were good enough to be checked.
     """
     status = FileStatus.SKIPPED if reason.status is Status.EXCLUDED else FileStatus.REJECTED
     if reason.stage in {Stage.GEOMETRY, Stage.VALUES}:
-        stack = stacked(series.images)
+        stack = build_stack(series.images)
         placed = [
             replace(_placed(header, status, reason, stack, k), z_index=None) for k, header in enumerate(stack.slices)
         ]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pipeline.dicom.headers.group import Groups
 from pipeline.dicom.headers.slice import Series, SliceHeader
-from pipeline.dicom.stack.stack import stacked
+from pipeline.dicom.stack.stack import build_stack
 from pipeline.vocabulary import Verdict
 
 FEWEST = 3
@@ -17,7 +17,7 @@ STACKS = frozenset({Verdict.REGULAR, Verdict.TILTED, Verdict.GAP})
 Key = tuple[str, ...]
 
 
-def regrouped(groups: Groups) -> Groups:
+def regroup_series(groups: Groups) -> Groups:
     """Return the groups, with series of one slice joined where their slices form a stack.
 
     Joined is what has one patient, study, kernel, size, spacing and orientation, and one frame of reference and series
@@ -79,7 +79,7 @@ def _parted(members: Sequence[Series], fact: Callable[[SliceHeader], str]) -> li
 def _is_stack(slices: Sequence[SliceHeader]) -> bool:
     if len(slices) < FEWEST:
         return False
-    stack = stacked(slices)
+    stack = build_stack(slices)
     return stack.is_straight and stack.verdict in STACKS
 
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.stack.stack import directions, same_tolerance_mm
+from pipeline.dicom.stack.stack import same_tolerance_mm, unit_directions
 
 TOLD_BY = ("StackID", "TemporalPositionIndex", "NominalPercentageOfCardiacPhase")
 
 
-def frame_volumes(series: Series) -> tuple[Series, ...]:
+def split_volumes(series: Series) -> tuple[Series, ...]:
     """Return a series' volumes, each with what tells it apart added to the identity; the series itself if it is one."""
     images = series.images
     if not images or any(header.frame is None for header in images):
@@ -23,10 +23,10 @@ def frame_volumes(series: Series) -> tuple[Series, ...]:
     told = [(*(header.phase.get(word, "") for word in TOLD_BY), *header.identity.image_type[2:]) for header in images]
     if not 2 <= len(set(told)) <= MOST_PARTS:
         return (series,)
-    return parted(series, ["frames of " + " ".join(word for word in words if word) for words in told])
+    return build_parts(series, ["frames of " + " ".join(word for word in words if word) for words in told])
 
 
-def missing_parts(slices: tuple[SliceHeader, ...]) -> str | None:
+def describe_missing_parts(slices: tuple[SliceHeader, ...]) -> str | None:
     """Say which concatenation is not complete (PS3.3 C.7.6.16.2.2.4), None where all are."""
     parts: dict[str, set[str]] = defaultdict(set)
     totals: dict[str, str] = {}
@@ -68,7 +68,7 @@ def split_parts(series: Series, policy: Policy) -> tuple[Series, ...]:
     for keyword, names_of in SPLITTERS:
         names = names_of(images, places)
         if _is_a_split(images, places, names):
-            return parted(series, [f"{keyword}={name}" for name in names])
+            return build_parts(series, [f"{keyword}={name}" for name in names])
     return (series,)
 
 
@@ -76,7 +76,7 @@ def _are_placed(images: Slices) -> bool:
     """Whether all images have a position along one normal."""
     if not images or any(header.plane.position is None or not _has_directions(header) for header in images):
         return False
-    normals = np.array([directions(header)[2] for header in images])
+    normals = np.array([unit_directions(header)[2] for header in images])
     return bool((normals @ normals[0] >= PARALLEL_COSINE).all())
 
 
@@ -86,7 +86,7 @@ def _has_directions(header: SliceHeader) -> bool:
 
 def _places(images: Slices) -> Places:
     """Return the number of each image's position along the normal."""
-    along = np.array([header.plane.position for header in images], float) @ directions(images[0])[2]
+    along = np.array([header.plane.position for header in images], float) @ unit_directions(images[0])[2]
     order = np.argsort(along, kind="stable")
     positions = along[order]
     places = np.empty(len(images), np.intp)
@@ -115,7 +115,7 @@ def _is_a_split(images: Slices, places: Places, names: Names) -> bool:
     )
 
 
-def parted(series: Series, names: Names) -> tuple[Series, ...]:
+def build_parts(series: Series, names: Names) -> tuple[Series, ...]:
     """Return the parts that the names of its images make of a series; what is no image goes with the first."""
     part_of = dict(zip(map(id, series.images), names, strict=True))
     first = min(names)

@@ -19,7 +19,7 @@ SMALLEST_STEP_MM, LARGEST_STEP_MM = 0.01, 100.0
 StackCheck = Callable[[Stack, Policy], str | None]
 
 
-def stack_refusal(stack: Stack, policy: Policy) -> Refusal | None:
+def check_stack(stack: Stack, policy: Policy) -> Refusal | None:
     """Return the first reason that the places of the slices give against a series."""
     for reason, check in STACK_CHECKS:
         if detail := check(stack, policy):

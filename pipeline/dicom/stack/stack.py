@@ -27,7 +27,7 @@ STEP_DECIMALS = 6
 Floats = NDArray[np.float64]
 
 
-def usual_step_mm(positions: Floats) -> float:
+def find_usual_step_mm(positions: Floats) -> float:
     """Return the smallest interval that occurs often, the median where none does."""
     gaps = np.sort(np.diff(positions))
     alike = np.searchsorted(gaps, gaps * (1 + ALIKE_SHARE), side="right") - np.arange(len(gaps))
@@ -38,20 +38,20 @@ def usual_step_mm(positions: Floats) -> float:
     return round(float(np.median(gaps[first : first + alike[first]])), STEP_DECIMALS)
 
 
-def planes_among(positions: Floats, step_mm: float) -> NDArray[np.intp]:
+def number_planes(positions: Floats, step_mm: float) -> NDArray[np.intp]:
     """Return each slice's plane in an even stack, counted from the first: a wide interval skips the missing ones."""
     steps = [max(1, round((after - before) / step_mm)) for before, after in pairwise(positions.tolist())]
     return np.concatenate([[0], np.cumsum(steps, dtype=np.intp)])
 
 
-def even_step(positions: Floats, planes: NDArray[np.intp]) -> tuple[float, float]:
+def fit_even_step(positions: Floats, planes: NDArray[np.intp]) -> tuple[float, float]:
     """Fit an even stack by least squares: its step, and the largest residual."""
     slope, start = np.polyfit(planes, positions, 1)
     residuals = positions - (start + slope * planes)
     return round(float(slope), STEP_DECIMALS), float(np.max(np.abs(residuals)))
 
 
-def deviation_mm(positions: Floats, planes: NDArray[np.intp], step_mm: float) -> float:
+def measure_deviation_mm(positions: Floats, planes: NDArray[np.intp], step_mm: float) -> float:
     """Return how far the worst slice lies from its plane, where an even stack of this step fits best."""
     residuals = positions - planes * step_mm
     return float(np.max(np.abs(residuals - residuals.mean())))
@@ -65,7 +65,7 @@ STRAIGHT_SHARE, STRAIGHT_MM = 0.1, 0.06
 """How far in-plane offsets may lie from a straight line, in pixels and millimetres."""
 GAP_RATIO = 1.6
 """An interval this many times the step, where all others fit, is a gap."""
-TOLD_TILT_DEG = 0.5
+TILT_TAG_TOLERANCE_DEG = 0.5
 """GantryDetectorTilt is nominal: less than this is no disagreement."""
 SPARSE_RATIO = 1.5
 """A step this many times the slices' thickness leaves tissue between them that no slice saw."""
@@ -104,10 +104,10 @@ class Stack:
         return degrees(atan(hypot(*self.drift))) * (1.0 if larger >= 0 else -1.0)
 
     @property
-    def told_tilt_deg(self) -> float | None:
+    def nominal_tilt_deg(self) -> float | None:
         """What GantryDetectorTilt says, where that is another angle; its sign means something else at each vendor."""
         told = self.slices[0].plane.gantry_tilt
-        return None if told is None or abs(abs(told) - abs(self.tilt_deg)) <= TOLD_TILT_DEG else told
+        return None if told is None or abs(abs(told) - abs(self.tilt_deg)) <= TILT_TAG_TOLERANCE_DEG else told
 
     @property
     def is_tilted(self) -> bool:
@@ -151,7 +151,7 @@ class Stack:
         """Each slice's plane [k], counted from the first; with gaps, those of missing slices are skipped."""
         if self.verdict != Verdict.GAP:
             return np.arange(len(self.slices))
-        return planes_among(self.positions_mm, self.step_mm)
+        return number_planes(self.positions_mm, self.step_mm)
 
     @property
     def is_even(self) -> bool:
@@ -166,7 +166,7 @@ class Stack:
         """
         first = self.slices[0]
         plane, pixels = first.plane, first.pixels
-        row, column, normal = directions(first)
+        row, column, normal = unit_directions(first)
         advance = normal + self.drift[0] * row + self.drift[1] * column if self.is_tilted else normal
         length = float(np.linalg.norm(advance))
         start = np.array(plane.position) + (self._fitted_start() - self.positions_mm[0]) * normal
@@ -190,7 +190,7 @@ def _xyz(vector: Floats) -> Xyz:
     return Xyz(*(float(value) for value in vector))
 
 
-def directions(header: SliceHeader) -> tuple[Floats, Floats, Floats]:
+def unit_directions(header: SliceHeader) -> tuple[Floats, Floats, Floats]:
     """Return the unit vectors of a slice's rows, columns and normal (row x column)."""
     row, column = np.array(header.plane.row_direction, float), np.array(header.plane.column_direction, float)
     row, column = row / np.linalg.norm(row), column / np.linalg.norm(column)
@@ -202,12 +202,12 @@ def straight_tolerance_mm(header: SliceHeader) -> float:
     return max(STRAIGHT_SHARE * min(header.plane.row_spacing, header.plane.column_spacing), STRAIGHT_MM)
 
 
-def stacked(slices: Sequence[SliceHeader]) -> Stack:
+def build_stack(slices: Sequence[SliceHeader]) -> Stack:
     """Order slices along their common normal and judge their places; every slice has a position and one orientation.
 
     Slices at one place keep the order they came in.
     """
-    row, column, normal = directions(slices[0])
+    row, column, normal = unit_directions(slices[0])
     places = np.array([header.plane.position for header in slices], float)
     order = np.argsort(places @ normal, kind="stable")
     ordered = tuple(slices[index] for index in order)
@@ -215,7 +215,7 @@ def stacked(slices: Sequence[SliceHeader]) -> Stack:
     positions = places @ normal
     offsets = (places - places[0]) @ np.array([row, column]).T
     unique = positions[np.r_[True, np.diff(positions) > same_tolerance_mm(positions)]]
-    verdict, step, deviation = _judged(unique, n_slices=len(slices))
+    verdict, step, deviation = _judge_positions(unique, n_slices=len(slices))
     drift, bend = _line_through(positions, offsets)
     stack = Stack(ordered, positions, offsets, verdict, step, deviation, drift, bend)
     if verdict == Verdict.REGULAR and stack.is_tilted:
@@ -235,7 +235,7 @@ def same_tolerance_mm(positions: Floats) -> float:
     return max(SAME_SHARE * float(np.median(apart)), SAME_MM) if len(apart) else SAME_MM
 
 
-def _judged(unique: Floats, n_slices: int) -> tuple[Verdict, float, float]:
+def _judge_positions(unique: Floats, n_slices: int) -> tuple[Verdict, float, float]:
     """Return the verdict on distinct positions, the step, and the worst deviation from an even stack."""
     if len(unique) == 1:
         return (Verdict.SINGLE if n_slices == 1 else Verdict.DUPLICATE), 0.0, 0.0
@@ -243,13 +243,13 @@ def _judged(unique: Floats, n_slices: int) -> tuple[Verdict, float, float]:
     usual = float(np.quantile(gaps, 0.5, method="lower"))
     wide = gaps >= GAP_RATIO * usual
     closed = np.r_[0.0, np.cumsum(np.where(wide, usual, gaps))]
-    step, deviation = even_step(closed, np.arange(len(closed)))
+    step, deviation = fit_even_step(closed, np.arange(len(closed)))
     even = deviation <= even_tolerance_mm(step)
     if len(unique) < n_slices:
         return Verdict.DUPLICATE, step, deviation
     isolated = not (wide[1:] & wide[:-1]).any() and wide.sum() <= len(gaps) / 2
     if not (even and isolated):
-        return Verdict.UNEVEN, usual_step_mm(unique), deviation
+        return Verdict.UNEVEN, find_usual_step_mm(unique), deviation
     if not wide.any():
         return Verdict.REGULAR, step, deviation
     return Verdict.GAP, *_with_missing_slices(unique, step)
@@ -257,11 +257,11 @@ def _judged(unique: Floats, n_slices: int) -> tuple[Verdict, float, float]:
 
 def _with_missing_slices(unique: Floats, step: float) -> tuple[float, float]:
     """Return the step and the worst deviation of a stack with its missing slices put in; ``step`` where none fits."""
-    planes = planes_among(unique, step)
-    fitted, deviation = even_step(unique, planes)
+    planes = number_planes(unique, step)
+    fitted, deviation = fit_even_step(unique, planes)
     if deviation <= even_tolerance_mm(fitted):
         return fitted, deviation
-    return step, deviation_mm(unique, planes, step)
+    return step, measure_deviation_mm(unique, planes, step)
 
 
 def _line_through(positions: Floats, offsets: Floats) -> tuple[tuple[float, float], float]:

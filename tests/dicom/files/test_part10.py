@@ -26,8 +26,8 @@ from pipeline.dicom.files.part10 import (
     MEGABYTE,
     DataSet,
     inflate,
+    inflate_data_set,
     inflate_limit,
-    inflated,
     read_data_set,
 )
 from pipeline.dicom.files.structure import StructureError
@@ -220,7 +220,7 @@ def test_a_bomb_is_refused_in_bounded_memory_and_keeps_its_series(path: Path) ->
     assert read_back.elements[SERIES_UID].value == b"1.2.3\0"
     assert peak < 2.5 * INFLATE_FREE_BYTES
     with pytest.raises(StructureError) as caught:
-        inflated(found, LIMITS)
+        inflate_data_set(found, LIMITS)
     assert caught.value.reason is Reason.LIMIT
 
 
@@ -231,13 +231,13 @@ def test_a_deflated_file_that_was_cut_is_corrupt_and_keeps_its_series(path: Path
     assert read_back.refusal == (Reason.CORRUPT, "the deflated data set is damaged or cut")
     assert read_back.elements[SERIES_UID].value == b"1.2.3\0"
     with pytest.raises(StructureError):
-        inflated(found_file(path), LIMITS)
+        inflate_data_set(found_file(path), LIMITS)
 
 
 def test_offsets_of_a_deflated_file_count_in_what_is_inflated(path: Path) -> None:
     found = put_file(path, FILES["deflated"])
     pixels = read_data_set(found, LIMITS).elements[PIXEL_DATA]
-    assert inflated(found, LIMITS)[pixels.offset :][: pixels.length] == bytes(range(64))
+    assert inflate_data_set(found, LIMITS)[pixels.offset :][: pixels.length] == bytes(range(64))
 
 
 @settings(max_examples=200)

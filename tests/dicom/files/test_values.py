@@ -11,10 +11,10 @@ from pipeline.dicom.files.values import (
     Flaw,
     Values,
     decode,
+    find_encodings,
     is_single_valued,
     keyword_of,
-    numbers_in,
-    python_encodings,
+    parse_numbers,
     tag_of,
 )
 
@@ -178,7 +178,7 @@ def test_an_escape_to_a_set_that_was_not_declared_does_not_fit() -> None:
 
 @pytest.mark.parametrize("term", sorted(python_encoding))
 def test_every_term_of_the_standard_has_a_decoder(term: str) -> None:
-    (encoding,) = python_encodings(term)
+    (encoding,) = find_encodings(term)
     assert b"CT".decode(encoding) == "CT"
 
 
@@ -187,7 +187,7 @@ def test_every_term_of_the_standard_has_a_decoder(term: str) -> None:
     st.lists(st.sampled_from([b"\x1b$B", b"\x1b(B", b"\x1b-F", b"\x1b"]) | st.binary(max_size=4), max_size=5),
 )
 def test_no_character_set_makes_decoding_fail(terms: list[str], pieces: list[bytes]) -> None:
-    text, fits = decode(b"".join(pieces), python_encodings("\\".join(terms)))
+    text, fits = decode(b"".join(pieces), find_encodings("\\".join(terms)))
     assert isinstance(text, str)
     assert isinstance(fits, bool)
 
@@ -213,7 +213,7 @@ def test_a_value_is_kept_as_it_is_written(keyword: str, raw: bytes, vr: str, exp
 
 
 def test_numbers_in_a_text_of_the_wrong_representation_are_read() -> None:
-    assert numbers_in(read_element(SLOPE, b"1.5", "UN"), little_endian=True) == (1.5,)
+    assert parse_numbers(read_element(SLOPE, b"1.5", "UN"), little_endian=True) == (1.5,)
 
 
 def test_keywords_and_tags_lead_to_each_other() -> None:

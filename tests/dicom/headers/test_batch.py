@@ -3,7 +3,7 @@ from pathlib import Path
 from dicom_bytes import found_file
 from phantoms import write_series
 
-from pipeline.dicom.headers.batch import Batch, Terms, owner_of, read_batch
+from pipeline.dicom.headers.batch import Batch, Terms, identify_owner, read_batch
 from pipeline.dicom.headers.read import read_headers
 from pipeline.limits import Limits
 from pipeline.sources.folders import FoundFile
@@ -55,4 +55,4 @@ def test_an_owner_without_patient_or_study_is_known_by_its_series(tmp_path: Path
 
     series = write_series(tmp_path, change=nameless)
     (header,) = read(tmp_path).slices[0]
-    assert owner_of(header) == (series.series_uid,) * 3
+    assert identify_owner(header) == (series.series_uid,) * 3

@@ -1,7 +1,7 @@
 from dicom_bytes import element, walker
 
 from pipeline.dicom.files.values import Values
-from pipeline.dicom.headers.listing import UNTOLD, told_creators
+from pipeline.dicom.headers.listing import WITHHELD, name_creators
 
 NAME, MAKER, CREATOR, OTHER = 0x00100010, 0x00080070, 0x00290010, 0x00290011
 
@@ -16,7 +16,7 @@ def told(creator: str, **texts: str) -> str:
         element(NAME, "PN", texts.get("name", "Doe^Jane").encode()),
         element(CREATOR, "LO", creator.encode()),
     )
-    return told_creators(read.elements, read)[CREATOR]
+    return name_creators(read.elements, read)[CREATOR]
 
 
 def test_a_product_of_the_dictionary_is_told_whatever_else_is_there() -> None:
@@ -28,8 +28,8 @@ def test_an_unknown_maker_is_told() -> None:
 
 
 def test_a_creator_that_repeats_a_word_of_a_persons_name_is_not() -> None:
-    assert told("data of jane DOE") == UNTOLD
-    assert told("JANE-export") == UNTOLD
+    assert told("data of jane DOE") == WITHHELD
+    assert told("JANE-export") == WITHHELD
 
 
 def test_what_may_be_told_anyway_hides_no_creator() -> None:
@@ -38,4 +38,4 @@ def test_what_may_be_told_anyway_hides_no_creator() -> None:
 
 def test_only_private_creators_are_creators() -> None:
     read = read_from(element(NAME, "PN", b"Doe"), element(OTHER, "LO", b"X"), element(0x00291101, "LO", b"value"))
-    assert told_creators(read.elements, read) == {OTHER: "X"}
+    assert name_creators(read.elements, read) == {OTHER: "X"}

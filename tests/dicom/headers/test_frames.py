@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import Flaw, tag_of
-from pipeline.dicom.headers.parts import frames_of
+from pipeline.dicom.headers.parts import split_frames
 from pipeline.dicom.headers.read import read_headers
 from pipeline.dicom.headers.slice import ENHANCED_CT_IMAGE, SliceHeader
 from pipeline.limits import Limits
@@ -43,12 +43,12 @@ def per_frame(*groups: Elements) -> Element:
 
 def intercepts(*each: Element) -> list[bytes]:
     tag = tag_of("RescaleIntercept")
-    return [frame[tag].value if tag in frame else b"" for frame in frames_of(elements(*each))]
+    return [frame[tag].value if tag in frame else b"" for frame in split_frames(elements(*each))]
 
 
 def test_without_functional_groups_there_are_no_frames() -> None:
-    assert frames_of(elements(read_element("Rows", us(4)))) == []
-    assert frames_of(elements(shared(rescale(b"-1024")))) == []
+    assert split_frames(elements(read_element("Rows", us(4)))) == []
+    assert split_frames(elements(shared(rescale(b"-1024")))) == []
 
 
 def test_a_shared_group_speaks_for_every_frame() -> None:
@@ -64,7 +64,7 @@ def test_a_frame_s_own_group_wins_over_the_shared_one_and_both_over_the_top() ->
 
 def test_frames_keep_what_stands_at_the_top() -> None:
     rows = read_element("Rows", us(4))
-    (frame,) = frames_of(elements(rows, per_frame(elements(rescale(b"0")))))
+    (frame,) = split_frames(elements(rows, per_frame(elements(rescale(b"0")))))
     assert frame[rows.tag] == rows
 
 

@@ -6,7 +6,13 @@ from headers import series_of, slice_at
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dicom.headers.group import grouped, has_uid, series_identity, shared_patient_ids, skipped_beside
+from pipeline.dicom.headers.group import (
+    find_shared_patient_ids,
+    group_slices,
+    has_uid,
+    identify_series,
+    warn_of_unassigned,
+)
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
@@ -28,20 +34,20 @@ def in_series(uid: str, path: str) -> SliceHeader:
 
 def test_slices_are_grouped_by_uid_whatever_their_folder() -> None:
     slices = [in_series("1.2", "/in/b/1"), in_series("1.1", "/in/a/1"), in_series("1.2", "/in/a/2")]
-    groups = grouped(slices)
-    assert groups.strays == ()
+    groups = group_slices(slices)
+    assert groups.unassigned == ()
     assert [series.identity for series in groups.series] == [("1.1",), ("1.2",)]
     assert [header.file.path for header in groups.series[1].slices] == ["/in/a/2", "/in/b/1"]
 
 
 @given(st.permutations([in_series(f"1.{z % 2}", f"/in/{z}") for z in range(6)]))
 def test_the_order_of_files_does_not_change_the_groups(slices: list[SliceHeader]) -> None:
-    assert grouped(slices) == grouped(sorted(slices, key=lambda header: header.file.path))
+    assert group_slices(slices) == group_slices(sorted(slices, key=lambda header: header.file.path))
 
 
 def test_frames_of_a_file_come_in_their_order() -> None:
     frames = [replace(in_series("1.2", "/in/1"), frame=number) for number in (10, 2, 1)]
-    assert [header.frame for header in grouped(frames).series[0].slices] == [1, 2, 10]
+    assert [header.frame for header in group_slices(frames).series[0].slices] == [1, 2, 10]
 
 
 @pytest.mark.parametrize("part", ["study_instance_uid", "frame_of_reference_uid", "series_number"])
@@ -49,54 +55,54 @@ def test_without_a_uid_images_are_grouped_by_the_next_best_key(part: str) -> Non
     here = [at(f"/in/a/{z}", slice_at(z, identity=NO_UID)) for z in range(2)]
     elsewhere = at("/in/b/2", slice_at(2, identity=NO_UID))
     other = at("/in/a/3", slice_at(3, identity=NO_UID | {part: "9.9"}))
-    assert len(grouped(here).series) == 1
-    assert len(grouped([*here, elsewhere]).series) == 2
-    assert len(grouped([*here, other]).series) == 2
+    assert len(group_slices(here).series) == 1
+    assert len(group_slices([*here, elsewhere]).series) == 2
+    assert len(group_slices([*here, other]).series) == 2
 
 
 def test_what_is_no_image_and_has_no_uid_is_a_stray() -> None:
     report = slice_at(0, identity=NO_UID | {"modality": "SR", "sop_class_uid": "1.2.840.10008.5.1.4.1.1.88.11"})
     readme = stray("/in/readme")
-    groups = grouped([report, readme])
+    groups = group_slices([report, readme])
     assert groups.series == ()
-    assert [id(one) for one in groups.strays] == [id(report), id(readme)]
+    assert [id(one) for one in groups.unassigned] == [id(report), id(readme)]
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_file_that_breaks_off_before_its_uid_belongs_to_no_series(reason: Reason) -> None:
     is_cut_short = reason in {"UNREADABLE", "UNSTABLE", "NOT_DICOM", "CORRUPT", "LIMIT"}
-    assert (series_identity(slice_at(0, identity=NO_UID, refusal=(reason, "broken"))) is None) is is_cut_short
-    assert series_identity(slice_at(0, refusal=(reason, "broken"))) == ("1.2.3",)
+    assert (identify_series(slice_at(0, identity=NO_UID, refusal=(reason, "broken"))) is None) is is_cut_short
+    assert identify_series(slice_at(0, refusal=(reason, "broken"))) == ("1.2.3",)
 
 
-def warned(*paths: str, strays: tuple[str, ...]) -> set[str]:
-    """Return which folders' series are warned of strays; every file is a series of its own."""
-    groups = grouped([*(in_series(path, path) for path in paths), *(stray(path) for path in strays)])
-    found = skipped_beside(groups)
+def warned(*paths: str, unassigned: tuple[str, ...]) -> set[str]:
+    """Return which folders' series are warned of unassigned; every file is a series of its own."""
+    groups = group_slices([*(in_series(path, path) for path in paths), *(stray(path) for path in unassigned)])
+    found = warn_of_unassigned(groups)
     assert all(warnings == {SeriesWarning.W_FILE_SKIPPED} for warnings in found.values())
     return {identity[0] for identity in found}
 
 
 def test_a_skipped_file_is_told_to_every_series_in_its_folder() -> None:
-    assert warned("/in/a/1", "/in/a/2", "/in/b/1", strays=("/in/a/notes",)) == {"/in/a/1", "/in/a/2"}
+    assert warned("/in/a/1", "/in/a/2", "/in/b/1", unassigned=("/in/a/notes",)) == {"/in/a/1", "/in/a/2"}
 
 
 def test_else_to_those_in_the_nearest_folder_above() -> None:
     paths = ("/in/1", "/in/a/1", "/in/a/b/c/1")
-    assert warned(*paths, strays=("/in/a/b/notes",)) == {"/in/a/1"}
-    assert warned(*paths, strays=("/in/x/y/notes",)) == {"/in/1"}
-    assert warned(*paths, strays=("/other/notes",)) == set()
+    assert warned(*paths, unassigned=("/in/a/b/notes",)) == {"/in/a/1"}
+    assert warned(*paths, unassigned=("/in/x/y/notes",)) == {"/in/1"}
+    assert warned(*paths, unassigned=("/other/notes",)) == set()
 
 
 def test_a_series_in_two_folders_is_warned_in_either() -> None:
-    groups = grouped([in_series("1.2", "/in/a/1"), in_series("1.2", "/in/b/1"), stray("/in/b/notes")])
-    assert set(skipped_beside(groups)) == {("1.2",)}
+    groups = group_slices([in_series("1.2", "/in/a/1"), in_series("1.2", "/in/b/1"), stray("/in/b/notes")])
+    assert set(warn_of_unassigned(groups)) == {("1.2",)}
 
 
 def people(**second: Any) -> set[str]:
     first = {"patient_id": "P-1", "birth_and_sex": "1970/F"}
     slices = [slice_at(0, identity=first), slice_at(1, identity=first | {"series_instance_uid": "1.9"} | second)]
-    return shared_patient_ids(grouped(slices))
+    return find_shared_patient_ids(group_slices(slices))
 
 
 def test_one_id_of_two_people_is_found() -> None:
@@ -107,7 +113,7 @@ def test_one_id_of_two_people_is_found() -> None:
 
 def test_no_id_is_shared_by_nobody() -> None:
     slices = [slice_at(z, identity={"patient_id": "", "birth_and_sex": str(z)}) for z in range(2)]
-    assert shared_patient_ids(grouped(slices)) == set()
+    assert find_shared_patient_ids(group_slices(slices)) == set()
 
 
 @pytest.mark.parametrize(("uid", "expected"), [("1.2.3", True), ("../1", False), ("1.2 x", False)])
@@ -116,5 +122,5 @@ def test_a_series_is_known_by_its_uid_if_that_is_one(uid: str, *, expected: bool
 
 
 def test_a_series_without_a_uid_is_known_by_something_else() -> None:
-    (series,) = grouped([slice_at(0, identity=NO_UID)]).series
+    (series,) = group_slices([slice_at(0, identity=NO_UID)]).series
     assert not has_uid(series)

@@ -12,7 +12,7 @@ from pydicom.uid import RLELossless
 
 from pipeline.dicom.files.encoding import DEFLATED_LE, IMPLICIT_LE, IMPLICIT_LITTLE
 from pipeline.dicom.files.values import tag_text
-from pipeline.dicom.headers.listing import Listing, Told, digest, list_elements
+from pipeline.dicom.headers.listing import ListedElement, Listing, describe_bytes, list_elements
 from pipeline.limits import Limits
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason
@@ -40,9 +40,9 @@ def values_of(listing: Listing) -> dict[str, str]:
         (0x00189345, "FD", struct.pack("<d", 12.5), "CTDIvol", "12.5"),
         (0x00100010, "PN", b"", "PatientName", ""),
         (0x00280010, "UN", us(512), "Rows", "512"),
-        (0x00280010, "US", b"\1\2\3", "Rows", digest(b"\1\2\3")),
+        (0x00280010, "US", b"\1\2\3", "Rows", describe_bytes(b"\1\2\3")),
         (0x00204000, "LT", b"one\\two", "ImageComments", "one\\two"),
-        (0x00420011, "OB", b"\0\1\2\3", "EncapsulatedDocument", digest(b"\0\1\2\3")),
+        (0x00420011, "OB", b"\0\1\2\3", "EncapsulatedDocument", describe_bytes(b"\0\1\2\3")),
         (0x60020010, "US", us(64), "OverlayRows(6002,0010)", "64"),
         (0x00090001, "UN", b"", "(0009,0001)", ""),
     ],
@@ -56,7 +56,7 @@ def test_an_element_is_told_as_it_is_written(
 def test_control_characters_go_and_a_digest_says_that_something_went(tmp_path: Path) -> None:
     raw = b"red \x1b[31m text"
     found = values_of(listed(tmp_path, element(0x00081030, "LO", raw)))
-    assert found == {"StudyDescription": f"red [31m text ({digest(raw)})"}
+    assert found == {"StudyDescription": f"red [31m text ({describe_bytes(raw)})"}
 
 
 def test_texts_that_differ_behind_the_cut_are_told_apart(tmp_path: Path) -> None:
@@ -103,20 +103,20 @@ def test_pixels_are_told_by_shape_and_the_bytes_stored(tmp_path: Path) -> None:
     path = write_series(tmp_path / "native", n=3).paths[0]
     raw = path.read_bytes()[-2048:]
     told = list_elements(found_file(path), Limits()).elements["PixelData"].value
-    assert told == f"32 x 32, {digest(raw)}"
+    assert told == f"32 x 32, {describe_bytes(raw)}"
 
 
 def test_pixels_in_fragments_are_told_without_what_lies_between_them(tmp_path: Path) -> None:
     fragments = item() + item(b"\1\2\3\4") + item(b"\5\6")
     listing = listed(tmp_path, endless(0x7FE00010, fragments, vr="OB"), str(RLELossless))
-    assert values_of(listing) == {"PixelData": digest(b"\1\2\3\4\5\6")}
+    assert values_of(listing) == {"PixelData": describe_bytes(b"\1\2\3\4\5\6")}
 
 
 def test_deflated_and_implicit_files_are_told_as_any_other(tmp_path: Path) -> None:
     pixels = element(0x7FE00010, "OW", b"\1\2\3\4")
     squeezed = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     deflated = listed(tmp_path, squeezed.compress(pixels) + squeezed.flush(), DEFLATED_LE)
-    assert values_of(deflated) == {"PixelData": digest(b"\1\2\3\4")}
+    assert values_of(deflated) == {"PixelData": describe_bytes(b"\1\2\3\4")}
     rows = element(0x00280010, "US", us(7), encoding=IMPLICIT_LITTLE)
     assert values_of(listed(tmp_path, rows, IMPLICIT_LE)) == {"Rows": "7"}
 
@@ -142,4 +142,4 @@ def test_a_file_that_is_gone_is_the_systems_word(tmp_path: Path) -> None:
 @given(st.integers(0, 0xFFFFFFFF))
 def test_a_tag_is_written_as_two_groups_of_four_digits(tag: int) -> None:
     assert int(tag_text(tag).replace(",", ""), 16) == tag
-    assert Told((tag,), "").tag == tag_text(tag)
+    assert ListedElement((tag,), "").tag == tag_text(tag)

@@ -1,8 +1,8 @@
 import pytest
 from dicom_bytes import read_element, values
 
-from pipeline.dicom.headers.notices import element_warnings, is_uid, named_warnings, uid_warnings
-from pipeline.dicom.headers.parts import Reader, identity_of
+from pipeline.dicom.headers.notices import check_element, check_keywords, check_uids, is_uid
+from pipeline.dicom.headers.parts import Reader, read_identity
 from pipeline.vocabulary import SeriesWarning
 
 SOUND = {
@@ -19,9 +19,9 @@ def warnings(vr: str | None = None, **changes: bytes | None) -> set[SeriesWarnin
     read = values(
         *(read_element(word, raw, vr if word in changes else None) for word, raw in told.items() if raw is not None)
     )
-    each = (element_warnings(element, read.encodings) for element in read.elements.values())
+    each = (check_element(element, read.encodings) for element in read.elements.values())
     reader = Reader(read)
-    return {*named_warnings(reader).union(uid_warnings(identity_of(reader)), *each)}
+    return {*check_keywords(reader).union(check_uids(read_identity(reader)), *each)}
 
 
 def test_a_sound_header_gives_no_cause() -> None:

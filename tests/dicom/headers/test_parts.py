@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless
 
 from pipeline.dicom.files.values import Flaw
-from pipeline.dicom.headers.parts import Reader, instance_number_of
+from pipeline.dicom.headers.parts import Reader, read_instance_number
 from pipeline.dicom.headers.read import read_headers
 from pipeline.dicom.headers.slice import CT_IMAGE, SliceHeader
 from pipeline.geometry import Xyz
@@ -128,7 +128,7 @@ def test_without_rescale_stored_values_stand_for_themselves(tmp_path: Path) -> N
 )
 def test_an_instance_number_is_a_number_of_32_bits_or_none(raw: bytes, expected: int | None) -> None:
     for vr in ("IS", "DS"):
-        assert instance_number_of(Reader(values(read_element("InstanceNumber", raw, vr)))) == expected
+        assert read_instance_number(Reader(values(read_element("InstanceNumber", raw, vr)))) == expected
 
 
 def test_floating_point_pixels_are_known_as_such(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pipeline.dicom.files.part10 import DataSet
 from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import Flaw, Values, tag_of
 from pipeline.dicom.headers.observe import Observer
-from pipeline.dicom.headers.parts import Reader, rescale_of
+from pipeline.dicom.headers.parts import Reader, read_rescale
 from pipeline.dicom.headers.read import SliceReader
 from pipeline.dicom.headers.repeats import Each, Latest, Noted, Parts
 from pipeline.dicom.headers.slice import SliceHeader
@@ -155,7 +155,7 @@ def test_flaws_of_a_part_that_is_not_read_again_are_still_told() -> None:
     latest, parts = Latest(), Parts()
     for _ in range(2):
         parts.turn_to(latest.change_to(values(read_element("RescaleSlope", b"0"))))
-        parts.part(rescale_of, False, 12)  # noqa: FBT003  as a reader of slices tells it
+        parts.part(read_rescale, False, 12)  # noqa: FBT003  as a reader of slices tells it
         assert parts.flaws == {"RescaleSlope": Flaw.INVALID, "RescaleIntercept": Flaw.MISSING}
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from masked import grid, outline, structures
 
-from pipeline.dicom.masks.rtstruct import read_structures, series_of_structures
+from pipeline.dicom.masks.rtstruct import find_structure_series, read_structures
 from pipeline.masks.grid import MaskMismatchError
 
 SQUARE = [(0.5, 0.5), (4.5, 0.5), (4.5, 3.5), (0.5, 3.5)]
@@ -70,4 +70,4 @@ def test_another_frame_of_reference_is_refused() -> None:
 
 
 def test_it_is_known_which_series_it_was_drawn_on() -> None:
-    assert series_of_structures(structures({}, series="7.8.9")) == {"7.8.9"}
+    assert find_structure_series(structures({}, series="7.8.9")) == {"7.8.9"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from masked import SERIES, grid, marked, segments
 
-from pipeline.dicom.masks.seg import read_segmentation, series_of_segmentation
+from pipeline.dicom.masks.seg import find_segmentation_series, read_segmentation
 from pipeline.masks.grid import MaskMismatchError, SourceGrid
 
 LIVER, TUMOUR = marked(grid(), 1) > 0, marked(grid(), 2) > 0
@@ -80,4 +80,4 @@ def test_what_does_not_lie_on_the_slices_is_refused(change: Any, message: str) -
 
 
 def test_it_is_known_which_series_it_was_made_of() -> None:
-    assert series_of_segmentation(segments(grid(), {"liver": LIVER})) == {SERIES}
+    assert find_segmentation_series(segments(grid(), {"liver": LIVER})) == {SERIES}

@@ -10,7 +10,7 @@ from phantoms import write_series
 from pydicom.encaps import get_frame
 from pydicom.uid import RLELossless
 
-from pipeline.dicom.pixels.encapsulated import has_end, segments, size_told
+from pipeline.dicom.pixels.encapsulated import has_end, read_size, walk_segments
 
 COMPRESSED = tuple(GDCM_SYNTAX)
 JPEG_2000 = b"\xff\x4f\xff\x51" + (41).to_bytes(2, "big") + bytes(2)
@@ -24,31 +24,31 @@ def codestream(folder: Path, syntax: str, rows: int = 24, columns: int = 40) -> 
 
 @pytest.mark.parametrize("syntax", COMPRESSED, ids=lambda syntax: syntax.keyword)
 def test_a_codestream_tells_its_rows_and_columns(tmp_path: Path, syntax: str) -> None:
-    assert size_told(codestream(tmp_path, syntax)) == (None if syntax == RLELossless else (24, 40))
+    assert read_size(codestream(tmp_path, syntax)) == (None if syntax == RLELossless else (24, 40))
 
 
 def test_the_image_may_be_offset_in_its_grid() -> None:
     sizes = b"".join(number.to_bytes(4, "big") for number in (110, 57, 10, 7))
-    assert size_told(JPEG_2000 + sizes) == (50, 100)
-    assert size_told(b"\0\0\0\x0cjP  boxes" + JPEG_2000 + sizes) == (50, 100)
+    assert read_size(JPEG_2000 + sizes) == (50, 100)
+    assert read_size(b"\0\0\0\x0cjP  boxes" + JPEG_2000 + sizes) == (50, 100)
 
 
 def test_other_segments_are_stepped_over() -> None:
     comment, frame = b"\xff\xfe\x00\x04hi", b"\xff\xc3\x00\x0b\x10\x00\x18\x00\x28"
-    assert size_told(b"\xff\xd8" + comment + frame) == (24, 40)
-    assert size_told(b"\xff\xd8" + comment) is None
+    assert read_size(b"\xff\xd8" + comment + frame) == (24, 40)
+    assert read_size(b"\xff\xd8" + comment) is None
 
 
 def test_a_marker_may_be_filled_up_from_before() -> None:
     comment, frame = b"\xff\xff\xff\xfe\x00\x04hi", b"\xff\xff\xc3\x00\x0b\x10\x00\x18\x00\x28"
-    assert size_told(b"\xff\xd8" + comment + frame) == (24, 40)
+    assert read_size(b"\xff\xd8" + comment + frame) == (24, 40)
 
 
 def test_segments_end_where_the_bits_of_the_image_begin() -> None:
     beginning = b"\xff\xd8\xff\xfe\x00\x04hi\xff\xda\x00\x03k"
     told = [(0xFE, b"hi", 8), (0xDA, b"k", 13)]
-    assert [*segments(beginning + b"\xff\xfe\x00\x04no")] == told
-    assert [*segments(b"\xff\xd8" + b"bits")] == []
+    assert [*walk_segments(beginning + b"\xff\xfe\x00\x04no")] == told
+    assert [*walk_segments(b"\xff\xd8" + b"bits")] == []
 
 
 @pytest.mark.parametrize(
@@ -63,5 +63,5 @@ def test_a_whole_codestream_has_an_end_and_a_cut_one_has_none(tmp_path: Path, sy
 
 @given(st.sampled_from([b"", b"\xff\xd8", b"\xff\xd8\xff\xc0", JPEG_2000]), st.binary(max_size=60))
 def test_no_bytes_make_it_fail(beginning: bytes, rest: bytes) -> None:
-    told = size_told(beginning + rest)
+    told = read_size(beginning + rest)
     assert told is None or len(told) == 2

@@ -14,14 +14,14 @@ from stored_slices import COMPRESSED, LIMITS, one_slice
 from pipeline.dicom.files.encoding import JPEG_SYNTAXES
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.pixels import decode
-from pipeline.dicom.pixels.decode import decoded
+from pipeline.dicom.pixels.decode import decode_frame
 from pipeline.dicom.pixels.raw import PixelReader
 from pipeline.errors import SeriesRefusedError
 from pipeline.vocabulary import Reason
 
 
 def decoded_slice(header: SliceHeader) -> NDArray[Any]:
-    return decoded(bytes(PixelReader(LIMITS).raw_pixels(header)), header.pixels)
+    return decode_frame(bytes(PixelReader(LIMITS).raw_pixels(header)), header.pixels)
 
 
 def reason(header: SliceHeader) -> Reason:

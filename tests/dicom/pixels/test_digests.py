@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from pipeline.dicom.pixels.source import Digests, digests_of
+from pipeline.dicom.pixels.source import Digests, hash_slice
 from pipeline.dicom.pixels.stored import StoredSlice
 
 STORED = np.array([[0, 100, 4095], [7, 7, 1024]])
@@ -15,7 +15,7 @@ STORED = np.array([[0, 100, 4095], [7, 7, 1024]])
 
 def digests(stored: NDArray[Any], slope: float = 1, intercept: float = -1024) -> Digests:
     coded = StoredSlice.of(stored)
-    return digests_of(coded, (coded.values * slope + intercept).astype(np.float32))
+    return hash_slice(coded, (coded.values * slope + intercept).astype(np.float32))
 
 
 def test_the_type_and_the_byte_order_of_stored_values_do_not_matter() -> None:

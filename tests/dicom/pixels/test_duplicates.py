@@ -10,12 +10,12 @@ from pydicom.uid import RLELossless
 from stored_slices import LIMITS, headers_of
 
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.pixels.duplicates import Deduplicated, without_copies
+from pipeline.dicom.pixels.duplicates import UniqueSlices, drop_copies
 from pipeline.vocabulary import SeriesWarning
 
 
-def unique(paths: Iterable[Path]) -> Deduplicated:
-    return without_copies(headers_of(*paths), LIMITS)
+def unique(paths: Iterable[Path]) -> UniqueSlices:
+    return drop_copies(headers_of(*paths), LIMITS)
 
 
 def names(slices: Iterable[SliceHeader]) -> list[str]:
@@ -31,7 +31,7 @@ def test_without_copies_nothing_is_dropped_and_no_pixel_is_read(series: Series) 
     slices = headers_of(*series.paths)
     for path in series.paths:
         path.unlink()
-    found = without_copies(slices, LIMITS)
+    found = drop_copies(slices, LIMITS)
     assert (found.slices, found.dropped, found.warnings) == (tuple(slices), (), set())
 
 
@@ -77,7 +77,7 @@ def test_a_series_of_which_only_some_slices_are_elsewhere_again_was_not_copied_w
 
 def test_identical_frames_of_one_file_are_dropped_too(series: Series, tmp_path: Path) -> None:
     frames = headers_of(join_frames(series, tmp_path / "enhanced", order=(0, 1, 1, 2)))
-    found = without_copies(frames, LIMITS)
+    found = drop_copies(frames, LIMITS)
     assert [frame.frame for frame in found.slices] == [1, 2, 4]
 
 
@@ -86,5 +86,5 @@ def test_identical_frames_of_one_compressed_file_are_dropped_too(series: Series,
     whole = dcmread(path)
     whole.compress(RLELossless, encoding_plugin="pylibjpeg", generate_instance_uid=False)
     whole.save_as(path)
-    found = without_copies(headers_of(path), LIMITS)
+    found = drop_copies(headers_of(path), LIMITS)
     assert [frame.frame for frame in found.slices] == [1, 2, 4]

@@ -11,7 +11,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import JPEGLossless
 
-from pipeline.dicom.pixels.lossless import lossless_scan, lossless_values
+from pipeline.dicom.pixels.lossless import decode_lossless, find_scan
 from pipeline.errors import SeriesRefusedError
 from pipeline.vocabulary import Reason
 
@@ -24,9 +24,9 @@ def noise(rows: int = 9, columns: int = 11, bits: int = 12) -> NDArray[np.intege
 
 
 def values_of(codestream: bytes) -> NDArray[np.uint16]:
-    scan = lossless_scan(codestream)
+    scan = find_scan(codestream)
     assert scan is not None
-    return lossless_values(codestream, scan)
+    return decode_lossless(codestream, scan)
 
 
 def by_gdcm(codestream: bytes, values: NDArray[np.integer[Any]], precision: int) -> NDArray[Any]:
@@ -97,7 +97,7 @@ def test_the_end_marker_may_be_missing_where_no_value_is() -> None:
 @pytest.mark.parametrize("end", [b"", b"\xff\xd9", b"\xff\xd9\0"], ids=["", "with an end marker", "padded"])
 def test_a_codestream_is_refused_wherever_it_breaks_off(form: Form, end: bytes) -> None:
     whole = encoded(noise(), form)
-    scan = lossless_scan(whole)
+    scan = find_scan(whole)
     assert scan is not None
     assert all(is_refused(whole[:length] + end) for length in range(scan.place, len(whole) - 2))
 
@@ -105,7 +105,7 @@ def test_a_codestream_is_refused_wherever_it_breaks_off(form: Form, end: bytes) 
 @pytest.mark.parametrize("form", [FORM, Form(restart_rows=3)], ids=["one stretch", "restarts"])
 def test_a_codestream_with_a_byte_too_much_or_an_end_too_soon_is_refused(form: Form) -> None:
     whole = encoded(noise(), form)
-    scan = lossless_scan(whole)
+    scan = find_scan(whole)
     assert scan is not None
     assert is_refused(whole.removesuffix(b"\xff\xd9") + b"\0\xff\xd9")
     assert all(is_refused(whole[:k] + b"\xff\xd9" + whole[k:]) for k in range(scan.place, len(whole) - 2, 7))
@@ -157,4 +157,4 @@ def test_what_the_standard_does_not_allow_is_refused(said: bytes, instead: bytes
 def test_what_is_no_grey_image_of_this_kind_is_left_to_others(said: bytes, instead: bytes) -> None:
     whole = encoded(noise(), FORM)
     assert said in whole
-    assert lossless_scan(whole.replace(said, instead, 1)) is None
+    assert find_scan(whole.replace(said, instead, 1)) is None

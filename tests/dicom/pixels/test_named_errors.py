@@ -7,12 +7,20 @@ from hypothesis import strategies as st
 from slices import header
 
 from pipeline.dicom.headers.slice import Pixels, Rescale
-from pipeline.dicom.pixels.plausible import NAMED_ERRORS, SIGN, TWELVE_BITS, Reading, is_eight_bit, named_error, score
+from pipeline.dicom.pixels.plausible import (
+    KNOWN_ERRORS,
+    SIGN,
+    TWELVE_BITS,
+    Rescaling,
+    find_error,
+    is_eight_bit,
+    score_values,
+)
 
-SCANNER = Reading(slope=1, intercept=-1024, signed=False, bits_stored=12)
-UNSIGNED = Reading(slope=1, intercept=0, signed=False, bits_stored=16)
-SIGNED = Reading(slope=1, intercept=0, signed=True, bits_stored=16)
-READINGS = (SCANNER, UNSIGNED, SIGNED, Reading(slope=1, intercept=-1000, signed=True, bits_stored=16))
+SCANNER = Rescaling(slope=1, intercept=-1024, signed=False, bits_stored=12)
+UNSIGNED = Rescaling(slope=1, intercept=0, signed=False, bits_stored=16)
+SIGNED = Rescaling(slope=1, intercept=0, signed=True, bits_stored=16)
+READINGS = (SCANNER, UNSIGNED, SIGNED, Rescaling(slope=1, intercept=-1000, signed=True, bits_stored=16))
 
 N = 20_000
 BODIES: dict[str, dict[float, float]] = {
@@ -52,9 +60,9 @@ def voxels(body: dict[float, float], noise_hu: float = 12, seed: int = 0) -> np.
     return np.rint(np.clip(means + rng.normal(0, noise_hu, N), -1024, 3071))
 
 
-def told(values: np.ndarray, reading: Reading) -> str | None:
+def told(values: np.ndarray, reading: Rescaling) -> str | None:
     hu, counts = np.unique(values, return_counts=True)
-    found = named_error(hu.astype(np.float64), counts, reading)
+    found = find_error(hu.astype(np.float64), counts, reading)
     return found[0].words if found else None
 
 
@@ -62,7 +70,7 @@ def told(values: np.ndarray, reading: Reading) -> str | None:
 @given(noise_hu=st.floats(0, 80), seed=st.integers(0, 1000))
 @settings(max_examples=8)
 def test_no_error_is_named_in_what_a_scanner_may_see(
-    body: dict[float, float], reading: Reading, noise_hu: float, seed: int
+    body: dict[float, float], reading: Rescaling, noise_hu: float, seed: int
 ) -> None:
     hu = voxels(body, noise_hu, seed)
     lowest = reading.intercept if not reading.signed else -32768
@@ -84,7 +92,7 @@ def test_values_that_wrapped_at_12_bits_are_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["chest", "head", "abdomen", "water phantom in air"])
 @pytest.mark.parametrize("reading", [UNSIGNED, SIGNED], ids=str)
-def test_a_forgotten_intercept_is_named(name: str, reading: Reading) -> None:
+def test_a_forgotten_intercept_is_named(name: str, reading: Rescaling) -> None:
     words = "stored values are taken for HU, the intercept was forgotten"
     assert told(voxels(BODIES[name]) + 1024, reading) == words
 
@@ -96,7 +104,7 @@ def test_values_rescaled_twice_are_named(name: str) -> None:
 
 def test_the_figures_are_told() -> None:
     hu, counts = np.unique(voxels(BODIES["water phantom in air"], 0) + 1024, return_counts=True)
-    found = named_error(hu, counts, UNSIGNED)
+    found = find_error(hu, counts, UNSIGNED)
     assert found is not None
     assert found[1].endswith(": a score of 0.39 as read, and of 1.39 without the error")
 
@@ -105,13 +113,13 @@ def test_the_figures_are_told() -> None:
 @settings(max_examples=60)
 def test_a_score_lies_between_nothing_and_one_and_a_half(bins: list[tuple[int, int]]) -> None:
     hu, counts = (np.array(column) for column in zip(*bins, strict=True))
-    assert 0 <= score(hu.astype(np.float64), counts) <= 1.5
+    assert 0 <= score_values(hu.astype(np.float64), counts) <= 1.5
 
 
 def test_an_image_converted_to_8_bits_is_known_by_the_codes_that_it_fills() -> None:
     codes, counts = np.arange(255.0), np.ones(255, np.int64)
     assert is_eight_bit(codes - 1024, counts, SCANNER)
-    assert is_eight_bit(codes * 2 - 100, counts, Reading(slope=2, intercept=-100, signed=True, bits_stored=16))
+    assert is_eight_bit(codes * 2 - 100, counts, Rescaling(slope=2, intercept=-100, signed=True, bits_stored=16))
     assert not is_eight_bit(codes - 1023, counts, SCANNER)
     assert not is_eight_bit(codes, counts, SCANNER)
     assert not is_eight_bit(codes[:200] - 1024, counts[:200], SCANNER)
@@ -122,13 +130,13 @@ def test_slices_read_alike_have_one_reading_and_others_none() -> None:
     first = replace(
         header("1", None), rescale=Rescale(slope=2, intercept=-1024), pixels=Pixels(signed=True, bits_stored=16)
     )
-    assert Reading.of([first, first]) == Reading(slope=2, intercept=-1024, signed=True, bits_stored=16)
-    assert Reading.of([first, replace(first, rescale=Rescale(slope=1, intercept=-1024))]) is None
+    assert Rescaling.of([first, first]) == Rescaling(slope=2, intercept=-1024, signed=True, bits_stored=16)
+    assert Rescaling.of([first, replace(first, rescale=Rescale(slope=1, intercept=-1024))]) is None
 
 
 @pytest.mark.parametrize(("unwrap", "low", "high"), [(SIGN, -32768, 32767), (TWELVE_BITS, -1200, 2895)])
 def test_unwrapping_gives_every_value_back(unwrap: object, low: int, high: int) -> None:
-    assert unwrap in {error.unwrap for error in NAMED_ERRORS}
+    assert unwrap in {error.unwrap for error in KNOWN_ERRORS}
     values = np.arange(low, high + 1)
     repair = SIGN if unwrap is SIGN else TWELVE_BITS
     assert np.array_equal(repair.values(values % repair.period), values)

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pipeline.dicom.pixels.hounsfield import Padding, PaddingFinder
+from pipeline.dicom.pixels.hounsfield import PaddingFinder, PaddingRegion
 
 Codes = NDArray[np.uint16]
 Places = NDArray[np.bool_]
@@ -43,14 +43,14 @@ def test_slices_that_are_padded_alike_share_one_mask() -> None:
 
 
 def test_padding_is_looked_for_anew_only_where_it_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    finder, of = PaddingFinder(), Padding.of
+    finder, of = PaddingFinder(), PaddingRegion.of
     looked: list[Codes] = []
 
-    def noted(codes: Codes, candidates: Places, outside: Places | None) -> Padding:
+    def noted(codes: Codes, candidates: Places, outside: Places | None) -> PaddingRegion:
         looked.append(codes)
         return of(codes, candidates, outside)
 
-    monkeypatch.setattr(Padding, "of", noted)
+    monkeypatch.setattr(PaddingRegion, "of", noted)
     for width in (3, 3, 3, 4, 4, 3):
         finder.find(rimmed(width), CANDIDATES, None)
     assert len(looked) == 3

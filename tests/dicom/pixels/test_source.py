@@ -19,7 +19,7 @@ from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.pixels.raw import PixelReader
 from pipeline.dicom.pixels.source import SliceSource, SourceFacts
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.stack.stack import Stack, stacked
+from pipeline.dicom.stack.stack import Stack, build_stack
 from pipeline.errors import SeriesRefusedError
 from pipeline.limits import Limits
 from pipeline.vocabulary import Reason, SeriesWarning
@@ -28,7 +28,7 @@ POLICY = Policy()
 
 
 def stack_of(series: Series) -> Stack:
-    return stacked(headers_of(*series.paths))
+    return build_stack(headers_of(*series.paths))
 
 
 def facts_of(stack: Stack) -> SourceFacts:
@@ -107,7 +107,7 @@ def test_planes_and_facts_are_those_of_a_volume_read_whole(
 
 def test_a_volume_is_the_truth_in_the_order_of_the_normal(tmp_path: Path) -> None:
     series = write_series(tmp_path, n=4)
-    source = SliceSource(stacked(headers_of(*(series.paths[z] for z in (2, 0, 3, 1)))), POLICY)
+    source = SliceSource(build_stack(headers_of(*(series.paths[z] for z in (2, 0, 3, 1)))), POLICY)
     voxels, measured, facts = read_all(source)
     np.testing.assert_array_equal(voxels, series.truth)
     assert measured.all()
@@ -129,7 +129,7 @@ def test_each_slice_has_its_own_rescale(tmp_path: Path) -> None:
 def test_frames_are_ordered_by_place_and_never_by_number(tmp_path: Path) -> None:
     series = write_series(tmp_path / "series", n=4)
     path = join_frames(series, tmp_path / "enhanced", order=(2, 0, 3, 1))
-    voxels, _, _ = read_all(SliceSource(stacked(headers_of(path)), POLICY))
+    voxels, _, _ = read_all(SliceSource(build_stack(headers_of(path)), POLICY))
     np.testing.assert_array_equal(voxels, series.truth)
 
 
@@ -211,12 +211,12 @@ sys.path.append(sys.argv[1])
 from pipeline.kernels import slices, walks
 from pipeline.dicom.pixels.source import SliceSource
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.stack.stack import stacked
+from pipeline.dicom.stack.stack import build_stack
 from stored_slices import headers_of, read_all
 slices.warm(), walks.warm()
 loops = [each for module in (slices, walks) for each in vars(module).values() if hasattr(each, "signatures")]
 warm = [len(loop.signatures) for loop in loops]
-SliceSource(stacked(headers_of(*Path(sys.argv[2]).iterdir())), Policy()).facts()
+SliceSource(build_stack(headers_of(*Path(sys.argv[2]).iterdir())), Policy()).facts()
 assert len(loops) > 9
 assert warm == [len(loop.signatures) for loop in loops]
 """

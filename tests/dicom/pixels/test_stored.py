@@ -20,7 +20,7 @@ from pydicom.uid import (
 from stored_slices import COMPRESSED, LIMITS, headers_of, one_slice
 
 from pipeline.dicom.pixels.raw import PixelReader
-from pipeline.dicom.pixels.stored import StoredSlice, put_right, read_stored
+from pipeline.dicom.pixels.stored import StoredSlice, correct_bits, read_stored
 
 EXAMPLES = settings(max_examples=80, deadline=None)
 NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
@@ -99,10 +99,10 @@ def test_frames_are_read_each_from_its_place(tmp_path: Path) -> None:
 def test_padding_may_need_more_bits_than_the_image() -> None:
     frame = np.array([[-2000, 5], [-2000, 0x1005]], np.int16)
     header = changed(SOUND, pixels={"bits_stored": 11, "signed": True}, rescale={"padding": -2000})
-    stored = put_right(StoredSlice.of(frame), header)
+    stored = correct_bits(StoredSlice.of(frame), header)
     np.testing.assert_array_equal(stored.plane, [[-2000, 5], [-2000, 5]])
     assert stored.has_high_bits
-    assert not put_right(StoredSlice.of(frame[:, :1]), header).has_high_bits
+    assert not correct_bits(StoredSlice.of(frame[:, :1]), header).has_high_bits
 
 
 frames = st.sampled_from(["<i2", ">i2", "<u2", ">u2", "<i4", ">i4", "<u4", ">u4", "i1", "u1"]).flatmap(
@@ -131,7 +131,7 @@ def test_sign_and_unused_bits_are_put_right_as_in_whole_planes(
 ) -> None:
     header = changed(SOUND, pixels=pixels, rescale={"padding": padding})
     expected, has_high_bits = plain_pixels.put_right(frame, header)
-    stored = put_right(StoredSlice.of(frame), header)
+    stored = correct_bits(StoredSlice.of(frame), header)
     np.testing.assert_array_equal(stored.plane, expected)
     assert stored.has_high_bits == has_high_bits
     if padding is None:

@@ -9,12 +9,12 @@ from stored_slices import read_all
 
 from pipeline.dicom.files.encoding import EXPLICIT_LE
 from pipeline.dicom.headers.slice import Pixels, Rescale, SliceHeader
-from pipeline.dicom.pixels.hounsfield import unwrap_of, unwrapped
+from pipeline.dicom.pixels.hounsfield import find_unwrap, unwrap_slice
 from pipeline.dicom.pixels.plausible import SIGN, TWELVE_BITS
 from pipeline.dicom.pixels.source import SliceSource
 from pipeline.dicom.pixels.stored import StoredSlice
 from pipeline.dicom.policy import HounsfieldOptions, Policy
-from pipeline.dicom.stack.stack import stacked
+from pipeline.dicom.stack.stack import build_stack
 from pipeline.vocabulary import SeriesWarning
 
 REPAIR = Policy(hounsfield=HounsfieldOptions(wrapped="repair"))
@@ -41,8 +41,8 @@ def series(folder: Path, stored: np.ndarray, *, bits: int, signed: bool = False,
 @pytest.mark.parametrize(("bits", "expected"), [(12, TWELVE_BITS), (16, SIGN)])
 def test_values_that_wrapped_come_back_and_the_trail_tells(tmp_path: Path, bits: int, expected: object) -> None:
     headers = series(tmp_path, BODY % (1 << bits), bits=bits)
-    voxels, _, facts = read_all(SliceSource(stacked(headers), REPAIR))
-    assert unwrap_of(headers, REPAIR) == expected
+    voxels, _, facts = read_all(SliceSource(build_stack(headers), REPAIR))
+    assert find_unwrap(headers, REPAIR) == expected
     assert np.array_equal(voxels, BODY)
     assert [repair["step"] for repair in facts.repairs] == ["unwrap"]
     assert SeriesWarning.W_HU_RANGE in facts.warnings
@@ -52,28 +52,28 @@ def test_padding_that_wrapped_with_the_pixels_is_padding_still(tmp_path: Path) -
     padded = BODY.copy()
     padded[:, :4] = -2000
     headers = series(tmp_path, padded % (1 << 16), bits=16, padding=63536)
-    voxels, measured, _ = read_all(SliceSource(stacked(headers), REPAIR))
+    voxels, measured, _ = read_all(SliceSource(build_stack(headers), REPAIR))
     assert np.array_equal(measured, padded != -2000)
     assert np.array_equal(voxels[measured], padded[padded != -2000])
 
 
 def test_nothing_is_repaired_where_the_policy_does_not_ask(tmp_path: Path) -> None:
     headers = series(tmp_path, BODY % 4096, bits=12)
-    assert unwrap_of(headers, Policy()) is None
-    assert SliceSource(stacked(headers), Policy()).facts().repairs == ()
+    assert find_unwrap(headers, Policy()) is None
+    assert SliceSource(build_stack(headers), Policy()).facts().repairs == ()
 
 
 def test_what_did_not_wrap_is_not_touched(tmp_path: Path) -> None:
-    assert unwrap_of(series(tmp_path, BODY + 1024, bits=12, intercept=-1024), REPAIR) is None
-    assert unwrap_of(series(tmp_path, BODY, bits=16, signed=True), REPAIR) is None
+    assert find_unwrap(series(tmp_path, BODY + 1024, bits=12, intercept=-1024), REPAIR) is None
+    assert find_unwrap(series(tmp_path, BODY, bits=16, signed=True), REPAIR) is None
 
 
 def test_slices_that_are_rescaled_each_its_own_way_are_not_touched(tmp_path: Path) -> None:
     first, *others = series(tmp_path, BODY % 4096, bits=12)
-    assert unwrap_of([replace(first, rescale=Rescale(slope=2)), *others], REPAIR) is None
+    assert find_unwrap([replace(first, rescale=Rescale(slope=2)), *others], REPAIR) is None
 
 
 def test_without_a_repair_values_and_header_stay_as_they_are(tmp_path: Path) -> None:
     header = series(tmp_path, BODY + 1024, bits=12)[0]
     stored = StoredSlice.of(np.arange(4).reshape(2, 2))
-    assert unwrapped(stored, header, None) == (stored, header)
+    assert unwrap_slice(stored, header, None) == (stored, header)

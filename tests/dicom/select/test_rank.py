@@ -8,9 +8,9 @@ from slices import axial
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import GeometryOptions, Policy
-from pipeline.dicom.select.rank import accepted_stack, name_of, rank_of
+from pipeline.dicom.select.rank import name_preference, rank_stack, try_stack
 from pipeline.dicom.select.rules import Preference
-from pipeline.dicom.stack.stack import Stack, stacked
+from pipeline.dicom.stack.stack import Stack, build_stack
 
 
 def told(slices: tuple[SliceHeader, ...], **elements: Any) -> tuple[SliceHeader, ...]:
@@ -18,7 +18,7 @@ def told(slices: tuple[SliceHeader, ...], **elements: Any) -> tuple[SliceHeader,
 
 
 def stack(n: int = 4, step: float = 1.0, thickness: float | None = 1.0, **elements: Any) -> Stack:
-    return stacked(told(axial([k * step for k in range(n)], thickness=thickness), **elements))
+    return build_stack(told(axial([k * step for k in range(n)], thickness=thickness), **elements))
 
 
 @pytest.mark.parametrize(
@@ -41,37 +41,37 @@ def stack(n: int = 4, step: float = 1.0, thickness: float | None = 1.0, **elemen
     ],
 )
 def test_the_better_series_ranks_first(preference: Preference, better: Stack, worse: Stack) -> None:
-    assert rank_of(better, [preference]) < rank_of(worse, [preference])
+    assert rank_stack(better, [preference]) < rank_stack(worse, [preference])
 
 
 def test_what_differs_by_rounding_only_ranks_the_same() -> None:
-    assert rank_of(stack(step=0.625), ["thinnest"]) == rank_of(stack(step=0.6250001), ["thinnest"])
+    assert rank_stack(stack(step=0.625), ["thinnest"]) == rank_stack(stack(step=0.6250001), ["thinnest"])
 
 
 def test_the_first_preference_that_differs_decides() -> None:
     thin, long = stack(n=4, thickness=1.0), stack(n=9, step=2, thickness=2.0)
-    assert rank_of(thin, ["thinnest", "most_slices"]) < rank_of(long, ["thinnest", "most_slices"])
-    assert rank_of(long, ["most_slices", "thinnest"]) < rank_of(thin, ["most_slices", "thinnest"])
+    assert rank_stack(thin, ["thinnest", "most_slices"]) < rank_stack(long, ["thinnest", "most_slices"])
+    assert rank_stack(long, ["most_slices", "thinnest"]) < rank_stack(thin, ["most_slices", "thinnest"])
 
 
 def test_a_preference_is_named_without_its_values() -> None:
-    assert (name_of("thinnest"), name_of({"PatientID": ["secret"]})) == ("thinnest", "PatientID")
+    assert (name_preference("thinnest"), name_preference({"PatientID": ["secret"]})) == ("thinnest", "PatientID")
 
 
 def test_copies_do_not_count_as_slices() -> None:
-    found = accepted_stack(Series(("uid",), axial([0, 0, 1, 1, 2, 2, 3, 3])), Policy())
+    found = try_stack(Series(("uid",), axial([0, 0, 1, 1, 2, 2, 3, 3])), Policy())
     assert found is not None
     assert found.positions_mm.tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("heights", [[0, 1], [0, 1, 2, 4, 5, 6], [0, 1, 2.5, 3, 5, 5.2], [0, 0, 0], [0, 1, 2, 1e160]])
 def test_a_refused_geometry_is_no_candidate(heights: list[float]) -> None:
-    assert accepted_stack(Series(("uid",), axial(heights)), Policy()) is None
+    assert try_stack(Series(("uid",), axial(heights)), Policy()) is None
 
 
 def test_where_any_duplicate_is_refused_copies_are_no_candidate() -> None:
     policy = Policy(geometry=GeometryOptions(duplicate_position="reject"))
-    assert accepted_stack(Series(("uid",), axial([0, 0, 1, 1, 2, 2])), policy) is None
+    assert try_stack(Series(("uid",), axial([0, 0, 1, 1, 2, 2])), policy) is None
 
 
 @settings(max_examples=30, deadline=None)
@@ -79,4 +79,4 @@ def test_where_any_duplicate_is_refused_copies_are_no_candidate() -> None:
 def test_the_order_of_files_changes_no_rank(order: list[int]) -> None:
     prefer: list[Preference] = ["thinnest", "most_slices", "earliest", {"InstanceNumber": [3]}]
     slices = [replace(one, elements={"InstanceNumber": k}) for k, one in enumerate(axial(range(6), thickness=1.0))]
-    assert rank_of(stacked([slices[k] for k in order]), prefer) == rank_of(stacked(slices), prefer)
+    assert rank_stack(build_stack([slices[k] for k in order]), prefer) == rank_stack(build_stack(slices), prefer)

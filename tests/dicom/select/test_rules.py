@@ -7,7 +7,7 @@ from slices import axial
 
 from pipeline.config import load
 from pipeline.dicom.headers.slice import Series
-from pipeline.dicom.select.rules import SelectOptions, objection_to
+from pipeline.dicom.select.rules import SelectOptions, check_selection
 from pipeline.errors import ConfigError
 
 
@@ -16,18 +16,18 @@ def series(**elements: Any) -> Series:
 
 
 def test_a_series_may_stay_where_no_rule_speaks_against_it() -> None:
-    assert objection_to(series(), SelectOptions()) is None
+    assert check_selection(series(), SelectOptions()) is None
 
 
 def test_every_rule_of_where_must_agree() -> None:
     options = SelectOptions(where={"BodyPartExamined": "CHEST", "KVP": {"min": 100}})
-    assert objection_to(series(BodyPartExamined="CHEST", KVP=120.0), options) is None
-    assert objection_to(series(BodyPartExamined="CHEST", KVP=80.0), options) == "where: KVP is not as asked"
-    assert objection_to(series(KVP=120.0), options) == "where: BodyPartExamined is not as asked"
+    assert check_selection(series(BodyPartExamined="CHEST", KVP=120.0), options) is None
+    assert check_selection(series(BodyPartExamined="CHEST", KVP=80.0), options) == "where: KVP is not as asked"
+    assert check_selection(series(KVP=120.0), options) == "where: BodyPartExamined is not as asked"
 
 
 def test_an_objection_tells_no_value_of_a_header() -> None:
-    objection = objection_to(series(PatientID="SECRET-1"), SelectOptions(where={"PatientID": "SECRET-2"}))
+    objection = check_selection(series(PatientID="SECRET-1"), SelectOptions(where={"PatientID": "SECRET-2"}))
     assert objection is not None
     assert "SECRET" not in objection
 
@@ -35,7 +35,7 @@ def test_an_objection_tells_no_value_of_a_header() -> None:
 def test_the_rule_on_derived_images_is_named() -> None:
     derived = series()
     slices = [replace(one, identity=replace(one.identity, image_type=("DERIVED",))) for one in derived.slices]
-    objection = objection_to(replace(derived, slices=tuple(slices)), SelectOptions(derived="none"))
+    objection = check_selection(replace(derived, slices=tuple(slices)), SelectOptions(derived="none"))
     assert objection == "derived: none leaves out images that are not ORIGINAL"
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dicom.select.where import agrees, check_rule, parts_of
+from pipeline.dicom.select.where import agrees, check_rule, split_values
 
 NUMBERS = st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False).map(float)
 
@@ -38,7 +38,7 @@ NUMBERS = st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infi
 )
 def test_a_value_that_is_as_asked_agrees(value: Any, rule: Any) -> None:
     check_rule(rule)
-    assert agrees(parts_of([value]), rule)
+    assert agrees(split_values([value]), rule)
 
 
 @pytest.mark.parametrize(
@@ -60,20 +60,20 @@ def test_a_value_that_is_as_asked_agrees(value: Any, rule: Any) -> None:
 )
 def test_a_value_that_is_not_as_asked_does_not(value: Any, rule: Any) -> None:
     check_rule(rule)
-    assert not agrees(parts_of([value]), rule)
+    assert not agrees(split_values([value]), rule)
 
 
 def test_every_image_of_a_series_has_a_say() -> None:
-    assert agrees(parts_of(["B30f", "B70f"]), "B70f")
-    assert not agrees(parts_of(["B30f", "B70f"]), {"not": "B70f"})
+    assert agrees(split_values(["B30f", "B70f"]), "B70f")
+    assert not agrees(split_values(["B30f", "B70f"]), {"not": "B70f"})
 
 
 @given(number=NUMBERS)
 def test_a_number_is_itself_however_it_is_held(number: float) -> None:
-    assert agrees(parts_of([number]), number)
-    assert agrees(parts_of([number]), f"{Decimal(str(number)):f}")
-    assert agrees(parts_of([number]), {"min": number, "max": number})
-    assert not agrees(parts_of([number]), {"not": number})
+    assert agrees(split_values([number]), number)
+    assert agrees(split_values([number]), f"{Decimal(str(number)):f}")
+    assert agrees(split_values([number]), {"min": number, "max": number})
+    assert not agrees(split_values([number]), {"not": number})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES, EXPLICIT_BE, NATI
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.slice import ENHANCED_CT_IMAGE, Series, SliceHeader
 from pipeline.dicom.policy import HounsfieldOptions, Policy
-from pipeline.dicom.series.checks import HEADER_CHECKS, PARALLEL_TOLERANCE, UNIT_TOLERANCE, header_refusal
+from pipeline.dicom.series.checks import HEADER_CHECKS, PARALLEL_TOLERANCE, UNIT_TOLERANCE, check_headers
 from pipeline.geometry import Xyz
 from pipeline.limits import Limits
 from pipeline.vocabulary import Reason
@@ -23,7 +23,7 @@ FLAT = {"position": None, "row_direction": None, "column_direction": None}
 
 
 def reason(series: Series, policy: Policy = POLICY) -> Reason | None:
-    refusal = header_refusal(series, policy)
+    refusal = check_headers(series, policy)
     return None if refusal is None else refusal[0]
 
 
@@ -33,7 +33,7 @@ def with_one(n: int = 5, **changes: Any) -> Series:
 
 
 def test_a_sound_series_passes() -> None:
-    assert header_refusal(sound_series(), POLICY) is None
+    assert check_headers(sound_series(), POLICY) is None
 
 
 FAULTS: dict[str, tuple[Reason, dict[str, Any]]] = {
@@ -85,7 +85,7 @@ FAULTS: dict[str, tuple[Reason, dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("expected", "fault"), FAULTS.values(), ids=FAULTS)
 def test_one_slice_at_fault_refuses_the_series(expected: Reason, fault: dict[str, Any]) -> None:
-    refusal = header_refusal(with_one(**fault), POLICY)
+    refusal = check_headers(with_one(**fault), POLICY)
     assert refusal is not None
     assert refusal[0] is expected
     assert refusal[1]
@@ -108,7 +108,7 @@ def test_of_two_faults_the_first_in_the_vocabulary_is_named(one: str, other: str
 @pytest.mark.parametrize("own", Reason)
 def test_the_refusal_of_an_object_that_is_no_image_counts_only_early(own: Reason) -> None:
     report = slice_at(1, identity={"modality": "SR"}, refusal=(own, "refused"))
-    refusal = header_refusal(series_of(slice_at(0), report, slice_at(2)), POLICY)
+    refusal = check_headers(series_of(slice_at(0), report, slice_at(2)), POLICY)
     assert (refusal == (own, "refused")) is (
         own in {"UNREADABLE", "UNSTABLE", "NOT_DICOM", "CORRUPT", "LIMIT", "TRANSFER_SYNTAX", "NOT_CT", "LOCALIZER"}
     )
@@ -116,7 +116,7 @@ def test_the_refusal_of_an_object_that_is_no_image_counts_only_early(own: Reason
 
 @pytest.mark.parametrize("own", [Reason.UNREADABLE, Reason.UNSTABLE, Reason.CORRUPT, Reason.LIMIT, Reason.MULTIFRAME])
 def test_what_reading_refused_refuses_the_series_in_its_place(own: Reason) -> None:
-    assert header_refusal(with_one(refusal=(own, "told by the reader")), POLICY) == (own, "told by the reader")
+    assert check_headers(with_one(refusal=(own, "told by the reader")), POLICY) == (own, "told by the reader")
     later = series_of(slice_at(0, flaws={"PixelSpacing": Flaw.MISSING}), slice_at(1, refusal=(own, "told")))
     assert reason(later) is own
 

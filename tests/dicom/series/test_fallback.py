@@ -5,8 +5,8 @@ import slices
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import GeometryOptions
-from pipeline.dicom.series.fallback import with_fallback
-from pipeline.dicom.stack.stack import stacked
+from pipeline.dicom.series.fallback import add_positions
+from pipeline.dicom.stack.stack import build_stack
 from pipeline.geometry import Xyz
 from pipeline.vocabulary import SeriesWarning
 
@@ -26,14 +26,14 @@ def heights(series: Series) -> list[float | None]:
 
 
 def test_slice_location_is_taken_for_the_patients_z() -> None:
-    found = with_fallback(lost(), BY_LOCATION)
+    found = add_positions(lost(), BY_LOCATION)
     assert [header.plane.position for header in found.slices] == [Xyz(0.0, 0.0, 2.5 * k) for k in range(5)]
-    assert stacked(found.slices).step_mm == 2.5
+    assert build_stack(found.slices).step_mm == 2.5
 
 
 def test_every_image_is_marked_and_nothing_else_is_changed() -> None:
     before = lost()
-    marked = with_fallback(before, BY_LOCATION)
+    marked = add_positions(before, BY_LOCATION)
     assert all(header.warnings == {SeriesWarning.W_POSITION_FALLBACK} for header in marked.slices)
     assert [header.file for header in marked.slices] == [header.file for header in before.slices]
 
@@ -42,14 +42,14 @@ def test_what_is_no_image_is_left_alone() -> None:
     before = lost()
     identity = replace(before.slices[0].identity, image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))
     scout = replace(before.slices[0], identity=identity)
-    after = with_fallback(replace(before, slices=(scout, *before.slices)), BY_LOCATION)
+    after = add_positions(replace(before, slices=(scout, *before.slices)), BY_LOCATION)
     assert after.slices[0] is scout
     assert heights(after)[1:] == [0.0, 2.5, 5.0, 7.5, 10.0]
 
 
 def test_without_leave_nothing_is_guessed() -> None:
     series = lost()
-    assert with_fallback(series, GeometryOptions()) is series
+    assert add_positions(series, GeometryOptions()) is series
 
 
 @pytest.mark.parametrize("options", [BY_LOCATION, BY_NUMBER])
@@ -65,7 +65,7 @@ def test_without_leave_nothing_is_guessed() -> None:
 )
 def test_only_upright_axial_slices_are_helped(options: GeometryOptions, plane: dict[str, object]) -> None:
     series = lost(**plane)
-    assert with_fallback(series, options) is series
+    assert add_positions(series, options) is series
 
 
 def spoilt(series: Series, **changes: object) -> Series:
@@ -78,15 +78,15 @@ def spoilt(series: Series, **changes: object) -> Series:
 def test_a_series_of_which_one_slice_has_a_position_is_refused(options: GeometryOptions) -> None:
     whole = lost()
     series = spoilt(whole, plane=replace(whole.slices[1].plane, position=Xyz(1.0, 2.0, 3.0)))
-    assert with_fallback(series, options) is series
+    assert add_positions(series, options) is series
 
 
 def test_one_slice_without_location_or_number_is_too_few() -> None:
     series = lost()
     no_location = spoilt(series, plane=replace(series.slices[1].plane, slice_location=None))
-    assert with_fallback(no_location, BY_LOCATION) is no_location
+    assert add_positions(no_location, BY_LOCATION) is no_location
     no_number = spoilt(series, instance_number=None)
-    assert with_fallback(no_number, BY_NUMBER) is no_number
+    assert add_positions(no_number, BY_NUMBER) is no_number
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_one_slice_without_location_or_number_is_too_few() -> None:
     ],
 )
 def test_numbers_are_counted_by_a_step_that_something_else_bears_out(plane: dict[str, object], step_mm: float) -> None:
-    assert heights(with_fallback(lost(**plane), BY_NUMBER)) == pytest.approx([step_mm * (k + 1) for k in range(5)])
+    assert heights(add_positions(lost(**plane), BY_NUMBER)) == pytest.approx([step_mm * (k + 1) for k in range(5)])
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_numbers_are_counted_by_a_step_that_something_else_bears_out(plane: dict
 )
 def test_without_a_step_to_believe_numbers_are_no_help(plane: dict[str, object]) -> None:
     series = lost(**plane)
-    assert with_fallback(series, BY_NUMBER) is series
+    assert add_positions(series, BY_NUMBER) is series
 
 
 def test_numbers_grow_along_the_normal() -> None:
     feet_first = lost(row_direction=Xyz(-1.0, 0.0, 0.0))
-    found = with_fallback(feet_first, BY_NUMBER)
+    found = add_positions(feet_first, BY_NUMBER)
     assert heights(found) == [-2.5 * (k + 1) for k in range(5)]
-    names: list[SliceHeader] = list(stacked(found.slices).slices)
+    names: list[SliceHeader] = list(build_stack(found.slices).slices)
     assert [header.instance_number for header in names] == [1, 2, 3, 4, 5]

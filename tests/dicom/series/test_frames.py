@@ -9,7 +9,7 @@ from phantoms import write_series
 from running import carry_out
 
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.series.split import frame_volumes, missing_parts
+from pipeline.dicom.series.split import describe_missing_parts, split_volumes
 from pipeline.store.read import open_store
 
 
@@ -19,20 +19,20 @@ def frame(number: int, **phase: str) -> SliceHeader:
 
 def test_frames_of_one_stack_are_one_volume() -> None:
     series = series_of(frame(1, StackID="1"), frame(2, StackID="1"))
-    assert frame_volumes(series) == (series,)
+    assert split_volumes(series) == (series,)
 
 
 @pytest.mark.parametrize("word", ["StackID", "TemporalPositionIndex", "NominalPercentageOfCardiacPhase"])
 def test_frames_that_are_told_apart_are_volumes_of_their_own(word: str) -> None:
     series = series_of(*(frame(n, **{word: "a" if n % 2 else "b"}) for n in range(1, 7)))
-    volumes = frame_volumes(series)
+    volumes = split_volumes(series)
     assert [[header.frame for header in volume.slices] for volume in volumes] == [[1, 3, 5], [2, 4, 6]]
     assert len({volume.identity for volume in volumes}) == 2
 
 
 def test_single_frame_series_are_left_to_the_policy() -> None:
     series = series_of(replace(SOUND, phase={"StackID": "1"}), replace(SOUND, phase={"StackID": "2"}))
-    assert frame_volumes(series) == (series,)
+    assert split_volumes(series) == (series,)
 
 
 def test_a_concatenation_must_have_all_its_parts() -> None:
@@ -40,9 +40,9 @@ def test_a_concatenation_must_have_all_its_parts() -> None:
         frame(1, ConcatenationUID="1.2", InConcatenationNumber=str(n), InConcatenationTotalNumber="3")
         for n in (1, 2, 3)
     ]
-    assert missing_parts(tuple(parts)) is None
-    assert missing_parts(tuple(parts[:2])) == "2 of 3 parts of a concatenation"
-    assert missing_parts((SOUND,)) is None
+    assert describe_missing_parts(tuple(parts)) is None
+    assert describe_missing_parts(tuple(parts[:2])) == "2 of 3 parts of a concatenation"
+    assert describe_missing_parts((SOUND,)) is None
 
 
 @pytest.mark.usefixtures("in_this_process")

@@ -7,15 +7,15 @@ from headers import series_of, slice_at, sound_series
 from pipeline.dicom.files.encoding import LOSSY_SYNTAXES, RLE_LOSSLESS
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.series.notices import series_warnings
-from pipeline.dicom.stack.stack import stacked
+from pipeline.dicom.series.notices import find_warnings
+from pipeline.dicom.stack.stack import build_stack
 from pipeline.geometry import Xyz
 from pipeline.vocabulary import SeriesWarning
 
 
 def warnings(slices: Sequence[SliceHeader]) -> set[SeriesWarning]:
     series = series_of(*slices)
-    return series_warnings(series, stacked(series.images))
+    return find_warnings(series, build_stack(series.images))
 
 
 def with_one(**changes: Any) -> list[SliceHeader]:

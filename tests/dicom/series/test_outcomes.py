@@ -4,8 +4,8 @@ import pytest
 import slices
 
 from pipeline.dicom.headers.slice import Series
-from pipeline.dicom.series.outcomes import refused_outcomes, used_outcomes
-from pipeline.dicom.stack.stack import stacked
+from pipeline.dicom.series.outcomes import describe_refused, describe_used
+from pipeline.dicom.stack.stack import build_stack
 from pipeline.vocabulary import FileStatus, Reason
 
 FIRST, SECOND, THIRD, FOURTH = slices.axial([5.0, 0.0, 2.5, 7.5])
@@ -15,7 +15,7 @@ DOSE = replace(FOURTH, identity=replace(FOURTH.identity, modality="SR"))
 
 def test_used_slices_know_their_plane_and_the_others_why_they_are_none() -> None:
     series = Series(("1.2",), (FIRST, SECOND, THIRD, SCOUT, DOSE))
-    outcomes = used_outcomes(series, stacked((FIRST, SECOND, THIRD)), [FOURTH])
+    outcomes = describe_used(series, build_stack((FIRST, SECOND, THIRD)), [FOURTH])
     assert [(one.path, one.z_index, one.position_mm) for one in outcomes[:3]] == [
         ("/in/001", 0, 0.0),
         ("/in/002", 1, 2.5),
@@ -31,7 +31,7 @@ def test_used_slices_know_their_plane_and_the_others_why_they_are_none() -> None
 
 def test_in_a_refused_series_a_slices_own_reason_comes_first() -> None:
     broken = replace(FIRST, refusal=(Reason.CORRUPT, "cut short"))
-    outcomes = refused_outcomes(Series(("1.2",), (broken, SECOND, SCOUT)), Reason.CORRUPT)
+    outcomes = describe_refused(Series(("1.2",), (broken, SECOND, SCOUT)), Reason.CORRUPT)
     assert [(one.status, one.reason) for one in outcomes] == [
         (FileStatus.REJECTED, Reason.CORRUPT),
         (FileStatus.REJECTED, Reason.CORRUPT),
@@ -41,7 +41,7 @@ def test_in_a_refused_series_a_slices_own_reason_comes_first() -> None:
 
 
 def test_a_series_refused_for_its_places_tells_them() -> None:
-    outcomes = refused_outcomes(Series(("1.2",), (FIRST, SECOND, FOURTH, DOSE)), Reason.SLICE_GAP)
+    outcomes = describe_refused(Series(("1.2",), (FIRST, SECOND, FOURTH, DOSE)), Reason.SLICE_GAP)
     assert [(one.path, one.reason, one.position_mm, one.z_index) for one in outcomes[:3]] == [
         ("/in/001", Reason.SLICE_GAP, 0.0, None),
         ("/in/000", Reason.SLICE_GAP, 5.0, None),
@@ -52,7 +52,7 @@ def test_a_series_refused_for_its_places_tells_them() -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_positions_are_kept_where_the_stack_was_checked(reason: Reason) -> None:
-    outcomes = refused_outcomes(Series(("1.2",), (FIRST, SECOND)), reason)
+    outcomes = describe_refused(Series(("1.2",), (FIRST, SECOND)), reason)
     assert {one.position_mm is not None for one in outcomes} == {
         reason
         in {"TOO_FEW_SLICES", "DUPLICATE_POSITION", "SLICE_GAP", "SPACING_NONUNIFORM", "GANTRY_TILT", "HU_IMPLAUSIBLE"}
@@ -60,5 +60,5 @@ def test_positions_are_kept_where_the_stack_was_checked(reason: Reason) -> None:
 
 
 def test_a_series_that_was_left_out_has_skipped_files() -> None:
-    outcomes = refused_outcomes(Series(("1.2",), (FIRST, SECOND)), Reason.NOT_SELECTED)
+    outcomes = describe_refused(Series(("1.2",), (FIRST, SECOND)), Reason.NOT_SELECTED)
     assert {(one.status, one.reason) for one in outcomes} == {(FileStatus.SKIPPED, Reason.NOT_SELECTED)}

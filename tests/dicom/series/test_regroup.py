@@ -10,7 +10,7 @@ from slices import axial, leaning
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.group import Groups
 from pipeline.dicom.headers.slice import Series, SliceHeader
-from pipeline.dicom.series.regroup import regrouped
+from pipeline.dicom.series.regroup import regroup_series
 from pipeline.vocabulary import Reason
 
 
@@ -25,7 +25,7 @@ def scattered(slices: Sequence[SliceHeader]) -> Groups:
 
 
 def sizes(groups: Groups) -> list[int]:
-    return sorted(len(series.slices) for series in regrouped(groups).series)
+    return sorted(len(series.slices) for series in regroup_series(groups).series)
 
 
 @pytest.mark.parametrize("drift", [(0.0, 0.0), (0.0, 0.3)])
@@ -72,9 +72,9 @@ def test_what_is_whole_refused_or_flawed_is_let_alone() -> None:
 @given(order=st.permutations(range(6)))
 def test_the_order_of_files_changes_nothing(order: list[int]) -> None:
     slices = named(axial(range(6)))
-    assert regrouped(scattered([slices[k] for k in order])).series == regrouped(scattered(slices)).series
+    assert regroup_series(scattered([slices[k] for k in order])).series == regroup_series(scattered(slices)).series
 
 
 def test_a_joined_series_keeps_its_identity_when_a_slice_is_added() -> None:
-    four, five = (regrouped(scattered(named(axial(range(n))))).series[0].identity for n in (4, 5))
+    four, five = (regroup_series(scattered(named(axial(range(n))))).series[0].identity for n in (4, 5))
     assert four == five

@@ -6,8 +6,8 @@ from headers import slice_at
 
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.policy import GeometryOptions, Policy
-from pipeline.dicom.stack.checks import STACK_CHECKS, stack_refusal
-from pipeline.dicom.stack.stack import stacked
+from pipeline.dicom.stack.checks import STACK_CHECKS, check_stack
+from pipeline.dicom.stack.stack import build_stack
 from pipeline.geometry import Xyz
 from pipeline.vocabulary import Reason
 
@@ -28,7 +28,7 @@ def with_kernels(*kernels: tuple[Any, ...]) -> list[SliceHeader]:
 
 
 def refusal(slices: Sequence[SliceHeader], policy: Policy = POLICY) -> tuple[Reason, str] | None:
-    return stack_refusal(stacked(slices), policy)
+    return check_stack(build_stack(slices), policy)
 
 
 def reason(slices: Sequence[SliceHeader], policy: Policy = POLICY) -> Reason | None:

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.policy import GeometryOptions
-from pipeline.dicom.stack.stack import Stack, stacked
+from pipeline.dicom.stack.stack import Stack, build_stack
 from pipeline.geometry import Xyz, Zyx
 from pipeline.vocabulary import Verdict
 
@@ -57,7 +57,7 @@ def even(n: int = 12, step_mm: float = 2.5) -> np.ndarray:
 
 
 def verdict(positions_mm: Sequence[float]) -> Verdict:
-    return stacked(slices(positions_mm)).verdict
+    return build_stack(slices(positions_mm)).verdict
 
 
 def assert_lies_where_its_slices_do(stack: Stack) -> None:
@@ -73,7 +73,7 @@ def assert_lies_where_its_slices_do(stack: Stack) -> None:
 @given(places(), st.floats(0.2, 10), st.permutations(range(12)))
 def test_slices_are_ordered_along_their_normal_in_any_direction(place: Place, step_mm: float, order: list[int]) -> None:
     in_order = slices(even(step_mm=step_mm), place)
-    stack = stacked([in_order[k] for k in order])
+    stack = build_stack([in_order[k] for k in order])
     assert stack.slices == tuple(in_order)
     assert stack.verdict is Verdict.REGULAR
     assert stack.step_mm == pytest.approx(step_mm, abs=2e-6)
@@ -88,7 +88,7 @@ def test_a_tilt_is_measured_from_places_alone(
     place: Place, step_mm: float, along_row: float, along_column: float, order: list[int]
 ) -> None:
     in_order = slices(even(step_mm=step_mm), place, drift=(along_row, along_column))
-    stack = stacked([in_order[k] for k in order])
+    stack = build_stack([in_order[k] for k in order])
     np.testing.assert_allclose(stack.drift, (along_row, along_column), atol=1e-7)
     assert abs(stack.tilt_deg) == pytest.approx(degrees(atan(hypot(along_row, along_column))), abs=1e-5)
     if hypot(along_row, along_column) * stack.span_mm > 0.08:
@@ -102,14 +102,14 @@ def test_a_tilt_is_measured_from_places_alone(
 def test_a_tilt_has_a_sign(tilt: float, axis: int) -> None:
     drift = [0.0, 0.0]
     drift[axis] = float(np.tan(np.radians(tilt)))
-    stack = stacked(slices(even(), drift=(drift[0], drift[1])))
+    stack = build_stack(slices(even(), drift=(drift[0], drift[1])))
     assert stack.tilt_deg == pytest.approx(tilt)
     assert stack.is_straight
 
 
 @pytest.mark.parametrize(("drift_mm", "expected"), [(0.05, Verdict.REGULAR), (0.09, Verdict.TILTED)])
 def test_a_drift_over_the_whole_stack_that_is_rounding_is_no_tilt(drift_mm: float, expected: Verdict) -> None:
-    assert stacked(slices(even(), drift=(drift_mm / 27.5, 0))).verdict is expected
+    assert build_stack(slices(even(), drift=(drift_mm / 27.5, 0))).verdict is expected
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_slices_share_a_position_within_a_hundredth_of_the_step(apart_mm: float,
 
 def test_slices_at_one_place_keep_the_order_they_came_in() -> None:
     first, *others = slices([5.0, 0.0, 5.0, 5.0])
-    assert stacked([first, *others]).slices == (others[0], first, others[1], others[2])
+    assert build_stack([first, *others]).slices == (others[0], first, others[1], others[2])
 
 
 @settings(max_examples=50)
@@ -153,7 +153,7 @@ def test_isolated_missing_slices_are_gaps_and_are_counted(data: st.DataObject, p
     start = data.draw(st.integers(2, 5))
     n_missing = data.draw(st.integers(1, 4))
     present = [k for k in range(20) if not start <= k < start + n_missing and k != 12]
-    stack = stacked(slices(step_mm * np.array(present), place))
+    stack = build_stack(slices(step_mm * np.array(present), place))
     assert (stack.verdict, stack.n_missing) == (Verdict.GAP, n_missing + 1)
     assert stack.step_mm == pytest.approx(step_mm, abs=2e-6)
 
@@ -182,7 +182,7 @@ def test_other_irregular_spacing_is_told_from_gaps(gaps: list[float], expected: 
 def test_one_slice_is_single_and_several_at_one_place_are_duplicates() -> None:
     assert verdict([0.0]) is Verdict.SINGLE
     assert verdict([0.0, 0.0, 0.0]) is Verdict.DUPLICATE
-    assert stacked(slices([0.0])).span_mm == 0
+    assert build_stack(slices([0.0])).span_mm == 0
 
 
 @pytest.mark.parametrize(("off_mm", "expected"), [(0.05, True), (0.15, False)])
@@ -191,13 +191,13 @@ def test_in_plane_offsets_lie_on_one_line(off_mm: float, *, expected: bool) -> N
     place = headers[15].plane.position
     assert place is not None
     headers[15] = changed(headers[15], plane={"position": place._replace(y=place.y + off_mm)})
-    assert stacked(headers).is_straight is expected
+    assert build_stack(headers).is_straight is expected
 
 
 def test_an_orientation_that_drifts_to_and_fro_is_crooked_even_at_one_height() -> None:
     headers = slices([0.0, 0.0], drift=(0, 0))
     headers[1] = changed(headers[1], plane={"position": Xyz(*(START + np.array([3, 0, 0])))})
-    stack = stacked(headers)
+    stack = build_stack(headers)
     assert (stack.verdict, stack.is_straight, stack.bend_mm) == (Verdict.DUPLICATE, False, 3)
 
 
@@ -205,12 +205,12 @@ def test_an_orientation_that_drifts_to_and_fro_is_crooked_even_at_one_height() -
 def test_jitter_is_more_than_the_rounding_of_a_good_header(off_mm: float, *, expected: bool) -> None:
     positions = even(30)
     positions[15] += off_mm
-    assert stacked(slices(positions)).has_jitter is expected
+    assert build_stack(slices(positions)).has_jitter is expected
 
 
 def test_jitter_is_spread_over_the_even_grid() -> None:
     positions = even(5) + np.array([0, 0.1, -0.1, 0.1, -0.1])
-    geometry = stacked(slices(positions)).geometry()
+    geometry = build_stack(slices(positions)).geometry()
     residuals = [geometry.world(Zyx(k, 0, 0)).z - START[2] - positions[k] for k in range(5)]
     assert np.mean(residuals) == pytest.approx(0, abs=1e-6)
     assert np.abs(residuals).max() < 0.2
@@ -218,11 +218,11 @@ def test_jitter_is_spread_over_the_even_grid() -> None:
 
 def test_directions_that_are_nearly_units_become_units() -> None:
     headers = [changed(each, plane={"row_direction": Xyz(0.9995, 0, 0)}) for each in slices(even())]
-    np.testing.assert_allclose(np.linalg.norm(stacked(headers).geometry().axes, axis=1), 1)
+    np.testing.assert_allclose(np.linalg.norm(build_stack(headers).geometry().axes, axis=1), 1)
 
 
 def test_the_grid_has_the_spacing_of_the_pixels() -> None:
-    geometry = stacked(slices(even(), pixels={"rows": 20, "columns": 30})).geometry()
+    geometry = build_stack(slices(even(), pixels={"rows": 20, "columns": 30})).geometry()
     assert geometry.shape == Zyx(12, 20, 30)
     assert geometry.spacing_mm == Zyx(2.5, 0.8, 0.7)
     assert geometry.origin_mm == Xyz(*START)
