@@ -19,7 +19,7 @@ from scipy import ndimage
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.program.axis import axis_weights
 from pipeline.program.changes import GridChange
-from pipeline.program.execute import run
+from pipeline.program.execute import execute_on_volume
 from pipeline.program.program import Program
 from pipeline.steps.resample import Resample
 from pipeline.volume import Volume, VolumeSpec
@@ -98,7 +98,7 @@ def torchio_resample(source: Volume) -> Array | None:
 def ctprep(source: Volume, *, antialias: bool) -> Array:
     """Return the step's result in single precision."""
     step = Resample(spacing_mm=(NEW_MM, NEW_MM, NEW_MM), antialias=antialias)
-    return run(Program.compile([step], VolumeSpec(source.geometry), "float32"), source).array
+    return execute_on_volume(Program.compile([step], VolumeSpec(source.geometry), "float32"), source).array
 
 
 def wave(source: Volume) -> Volume:

@@ -17,7 +17,7 @@ import SimpleITK
 
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.kernels import bands
-from pipeline.program.execute import run
+from pipeline.program.execute import execute_on_volume
 from pipeline.program.program import Program
 from pipeline.steps.clip import Clip
 from pipeline.steps.resample import Resample
@@ -43,7 +43,7 @@ def streamed(source: Volume, *, antialias: bool) -> float:
         [Resample(spacing_mm=(1, 1, 1), antialias=antialias), Clip(-1000, 400)], VolumeSpec(source.geometry)
     )
     began = perf_counter()
-    prepared = run(program, source)
+    prepared = execute_on_volume(program, source)
     for z in range(prepared.spec.geometry.shape.z):
         prepared.plane(z)
     return perf_counter() - began
@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> None:
         seconds, peer = simpleitk(source, target)
         theirs.append(seconds)
     inner = (slice(RIM, -RIM),) * 3
-    difference = np.abs(run(program, source).array - peer)[inner].max()
+    difference = np.abs(execute_on_volume(program, source).array - peer)[inner].max()
     for name, seconds in (("loop", ours), ("loop, with the filter", filtered), ("SimpleITK", theirs)):
         ratios = sorted(other / own for other, own in zip(theirs, seconds, strict=True))
         spread = f"({ratios[0]:.1f}-{ratios[-1]:.1f})"

@@ -30,13 +30,13 @@ from pipeline.dicom.pixels.source import SliceSource
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.stack import Stack, build_stack
 from pipeline.plan.recipe import policy_of, scan_of
-from pipeline.prepare.series import content_of, planes_of_slices, warm
+from pipeline.prepare.series import describe_content, stream_slices, warm
 from pipeline.privacy import PseudonymKey
-from pipeline.program.execute import Prepared, begin
-from pipeline.program.planes import Plane, gathered
+from pipeline.program.execute import PreparedVolume, execute
+from pipeline.program.planes import Plane, gather_volume
 from pipeline.program.program import Program
 from pipeline.store.options import StoreOptions
-from pipeline.store.write import new_store
+from pipeline.store.write import create_store
 from pipeline.volume import VolumeSpec
 
 JOB = """
@@ -74,9 +74,9 @@ def main(arguments: list[str]) -> None:
         show(stages, limits(stack, program, SliceSource(stack, policy)), len(stack.slices), options.rounds)
 
 
-def begun(program: Program, stack: Stack, policy: Policy) -> Prepared:
+def begun(program: Program, stack: Stack, policy: Policy) -> PreparedVolume:
     """Begin the program on the slices of a stack."""
-    return begin(program, planes_of_slices(SliceSource(stack, policy)))
+    return execute(program, stream_slices(SliceSource(stack, policy)))
 
 
 def read(stack: Stack) -> None:
@@ -93,16 +93,16 @@ def sourced(source: SliceSource, n_slices: int) -> None:
         source.plane(k)
 
 
-def consumed(prepared: Prepared) -> None:
+def consumed(prepared: PreparedVolume) -> None:
     """Take every plane once."""
     for z in range(prepared.spec.geometry.shape.z):
         prepared.plane(z)
 
 
-def stored(prepared: Prepared, folder: Path) -> None:
+def stored(prepared: PreparedVolume, folder: Path) -> None:
     """Write a store, and remove it."""
-    content = content_of(prepared)
-    with new_store(folder, StoreOptions()) as store:
+    content = describe_content(prepared)
+    with create_store(folder, StoreOptions()) as store:
         store.write(content)
         store.finish(content, {})
     shutil.rmtree(folder)
@@ -110,13 +110,15 @@ def stored(prepared: Prepared, folder: Path) -> None:
 
 def limits(stack: Stack, program: Program, source: SliceSource) -> dict[str, Callable[[], object]]:
     """Return what each stage cannot be faster than."""
-    volume = gathered(planes_of_slices(source), program.source)
+    volume = gather_volume(stream_slices(source), program.source)
     raw = np.zeros(sum(header.pixels.frame_bytes for header in stack.slices), np.uint8)
-    whole = begin(program, lambda z: Plane(volume.voxels[None, z])).array
+    whole = execute(program, lambda z: Plane(volume.voxels[None, z])).array
     chunks = [np.ascontiguousarray(part) for part in chunked(whole)]
     return {
         "a copy of the pixels in memory": raw.copy,
-        "the program, slices in HU at hand": lambda: consumed(begin(program, lambda z: Plane(volume.voxels[None, z]))),
+        "the program, slices in HU at hand": lambda: consumed(
+            execute(program, lambda z: Plane(volume.voxels[None, z]))
+        ),
         "the codec, chunks at hand": lambda: [compressed(chunk) for chunk in chunks],
     }
 

@@ -96,7 +96,7 @@ class Geometry:
         )
         return degrees(max(acos(cosine) for cosine in cosines))
 
-    def permuted(self, order: Zyx[int]) -> "Geometry":
+    def permute(self, order: Zyx[int]) -> "Geometry":
         """Return the same grid with its array axes in another order; old axis ``order[i]`` becomes axis i."""
         return replace(
             self,
@@ -105,7 +105,7 @@ class Geometry:
             axes=Zyx(*(self.axes[axis] for axis in order)),
         )
 
-    def sampled(self, start: Zyx[float], step: Zyx[float], shape: Zyx[int]) -> "Geometry":
+    def regrid(self, start: Zyx[float], step: Zyx[float], shape: Zyx[int]) -> "Geometry":
         """Return the grid whose index i lies at ``start + step * i`` of this one; a negative step flips the axis."""
         return Geometry(
             shape=shape,

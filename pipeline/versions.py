@@ -13,12 +13,12 @@ STAGES = {
 }
 
 
-def stages_version() -> str:
+def describe_stages() -> str:
     """Return every stage with its version, as a series that was worked keeps it."""
     return ", ".join(f"{stage} {version}" for stage, version in STAGES.items())
 
 
-def stages_that_changed(before: str) -> list[str]:
+def find_changed_stages(before: str) -> list[str]:
     """Return the stages that are not as they were when ``before`` was kept."""
     known = set(before.split(", "))
     return [stage for stage, version in STAGES.items() if f"{stage} {version}" not in known]

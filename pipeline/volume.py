@@ -1,4 +1,4 @@
-"""A volume: voxels, which of them were measured, and where they lie; and its description without voxels."""
+"""A volume: voxels, a valid mask, and where they lie; its description without voxels; and the clamped line."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -87,7 +87,7 @@ Mask = NDArray[np.bool_]
 
 
 class Scale(StrEnum):
-    """What a voxel's number means."""
+    """The meaning of a voxel's number."""
 
     STORED = "stored"
     HU = "HU"
@@ -98,11 +98,11 @@ class Scale(StrEnum):
 class VolumeSpec:
     """Everything that is known of a volume before its voxels are.
 
-    ``lines`` holds, for each channel, all that was done to its intensities since they were HU.  So a line's clamps are
-    the limits of the values, its inverse leads back to HU, and its value at ``padding_hu`` is what padding has become.
-    It is None while it waits for a statistic of voxels not yet read.  ``channels`` names a leading c axis, if any.
-    ``invented`` says that planes were put where no slice comes near.  ``reach`` says, in samples and along each axis,
-    how far from a sample its measurement speaks: half a slice's thickness; None where samples touch.
+    ``lines`` holds the intensity transform of each channel, from HU to its values.  A line's clamps are the limits of
+    the values, its inverse leads back to HU, and its value at ``padding_hu`` is the value of padding.  It is None while
+    it waits for a statistic of voxels not yet read.  ``channels`` names a leading c axis, if any.
+    ``has_interpolated``: some planes were interpolated where no slice is near.  ``reach``: how far from a sample's
+    centre its measurement reaches along each axis, in samples (half a slice's thickness); None where samples touch.
     """
 
     geometry: Geometry
@@ -110,7 +110,7 @@ class VolumeSpec:
     scale: Scale = Scale.HU
     lines: tuple[ClampedLine | None, ...] = (ClampedLine(),)
     channels: tuple[str, ...] | None = None
-    invented: bool = False
+    has_interpolated: bool = False
     reach: Zyx[float | None] = Zyx(None, None, None)  # noqa: RUF009  a tuple of nothing
 
     @property
@@ -120,7 +120,7 @@ class VolumeSpec:
 
     @property
     def padding(self) -> tuple[float | None, ...]:
-        """What padding has become, a channel; None where that is not known yet."""
+        """The value of padding in each channel; None where it is not known yet."""
         return tuple(None if line is None else line.at(self.padding_hu) for line in self.lines)
 
 
@@ -128,23 +128,23 @@ class VolumeSpec:
 class Volume:
     """Voxels [z, y, x] or [c, z, y, x] in float32, and a mask [z, y, x] that is True where the scanner measured them.
 
-    What is not measured is padding, or was extrapolated or invented; its voxels hold a value all the same.  ``usable``
-    is True where that value may enter interpolation: where it was measured, or invented between measured ones (a gap
-    that was filled).  None where nothing was invented.
+    Voxels that are not valid are padding, extrapolated, or interpolated across a gap; they hold a value all the same.
+    ``usable`` is True where a value may enter further interpolation: where it is valid, or was interpolated between
+    valid ones.  None where nothing was interpolated across a gap.
     """
 
     voxels: Voxels
-    measured: Mask
+    valid: Mask
     geometry: Geometry
     usable: Mask | None = None
 
     def __post_init__(self) -> None:
-        if not self.voxels.shape[-3:] == self.measured.shape == tuple(self.geometry.shape):
-            shapes = (self.voxels.shape, self.measured.shape, tuple(self.geometry.shape))
+        if not self.voxels.shape[-3:] == self.valid.shape == tuple(self.geometry.shape):
+            shapes = (self.voxels.shape, self.valid.shape, tuple(self.geometry.shape))
             msg = f"shapes of voxels, mask and grid must agree: {shapes}"
             raise ValueError(msg)
 
     @property
     def by_channel(self) -> Voxels:
         """The voxels as [c, z, y, x], a view; one channel where there is no channel axis."""
-        return self.voxels.reshape(-1, *self.measured.shape)
+        return self.voxels.reshape(-1, *self.valid.shape)

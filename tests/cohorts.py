@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from measured import features_of, histogram_of
+from feature_volumes import features_of, histogram_of
 from stores import StoreContent, write_store
 
 from pipeline.features.histogram import Histogram
@@ -105,7 +105,7 @@ def _prepared(output: OutputFolder, key: str) -> tuple[SeriesRecord, Histogram]:
     geometry = Geometry(Zyx(*voxels.shape), Zyx(2.0, 1.0, 1.0), Xyz(0, 0, 0), AXES)
     volume = Volume(voxels, np.ones(voxels.shape, np.bool_), geometry)
     content = StoreContent(
-        array=voxels.astype(np.int16), measured=volume.measured, geometry=geometry, attributes={"units": "HU"}
+        array=voxels.astype(np.int16), valid=volume.valid, geometry=geometry, attributes={"units": "HU"}
     )
     write_store(output.store(key), content, StoreOptions())
     record = SeriesRecord(

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.cluster.guard import Guard
 from pipeline.dicom.policy import GeometryOptions, HounsfieldOptions, Policy
 from pipeline.limits import Limits
-from pipeline.prepare.job import Job, Recipe, SeriesResult, refused
+from pipeline.prepare.job import Job, Recipe, SeriesResult, refuse
 from pipeline.prepare.series import process
 from pipeline.privacy import PseudonymKey
 from pipeline.scan.series import ScannedSeries, scan
@@ -64,7 +64,7 @@ def read_folder(reading: Reading) -> tuple[Seen, ...]:
 def _seen(scanned: ScannedSeries, policy: Policy, store: Path) -> Seen:
     shutil.rmtree(store, ignore_errors=True)
     if scanned.refusal:
-        result = refused(scanned.record, scanned.series, *scanned.refusal)
+        result = refuse(scanned.record, scanned.series, *scanned.refusal)
     else:
         recipe = Recipe(policy, (Orient(to="LPS"),), StoreOptions(), "config", "code", PseudonymKey())
         result = process(Job(scanned.series, scanned.record, scanned.warnings, recipe, str(store)))

@@ -8,7 +8,7 @@ from pipeline.dicom.policy import GeometryOptions, Policy
 from pipeline.dicom.stack.stack import Stack
 from pipeline.prepare.job import Job, Recipe, SeriesResult
 from pipeline.prepare.series import process
-from pipeline.prepare.source import accepted_stack, unique_slices
+from pipeline.prepare.source import build_accepted_stack, remove_duplicates
 from pipeline.privacy import PseudonymKey
 from pipeline.program.step import Step
 from pipeline.scan.series import scan
@@ -42,4 +42,4 @@ def series_of(source: Path) -> Series:
 
 def stack_of(source: Path, policy: Policy = LENIENT) -> Stack:
     """Return the stack of the only series in a folder."""
-    return accepted_stack(unique_slices(series_of(source), policy), policy)
+    return build_accepted_stack(remove_duplicates(series_of(source), policy), policy)

@@ -52,7 +52,7 @@ def nearest_row(position: float, samples: Floats) -> Floats:
 
 
 def weighted_sums(
-    voxels: NDArray[np.floating[Any]], measured: Mask, matrices: tuple[Floats, ...], least: float = 1e-6
+    voxels: NDArray[np.floating[Any]], valid: Mask, matrices: tuple[Floats, ...], least: float = 1e-6
 ) -> tuple[Floats, Floats]:
     """Return sums and the share of their weight that was measured, by three dense matrices [n, source_n].
 
@@ -60,7 +60,7 @@ def weighted_sums(
     """
     plain, sums, share = (
         np.einsum("az,by,cx,zyx->abc", *matrices, np.asarray(array, np.float64), optimize=True)
-        for array in (voxels, voxels * measured, measured)
+        for array in (voxels, voxels * valid, valid)
     )
     return np.where(share > least, sums / np.where(share > least, share, 1), plain), share
 

@@ -16,18 +16,18 @@ def chosen(n_slices: int) -> NDArray[np.intp]:
 
 def noise(volume: Volume) -> float | None:
     """Return the noise in soft tissue."""
-    parts = [roughness(volume.voxels[z], volume.measured[z]) for z in chosen(len(volume.voxels))]
+    parts = [roughness(volume.voxels[z], volume.valid[z]) for z in chosen(len(volume.voxels))]
     rough = np.concatenate(parts)
     return float(np.median(rough)) * 1.4826 if rough.size >= 1000 else None
 
 
-def roughness(plane: Voxels, measured: Mask) -> Voxels:
+def roughness(plane: Voxels, valid: Mask) -> Voxels:
     """Return the absolute second difference of each soft-tissue place of a slice."""
     if min(plane.shape) < 3:
         return np.zeros(0, np.float32)
     mean = _sum_of_nine(plane) / 9
     low, high = SOFT_TISSUE_HU
-    tissue = (mean >= low) & (mean <= high) & (_sum_of_nine(measured.astype(np.float32)) == 9)
+    tissue = (mean >= low) & (mean <= high) & (_sum_of_nine(valid.astype(np.float32)) == 9)
     rough: Voxels = np.abs(np.diff(np.diff(plane, n=2, axis=0), n=2, axis=1)[tissue]) / np.float32(6)
     return rough
 
@@ -38,15 +38,15 @@ def _sum_of_nine(plane: Voxels) -> Voxels:
     return total
 
 
-def outline(plane: Voxels, measured: Mask) -> tuple[int, int]:
+def outline(plane: Voxels, valid: Mask) -> tuple[int, int]:
     """Return how many voxels the body's outline has in a slice, and how many lie at the edge of the field."""
-    body = _body(plane, measured)
-    cut = body & _beside(~_field(measured))
+    body = _body(plane, valid)
+    cut = body & _beside(~_field(valid))
     return int((cut | (body & _beside(~body))).sum()), int(cut.sum())
 
 
-def _body(plane: Voxels, measured: Mask) -> Mask:
-    pieces, n_pieces = ndimage.label((plane > BODY_HU) & measured)
+def _body(plane: Voxels, valid: Mask) -> Mask:
+    pieces, n_pieces = ndimage.label((plane > BODY_HU) & valid)
     if not n_pieces:
         return np.zeros(plane.shape, bool)
     sizes = np.bincount(pieces.ravel())
@@ -58,8 +58,8 @@ def _body(plane: Voxels, measured: Mask) -> Mask:
     return filled
 
 
-def _field(measured: Mask) -> Mask:
-    outside = np.pad(~measured, 5, mode="edge")
+def _field(valid: Mask) -> Mask:
+    outside = np.pad(~valid, 5, mode="edge")
     opened: Mask = ndimage.binary_opening(outside, np.ones((5, 5), bool))
     return ~opened[5:-5, 5:-5]
 

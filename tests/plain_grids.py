@@ -29,7 +29,7 @@ class Gridded:
     """
 
     values: Floats
-    measured: Mask
+    valid: Mask
     usable: Mask
     affine: Floats
     reach: Sequence[float | None]
@@ -37,7 +37,7 @@ class Gridded:
     @property
     def shape(self) -> tuple[int, ...]:
         """How many samples there are along z, y and x."""
-        return self.measured.shape
+        return self.valid.shape
 
     @property
     def spacing_mm(self) -> Floats:
@@ -77,9 +77,9 @@ def oriented(before: Gridded) -> Gridded:
     for i in flips:
         axis = order[i]
         turn[axis, i], turn[axis, 3] = -1, before.shape[axis] - 1
-    measured, usable = (np.flip(mask.transpose(order), flips) for mask in (before.measured, before.usable))
+    valid, usable = (np.flip(mask.transpose(order), flips) for mask in (before.valid, before.usable))
     values = np.stack([np.flip(channel.transpose(order), flips) for channel in before.values])
-    return Gridded(values, measured, usable, before.affine @ turn, [before.reach[axis] for axis in order])
+    return Gridded(values, valid, usable, before.affine @ turn, [before.reach[axis] for axis in order])
 
 
 def cropped(step: CropOrPad, before: Gridded, padding: Floats) -> Gridded:
@@ -87,13 +87,13 @@ def cropped(step: CropOrPad, before: Gridded, padding: Floats) -> Gridded:
     starts = [int((n - new) / 2) for n, new in zip(before.shape, step.shape, strict=True)]
     values = np.empty((len(padding), *step.shape))
     values[:] = padding[:, None, None, None]
-    measured, usable = np.zeros((2, *step.shape), np.bool_)
+    valid, usable = np.zeros((2, *step.shape), np.bool_)
     source = tuple(slice(max(s, 0), s + new) for s, new in zip(starts, step.shape, strict=True))
-    sizes = before.measured[source].shape
+    sizes = before.valid[source].shape
     target = tuple(slice(max(-s, 0), max(-s, 0) + size) for s, size in zip(starts, sizes, strict=True))
     values[:, *target] = before.values[:, *source]
-    measured[target], usable[target] = before.measured[source], before.usable[source]
-    return Gridded(values, measured, usable, before.affine @ affine_of(starts, (1, 1, 1)), before.reach)
+    valid[target], usable[target] = before.valid[source], before.usable[source]
+    return Gridded(values, valid, usable, before.affine @ affine_of(starts, (1, 1, 1)), before.reach)
 
 
 def resampled(step: Resample, before: Gridded) -> Gridded:
@@ -112,7 +112,7 @@ def resampled(step: Resample, before: Gridded) -> Gridded:
     spoken = [_spoken_for(at, reach, ratio) for at, reach, ratio in zip(positions, before.reach, ratios, strict=True)]
     return replace(
         after,
-        measured=after.measured & _box(spoken),
+        valid=after.valid & _box(spoken),
         affine=before.affine @ affine_of(starts, ratios),
         reach=[reach if ratio == 1 else None for reach, ratio in zip(before.reach, ratios, strict=True)],
     )
@@ -158,11 +158,11 @@ def _box(axes: Sequence[Mask]) -> Mask:
 def _blended(before: Gridded, matrices: Sequence[Floats], within: Sequence[Mask], is_cubic: bool = False) -> Gridded:  # noqa: FBT001, FBT002
     """Return weighted sums over usable voxels: usable themselves if half of their weight is, and measured likewise."""
     least = HALF if is_cubic else 1e-6
-    layers = [*before.values, before.measured.astype(np.float64)]
+    layers = [*before.values, before.valid.astype(np.float64)]
     sums = [oracles.weighted_sums(layer, before.usable, tuple(matrices), least) for layer in layers]
     usable = (sums[-1][1] >= HALF) & _box(within)
     values = np.stack([values for values, _ in sums[:-1]])
-    return replace(before, values=values, measured=usable & (sums[-1][0] >= HALF), usable=usable)
+    return replace(before, values=values, valid=usable & (sums[-1][0] >= HALF), usable=usable)
 
 
 def even(step: EvenSlices, before: Gridded) -> Gridded:
@@ -174,7 +174,7 @@ def even(step: EvenSlices, before: Gridded) -> Gridded:
     near = np.array([np.abs(samples - at).min() <= 0.5 + RIM or _gap(samples, at) <= 1.5 + RIM for at in positions])
     rest = [np.ones(n, np.bool_) for n in before.shape[1:]]
     after = _blended(before, matrices, [positions <= samples[-1] + RIM, *rest])
-    return replace(after, measured=after.measured & near[:, None, None], reach=[None, *before.reach[1:]])
+    return replace(after, valid=after.valid & near[:, None, None], reach=[None, *before.reach[1:]])
 
 
 def _gap(samples: Floats, at: float) -> float:
@@ -190,12 +190,12 @@ def upright(step: CorrectTilt, before: Gridded, padding: Floats) -> Gridded:
     sizes = [n + ceil(max(at)) - low for n, at, low in zip(before.shape[1:], pixels, lows, strict=True)]
     slices = []
     for k, offsets in enumerate(zip(*pixels, strict=True)):
-        alone = replace(before, values=before.values[:, [k]], measured=before.measured[[k]], usable=before.usable[[k]])
+        alone = replace(before, values=before.values[:, [k]], valid=before.valid[[k]], usable=before.usable[[k]])
         at = [low - offset + np.arange(n) for low, offset, n in zip(lows, offsets, sizes, strict=True)]
         slices.append(_slid(alone, at, padding))
     values = np.concatenate([each.values for each in slices], axis=1)
-    measured, usable = (np.concatenate(masks) for masks in zip(*((s.measured, s.usable) for s in slices), strict=True))
-    return Gridded(values, measured, usable, _straight(before.affine) @ affine_of((0, *lows), (1, 1, 1)), before.reach)
+    valid, usable = (np.concatenate(masks) for masks in zip(*((s.valid, s.usable) for s in slices), strict=True))
+    return Gridded(values, valid, usable, _straight(before.affine) @ affine_of((0, *lows), (1, 1, 1)), before.reach)
 
 
 def _slid(alone: Gridded, positions: list[Floats], padding: Floats) -> Gridded:

@@ -33,13 +33,13 @@ class Plain:
     def of(cls, source: Volume, spec: VolumeSpec) -> "Plain":
         """Return a volume of Hounsfield units as it is before any step."""
         values, affine = source.by_channel.astype(np.float64), source.geometry.affine_lps
-        grid = plain_grids.Gridded(values, source.measured, source.measured, affine, spec.reach)
+        grid = plain_grids.Gridded(values, source.valid, source.valid, affine, spec.reach)
         return cls(grid, np.array([[-inf, inf]]), np.array([spec.padding_hu]), np.array([1.0]))
 
     @property
     def seen(self) -> Floats:
         """The values of measured voxels, [c, n]."""
-        return self.grid.values[:, self.grid.measured]
+        return self.grid.values[:, self.grid.valid]
 
     def lined(self, a: Floats, b: Floats, low: Floats, high: Floats) -> "Plain":
         """Return ``clip(a * value + b, low, high)`` of all values, one line a channel."""

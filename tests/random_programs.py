@@ -93,7 +93,7 @@ def programs(draw: st.DrawFn) -> Drawn:
     x, y, z = (Xyz(*(float(value) + 0.0 for value in axis)) for axis in draw(st.sampled_from(FRAMES)))
     mending, drift = draw(repairs(shape.z, spacing_mm.z))
     geometry = _leaning(volumes.grid(shape, spacing_mm, Zyx(z, y, x)), drift)
-    source = volumes.half_measured(geometry) if draw(st.booleans()) else volumes.noise(geometry)
+    source = volumes.half_valid(geometry) if draw(st.booleans()) else volumes.noise(geometry)
     reach = draw(st.sampled_from([None, 0.2]))
     return Drawn(source, VolumeSpec(geometry, reach=Zyx(reach, None, None)), (*mending, *draw(chains())))
 

@@ -19,7 +19,7 @@ class Expected:
     """Values [..., z, y, x] and where they were measured; ``axes`` are the rows z, y, x of directions in LPS."""
 
     values: Floats
-    measured: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
     spacing_mm: tuple[float, float, float]
     axes: Floats
 
@@ -37,8 +37,8 @@ class Expected:
         ways = tuple(slice(None, None, -1 if axes[n][2 - n] < 0 else 1) for n in range(3))
         signs = np.array([way.step for way in ways])[:, None]
         spacing_mm = tuple(self.spacing_mm[n] for n in order)
-        values, measured = (array.transpose(order)[ways] for array in (self.values, self.measured))
-        return Expected(values, measured, spacing_mm, axes * signs)
+        values, valid = (array.transpose(order)[ways] for array in (self.values, self.valid))
+        return Expected(values, valid, spacing_mm, axes * signs)
 
     def resampled(self, spacing_mm: Sequence[float], kernel: "Kernel | None" = None) -> "Expected":
         """Return the volume at this spacing, its centre where it was; the kernel widens along axes that get coarser."""
@@ -63,7 +63,7 @@ class Expected:
         bands = [weights(at, n, width, kernel) for at, n, width in zip(places, self.values.shape, widths, strict=True)]
         plain, sums, share = (
             np.einsum("az,by,cx,zyx->abc", *bands, array, optimize=True)
-            for array in (self.values, self.values * self.measured, self.measured.astype(float))
+            for array in (self.values, self.values * self.valid, self.valid.astype(float))
         )
         values = np.where(share > 1e-6, sums / np.where(share > 1e-6, share, 1), plain)
         inside = [(at > -1e-6) & (at < n - 1 + 1e-6) for at, n in zip(places, self.values.shape, strict=True)]
@@ -100,10 +100,10 @@ def read(folder: Path) -> Expected:
     slices.sort(key=lambda one: float(normal @ place(one)))
     stored = np.stack([one.pixel_array for one in slices]).astype(float)
     hu = stored * float(slices[0].RescaleSlope) + float(slices[0].RescaleIntercept)
-    measured = stored != PADDING_STORED
+    valid = stored != PADDING_STORED
     step_mm = float(normal @ (place(slices[1]) - place(slices[0])))
     spacing_mm = (step_mm, *map(float, slices[0].PixelSpacing))
-    return Expected(np.where(measured, hu, PADDING_HU), measured, spacing_mm, np.stack([normal, column, row]))
+    return Expected(np.where(valid, hu, PADDING_HU), valid, spacing_mm, np.stack([normal, column, row]))
 
 
 def place(slice_: pydicom.Dataset) -> Floats:

@@ -25,7 +25,7 @@ class StoreContent:
     """An array [z, y, x], or [c, z, y, x] with channels, its mask [z, y, x], and what describes them."""
 
     array: NDArray[Any]
-    measured: Mask
+    valid: Mask
     geometry: Geometry
     attributes: Mapping[str, Any]
     channels: tuple[str, ...] | None = None
@@ -35,8 +35,8 @@ class StoreContent:
 
     def plane(self, z: int) -> tuple[NDArray[Any], Mask | None]:
         """Return one plane [c, y, x] and its mask, None where all of it was measured."""
-        planes = self.array.reshape(-1, *self.measured.shape)
-        return planes[:, z], None if np.all(self.measured[z]) else self.measured[z]
+        planes = self.array.reshape(-1, *self.valid.shape)
+        return planes[:, z], None if np.all(self.valid[z]) else self.valid[z]
 
 
 def write_store(folder: Path, content: StoreContent, options: StoreOptions) -> StoreReceipt:
@@ -50,7 +50,7 @@ def write_store(folder: Path, content: StoreContent, options: StoreOptions) -> S
         add_offset=content.add_offset,
         fill_value=content.fill_value,
     )
-    with write.new_store(folder, options) as store:
+    with write.create_store(folder, options) as store:
         store.write(given)
         return store.finish(given, content.attributes)
 
@@ -60,7 +60,7 @@ def content(shape: tuple[int, ...] = SHAPE, dtype: str = "int16", **changes: Any
     rng = np.random.default_rng(7)
     made = StoreContent(
         array=rng.integers(0, 200, shape).astype(dtype),
-        measured=rng.random(shape[-3:]) > 0.3,
+        valid=rng.random(shape[-3:]) > 0.3,
         geometry=Geometry(Zyx(*shape[-3:]), Zyx(2.5, 0.8, 0.7), Xyz(-11.2, -12.8, -100.0), PATIENT_AXES),
         attributes=ATTRIBUTES,
     )

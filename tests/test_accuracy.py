@@ -10,7 +10,7 @@ from running import carry_out, store_of
 from scipy import ndimage
 
 from pipeline.geometry import Geometry
-from pipeline.program.execute import Prepared, run
+from pipeline.program.execute import PreparedVolume, execute_on_volume
 from pipeline.program.packing import StoredType
 from pipeline.program.program import Program
 from pipeline.program.step import Step
@@ -49,8 +49,8 @@ def theirs(voxels: Voxels, source: Geometry, target: Geometry) -> Voxels:
     return sitk.GetArrayFromImage(resampled)
 
 
-def prepared(source: Volume, steps: list[Step], dtype: StoredType) -> Prepared:
-    return run(Program.compile(steps, VolumeSpec(source.geometry), dtype), source)
+def prepared(source: Volume, steps: list[Step], dtype: StoredType) -> PreparedVolume:
+    return execute_on_volume(Program.compile(steps, VolumeSpec(source.geometry), dtype), source)
 
 
 @pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (3.0, 1.7, 0.5)])
@@ -60,7 +60,7 @@ def test_no_voxel_lies_a_thousandth_of_a_unit_from_simpleitks(spacing_mm: tuple[
     smooth = ndimage.gaussian_filter(noise, 3) * 40
     source = volumes.volume(np.rint(smooth + noise).clip(-1024, 3071), geometry)
     ours = prepared(source, [Resample(spacing_mm=spacing_mm, antialias=False)], "float32")
-    difference = np.abs(ours.array - theirs(source.voxels, geometry, ours.spec.geometry))[ours.measured]
+    difference = np.abs(ours.array - theirs(source.voxels, geometry, ours.spec.geometry))[ours.valid]
     assert difference.size > 0.9 * ours.array.size
     assert difference.max() < LARGEST_HU
 
@@ -76,9 +76,9 @@ def test_a_real_volume_comes_out_as_simpleitks(shared_data: Path, tmp_path: Path
         stores.append(open_store(store_of(outcome.output, outcome.records[0])))
     plain, fine = stores
     expected = theirs(plain.array[:], plain.geometry, fine.geometry)
-    measured = fine.mask[:].astype(bool)
-    assert measured.mean() > 0.9
-    assert np.abs(fine.array[:] - expected)[measured].max() < LARGEST_HU
+    valid = fine.mask[:].astype(bool)
+    assert valid.mean() > 0.9
+    assert np.abs(fine.array[:] - expected)[valid].max() < LARGEST_HU
 
 
 def test_hounsfield_units_in_int16_are_rounded_to_nearest_even_and_saturate() -> None:

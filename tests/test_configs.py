@@ -47,7 +47,7 @@ class Stored:
     spacing_mm: tuple[float, ...]
 
     def assert_is(self, expected: Expected, within: float) -> None:
-        np.testing.assert_array_equal(self.mask, expected.measured)
+        np.testing.assert_array_equal(self.mask, expected.valid)
         np.testing.assert_allclose(self.values, expected.values, rtol=0, atol=within)
         np.testing.assert_allclose(self.spacing_mm, expected.spacing_mm, rtol=0, atol=1e-6)
 
@@ -109,8 +109,8 @@ def test_seed_blog_halves_and_centres_heads_of_the_usual_length_and_padding_is_n
     assert [record.reason for record in outcome.records if not record.store] == ["NOT_SELECTED"] * 2
     for number in (0, 1):
         expected = read(tmp_path / f"in/{number}").clipped(-1000, 2000).halved_in_plane()
-        assert not expected.measured.all()
-        mean = expected.values[expected.measured].mean()
+        assert not expected.valid.all()
+        mean = expected.values[expected.valid].mean()
         centred = replace(expected, values=expected.values - mean)
         found[f"CQ500-CT-{number}"].assert_is(centred, 1e-3)
         assert found[f"CQ500-CT-{number}"].values.min() == pytest.approx(-1000 - mean, abs=1e-3)
@@ -197,7 +197,7 @@ def upright(source: Expected, offsets: Sequence[float]) -> Expected:
         for x in range(source.values.shape[2]):
             values[z, inside, x] = np.interp(at[inside] - offset, np.arange(rows), source.values[z, :, x])
         measured[z, inside] = True
-    return replace(source, values=values, measured=measured)
+    return replace(source, values=values, valid=measured)
 
 
 def test_head_evens_out_slices_that_lie_farther_apart_above_the_base(tmp_path: Path) -> None:
@@ -210,8 +210,8 @@ def test_head_evens_out_slices_that_lie_farther_apart_above_the_base(tmp_path: P
     even = Expected(values, np.ones(values.shape, bool), (2.5, 0.8, 0.7), source.axes).resampled((1, 1, 1))
     np.testing.assert_allclose(found.values, windows(even).values, rtol=0, atol=HALF_A_FLOAT16)
     assert "W_SPACING_RESAMPLED" in found.record.warnings
-    assert (~found.mask & even.measured).any(), "a plane between slices 5 mm apart was not measured"
-    assert not (found.mask & ~even.measured).any()
+    assert (~found.mask & even.valid).any(), "a plane between slices 5 mm apart was not measured"
+    assert not (found.mask & ~even.valid).any()
 
 
 def test_head_repairs_what_wrapped_at_twelve_bits(tmp_path: Path) -> None:

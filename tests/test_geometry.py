@@ -63,10 +63,10 @@ def test_the_nearest_axes_are_all_different(geometry: Geometry) -> None:
 
 @given(geometries(), st.permutations(range(3)))
 def test_permuted_axes_leave_every_voxel_in_its_place(geometry: Geometry, order: list[int]) -> None:
-    permuted = geometry.permuted(Zyx(*order))
+    permute = geometry.permute(Zyx(*order))
     index = Zyx(1, 2, 3)
-    np.testing.assert_allclose(permuted.world(Zyx(*(index[axis] for axis in order))), geometry.world(index), atol=1e-9)
-    assert [permuted.shape[i] for i in range(3)] == [geometry.shape[axis] for axis in order]
+    np.testing.assert_allclose(permute.world(Zyx(*(index[axis] for axis in order))), geometry.world(index), atol=1e-9)
+    assert [permute.shape[i] for i in range(3)] == [geometry.shape[axis] for axis in order]
 
 
 @given(
@@ -77,14 +77,14 @@ def test_permuted_axes_leave_every_voxel_in_its_place(geometry: Geometry, order:
 def test_a_sampled_grid_lies_where_its_indices_say(
     geometry: Geometry, start: tuple[float, ...], step: tuple[float, ...]
 ) -> None:
-    sampled = geometry.sampled(Zyx(*start), Zyx(*step), Zyx(2, 3, 4))
+    regrid = geometry.regrid(Zyx(*start), Zyx(*step), Zyx(2, 3, 4))
     index = Zyx(1, 2, 3)
     source = Zyx(*(s + d * i for s, d, i in zip(start, step, index, strict=True)))
-    np.testing.assert_allclose(sampled.world(index), geometry.world(source), atol=1e-7)
-    assert min(sampled.spacing_mm) > 0
-    np.testing.assert_allclose(np.linalg.norm(sampled.axes, axis=1), 1)
+    np.testing.assert_allclose(regrid.world(index), geometry.world(source), atol=1e-7)
+    assert min(regrid.spacing_mm) > 0
+    np.testing.assert_allclose(np.linalg.norm(regrid.axes, axis=1), 1)
 
 
 def test_a_flipped_axis_has_no_negative_zero() -> None:
-    flipped = volumes.grid().sampled(Zyx(0, 0, 0), Zyx(-1, 1, 1), Zyx(1, 1, 1))
+    flipped = volumes.grid().regrid(Zyx(0, 0, 0), Zyx(-1, 1, 1), Zyx(1, 1, 1))
     assert [str(value) for value in flipped.axes.z] == ["0.0", "0.0", "-1.0"]

@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 
 from pipeline.geometry import Xyz, Zyx
 from pipeline.program import execute
-from pipeline.program.execute import Prepared
+from pipeline.program.execute import PreparedVolume
 from pipeline.program.program import Program
 from pipeline.program.step import Step
 from pipeline.steps import STEPS
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
-from pipeline.steps.crop import Crop
+from pipeline.steps.crop import CropToTarget
 from pipeline.steps.crop_body import CropBody
 from pipeline.steps.crop_lung import CropLung
 from pipeline.steps.crop_or_pad import CropOrPad
@@ -53,7 +53,7 @@ BEFORE = Clip(-1000, 400)
 AWRY = Zyx(Xyz(0.0, 0.6, -0.8), Xyz(0.0, -0.8, -0.6), Xyz(-1.0, 0.0, 0.0))
 """A head first, prone, nodding patient: permuting, flipping and straightening all have something to do."""
 
-SOURCE = volumes.half_measured(volumes.grid((9, 12, 11), (2.5, 0.8, 0.8), AWRY))
+SOURCE = volumes.half_valid(volumes.grid((9, 12, 11), (2.5, 0.8, 0.8), AWRY))
 SPEC = VolumeSpec(SOURCE.geometry)
 
 
@@ -61,8 +61,10 @@ def examples(names: Iterator[str] | tuple[str, ...]) -> list[Step]:
     return [step for name in names for step in EXAMPLES[name]]
 
 
-def run(*steps: Step, source: Volume = SOURCE) -> Prepared:
-    return execute.run(Program.compile([BEFORE, *steps], replace(SPEC, geometry=source.geometry), "float32"), source)
+def run(*steps: Step, source: Volume = SOURCE) -> PreparedVolume:
+    return execute.execute_on_volume(
+        Program.compile([BEFORE, *steps], replace(SPEC, geometry=source.geometry), "float32"), source
+    )
 
 
 def titled(step: Step) -> str:
@@ -85,7 +87,7 @@ def test_a_step_bears_the_name_that_it_has_in_the_table() -> None:
 def test_after_describes_the_result_but_for_lines_that_wait(step: Step) -> None:
     described, prepared = step.after(BEFORE.after(SPEC)), run(step)
     lines = tuple(line and found for line, found in zip(described.lines, prepared.spec.lines, strict=True))
-    if isinstance(step, Crop):
+    if isinstance(step, CropToTarget):
         assert all(n <= most for n, most in zip(prepared.spec.shape, described.shape, strict=True))
         described = replace(described, geometry=prepared.spec.geometry)
     assert replace(prepared.spec, lines=lines) == described
@@ -96,14 +98,14 @@ def test_after_describes_the_result_but_for_lines_that_wait(step: Step) -> None:
 @every_step
 def test_the_mask_lies_on_the_grid(step: Step) -> None:
     prepared = run(step)
-    assert prepared.measured.shape == tuple(prepared.spec.geometry.shape)
-    assert prepared.measured.any()
+    assert prepared.valid.shape == tuple(prepared.spec.geometry.shape)
+    assert prepared.valid.any()
 
 
 @every_step
 def test_values_lie_between_the_limits_that_are_described(step: Step) -> None:
     prepared = run(step)
-    for line, values in zip(prepared.spec.lines, prepared.array.reshape(-1, *prepared.measured.shape), strict=True):
+    for line, values in zip(prepared.spec.lines, prepared.array.reshape(-1, *prepared.valid.shape), strict=True):
         assert line is not None
         reach = 0.15 * (line.high - line.low) if getattr(step, "method", "") == "cubic" else 1e-5 * abs(line.low)
         assert line.low - reach <= values.min()
@@ -114,20 +116,20 @@ def test_values_lie_between_the_limits_that_are_described(step: Step) -> None:
 def test_padding_becomes_what_is_described(step: Step) -> None:
     padded = CropOrPad((30, 40, 40))
     prepared = run(padded, step)
-    corner = prepared.array.reshape(-1, *prepared.measured.shape)[:, 0, 0, 0]
+    corner = prepared.array.reshape(-1, *prepared.valid.shape)[:, 0, 0, 0]
     np.testing.assert_allclose(corner, np.array(prepared.spec.padding, np.float64), rtol=1e-6, atol=1e-6)
 
 
 @every_step
 def test_the_source_is_left_as_it_was(step: Step) -> None:
-    voxels, measured = SOURCE.voxels.tobytes(), SOURCE.measured.tobytes()
+    voxels, valid = SOURCE.voxels.tobytes(), SOURCE.valid.tobytes()
     run(step)
-    assert (SOURCE.voxels.tobytes(), SOURCE.measured.tobytes()) == (voxels, measured)
+    assert (SOURCE.voxels.tobytes(), SOURCE.valid.tobytes()) == (voxels, valid)
 
 
 @every_step
 def test_the_same_input_gives_the_same_bytes(step: Step) -> None:
-    copy = Volume(np.asfortranarray(SOURCE.voxels), SOURCE.measured.copy(), SOURCE.geometry)
+    copy = Volume(np.asfortranarray(SOURCE.voxels), SOURCE.valid.copy(), SOURCE.geometry)
     assert run(step).array.tobytes() == run(step, source=copy).array.tobytes()
 
 
@@ -150,13 +152,13 @@ def test_twice_is_once(step: Step) -> None:
     twice = run(step, step)
     assert twice.spec == once.spec
     np.testing.assert_array_equal(twice.array, once.array)
-    np.testing.assert_array_equal(twice.measured, once.measured)
+    np.testing.assert_array_equal(twice.valid, once.valid)
 
 
 @pytest.mark.parametrize("step", examples((*GRIDS, "clip", "window")), ids=titled)
 def test_nothing_becomes_measured_that_was_not(step: Step) -> None:
-    nothing = Volume(SOURCE.voxels, np.zeros_like(SOURCE.measured), SOURCE.geometry)
-    assert not run(step, source=nothing).measured.any()
+    nothing = Volume(SOURCE.voxels, np.zeros_like(SOURCE.valid), SOURCE.geometry)
+    assert not run(step, source=nothing).valid.any()
 
 
 @pytest.mark.parametrize("step", examples(GRIDS), ids=titled)

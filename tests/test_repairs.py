@@ -32,7 +32,7 @@ from volumes import apply
 
 from pipeline.dicom.policy import GeometryOptions
 from pipeline.dicom.stack.stack import Stack, build_stack
-from pipeline.prepare.repairs import repairs_of
+from pipeline.prepare.repairs import list_repairs
 from pipeline.vocabulary import Verdict
 from pipeline.volume import Volume, VolumeSpec
 
@@ -205,12 +205,12 @@ def mended(stack: Stack, options: GeometryOptions) -> tuple[Volume, NDArray[np.b
     ]
     volume = volumes.volume(np.array(seen, np.float32), spec.geometry)
     whole = volumes.volume(np.ones_like(volume.voxels), spec.geometry)
-    for step in repairs_of(stack, options):
+    for step in list_repairs(stack, options):
         change = step.change(spec)
         volume = apply(change, volume, spec.padding)
         whole = volumes.volume(apply(change, whole, (0.0,)).voxels, change.geometry)
         spec = step.after(spec)
-    return volume, volume.measured & (whole.voxels > 1 - 1e-6)
+    return volume, volume.valid & (whole.voxels > 1 - 1e-6)
 
 
 @settings(max_examples=60, deadline=None)
@@ -244,4 +244,4 @@ def test_whatever_is_repaired_what_is_measured_lies_where_it_was(
     np.testing.assert_allclose(volume.voxels[whole], truth, atol=tolerance)
     if tilt == "correct" or not stack.is_tilted:
         np.testing.assert_allclose(np.array(geometry.axes) @ np.array(geometry.axes).T, np.eye(3), atol=1e-9)
-    assert volume.measured.any(axis=(1, 2)).sum() >= min(len(headers), 4)
+    assert volume.valid.any(axis=(1, 2)).sum() >= min(len(headers), 4)

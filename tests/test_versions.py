@@ -7,7 +7,7 @@ from running import carry_out, store_of
 
 from pipeline import versions as stages
 from pipeline.store.read import open_store
-from pipeline.versions import STAGES, stages_that_changed, stages_version
+from pipeline.versions import STAGES, describe_stages, find_changed_stages
 
 EVERY_STAGE = """
 steps:
@@ -20,17 +20,17 @@ report: {enabled: false}
 
 
 def test_what_is_kept_today_tells_of_no_change() -> None:
-    assert stages_that_changed(stages_version()) == []
+    assert find_changed_stages(describe_stages()) == []
 
 
 def test_a_stage_that_counts_up_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = stages_version()
+    before = describe_stages()
     monkeypatch.setattr(stages, "STAGES", STAGES | {"steps": STAGES["steps"] + 1, "colour": 1})
-    assert stages_that_changed(before) == ["steps", "colour"]
+    assert find_changed_stages(before) == ["steps", "colour"]
 
 
 def test_of_a_series_that_kept_nothing_every_stage_changed() -> None:
-    assert stages_that_changed("") == list(STAGES)
+    assert find_changed_stages("") == list(STAGES)
 
 
 @pytest.mark.usefixtures("in_this_process")

@@ -19,13 +19,13 @@ def test_padding_goes_through_the_lines() -> None:
 def test_channels_are_seen_one_by_one() -> None:
     plain = volumes.noise()
     assert plain.by_channel.shape == (1, 6, 8, 7)
-    several = Volume(np.stack([plain.voxels] * 3), plain.measured, plain.geometry)
+    several = Volume(np.stack([plain.voxels] * 3), plain.valid, plain.geometry)
     assert several.by_channel.shape == (3, 6, 8, 7)
 
 
 def test_voxels_mask_and_grid_must_have_one_shape() -> None:
     plain = volumes.noise()
     with pytest.raises(ValueError, match="must agree"):
-        Volume(plain.voxels[:, :, :-1], plain.measured, plain.geometry)
+        Volume(plain.voxels[:, :, :-1], plain.valid, plain.geometry)
     with pytest.raises(ValueError, match="must agree"):
-        Volume(plain.voxels, plain.measured[:-1], plain.geometry)
+        Volume(plain.voxels, plain.valid[:-1], plain.geometry)

@@ -39,9 +39,9 @@ def torso(geometry: Geometry | None = None, *, lungs: int = 2, lung_scale: float
 
 def turned(geometry: Geometry, order: Zyx[int]) -> Geometry:
     """Return the grid with its array's axes in another order, the first of them flipped."""
-    permuted = geometry.permuted(order)
-    start, step = Zyx(permuted.shape.z - 1.0, 0.0, 0.0), Zyx(-1.0, 1.0, 1.0)
-    return permuted.sampled(start, step, permuted.shape)
+    permute = geometry.permute(order)
+    start, step = Zyx(permute.shape.z - 1.0, 0.0, 0.0), Zyx(-1.0, 1.0, 1.0)
+    return permute.regrid(start, step, permute.shape)
 
 
 def cut_off(geometry: Geometry, radius_mm: float) -> Mask:

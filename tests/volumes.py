@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.program import apply as changes
 from pipeline.program.changes import GridChange, LineChange, Shear, Warp
-from pipeline.program.planes import gathered
+from pipeline.program.planes import gather_volume
 from pipeline.volume import ClampedLine, Mask, Volume, VolumeSpec, Voxels
 
 STRAIGHT = Zyx(Xyz(0.0, 0.0, 1.0), Xyz(0.0, 1.0, 0.0), Xyz(1.0, 0.0, 0.0))
@@ -31,16 +31,16 @@ def turned(degrees: float, geometry: Geometry | None = None) -> Geometry:
     )
 
 
-def volume(voxels: Voxels, geometry: Geometry, measured: Mask | None = None) -> Volume:
+def volume(voxels: Voxels, geometry: Geometry, valid: Mask | None = None) -> Volume:
     """Return a volume, measured everywhere unless told."""
-    return Volume(voxels, np.ones(geometry.shape, np.bool_) if measured is None else measured, geometry)
+    return Volume(voxels, np.ones(geometry.shape, np.bool_) if valid is None else valid, geometry)
 
 
-def noise(geometry: Geometry | None = None, seed: int = 0, measured: Mask | None = None) -> Volume:
+def noise(geometry: Geometry | None = None, seed: int = 0, valid: Mask | None = None) -> Volume:
     """Return whole HU from -1000 to 3000 without any order, the hardest input for interpolation."""
     geometry = geometry or grid()
     voxels = np.random.default_rng(seed).integers(-1000, 3000, geometry.shape).astype(np.float32)
-    return volume(voxels, geometry, measured)
+    return volume(voxels, geometry, valid)
 
 
 def ramp(geometry: Geometry | None = None, slope: tuple[float, float, float] = (1.5, -3.0, 2.0)) -> Volume:
@@ -51,7 +51,7 @@ def ramp(geometry: Geometry | None = None, slope: tuple[float, float, float] = (
     return volume((slope[0] * x + slope[1] * y + slope[2] * z).astype(np.float32), geometry)
 
 
-def half_measured(geometry: Geometry | None = None) -> Volume:
+def half_valid(geometry: Geometry | None = None) -> Volume:
     """Return noise of which a ball in the middle was measured; outside lies padding of -1024."""
     geometry = geometry or grid()
     distance = [np.abs(np.linspace(-1, 1, n)) for n in geometry.shape]
@@ -64,8 +64,8 @@ def apply(change: LineChange | GridChange | Shear | Warp, source: Volume, paddin
     """Return the changed volume as a whole; ``padding`` holds, a channel, the value that stands where nothing is."""
     lines = tuple(None if value is None else ClampedLine(b=value + 1024) for value in padding)
     channels = None if source.voxels.ndim == 3 else tuple(str(c) for c in range(len(source.voxels)))
-    before = VolumeSpec(source.geometry, lines=lines, channels=channels, invented=source.usable is not None)
-    return gathered(changes.apply(change, source, before), change.after(before))
+    before = VolumeSpec(source.geometry, lines=lines, channels=channels, has_interpolated=source.usable is not None)
+    return gather_volume(changes.change_volume(change, source, before), change.after(before))
 
 
 def regridded(source: Volume, change: GridChange | Warp, padding: Sequence[float | None]) -> Volume:

@@ -9,7 +9,7 @@ from pipeline.config.model import Config
 from pipeline.errors import UsageError
 from pipeline.features.statistics import Statistics, read_statistics
 from pipeline.output.layout import OutputFolder
-from pipeline.steps.cohort import steps_that_wait, usual_statistics, with_statistics
+from pipeline.steps.cohort import fill_in_statistics, find_waiting_steps, make_typical_statistics
 
 
 def fitted(config: Config) -> Config:
@@ -17,7 +17,7 @@ def fitted(config: Config) -> Config:
 
     Raises UsageError where ``ctprep fit`` has not found them, or found them under another split or reading.
     """
-    waiting = steps_that_wait(config.steps)
+    waiting = find_waiting_steps(config.steps)
     if not waiting:
         return config
     statistics = read_statistics(OutputFolder(Path(config.output.folder)).statistics)
@@ -29,12 +29,12 @@ def fitted(config: Config) -> Config:
     if differing := _differing(statistics, config):
         msg = f"statistics.json was fitted with another {' and '.join(differing)}: run `ctprep fit CONFIG` again"
         raise UsageError(msg)
-    return replace(config, steps=with_statistics(config.steps, statistics))
+    return replace(config, steps=fill_in_statistics(config.steps, statistics))
 
 
 def as_if_fitted(config: Config) -> Config:
     """Return the same with figures that any cohort might have, to try what cannot depend on them."""
-    return replace(config, steps=with_statistics(config.steps, usual_statistics(config.steps)))
+    return replace(config, steps=fill_in_statistics(config.steps, make_typical_statistics(config.steps)))
 
 
 def fit_parts(config: Config) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from scipy import ndimage
 from pipeline.dataset.chain import Chain
 from pipeline.dataset.places import Places
 from pipeline.program.axis import TIE
-from pipeline.program.execute import run
+from pipeline.program.execute import execute_on_volume
 from pipeline.program.labels import carry_labels
 from pipeline.program.program import Program
 from pipeline.volume import Volume, VolumeSpec
@@ -28,7 +28,7 @@ def project(chain: Chain, array: NDArray[Any]) -> NDArray[Any]:
         return reduce(carry_labels, chain.changes, array)
     volume = Volume(array.astype(np.float32), np.ones(array.shape, np.bool_), chain.source)
     program = Program.compile(chain.steps, VolumeSpec(chain.source, padding_hu=0), "float32")
-    return np.asarray(run(program, volume).array)
+    return np.asarray(execute_on_volume(program, volume).array)
 
 
 def restore(places: Places, array: NDArray[Any], method: Literal["nearest", "linear"]) -> NDArray[Any]:

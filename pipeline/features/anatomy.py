@@ -34,7 +34,7 @@ class Samples:
     def of(cls, volume: Volume) -> Self:
         """Return the samples of a volume's first channel, as views."""
         every = tuple(slice(None, None, k) for k in strides(volume.geometry))
-        seen = volume.measured if volume.usable is None else volume.usable
+        seen = volume.valid if volume.usable is None else volume.usable
         axial = _axial(volume.geometry)
         return cls(
             np.moveaxis(volume.by_channel[0][every], axial, 0),
@@ -97,7 +97,7 @@ LEAST_SHARE = 0.2
 """Of the larger lung's size; a smaller piece of air is a full stomach rather."""
 
 
-def body_of(samples: Samples) -> Mask:
+def find_body(samples: Samples) -> Mask:
     """Return the largest piece of tissue.
 
     Each axial slice is opened with a cross of three samples, so that what is thinner than about 5 mm is nothing: the
@@ -107,23 +107,23 @@ def body_of(samples: Samples) -> Mask:
 
     cross = ndimage.generate_binary_structure(2, 1)[None]
     tissue = (samples.hu > TISSUE_HU) & samples.seen
-    return _pieces(ndimage.binary_opening(tissue, cross))[0]
+    return _find_largest_pieces(ndimage.binary_opening(tissue, cross))[0]
 
 
-def lungs_of(samples: Samples) -> Mask:
+def find_lungs(samples: Samples) -> Mask:
     """Return the air that the body surrounds in its axial slices: the largest piece, and the second if it is no scrap.
 
     All False where the largest has less than 50 ml.  Airways that hang together with a lung count with it.
     """
-    air = _surrounded(body_of(samples)) & (samples.hu < AIR_HU) & samples.seen
-    first, second = _pieces(air)
+    air = _find_surrounded(find_body(samples)) & (samples.hu < AIR_HU) & samples.seen
+    first, second = _find_largest_pieces(air)
     size = int(first.sum())
     if size * samples.sample_ml < LEAST_LUNG_ML:
         return np.zeros_like(first)
     return first | second if second.sum() >= LEAST_SHARE * size else first
 
 
-def _surrounded(body: Mask) -> Mask:
+def _find_surrounded(body: Mask) -> Mask:
     """Return what cannot be reached from a slice's border without crossing the body."""
     from scipy import ndimage  # noqa: PLC0415  as above
 
@@ -137,7 +137,7 @@ def _surrounded(body: Mask) -> Mask:
     return np.asarray(is_inside[numbers])
 
 
-def _pieces(mask: Mask) -> tuple[Mask, Mask]:
+def _find_largest_pieces(mask: Mask) -> tuple[Mask, Mask]:
     """Return the largest and the second largest piece, all False where there is none."""
     from scipy import ndimage  # noqa: PLC0415  as above
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.features.histogram import BIN_LIMIT_HU, Histogram, air_peak
-from pipeline.features.noise import noise, soft_roughness
-from pipeline.features.spread import Spread, merged
-from pipeline.features.truncation import BODY_HU, Outline, body_outline
-from pipeline.kernels.slices import Counts, tallied
+from pipeline.features.histogram import BIN_LIMIT_HU, Histogram, find_air_peak
+from pipeline.features.noise import estimate_noise, measure_soft_tissue_roughness
+from pipeline.features.spread import Spread, merge_spreads
+from pipeline.features.truncation import BODY_HU, Outline, measure_body_outline
+from pipeline.kernels.slices import Counts, count_values
 from pipeline.volume import Mask, Voxels
 
 METAL_HU = 3000
@@ -55,17 +55,17 @@ class RunningFeatures:
         self._rough: list[Voxels] = []
         self._outline = Outline()
 
-    def add(self, k: int, hu: Voxels, measured: Mask | None, values_hu: Voxels, counts: Counts) -> None:
-        """Take in slice ``k`` [y, x]; ``measured`` is None where every voxel was.
+    def add(self, k: int, hu: Voxels, valid: Mask | None, values_hu: Voxels, counts: Counts) -> None:
+        """Take in slice ``k`` [y, x]; ``valid`` is None where every voxel was.
 
         ``counts`` says how many measured voxels have each of ``values_hu``.
         """
-        self._spreads[k] = Spread(*tallied(values_hu, counts, self._bins))
+        self._spreads[k] = Spread(*count_values(values_hu, counts, self._bins))
         self._n_voxels += hu.size
         if k in self._chosen:
-            field = np.ones(hu.shape, bool) if measured is None else measured
-            self._rough.append(soft_roughness(hu, field))
-            self._outline += body_outline(hu, field)
+            field = np.ones(hu.shape, bool) if valid is None else valid
+            self._rough.append(measure_soft_tissue_roughness(hu, field))
+            self._outline += measure_body_outline(hu, field)
 
     def histogram(self) -> Histogram:
         """Return the histogram of the slices that have passed."""
@@ -73,7 +73,7 @@ class RunningFeatures:
 
     def features(self, repeated_slices: int) -> Features:
         """Return the features of the slices that have passed; how many repeat their neighbour, the caller knows."""
-        counted, spread = self.histogram(), merged(self._spreads)
+        counted, spread = self.histogram(), merge_spreads(self._spreads)
         low, high, mean, std = (spread.low, spread.high, spread.mean, spread.std) if spread.n else (None,) * 4
         return Features(
             hu_min=low,
@@ -85,8 +85,8 @@ class RunningFeatures:
             hu_p50=counted.percentile(50),
             hu_p95=counted.percentile(95),
             hu_p99=counted.percentile(99),
-            hu_air_peak=air_peak(counted),
-            noise_hu=noise(self._rough),
+            hu_air_peak=find_air_peak(counted),
+            noise_hu=estimate_noise(self._rough),
             body_share=counted.share_above(BODY_HU),
             metal_share=counted.share_above(METAL_HU),
             padding_share=1 - spread.n / self._n_voxels,

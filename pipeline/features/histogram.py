@@ -94,7 +94,7 @@ class Histogram:
         return Histogram(low, self.count_between(low, high) + other.count_between(low, high))
 
 
-def air_peak(histogram: Histogram) -> float | None:
+def find_air_peak(histogram: Histogram) -> float | None:
     """Return where the air around the patient peaks, or None where no peak stands out between -1100 and -900 HU.
 
     Neighbouring bins are joined with triangular weights, because rescale slopes other than 1 leave bins empty.  A

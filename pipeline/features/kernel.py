@@ -25,7 +25,7 @@ PATTERNS = {name: re.compile(names, re.VERBOSE | re.IGNORECASE) for name, names 
 SEPARATORS = re.compile(r"[ _+-]")
 
 
-def kernel_class(kernel: ElementValue) -> str | None:
+def classify_kernel(kernel: ElementValue) -> str | None:
     """Return ``smooth``, ``medium`` or ``sharp`` for a ConvolutionKernel, None for one that is not known.
 
     Of several values the first counts: Siemens puts the strength of its iterative reconstruction second.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.kernels.slices import roughness
+from pipeline.kernels.slices import measure_roughness
 from pipeline.volume import Mask, Voxels
 
 SOFT_TISSUE_HU = (-150.0, 150.0)
@@ -17,16 +17,16 @@ MEDIAN_TO_SIGMA = 1.4826
 """From the median of absolute values to the standard deviation of a Gaussian."""
 
 
-def soft_roughness(plane: Voxels, measured: Mask) -> Voxels:
+def measure_soft_tissue_roughness(plane: Voxels, valid: Mask) -> Voxels:
     """Return the absolute second difference along y and x, scaled to the noise of a voxel, of soft-tissue places.
 
     Taken where the nine voxels it is made of are all measured and their mean is soft tissue.  That mean and the
     difference are independent for white noise, so choosing by the one does not bias the other.
     """
-    return roughness(plane, measured, *SOFT_TISSUE_HU)
+    return measure_roughness(plane, valid, *SOFT_TISSUE_HU)
 
 
-def noise(rough: Sequence[Voxels]) -> float | None:
+def estimate_noise(rough: Sequence[Voxels]) -> float | None:
     """Estimate the standard deviation of the noise in HU from slices' roughness, None where there is little of it.
 
     By the median (Immerkaer, CVIU 1996); correlated noise reads lower than it is.

@@ -46,39 +46,39 @@ class Spread:
         return Spread(n, min(self.low, other.low), max(self.high, other.high), mean, squares)
 
 
-def merged(parts: list[Spread]) -> Spread:
+def merge_spreads(parts: list[Spread]) -> Spread:
     """Return the spread of all parts together."""
     return reduce(Spread.merge, parts, Spread())
 
 
-def measured_mean(voxels: Voxels, measured: Mask) -> float:
+def compute_mean(voxels: Voxels, valid: Mask) -> float:
     """Return the mean; raises SeriesRefusedError where nothing is measured."""
-    count = int(measured.sum())
+    count = int(valid.sum())
     if count == 0:
         raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, "no voxel is measured, so there is no statistic of them")
-    return sum(float(plane.sum()) for plane in _measured_values(voxels, measured)) / count
+    return sum(float(plane.sum()) for plane in _valid_values(voxels, valid)) / count
 
 
-def measured_mean_and_std(voxels: Voxels, measured: Mask) -> tuple[float, float]:
+def compute_mean_and_std(voxels: Voxels, valid: Mask) -> tuple[float, float]:
     """Return mean and standard deviation of the whole, in two passes; raises SeriesRefusedError if all are equal."""
-    middle = measured_mean(voxels, measured)
-    squares = sum(float(np.square(plane - middle).sum()) for plane in _measured_values(voxels, measured))
+    middle = compute_mean(voxels, valid)
+    squares = sum(float(np.square(plane - middle).sum()) for plane in _valid_values(voxels, valid))
     _require_contrast(squares)
-    return middle, float(np.sqrt(squares / int(measured.sum())))
+    return middle, float(np.sqrt(squares / int(valid.sum())))
 
 
-def measured_extremes(voxels: Voxels, measured: Mask) -> tuple[float, float]:
+def compute_extremes(voxels: Voxels, valid: Mask) -> tuple[float, float]:
     """Return the smallest and the largest value; raises SeriesRefusedError if they are equal."""
-    measured_mean(voxels, measured)
-    low = min(float(plane.min(initial=np.inf)) for plane in _measured_values(voxels, measured))
-    high = max(float(plane.max(initial=-np.inf)) for plane in _measured_values(voxels, measured))
+    compute_mean(voxels, valid)
+    low = min(float(plane.min(initial=np.inf)) for plane in _valid_values(voxels, valid))
+    high = max(float(plane.max(initial=-np.inf)) for plane in _valid_values(voxels, valid))
     _require_contrast(high - low)
     return low, high
 
 
-def _measured_values(voxels: Voxels, measured: Mask) -> Iterator[NDArray[np.float64]]:
+def _valid_values(voxels: Voxels, valid: Mask) -> Iterator[NDArray[np.float64]]:
     """Yield each plane's measured values."""
-    return (plane[mask].astype(np.float64) for plane, mask in zip(voxels, measured, strict=True))
+    return (plane[mask].astype(np.float64) for plane, mask in zip(voxels, valid, strict=True))
 
 
 def _require_contrast(spread: float) -> None:

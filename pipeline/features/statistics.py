@@ -17,9 +17,9 @@ USUAL_PERCENTILES = (0.5, 1.0, 2.0, 5.0, 25.0, 50.0, 75.0, 95.0, 98.0, 99.0, 99.
 class Statistics:
     """Figures over all measured voxels of the training split, in HU of the source, before any step.
 
-    ``percentiles_hu`` maps a percent, as `name_of` writes it, to HU.  ``foreground_hu`` are the limits within which
-    voxels were counted, both included; None where all were.  ``fitted_on`` are the parts of the configuration that
-    decide which voxels are counted, and as what.
+    ``percentiles_hu`` maps a percent, as `format_percent` writes it, to HU.  ``foreground_hu`` are the limits within
+    which voxels were counted, both included; None where all were.  ``fitted_on`` are the parts of the configuration
+    that decide which voxels are counted, and as what.
     """
 
     n_voxels: int
@@ -38,10 +38,12 @@ class Statistics:
 
     def percentile(self, percent: float) -> float:
         """Return a percentile in HU; raises UsageError for one that was not fitted."""
-        found = self.percentiles_hu.get(name_of(percent))
+        found = self.percentiles_hu.get(format_percent(percent))
         if found is None:
             known = ", ".join(self.percentiles_hu)
-            msg = f"statistics.json holds no percentile {name_of(percent)} (only {known}): run `ctprep fit CONFIG`"
+            msg = (
+                f"statistics.json holds no percentile {format_percent(percent)} (only {known}): run `ctprep fit CONFIG`"
+            )
             raise UsageError(msg)
         return found
 
@@ -64,6 +66,6 @@ def read_statistics(path: Path) -> Statistics | None:
         raise UsageError(msg) from error
 
 
-def name_of(percent: float) -> str:
+def format_percent(percent: float) -> str:
     """Return a percent as statistics.json calls it: 0.5, 1, 99.5."""
     return f"{percent:.12g}"

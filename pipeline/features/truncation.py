@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.kernels.slices import outline
-from pipeline.kernels.walks import joined_to_border, largest_piece
+from pipeline.kernels.slices import measure_outline
+from pipeline.kernels.walks import find_joined_to_border, find_largest_piece
 from pipeline.volume import Mask, Voxels
 
 BODY_HU = -300
@@ -36,28 +36,28 @@ class Outline:
         return Outline(self.length + other.length, self.cut + other.cut)
 
 
-def body_outline(plane: Voxels, measured: Mask) -> Outline:
+def measure_body_outline(plane: Voxels, valid: Mask) -> Outline:
     """Draw the outline of the body in a slice [y, x].
 
     The body is the largest connected piece above -300 HU, its holes (lungs, bowel) filled; its outline are its voxels
     with a neighbour, up, down, left or right, that is not of it or lies beyond the field.
     """
-    return Outline(*outline(_body(plane, measured), _field(measured)))
+    return Outline(*measure_outline(_body(plane, valid), _field(valid)))
 
 
-def _body(plane: Voxels, measured: Mask) -> Mask:
-    dense = (plane > BODY_HU) & measured
-    largest = largest_piece(dense.view(np.uint8), IS_PLACE)
+def _body(plane: Voxels, valid: Mask) -> Mask:
+    dense = (plane > BODY_HU) & valid
+    largest = find_largest_piece(dense.view(np.uint8), IS_PLACE)
     if largest.sum() < LEAST_BODY_SHARE * largest.size:
         return np.zeros(plane.shape, bool)
-    return ~joined_to_border(largest.view(np.uint8), IS_NO_PLACE)
+    return ~find_joined_to_border(largest.view(np.uint8), IS_NO_PLACE)
 
 
-def _field(measured: Mask) -> Mask:
+def _field(valid: Mask) -> Mask:
     """Return the field of view: what was measured, and single voxels within it that read like padding."""
-    if measured.all():
-        return measured
-    outside = np.pad(~measured, FRAME - 1, mode="edge")
+    if valid.all():
+        return valid
+    outside = np.pad(~valid, FRAME - 1, mode="edge")
     return ~_any_of_frame(_all_of_frame(outside))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.kernels.compiled import compiled
+from pipeline.kernels.compiled import compile_loop
 
 Plane = NDArray[np.float32]
 Firsts = NDArray[np.intp]
@@ -26,7 +26,7 @@ NONE, SOME, ALL = 0, 1, 2
 """How many of the samples that a pixel is made of were measured."""
 
 
-@compiled
+@compile_loop
 def _row(source: Plane, y: int, weights: Weights, target: Weights) -> None:
     """Fill ``target`` [x] with the weighted sum of as many rows as there are weights, from row y on."""
     if weights.size == 2:
@@ -41,7 +41,7 @@ def _row(source: Plane, y: int, weights: Weights, target: Weights) -> None:
             target[x] += weights[s] * source[y + s, x]
 
 
-@compiled
+@compile_loop
 def _columns(row: Weights, columns: Firsts, weights: Weights, target: Plane) -> None:
     """Fill ``target`` [i] with the weighted sums of as many values as there are weights, from ``columns[i]`` on."""
     if weights.shape[1] == 2:
@@ -57,8 +57,8 @@ def _columns(row: Weights, columns: Firsts, weights: Weights, target: Plane) -> 
         target[i] = np.float32(total)
 
 
-@compiled
-def in_plane(
+@compile_loop
+def blend_in_plane(
     source: Plane, rows: Firsts, row_weights: Weights, columns: Firsts, column_weights: Weights, target: Plane
 ) -> None:
     """Fill ``target`` [y, x] with weighted sums along y, then along x.
@@ -71,8 +71,10 @@ def in_plane(
         _columns(row, columns, column_weights, target[j])
 
 
-@compiled
-def between(planes: NDArray[np.float32], slots: Firsts, weights: Weights, target: NDArray[np.float32]) -> None:
+@compile_loop
+def blend_between_planes(
+    planes: NDArray[np.float32], slots: Firsts, weights: Weights, target: NDArray[np.float32]
+) -> None:
     """Fill ``target`` [p] with the sum of ``weights[t] * planes[slots[t]]``, planes being [slot, p]."""
     if slots.size == 2:
         first, second = planes[slots[0]], planes[slots[1]]
@@ -86,17 +88,17 @@ def between(planes: NDArray[np.float32], slots: Firsts, weights: Weights, target
         target[p] = np.float32(total)
 
 
-@compiled
-def extents(measured: Places, axes: Bands, target: Extents) -> None:
+@compile_loop
+def classify_extents(valid: Places, axes: Bands, target: Extents) -> None:
     """Fill ``target`` [y, x] with how many of a pixel's samples were measured: `NONE`, `SOME` or `ALL` of them."""
     rows, row_weights, columns, column_weights = axes
     n_rows, n_columns = row_weights.shape[1], column_weights.shape[1]
-    counts = np.empty(measured.shape[1], np.int32)
+    counts = np.empty(valid.shape[1], np.int32)
     for j in range(target.shape[0]):
         counts[:] = 0
         for y in range(rows[j], rows[j] + n_rows):
             for x in range(counts.size):
-                counts[x] += measured[y, x]
+                counts[x] += valid[y, x]
         for i in range(target.shape[1]):
             n = 0
             for x in range(columns[i], columns[i] + n_columns):
@@ -104,16 +106,16 @@ def extents(measured: Places, axes: Bands, target: Extents) -> None:
             target[j, i] = _extent(n, n_rows * n_columns)
 
 
-@compiled
+@compile_loop
 def _extent(n: int, of: int) -> int:
     if n == 0:
         return NONE
     return ALL if n == of else SOME
 
 
-@compiled
-def in_plane_measured(source: Plane, measured: Places, axes: Bands, pixels: Pixels, target: Plane) -> None:
-    """As ``in_plane``, but of measured samples alone, and only at ``pixels``."""
+@compile_loop
+def blend_valid_in_plane(source: Plane, valid: Places, axes: Bands, pixels: Pixels, target: Plane) -> None:
+    """As ``blend_in_plane``, but of measured samples alone, and only at ``pixels``."""
     rows, row_weights, columns, column_weights = axes
     j, width = 0, target.shape[1]
     for pixel in pixels:
@@ -123,13 +125,13 @@ def in_plane_measured(source: Plane, measured: Places, axes: Bands, pixels: Pixe
         for t in range(column_weights.shape[1]):
             column, x = 0.0, columns[i] + t
             for s in range(row_weights.shape[1]):
-                column += row_weights[j, s] * (source[rows[j] + s, x] * measured[rows[j] + s, x])
+                column += row_weights[j, s] * (source[rows[j] + s, x] * valid[rows[j] + s, x])
             total += column_weights[i, t] * column
         target[j, i] = np.float32(total)
 
 
-@compiled
-def add_measured(
+@compile_loop
+def add_valid(
     weight: float,
     layers: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]],
     pixels: Pixels,
@@ -151,8 +153,8 @@ def add_measured(
             totals[1, k] += weight * shares[p]
 
 
-@compiled
-def divide(
+@compile_loop
+def divide_by_weight(
     totals: Weights, limits: tuple[float, float], pixels: Pixels, target: NDArray[np.float32], enough: Places
 ) -> None:
     """Put values over their weight, from ``totals`` [2, k] of ``pixels`` [k], into ``target`` [p] if that is enough.
@@ -165,25 +167,25 @@ def divide(
         enough[pixels[k]] = totals[1, k] >= limits[1]
 
 
-@compiled
-def _clamped(value: Any, low: Any, high: Any) -> Any:
+@compile_loop
+def _clamp(value: Any, low: Any, high: Any) -> Any:
     if value < low:
         return low
     return high if value > high else value  # noqa: FURB136  numba's min and max look for not-a-number first
 
 
-@compiled
-def lined(
+@compile_loop
+def apply_line(
     values: NDArray[np.float32], line: tuple[Single, Single, Single, Single], target: NDArray[np.float32]
 ) -> None:
     """Fill ``target`` [p] with ``clip(a * values + b, low, high)`` for a line (a, b, low, high), all in float32."""
     a, b, low, high = line
     for p in range(target.size):
-        target[p] = _clamped(values[p] * a + b, low, high)
+        target[p] = _clamp(values[p] * a + b, low, high)
 
 
-@compiled
-def whole_numbers(values: NDArray[np.float32], packing: tuple[float, float], target: NDArray[Any]) -> None:
+@compile_loop
+def round_to_integers(values: NDArray[np.float32], packing: tuple[float, float], target: NDArray[Any]) -> None:
     """Fill ``target`` [p] with ``(values - offset) / step``, rounded to nearest (even), saturated, never wrapped.
 
     ``packing`` is (step, offset).  Values are finite.
@@ -191,29 +193,29 @@ def whole_numbers(values: NDArray[np.float32], packing: tuple[float, float], tar
     step, offset = packing
     low, high = np.float64(np.iinfo(target.dtype).min), np.float64(np.iinfo(target.dtype).max)
     if step == 1 and offset == 0:
-        _rounded(values, np.float32(low), np.float32(high), target)
+        _round(values, np.float32(low), np.float32(high), target)
         return
     for p in range(target.size):
-        target[p] = np.int32(np.rint(_clamped((np.float64(values[p]) - offset) / step, low, high)))
+        target[p] = np.int32(np.rint(_clamp((np.float64(values[p]) - offset) / step, low, high)))
 
 
-@compiled
-def _rounded(values: NDArray[np.float32], low: Single, high: Single, target: NDArray[Any]) -> None:
+@compile_loop
+def _round(values: NDArray[np.float32], low: Single, high: Single, target: NDArray[Any]) -> None:
     for p in range(target.size):
-        target[p] = np.int32(np.rint(_clamped(values[p], low, high)))
+        target[p] = np.int32(np.rint(_clamp(values[p], low, high)))
 
 
 def warm() -> None:
     """Load every kernel for the types that the pipeline uses, from the cache or by compiling."""
     plane, first, weight = np.zeros((2, 2), np.float32), np.zeros(2, np.intp), np.ones((2, 1))
-    in_plane(plane, first, weight, first, weight, plane.copy())
-    between(plane, first, weight[:, 0], plane[0].copy())
-    measured, parts, totals = np.ones((2, 2), np.bool_), np.zeros((2, 2), np.uint8), np.zeros((2, 2))
+    blend_in_plane(plane, first, weight, first, weight, plane.copy())
+    blend_between_planes(plane, first, weight[:, 0], plane[0].copy())
+    valid, parts, totals = np.ones((2, 2), np.bool_), np.zeros((2, 2), np.uint8), np.zeros((2, 2))
     pixels = np.zeros(2, np.int32)
-    extents(measured, (first, weight, first, weight), parts)
-    in_plane_measured(plane, measured, (first, weight, first, weight), pixels, plane.copy())
-    add_measured(0.5, (plane[0], plane[0], plane[0], parts[0]), pixels, totals)
-    divide(totals, (0.5, 0.5), pixels, plane[0].copy(), measured[0])
-    lined(plane[0], (Single(1), Single(0), Single(0), Single(1)), plane[0].copy())
+    classify_extents(valid, (first, weight, first, weight), parts)
+    blend_valid_in_plane(plane, valid, (first, weight, first, weight), pixels, plane.copy())
+    add_valid(0.5, (plane[0], plane[0], plane[0], parts[0]), pixels, totals)
+    divide_by_weight(totals, (0.5, 0.5), pixels, plane[0].copy(), valid[0])
+    apply_line(plane[0], (Single(1), Single(0), Single(0), Single(1)), plane[0].copy())
     for dtype in (np.int16, np.uint8, np.uint16):
-        whole_numbers(plane[0], (1.0, 0.0), np.zeros(2, dtype))
+        round_to_integers(plane[0], (1.0, 0.0), np.zeros(2, dtype))

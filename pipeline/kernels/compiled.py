@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 BLAS = "scipy.linalg.cython_blas"
 
 
-def compiled(loop: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+def compile_loop(loop: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Return a loop that becomes machine code when it is first called, and is found on disk by the next process.
 
     The code is kept beside its module, else in the user's cache folder; where neither can be written, every process

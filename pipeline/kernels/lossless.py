@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.kernels.compiled import compiled
+from pipeline.kernels.compiled import compile_loop
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint32]
@@ -23,8 +23,8 @@ BROKEN = -1
 """Returned where a code is none, or there are no words left."""
 
 
-@compiled
-def unstuffed(stuffed: Bytes, start: int, plain: Bytes) -> tuple[int, int]:
+@compile_loop
+def remove_stuffing(stuffed: Bytes, start: int, plain: Bytes) -> tuple[int, int]:
     """Copy to ``plain`` what comes before the next marker, without the zero that follows each 0xFF; T.81, B.1.1.5.
 
     Returns how many bytes were copied, and where the marker is: at the end where there is none.
@@ -41,7 +41,7 @@ def unstuffed(stuffed: Bytes, start: int, plain: Bytes) -> tuple[int, int]:
     return n, place
 
 
-@compiled
+@compile_loop
 def _difference(bits: Whole, codes: Codes) -> tuple[Whole, Whole]:
     """Return the difference that 64 ``bits`` begin with, and its length, 0 where it is none; T.81, H.1.2.2."""
     code = np.int64(codes[bits >> np.uint64(48)])
@@ -52,8 +52,8 @@ def _difference(bits: Whole, codes: Codes) -> tuple[Whole, Whole]:
     return below if below >> category - 1 else below - (1 << category) + 1, length + category
 
 
-@compiled
-def steps_of(codes: Codes) -> Steps:
+@compile_loop
+def list_steps(codes: Codes) -> Steps:
     """Return the differences that are told by few bits, so that one look finds code and difference together."""
     steps = np.zeros(1 << STEP_BITS, np.int32)
     for i in range(steps.size):
@@ -63,8 +63,8 @@ def steps_of(codes: Codes) -> Steps:
     return steps
 
 
-@compiled
-def _predicted(predictor: int, left: Whole, above: Whole, corner: Whole) -> Whole:
+@compile_loop
+def _predict(predictor: int, left: Whole, above: Whole, corner: Whole) -> Whole:
     """Return what is expected of a value from its neighbours; T.81, table H.1."""
     if predictor == 2:
         return above
@@ -79,7 +79,7 @@ def _predicted(predictor: int, left: Whole, above: Whole, corner: Whole) -> Whol
     return left + above >> 1
 
 
-@compiled
+@compile_loop
 def put_values(words: Words, tables: tuple[Codes, Steps], predictor: int, first: int, plane: Values) -> int:
     """Fill ``plane`` [y, x] from bits; ``first`` is expected of the first value, and the first row goes by the left.
 
@@ -106,7 +106,7 @@ def put_values(words: Words, tables: tuple[Codes, Steps], predictor: int, first:
                     return BROKEN
             bits, n_bits = bits << np.uint64(length), n_bits - length
             by_left = predictor == 1 or y == 0 or x == 0
-            expected = left if by_left else _predicted(predictor, left, above[x], corner)
+            expected = left if by_left else _predict(predictor, left, above[x], corner)
             corner, left = above[x], expected + difference & 0xFFFF
             above[x] = plane[y, x] = left
     return int(place * 32 - n_bits)
@@ -115,5 +115,5 @@ def put_values(words: Words, tables: tuple[Codes, Steps], predictor: int, first:
 def warm() -> None:
     """Make the machine code of every loop ready, or find it on disk: called where no series waits for it."""
     codes, plain = np.zeros(1 << 16, np.uint16), np.zeros(4, np.uint8)
-    unstuffed(np.frombuffer(b"\0", np.uint8), 0, plain)
-    put_values(plain.view(np.uint32), (codes, steps_of(codes)), 1, 0, np.zeros((1, 1), np.uint16))
+    remove_stuffing(np.frombuffer(b"\0", np.uint8), 0, plain)
+    put_values(plain.view(np.uint32), (codes, list_steps(codes)), 1, 0, np.zeros((1, 1), np.uint16))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.kernels.compiled import compiled
+from pipeline.kernels.compiled import compile_loop
 
 Codes = NDArray[np.unsignedinteger[Any]]
 Plane = NDArray[np.float32]
@@ -18,8 +18,8 @@ Moments = tuple[int, float, float, float, float]
 """How many values, the least, the greatest, their mean, and the sum of their squared distances from it."""
 
 
-@compiled
-def looked_up(codes: Codes, table: Plane) -> tuple[Plane, Counts]:
+@compile_loop
+def look_up(codes: Codes, table: Plane) -> tuple[Plane, Counts]:
     """Return ``table[codes]`` [y, x], and how many voxels have each code.
 
     Neighbours are counted apart and added up at the end: where they are equal, as in air, one would wait for the other.
@@ -41,8 +41,8 @@ def looked_up(codes: Codes, table: Plane) -> tuple[Plane, Counts]:
     return found.reshape(codes.shape), counts
 
 
-@compiled
-def tallied(values: Plane, counts: Counts, bins: Counts) -> Moments:
+@compile_loop
+def count_values(values: Plane, counts: Counts, bins: Counts) -> Moments:
     """Add ``counts`` of ``values`` to ``bins``, 1 wide and about 0 in their middle, and return the values' moments.
 
     A value goes to the nearest bin, or to the outermost.
@@ -63,8 +63,8 @@ def tallied(values: Plane, counts: Counts, bins: Counts) -> Moments:
     return n, low, high, mean, squares
 
 
-@compiled
-def roughness(plane: Plane, measured: Places, low: float, high: float) -> Plane:
+@compile_loop
+def measure_roughness(plane: Plane, valid: Places, low: float, high: float) -> Plane:
     """Return the absolute second difference along y and x of each place whose nine voxels are measured and of a kind.
 
     Scaled to the noise of one voxel (Immerkaer, CVIU 1996).  Of a kind are nine whose mean lies from ``low`` to
@@ -81,7 +81,7 @@ def roughness(plane: Plane, measured: Places, low: float, high: float) -> Plane:
             above, here, below = plane[y - 1, x], plane[y, x], plane[y + 1, x]
             sums[x] = (above + here) + below
             curves[x] = (below - here) - (here - above)
-            known[x] = measured[y - 1, x] & measured[y, x] & measured[y + 1, x]
+            known[x] = valid[y - 1, x] & valid[y, x] & valid[y + 1, x]
         for x in range(1, columns - 1):
             mean = ((sums[x - 1] + sums[x]) + sums[x + 1]) / nine
             if low <= mean <= high and known[x - 1] and known[x] and known[x + 1]:
@@ -90,8 +90,8 @@ def roughness(plane: Plane, measured: Places, low: float, high: float) -> Plane:
     return found[:n].copy()
 
 
-@compiled
-def outline(body: Places, field: Places) -> tuple[int, int]:
+@compile_loop
+def measure_outline(body: Places, field: Places) -> tuple[int, int]:
     """Return how many places of a body [y, x] have a neighbour that is not of it or not in the field [y, x].
 
     And of how many a neighbour, up, down, left or right, is not in the field; what lies beyond the border is not.
@@ -114,8 +114,8 @@ def warm() -> None:
     """Make the machine code of every loop ready, or find it on disk: called where no series waits for it."""
     table, bins = np.zeros(1, np.float32), np.zeros(3, np.int64)
     for kind in (np.uint16, np.uint32):
-        plane, counts = looked_up(np.zeros((3, 3), kind), table)
-    tallied(table, counts, bins)
+        plane, counts = look_up(np.zeros((3, 3), kind), table)
+    count_values(table, counts, bins)
     no = np.zeros((3, 3), np.bool_)
-    roughness(plane, no, 0.0, 0.0)
-    outline(no, no)
+    measure_roughness(plane, no, 0.0, 0.0)
+    measure_outline(no, no)

@@ -6,7 +6,7 @@ A slice comes as ``codes`` [y, x], as in `pipeline.kernels.slices`, and a table 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.kernels.compiled import compiled
+from pipeline.kernels.compiled import compile_loop
 from pipeline.kernels.slices import Codes, Counts, Places, Plane
 
 Seen = NDArray[np.uint8]
@@ -22,7 +22,7 @@ UNSEEN, OPEN, SHUT = 0, 1, 2
 """What a walk knows of a place: nothing, that it leads on, or that it does not."""
 
 
-@compiled
+@compile_loop
 def _run_through(row: Codes, is_open: Places, x: int) -> tuple[int, int]:
     """Return the first and the last place of the run of open codes that ``x`` is in."""
     first, last = x, x
@@ -33,7 +33,7 @@ def _run_through(row: Codes, is_open: Places, x: int) -> tuple[int, int]:
     return first, last
 
 
-@compiled
+@compile_loop
 def _enter(ground: Ground, span: tuple[int, int, int], stack: Stack, depth: int) -> int:
     """Mark what is seen of a row from one place to before another, all of each open run, and put these on the stack."""
     y, x, stop = span
@@ -51,7 +51,7 @@ def _enter(ground: Ground, span: tuple[int, int, int], stack: Stack, depth: int)
     return depth
 
 
-@compiled
+@compile_loop
 def _walk(ground: Ground, stack: Stack, depth: int) -> int:
     """Go on from the runs on the stack, up and down, while ways are open, and return how many places were walked."""
     rows, n_walked = ground[0].shape[0], 0
@@ -66,21 +66,21 @@ def _walk(ground: Ground, stack: Stack, depth: int) -> int:
     return n_walked
 
 
-@compiled
-def _begun(codes: Codes) -> tuple[Seen, Stack]:
+@compile_loop
+def _prepare_walk(codes: Codes) -> tuple[Seen, Stack]:
     """Return what is needed for a walk: all is unseen yet, and there is room for every run that there can be."""
     rows, columns = codes.shape
     return np.zeros((rows, columns), np.uint8), np.empty((rows * (columns // 2 + 1), 3), np.int32)
 
 
-@compiled
-def seen_from_border(codes: Codes, is_open: Places) -> Seen:
+@compile_loop
+def explore_from_border(codes: Codes, is_open: Places) -> Seen:
     """Return what is seen [y, x] on a walk from the border, up, down, left and right, over open codes.
 
     `OPEN` are the places that hang together with the border, `SHUT` those where a way ended, or could not begin.
     Slices in which these are open and shut alike are walked alike, whatever is in the others.
     """
-    seen, stack = _begun(codes)
+    seen, stack = _prepare_walk(codes)
     rows, columns = codes.shape
     ground, depth = (codes, is_open, seen), 0
     for y in range(rows):
@@ -93,15 +93,15 @@ def seen_from_border(codes: Codes, is_open: Places) -> Seen:
     return seen
 
 
-@compiled
-def joined_to_border(codes: Codes, is_open: Places) -> Places:
+@compile_loop
+def find_joined_to_border(codes: Codes, is_open: Places) -> Places:
     """Return the places [y, x] that hang together with the border, up, down, left or right, over open codes."""
-    joined: Places = seen_from_border(codes, is_open) == OPEN
+    joined: Places = explore_from_border(codes, is_open) == OPEN
     return joined
 
 
-@compiled
-def look_at(codes: Codes, is_open: Places, where: Places, seen: Seen) -> None:
+@compile_loop
+def mark_open(codes: Codes, is_open: Places, where: Places, seen: Seen) -> None:
     """Mark in ``seen`` [y, x] which of the places ``where`` are open, and which are not."""
     for y in range(codes.shape[0]):
         for x in range(codes.shape[1]):
@@ -109,8 +109,8 @@ def look_at(codes: Codes, is_open: Places, where: Places, seen: Seen) -> None:
                 seen[y, x] = OPEN if is_open[codes[y, x]] else SHUT
 
 
-@compiled
-def spans_of(seen: Seen) -> Spans:
+@compile_loop
+def find_spans(seen: Seen) -> Spans:
     """Return the runs of what was seen [y, x]."""
     flat, spans, n = seen.ravel(), np.empty((seen.size, 3), np.int32), 0
     for p in range(flat.size):
@@ -122,8 +122,8 @@ def spans_of(seen: Seen) -> Spans:
     return spans[:n].copy()
 
 
-@compiled
-def looks_alike(codes: Codes, is_open: Places, spans: Spans) -> bool:
+@compile_loop
+def matches_spans(codes: Codes, is_open: Places, spans: Spans) -> bool:
     """Return whether codes [y, x] are open and shut where the spans say so."""
     flat = codes.ravel()
     for k in range(len(spans)):
@@ -136,8 +136,8 @@ def looks_alike(codes: Codes, is_open: Places, spans: Spans) -> bool:
     return True
 
 
-@compiled
-def fill(codes: Codes, spans: Spans, value: float, plane: Plane, counts: Counts) -> None:
+@compile_loop
+def fill_spans(codes: Codes, spans: Spans, value: float, plane: Plane, counts: Counts) -> None:
     """Put a value into ``plane`` [y, x] where the spans are open, and take the codes that are there from ``counts``."""
     flat, target = codes.ravel(), plane.ravel()
     code, n = 0, 0
@@ -152,10 +152,10 @@ def fill(codes: Codes, spans: Spans, value: float, plane: Plane, counts: Counts)
     counts[code] -= n
 
 
-@compiled
-def largest_piece(codes: Codes, is_open: Places) -> Places:
+@compile_loop
+def find_largest_piece(codes: Codes, is_open: Places) -> Places:
     """Return the largest piece [y, x] of open places that hang together, of equal ones the first; or nothing."""
-    seen, stack = _begun(codes)
+    seen, stack = _prepare_walk(codes)
     ground, most, start = (codes, is_open, seen), 0, (0, 0, 0)
     for y in range(codes.shape[0]):
         for x in range(codes.shape[1]):
@@ -175,8 +175,8 @@ def warm() -> None:
     plane, counts = np.zeros((3, 3), np.float32), np.zeros(1, np.int64)
     for kind in (np.uint16, np.uint32):
         codes = np.zeros((3, 3), kind)
-        seen = seen_from_border(codes, yes)
-        look_at(codes, yes, no, seen)
-        looks_alike(codes, yes, spans_of(seen))
-        fill(codes, spans_of(seen), 0.0, plane, counts)
-    joined_to_border(largest_piece(no.view(np.uint8), yes).view(np.uint8), yes)
+        seen = explore_from_border(codes, yes)
+        mark_open(codes, yes, no, seen)
+        matches_spans(codes, yes, find_spans(seen))
+        fill_spans(codes, find_spans(seen), 0.0, plane, counts)
+    find_joined_to_border(find_largest_piece(no.view(np.uint8), yes).view(np.uint8), yes)

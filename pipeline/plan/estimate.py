@@ -5,7 +5,7 @@ from pipeline.dicom.stack.checks import check_stack
 from pipeline.dicom.stack.stack import build_stack
 from pipeline.errors import SeriesRefusedError
 from pipeline.prepare.job import Recipe
-from pipeline.prepare.repairs import program_of
+from pipeline.prepare.repairs import compile_program
 from pipeline.program.program import Program
 from pipeline.store.layout import buffer_bytes
 from pipeline.vocabulary import Verdict
@@ -19,7 +19,7 @@ def forecast(series: Series, recipe: Recipe) -> Program | str:
     if refusal := check_stack(stack, recipe.policy):
         return ": ".join(refusal)
     try:
-        return program_of(stack, recipe)
+        return compile_program(stack, recipe)
     except SeriesRefusedError as error:
         return str(error)
 

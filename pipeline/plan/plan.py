@@ -10,7 +10,7 @@ from pipeline.output.state import Finished
 from pipeline.plan.selection import Choice
 from pipeline.record import SeriesRecord
 from pipeline.scan.series import Scan, ScannedSeries
-from pipeline.versions import stages_that_changed
+from pipeline.versions import find_changed_stages
 from pipeline.vocabulary import Reason, Status
 
 UNREAD = frozenset({Reason.UNREADABLE, Reason.UNSTABLE})
@@ -158,7 +158,7 @@ def _why_stale(found: Finished, versions: Versions) -> str | None:
     if found.record.config_hash != versions.config_hash:
         return "the configuration changed"
     if found.stages != versions.stages:
-        return f"the program changed ({', '.join(stages_that_changed(found.stages))})"
+        return f"the program changed ({', '.join(find_changed_stages(found.stages))})"
     if found.record.reason is Reason.NOT_SELECTED:
         return "it is selected now"
     if found.record.status is not Status.OK and found.rules != versions.rules:

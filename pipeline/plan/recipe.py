@@ -17,7 +17,7 @@ from pipeline.privacy import PseudonymKey
 from pipeline.scan.headers import Reading
 from pipeline.scan.series import Scan, scan
 from pipeline.sources.address import address_of
-from pipeline.versions import stages_version
+from pipeline.versions import describe_stages
 
 
 def policy_of(config: Config) -> Policy:
@@ -65,4 +65,4 @@ def versions_of(config: Config) -> Versions:
     judged = (config.select.min_slices, limits.max_voxels, limits.max_slices)
     cost = (limits.series_memory_mb, limits.series_timeout_seconds, config.cluster.memory_limit)
     rules = hashlib.sha256(repr((*judged, *cost)).encode()).hexdigest()[:20]
-    return Versions(config_hash(fitted(config)), stages_version(), rules, limits.retries)
+    return Versions(config_hash(fitted(config)), describe_stages(), rules, limits.retries)

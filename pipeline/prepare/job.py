@@ -53,7 +53,7 @@ class SeriesResult:
     folder: str | None = None
 
 
-def refused(record: SeriesRecord, series: Series, reason: Reason, detail: str) -> SeriesResult:
+def refuse(record: SeriesRecord, series: Series, reason: Reason, detail: str) -> SeriesResult:
     """Return what becomes of a series that has no store."""
     record = replace(record, status=reason.status, reason=reason, detail=detail)
     return SeriesResult(record, describe_refused(series, reason))

@@ -28,11 +28,11 @@ class Masks:
     refused: dict[str, str]
 
 
-def masks_of(sources: Sequence[MaskSource], stack: Stack, limits: Limits) -> Masks:
+def read_masks(sources: Sequence[MaskSource], stack: Stack, limits: Limits) -> Masks:
     """Read every mask of a series; one that does not lie on its slices is refused, and so are two of one name."""
     found: dict[str, Labels] = {}
     refused: dict[str, str] = {}
-    grid = source_grid(stack) if sources else None
+    grid = describe_source_grid(stack) if sources else None
     if grid is None:
         return Masks(found, refused)
     for source in sources:
@@ -48,18 +48,18 @@ def masks_of(sources: Sequence[MaskSource], stack: Stack, limits: Limits) -> Mas
     return Masks(found, refused)
 
 
-def sizes_of(labels: Mapping[str, Labels]) -> dict[str, LabelValue]:
+def count_label_voxels(labels: Mapping[str, Labels]) -> dict[str, LabelValue]:
     """Return how many voxels each mask marks, as the manifest tells it."""
     return {f"{LABEL_PREFIX}mask_{name}": int(np.count_nonzero(array)) for name, array in labels.items()}
 
 
-def carried(masks: Masks, program: Program) -> dict[str, Labels]:
+def carry_masks(masks: Masks, program: Program) -> dict[str, Labels]:
     """Return the labels on the grid that a program makes: moved with the image, and never mixed."""
     changes = [change for change in program.changes if isinstance(change, GridChange | Shear | Warp)]
     return {name: reduce(carry_labels, changes, labels) for name, labels in masks.labels.items()}
 
 
-def source_grid(stack: Stack) -> SourceGrid:
+def describe_source_grid(stack: Stack) -> SourceGrid:
     """Return the slices of a stack as the grid that masks must lie on."""
     first = stack.slices[0]
     plane = first.plane

@@ -8,21 +8,21 @@ from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.pixels.source import SourceFacts
 from pipeline.dicom.stack.stack import Stack
 from pipeline.prepare.job import Job
-from pipeline.prepare.source import content_hash
+from pipeline.prepare.source import hash_content
 from pipeline.privacy import PseudonymKey
-from pipeline.program.execute import Prepared
+from pipeline.program.execute import PreparedVolume
 from pipeline.program.program import Program
 from pipeline.record import SeriesRecord
 from pipeline.steps.even_slices import EvenSlices
 from pipeline.vocabulary import Status
 
 
-def described(job: Job, stack: Stack, facts: SourceFacts, program: Program) -> SeriesRecord:
+def build_record(job: Job, stack: Stack, facts: SourceFacts, program: Program) -> SeriesRecord:
     """Return the record with what the source stack and its pixels tell."""
     geometry = program.source.geometry
     n_repairs = len(program.steps) - len(job.recipe.steps)
     repaired = (program.source, *program.specs)[n_repairs].geometry
-    invented = sum((step.interpolated_share for step in program.steps if isinstance(step, EvenSlices)), 0.0)
+    interpolated = sum((step.interpolated_share for step in program.steps if isinstance(step, EvenSlices)), 0.0)
     return replace(
         job.record,
         status=Status.OK,
@@ -35,9 +35,9 @@ def described(job: Job, stack: Stack, facts: SourceFacts, program: Program) -> S
         tilt_deg=round(stack.tilt_deg, 3) if stack.is_tilted else 0.0,
         obliquity_deg=round(repaired.obliquity_deg, 3),
         span_mm=round(stack.span_mm, 3),
-        interpolated_share=round(invented, 6),
-        content_hash=content_hash(facts),
-        fingerprint=fingerprint(stack.slices, facts.pixel_hashes, job.recipe.key),
+        interpolated_share=round(interpolated, 6),
+        content_hash=hash_content(facts),
+        fingerprint=compute_fingerprint(stack.slices, facts.pixel_hashes, job.recipe.key),
         elements=stack.slices[0].elements,
         config_hash=job.recipe.config_hash,
         code_version=job.recipe.code_version,
@@ -45,13 +45,15 @@ def described(job: Job, stack: Stack, facts: SourceFacts, program: Program) -> S
     )
 
 
-def fingerprint(slices: Iterable[SliceHeader], pixel_hashes: Iterable[str], key: PseudonymKey) -> str:
+def compute_fingerprint(slices: Iterable[SliceHeader], pixel_hashes: Iterable[str], key: PseudonymKey) -> str:
     """Return a keyed hash over the sorted SOPInstanceUIDs and the stored pixels that belong to them."""
     pairs = zip((header.identity.sop_instance_uid for header in slices), pixel_hashes, strict=True)
     return key.keyed_hash("fingerprint", *(part for pair in sorted(pairs) for part in pair))
 
 
-def attributes_of(record: SeriesRecord, program: Program, prepared: Prepared, facts: SourceFacts) -> dict[str, Any]:
+def build_attributes(
+    record: SeriesRecord, program: Program, prepared: PreparedVolume, facts: SourceFacts
+) -> dict[str, Any]:
     """Return ctprep's own attributes of a store, but for format and geometry."""
     source = program.source.geometry
     return {

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.geometry import Geometry
-from pipeline.program.apply import streamed
-from pipeline.program.packing import StoredType, cast
-from pipeline.program.planes import Plane, unless_whole
+from pipeline.program.apply import change_planes
+from pipeline.program.packing import StoredType, convert_to_stored
+from pipeline.program.planes import Plane, drop_full_mask
 from pipeline.steps.resample import Resample
 from pipeline.store.read import StoredPlanes
 from pipeline.store.write import NewStore, StoreContent
@@ -30,42 +30,42 @@ def write_pyramid(store: NewStore, content: StoreContent, n_levels: int, dtype: 
     for level in range(1, n_levels):
         if max(content.geometry.shape) == 1:
             break
-        content = halved(replace(content, planes=planes), dtype)
-        measured = np.empty(content.geometry.shape, np.bool_)
-        store.write(replace(content, planes=_noted(content.planes, measured)), level)
-        planes = _beside(store.planes(level), measured)
+        content = halve(replace(content, planes=planes), dtype)
+        valid = np.empty(content.geometry.shape, np.bool_)
+        store.write(replace(content, planes=_note_mask(content.planes, valid)), level)
+        planes = _add_mask(store.planes(level), valid)
         grids.append(content.geometry)
     return grids
 
 
-def halved(content: StoreContent, dtype: StoredType) -> StoreContent:
+def halve(content: StoreContent, dtype: StoredType) -> StoreContent:
     """Return the content with half the samples along every axis that has more than one."""
     spec = VolumeSpec(content.geometry, lines=(ClampedLine(),) * len(content.channels or ("",)))
     change = HALVED.change(spec)
-    coarse = streamed(change, lambda z: _plane(*content.planes(z)), spec)
+    coarse = change_planes(change, lambda z: _plane(*content.planes(z)), spec)
 
     def at(z: int) -> tuple[NDArray[Any], Mask | None]:
         plane = coarse(z)
-        return cast(plane.voxels, dtype, None), plane.measured
+        return convert_to_stored(plane.voxels, dtype, None), plane.valid
 
     return replace(content, planes=at, geometry=change.geometry)
 
 
-def _plane(stored: NDArray[Any], measured: Mask | None) -> Plane:
-    return Plane(stored.astype(np.float32), None if measured is None else unless_whole(measured))
+def _plane(stored: NDArray[Any], valid: Mask | None) -> Plane:
+    return Plane(stored.astype(np.float32), None if valid is None else drop_full_mask(valid))
 
 
-def _noted(planes: StoredPlanes, measured: Mask) -> StoredPlanes:
+def _note_mask(planes: StoredPlanes, valid: Mask) -> StoredPlanes:
     """Return planes that fill a mask [z, y, x] with their own as they pass."""
 
     def at(z: int) -> tuple[NDArray[Any], Mask | None]:
         stored, mask = planes(z)
-        measured[z] = True if mask is None else mask
+        valid[z] = True if mask is None else mask
         return stored, mask
 
     return at
 
 
-def _beside(planes: StoredPlanes, measured: Mask) -> StoredPlanes:
+def _add_mask(planes: StoredPlanes, valid: Mask) -> StoredPlanes:
     """Return planes with a mask that lies in memory."""
-    return lambda z: (planes(z)[0], measured[z])
+    return lambda z: (planes(z)[0], valid[z])

@@ -14,11 +14,11 @@ from pipeline.vocabulary import Reason, Verdict
 from pipeline.volume import VolumeSpec
 
 
-def program_of(stack: Stack, recipe: Recipe) -> Program:
+def compile_program(stack: Stack, recipe: Recipe) -> Program:
     """Compile repairs and steps, and refuse a volume that would be over a limit before anything is allocated."""
     padding_hu, reach = recipe.policy.hounsfield.padding_hu, Zyx(stack.reach, None, None)
     source = VolumeSpec(geometry=stack.geometry(), padding_hu=padding_hu, reach=reach)
-    steps = (*repairs_of(stack, recipe.policy.geometry), *recipe.steps)
+    steps = (*list_repairs(stack, recipe.policy.geometry), *recipe.steps)
     program = Program.compile(steps, source, recipe.store.dtype)
     require_voxels(program)
     for spec in program.specs:
@@ -26,7 +26,7 @@ def program_of(stack: Stack, recipe: Recipe) -> Program:
     return program
 
 
-def repairs_of(stack: Stack, options: GeometryOptions) -> tuple[Step, ...]:
+def list_repairs(stack: Stack, options: GeometryOptions) -> tuple[Step, ...]:
     """Return the steps that come before all others: none for a stack that is upright and even."""
     repairs: list[Step] = []
     if stack.is_tilted and options.gantry_tilt == "correct":

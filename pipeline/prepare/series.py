@@ -18,20 +18,20 @@ from pipeline.errors import SeriesRefusedError
 from pipeline.kernels import bands, lossless, slices, walks
 from pipeline.kernels.compiled import without_blas
 from pipeline.output.layout import folder_of_a_try
-from pipeline.prepare.job import Job, SeriesResult, refused
-from pipeline.prepare.masks import carried, masks_of, sizes_of
-from pipeline.prepare.provenance import attributes_of, described
+from pipeline.prepare.job import Job, SeriesResult, refuse
+from pipeline.prepare.masks import carry_masks, count_label_voxels, read_masks
+from pipeline.prepare.provenance import build_attributes, build_record
 from pipeline.prepare.pyramid import write_pyramid
-from pipeline.prepare.repairs import program_of
-from pipeline.prepare.source import accepted_stack, plausible_facts, unique_slices
-from pipeline.program.execute import Prepared, begin
+from pipeline.prepare.repairs import compile_program
+from pipeline.prepare.source import build_accepted_stack, read_plausible_facts, remove_duplicates
+from pipeline.program.execute import PreparedVolume, execute
 from pipeline.program.planes import Plane, Planes
 from pipeline.program.program import Program
 from pipeline.quality.verdicts import judged
 from pipeline.record import SeriesRecord
-from pipeline.steps.crop import found_nothing
-from pipeline.store.ngff import ngff_is_exact
-from pipeline.store.write import StoreContent, StoreReceipt, new_store
+from pipeline.steps.crop import list_empty_crops
+from pipeline.store.ngff import is_exact_in_ngff
+from pipeline.store.write import StoreContent, StoreReceipt, create_store
 from pipeline.vocabulary import Reason, SeriesWarning
 
 
@@ -49,13 +49,13 @@ def process(job: Job) -> SeriesResult:
     started = time.perf_counter()
     job = replace(job, folder=folder_of_a_try(job.folder, secrets.token_hex(4)))
     try:
-        result = replace(_prepared(job), folder=job.folder)
+        result = replace(_prepare(job), folder=job.folder)
     except SeriesRefusedError as error:
-        result = refused(job.record, job.series, error.reason, error.detail)
+        result = refuse(job.record, job.series, error.reason, error.detail)
     except OSError as error:  # of reading, each room has made a reason; what is left is of the store
         shutil.rmtree(job.folder, ignore_errors=True)  # a full disk has no room for it
         detail = f"writing failed: {error.strerror or type(error).__name__}"
-        result = refused(job.record, job.series, Reason.OUTPUT_IO, detail)
+        result = refuse(job.record, job.series, Reason.OUTPUT_IO, detail)
     record = replace(
         result.record,
         duration_s=round(time.perf_counter() - started, 3),
@@ -65,41 +65,43 @@ def process(job: Job) -> SeriesResult:
     return replace(result, record=record)
 
 
-def _prepared(job: Job) -> SeriesResult:
+def _prepare(job: Job) -> SeriesResult:
     """Let slices stream through the program into a store; only when all were read is it known whether to keep it."""
     policy = job.recipe.policy
-    unique = unique_slices(job.series, policy)
-    stack = accepted_stack(unique, policy)
-    program = program_of(stack, job.recipe)
+    unique = remove_duplicates(job.series, policy)
+    stack = build_accepted_stack(unique, policy)
+    program = compile_program(stack, job.recipe)
     source = SliceSource(stack, policy)
-    prepared = _begun(program, source, stack)
-    program, content = prepared.program, content_of(prepared)
-    with new_store(Path(job.folder), job.recipe.store) as store:
+    prepared = _start(program, source, stack)
+    program, content = prepared.program, describe_content(prepared)
+    with create_store(Path(job.folder), job.recipe.store) as store:
         store.write(content)
-        masks = masks_of(job.masks, stack, policy.limits)
-        labels = carried(masks, program)
+        masks = read_masks(job.masks, stack, policy.limits)
+        labels = carry_masks(masks, program)
         store.write_labels(labels)
-        facts = plausible_facts(source, stack)
-        record = described(job, stack, facts, program)
+        facts = read_plausible_facts(source, stack)
+        record = build_record(job, stack, facts, program)
         coarser = write_pyramid(store, content, job.recipe.store.pyramid_levels, prepared.dtype)
-        receipt = store.finish(content, attributes_of(record, program, prepared, facts), coarser)
-    warnings = job.warnings | unique.warnings | find_warnings(job.series, stack) | _warnings(facts, prepared)
+        receipt = store.finish(content, build_attributes(record, program, prepared, facts), coarser)
+    warnings = job.warnings | unique.warnings | find_warnings(job.series, stack) | _collect_warnings(facts, prepared)
     warnings |= {SeriesWarning.W_LABEL_MISMATCH} if masks.refused else set()
-    record = replace(_stored(record, prepared, receipt), warnings=tuple(sorted(warnings)), labels=sizes_of(labels))
-    record = judged(record, found_nothing(program.steps))
+    record = replace(
+        _describe_store(record, prepared, receipt), warnings=tuple(sorted(warnings)), labels=count_label_voxels(labels)
+    )
+    record = judged(record, list_empty_crops(program.steps))
     return SeriesResult(record, describe_used(job.series, stack, unique.dropped), facts.histogram)
 
 
-def _begun(program: Program, source: SliceSource, stack: Stack) -> Prepared:
+def _start(program: Program, source: SliceSource, stack: Stack) -> PreparedVolume:
     try:
-        return begin(program, planes_of_slices(source))
+        return execute(program, stream_slices(source))
     except SeriesRefusedError as error:
         if error.reason is Reason.HU_IMPLAUSIBLE:
-            plausible_facts(source, stack)  # what is wrong with the values says more than a statistic they lack
+            read_plausible_facts(source, stack)  # what is wrong with the values says more than a statistic they lack
         raise
 
 
-def planes_of_slices(source: SliceSource) -> Planes:
+def stream_slices(source: SliceSource) -> Planes:
     """Return a source's slices as planes."""
 
     def at(k: int) -> Plane:
@@ -109,7 +111,7 @@ def planes_of_slices(source: SliceSource) -> Planes:
     return at
 
 
-def content_of(prepared: Prepared) -> StoreContent:
+def describe_content(prepared: PreparedVolume) -> StoreContent:
     """Return what a store is to hold of a prepared volume."""
     return StoreContent(
         planes=prepared.plane,
@@ -122,7 +124,7 @@ def content_of(prepared: Prepared) -> StoreContent:
     )
 
 
-def _stored(record: SeriesRecord, prepared: Prepared, receipt: StoreReceipt) -> SeriesRecord:
+def _describe_store(record: SeriesRecord, prepared: PreparedVolume, receipt: StoreReceipt) -> SeriesRecord:
     """Return the record with what the store holds."""
     geometry = prepared.spec.geometry
     return replace(
@@ -137,7 +139,7 @@ def _stored(record: SeriesRecord, prepared: Prepared, receipt: StoreReceipt) -> 
     )
 
 
-def _warnings(facts: SourceFacts, prepared: Prepared) -> set[SeriesWarning]:
+def _collect_warnings(facts: SourceFacts, prepared: PreparedVolume) -> set[SeriesWarning]:
     """Return what the pixels, and the grid that was made of them, are worth a warning for."""
     odd = has_odd_range(facts.histogram.first_bin_hu, facts.histogram.counts)
     suspect = facts.features.blank_slices or facts.features.repeated_slices
@@ -145,7 +147,7 @@ def _warnings(facts: SourceFacts, prepared: Prepared) -> set[SeriesWarning]:
         *facts.warnings,
         *([SeriesWarning.W_HU_RANGE] if odd else []),
         *([SeriesWarning.W_PIXELS_SUSPECT] if suspect else []),
-        *([] if ngff_is_exact(prepared.spec.geometry) else [SeriesWarning.W_NGFF_APPROXIMATE]),
+        *([] if is_exact_in_ngff(prepared.spec.geometry) else [SeriesWarning.W_NGFF_APPROXIMATE]),
     }
 
 

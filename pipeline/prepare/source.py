@@ -13,14 +13,14 @@ from pipeline.errors import SeriesRefusedError
 from pipeline.vocabulary import Reason
 
 
-def unique_slices(series: Series, policy: Policy) -> UniqueSlices:
+def remove_duplicates(series: Series, policy: Policy) -> UniqueSlices:
     """Drop identical copies, unless the policy refuses any duplicate."""
     if policy.geometry.duplicate_position == "reject":
         return UniqueSlices(series.images, ())
     return drop_copies(series.images, policy.limits)
 
 
-def accepted_stack(unique: UniqueSlices, policy: Policy) -> Stack:
+def build_accepted_stack(unique: UniqueSlices, policy: Policy) -> Stack:
     """Return the slices as a stack; raises SeriesRefusedError where its geometry is not accepted."""
     stack = build_stack(unique.slices)
     if refusal := check_stack(stack, policy):
@@ -28,7 +28,7 @@ def accepted_stack(unique: UniqueSlices, policy: Policy) -> Stack:
     return stack
 
 
-def plausible_facts(source: SliceSource, stack: Stack) -> SourceFacts:
+def read_plausible_facts(source: SliceSource, stack: Stack) -> SourceFacts:
     """Return what every slice told; raises SeriesRefusedError for values that cannot be Hounsfield units."""
     facts = source.facts()
     histogram = facts.histogram
@@ -37,6 +37,6 @@ def plausible_facts(source: SliceSource, stack: Stack) -> SourceFacts:
     return facts
 
 
-def content_hash(facts: SourceFacts) -> str:
+def hash_content(facts: SourceFacts) -> str:
     """Return a hash that two series share if they hold the same slices, in any order."""
     return hashlib.blake2b("".join(sorted(facts.hu_hashes)).encode(), digest_size=10).hexdigest()

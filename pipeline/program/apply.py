@@ -10,39 +10,39 @@ from numpy.typing import NDArray
 from pipeline.geometry import Zyx
 from pipeline.kernels import bands
 from pipeline.program.axis import AxisMap
-from pipeline.program.blend import MEASURED_SHARE, NO_SHARE, Blend, InPlane, sheared
+from pipeline.program.blend import NO_SHARE, VALID_SHARE, Blend, InPlane, shear_planes
 from pipeline.program.changes import GridChange, LineChange, Shear, Warp
-from pipeline.program.planes import Plane, Planes, planes_of
+from pipeline.program.planes import Plane, Planes, cut_planes
 from pipeline.volume import ClampedLine, Mask, Volume, VolumeSpec, Voxels
 
 Padding = Sequence[float | None]
 
 
-def streamed(change: LineChange | GridChange | Shear, planes: Planes, before: VolumeSpec) -> Planes:
+def change_planes(change: LineChange | GridChange | Shear, planes: Planes, before: VolumeSpec) -> Planes:
     """Return the changed planes of what ``before`` describes."""
     if isinstance(change, LineChange):
-        return _lined(planes, change)
-    if before.invented:
-        return _with_invented(change, planes, before)
-    result = _moved(change, planes, before.padding)
-    if isinstance(change, GridChange) and any(axis.invents for axis in change.axes):
-        return _without_invented(result, change.axes)
+        return _apply_lines(planes, change)
+    if before.has_interpolated:
+        return _change_with_interpolated(change, planes, before)
+    result = _change_grid(change, planes, before.padding)
+    if isinstance(change, GridChange) and any(axis.leaves_gaps for axis in change.axes):
+        return _unmark_interpolated(result, change.axes)
     return result
 
 
-def _moved(change: GridChange | Shear, planes: Planes, padding: Padding) -> Planes:
+def _change_grid(change: GridChange | Shear, planes: Planes, padding: Padding) -> Planes:
     """Return planes on another grid.
 
     Weights are renormalised over measured voxels; where there are none, those that hold a value all the same speak.
     """
     if isinstance(change, Shear):
-        outside = np.array([known(value) for value in padding], np.float32)
-        return sheared(planes, lambda z: InPlane(*change.slices[z]), outside)
-    upright = _transposed(planes) if change.order.y == 2 else planes
-    return _indexed(upright, change, padding) if change.exact else Blend(upright, change.axes, len(padding))
+        outside = np.array([require_known(value) for value in padding], np.float32)
+        return shear_planes(planes, lambda z: InPlane(*change.slices[z]), outside)
+    upright = _transpose(planes) if change.order.y == 2 else planes
+    return _take_samples(upright, change, padding) if change.exact else Blend(upright, change.axes, len(padding))
 
 
-def _lined(planes: Planes, change: LineChange) -> Planes:
+def _apply_lines(planes: Planes, change: LineChange) -> Planes:
     """Return planes with their lines applied, one a channel."""
     lines = [_singles(line) for line in change.lines]
 
@@ -51,7 +51,7 @@ def _lined(planes: Planes, change: LineChange) -> Planes:
         sources = np.repeat(plane.voxels, len(change.lines), axis=0) if change.split else plane.voxels
         voxels = np.empty(sources.shape, np.float32)
         for line, source, target in zip(lines, sources, voxels, strict=True):
-            bands.lined(source.ravel(), line, target.ravel())
+            bands.apply_line(source.ravel(), line, target.ravel())
         return replace(plane, voxels=voxels)
 
     return at
@@ -62,25 +62,25 @@ def _singles(line: ClampedLine) -> tuple[np.float32, np.float32, np.float32, np.
     return np.float32(line.a), np.float32(line.b), np.float32(line.low), np.float32(line.high)
 
 
-def _with_invented(change: GridChange | Shear, planes: Planes, before: VolumeSpec) -> Planes:
+def _change_with_interpolated(change: GridChange | Shear, planes: Planes, before: VolumeSpec) -> Planes:
     """Change planes in which invented voxels speak; the mask travels as one more channel beside them."""
 
     def layered(z: int) -> Plane:
         plane = planes(z)
         return Plane(np.concatenate([plane.voxels, plane.mask[None]], dtype=np.float32), plane.usable)
 
-    moved = _moved(change, layered, (*before.padding, 0.0))
+    moved = _change_grid(change, layered, (*before.padding, 0.0))
 
     def at(z: int) -> Plane:
         plane = moved(z)
-        return Plane(plane.voxels[:-1], plane.mask & (plane.voxels[-1] >= MEASURED_SHARE), plane.mask)
+        return Plane(plane.voxels[:-1], plane.mask & (plane.voxels[-1] >= VALID_SHARE), plane.mask)
 
     return at
 
 
-def _without_invented(planes: Planes, axes: Zyx[AxisMap]) -> Planes:
+def _unmark_interpolated(planes: Planes, axes: Zyx[AxisMap]) -> Planes:
     """Return planes with what no slice speaks for unmarked: its values stay usable."""
-    in_z, y, x = (axis.spoken_for if axis.invents else np.ones(axis.n, np.bool_) for axis in axes)
+    in_z, y, x = (axis.supported if axis.leaves_gaps else np.ones(axis.n, np.bool_) for axis in axes)
     in_plane = y[:, None] & x
 
     def at(z: int) -> Plane:
@@ -90,26 +90,26 @@ def _without_invented(planes: Planes, axes: Zyx[AxisMap]) -> Planes:
     return at
 
 
-def _transposed(planes: Planes) -> Planes:
+def _transpose(planes: Planes) -> Planes:
     """Return planes with x and y in each other's place."""
 
     def at(z: int) -> Plane:
         plane = planes(z)
-        mask = None if plane.measured is None else plane.measured.T
+        mask = None if plane.valid is None else plane.valid.T
         return Plane(plane.voxels.transpose(0, 2, 1), mask)
 
     return at
 
 
-def _indexed(planes: Planes, change: GridChange, padding: Padding) -> Planes:
+def _take_samples(planes: Planes, change: GridChange, padding: Padding) -> Planes:
     """Take samples as they are; views of the source where nothing is added."""
     z_axis, y_axis, x_axis = change.axes
     source_zs = (z_axis.start + z_axis.step * np.arange(z_axis.n)).astype(int)
-    (y_written, y_taken), (x_written, x_taken) = overlap(y_axis), overlap(x_axis)
+    (y_written, y_taken), (x_written, x_taken) = find_overlap(y_axis), find_overlap(x_axis)
 
     def outside() -> tuple[Voxels, Mask]:
         voxels = np.empty((len(padding), y_axis.n, x_axis.n), np.float32)
-        voxels[:] = np.reshape([known(value) for value in padding], (-1, 1, 1))
+        voxels[:] = np.reshape([require_known(value) for value in padding], (-1, 1, 1))
         return voxels, np.zeros((y_axis.n, x_axis.n), np.bool_)
 
     def at(z: int) -> Plane:
@@ -118,7 +118,7 @@ def _indexed(planes: Planes, change: GridChange, padding: Padding) -> Planes:
             return Plane(*outside())
         plane = planes(source_z)
         if y_axis.inside and x_axis.inside:
-            mask = None if plane.measured is None else plane.measured[y_taken, x_taken]
+            mask = None if plane.valid is None else plane.valid[y_taken, x_taken]
             return Plane(plane.voxels[:, y_taken, x_taken], mask)
         voxels, mask = outside()
         voxels[:, y_written, x_written] = plane.voxels[:, y_taken, x_taken]
@@ -128,7 +128,7 @@ def _indexed(planes: Planes, change: GridChange, padding: Padding) -> Planes:
     return at
 
 
-def known(padding: float | None) -> float:
+def require_known(padding: float | None) -> float:
     """Return what padding has become; a running program has taken every statistic that came before."""
     if padding is None:
         msg = "padding has no value before the barrier in front of it is resolved"
@@ -136,7 +136,7 @@ def known(padding: float | None) -> float:
     return padding
 
 
-def overlap(axis: AxisMap) -> tuple[slice, slice]:
+def find_overlap(axis: AxisMap) -> tuple[slice, slice]:
     """Return the part of an exact map's output for which there are samples, and those samples."""
     start, step = int(axis.start), int(axis.step)
     inside = np.flatnonzero((axis.positions >= 0) & (axis.positions < axis.source_n))
@@ -147,30 +147,29 @@ def overlap(axis: AxisMap) -> tuple[slice, slice]:
     return slice(first, end), slice(start + step * first, None if stop < 0 else stop, step)
 
 
-def apply(change: LineChange | GridChange | Shear | Warp, volume: Volume, before: VolumeSpec) -> Planes:
+def change_volume(change: LineChange | GridChange | Shear | Warp, volume: Volume, before: VolumeSpec) -> Planes:
     """Return the planes of a changed volume; ``before`` describes it as it was."""
     if isinstance(change, Warp):
-        return planes_of(_warped(change, volume, before.padding))
+        return cut_planes(_warp_volume(change, volume, before.padding))
     if isinstance(change, GridChange):
-        return streamed(replace(change, order=Zyx(0, 1, 2)), planes_of(volume, change.order), before)
-    return streamed(change, planes_of(volume), before)
+        return change_planes(replace(change, order=Zyx(0, 1, 2)), cut_planes(volume, change.order), before)
+    return change_planes(change, cut_planes(volume), before)
 
 
-def _warped(change: Warp, volume: Volume, padding: Padding) -> Volume:
+def _warp_volume(change: Warp, volume: Volume, padding: Padding) -> Volume:
     """Return the volume on a grid turned against its own; renormalised over measured voxels, as `Blend` does."""
     if volume.usable is not None:  # invented voxels speak; the mask travels as one more channel beside them
-        layers = np.concatenate([volume.by_channel, volume.measured[None]], dtype=np.float32)
-        result = _warped(change, Volume(layers, volume.usable, volume.geometry), (*padding, 0.0))
-        measured = result.measured & (result.voxels[-1] >= MEASURED_SHARE)
-        return Volume(_with_axes_of(volume, result.voxels[:-1]), measured, result.geometry, result.measured)
-    share = warped(volume.measured.astype(np.float32), change, 0.0)
+        layers = np.concatenate([volume.by_channel, volume.valid[None]], dtype=np.float32)
+        result = _warp_volume(change, Volume(layers, volume.usable, volume.geometry), (*padding, 0.0))
+        valid = result.valid & (result.voxels[-1] >= VALID_SHARE)
+        return Volume(_with_axes_of(volume, result.voxels[:-1]), valid, result.geometry, result.valid)
+    share = warp_array(volume.valid.astype(np.float32), change, 0.0)
     voxels = np.empty((len(volume.by_channel), *change.geometry.shape), np.float32)
     for channel, (source, outside) in enumerate(zip(volume.by_channel, padding, strict=True)):
-        plain = warped(source, change, known(outside))
-        sums = warped(source * volume.measured, change, 0.0)
+        plain = warp_array(source, change, require_known(outside))
+        sums = warp_array(source * volume.valid, change, 0.0)
         voxels[channel] = np.divide(sums, share, out=plain, where=share > NO_SHARE)
-    measured_enough: Mask = share >= MEASURED_SHARE
-    return Volume(_with_axes_of(volume, voxels), measured_enough, change.geometry)
+    return Volume(_with_axes_of(volume, voxels), share >= VALID_SHARE, change.geometry)
 
 
 def _with_axes_of(volume: Volume, voxels: Voxels) -> Voxels:
@@ -178,7 +177,7 @@ def _with_axes_of(volume: Volume, voxels: Voxels) -> Voxels:
     return voxels if volume.voxels.ndim == 4 else voxels[0]
 
 
-def warped(array: NDArray[Any], change: Warp, outside: float, order: Literal[0, 1] = 1) -> NDArray[Any]:
+def warp_array(array: NDArray[Any], change: Warp, outside: float, order: Literal[0, 1] = 1) -> NDArray[Any]:
     """Return an array [z, y, x] sampled on the turned grid: the nearest samples, or trilinear."""
     from scipy import ndimage  # noqa: PLC0415  half a second that only a turned grid is worth
 

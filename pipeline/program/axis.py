@@ -74,12 +74,12 @@ class AxisMap:
         return (self.positions >= first - RIM_TOLERANCE) & (self.positions <= last + RIM_TOLERANCE)
 
     @property
-    def invents(self) -> bool:
+    def leaves_gaps(self) -> bool:
         """Whether an output sample may lie where no sample of the source comes near."""
         return not self.exact and (self.samples is not None or self.reach is not None)
 
     @property
-    def spoken_for(self) -> NDArray[np.bool_]:
+    def supported(self) -> NDArray[np.bool_]:
         """Which output samples lie near one of the source, or between two that are close together; else invented."""
         if self.reach is not None:
             near = max(self.reach, abs(self.step) / 2) + RIM_TOLERANCE

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pipeline.geometry import Zyx
 from pipeline.kernels import bands
 from pipeline.program.axis import AxisMap, Floats, PlaneBand, axis_weights
-from pipeline.program.planes import Plane, Planes, unless_whole
+from pipeline.program.planes import Plane, Planes, drop_full_mask
 from pipeline.volume import Mask, Voxels
 
-MEASURED_SHARE = 0.5 - 1e-6
+VALID_SHARE = 0.5 - 1e-6
 """An output voxel is measured if at least half of its weight is; a little less, for the last digits of a sum."""
 
 NO_SHARE = 1e-6
@@ -31,7 +31,7 @@ class Field:
     ``rim``: only there is what was measured summed by itself, and do ``shares`` [y, x] hold its weight.
     """
 
-    measured: Mask
+    valid: Mask
     extents: bands.Extents
     shares: Voxels
     rim: bands.Pixels
@@ -52,28 +52,28 @@ class InPlane:
     @cached_property
     def within(self) -> Mask | None:
         """Where an output pixel lies between the outermost samples [y, x], None where all do."""
-        return unless_whole(self.y.within[:, None] & self.x.within)
+        return drop_full_mask(self.y.within[:, None] & self.x.within)
 
     @cached_property
     def whole(self) -> Field:
         """The field of view of a plane that was measured everywhere."""
         return self.field(np.ones((self.y.source_n, self.x.source_n), np.bool_))
 
-    def field(self, measured: Mask) -> Field:
+    def field(self, valid: Mask) -> Field:
         """Return what a mask [y, x] comes to on the new grid."""
         extents, shares = np.empty((self.y.n, self.x.n), np.uint8), np.empty((self.y.n, self.x.n), np.float32)
-        bands.extents(measured, self.bands, extents)
-        field = Field(measured, extents, shares, _pixels(extents == bands.SOME))
-        self.rim_sums(measured.astype(np.float32), field, shares)
+        bands.classify_extents(valid, self.bands, extents)
+        field = Field(valid, extents, shares, _pixels(extents == bands.SOME))
+        self.rim_sums(valid.astype(np.float32), field, shares)
         return field
 
     def sums(self, layer: Voxels, target: Voxels) -> None:
         """Fill ``target`` [y, x] from a layer [y, x]."""
-        bands.in_plane(layer, *self.bands, target)
+        bands.blend_in_plane(layer, *self.bands, target)
 
     def rim_sums(self, layer: Voxels, field: Field, target: Voxels) -> None:
         """Fill the rim of ``target`` [y, x] from what was measured of a layer [y, x]."""
-        bands.in_plane_measured(layer, field.measured, self.bands, field.rim, target)
+        bands.blend_valid_in_plane(layer, field.valid, self.bands, field.rim, target)
 
 
 class Blend:
@@ -91,7 +91,7 @@ class Blend:
         self._window, self._in_plane = PlaneBand(axes.z), InPlane(axes.y, axes.x)
         self._in_z = axes.z.within
         # Of negative weights the share can be small and the sums large: then half of the weight must be measured.
-        self._least = MEASURED_SHARE if any(axis.method == "cubic" for axis in axes) else NO_SHARE
+        self._least = VALID_SHARE if any(axis.method == "cubic" for axis in axes) else NO_SHARE
         self._shape = (axes.y.n, axes.x.n)
         taps = self._window.taps
         self._held: list[int | None] = [None] * taps
@@ -110,12 +110,12 @@ class Blend:
                 self._held[slot] = source_z
         voxels = np.empty((len(self._plain), *self._shape), np.float32)
         for plain, target in zip(self._plain, voxels, strict=True):
-            bands.between(_flat(plain), slots, weights, target.ravel())
+            bands.blend_between_planes(_flat(plain), slots, weights, target.ravel())
         return Plane(voxels, self._inside(z, self._renormalise(slots.tolist(), weights.tolist(), voxels)))
 
     def _hold(self, slot: int, plane: Plane) -> None:
         """Keep a source plane's sums in its own plane; at the rim of its field, of what was measured as well."""
-        field = None if plane.measured is None else self._field(plane.measured)
+        field = None if plane.valid is None else self._field(plane.valid)
         for layer, plain, sums in zip(plane.voxels, self._plain[:, slot], self._sums[:, slot], strict=True):
             contiguous = np.ascontiguousarray(layer)
             self._in_plane.sums(contiguous, plain)
@@ -123,11 +123,11 @@ class Blend:
                 self._in_plane.rim_sums(contiguous, field, sums)
         self._fields[slot] = field
 
-    def _field(self, measured: Mask) -> Field:
+    def _field(self, valid: Mask) -> Field:
         """Return a plane's field of view; it is a scanner's own, and seldom changes."""
         last = self._last
-        if last is None or not (measured is last.measured or np.array_equal(measured, last.measured)):
-            self._last = last = self._in_plane.field(np.ascontiguousarray(measured))
+        if last is None or not (valid is last.valid or np.array_equal(valid, last.valid)):
+            self._last = last = self._in_plane.field(np.ascontiguousarray(valid))
         return last
 
     def _renormalise(self, slots: list[int], weights: list[float], voxels: Voxels) -> Mask | None:
@@ -141,7 +141,7 @@ class Blend:
             some = pixels[start : start + AT_A_TIME]
             for channel, target in enumerate(voxels):
                 totals = self._totals(channel, parts, some)
-                bands.divide(totals, (self._least, MEASURED_SHARE), some, target.ravel(), enough.ravel())
+                bands.divide_by_weight(totals, (self._least, VALID_SHARE), some, target.ravel(), enough.ravel())
         return enough
 
     def _totals(self, channel: int, parts: Sequence[tuple[int, float, Field]], pixels: bands.Pixels) -> Floats:
@@ -149,7 +149,7 @@ class Blend:
         totals = np.zeros((2, len(pixels)))
         for slot, weight, field in parts:
             plain, sums = self._plain[channel, slot].ravel(), self._sums[channel, slot].ravel()
-            bands.add_measured(weight, (plain, sums, field.shares.ravel(), field.extents.ravel()), pixels, totals)
+            bands.add_valid(weight, (plain, sums, field.shares.ravel(), field.extents.ravel()), pixels, totals)
         return totals
 
     def _inside(self, z: int, enough: Mask | None) -> Mask | None:
@@ -162,7 +162,7 @@ class Blend:
         return enough & within
 
 
-def sheared(planes: Planes, slices: Callable[[int], InPlane], padding: Voxels) -> Planes:
+def shear_planes(planes: Planes, slices: Callable[[int], InPlane], padding: Voxels) -> Planes:
     """Return planes of which each is moved in its own plane by its own bands.
 
     As `Blend`, but what lies beyond a slice's outermost samples is padding: ``padding`` holds its value a channel.
@@ -174,7 +174,7 @@ def sheared(planes: Planes, slices: Callable[[int], InPlane], padding: Voxels) -
         plane = Blend(lambda _: planes(z), axes, len(padding))(0)
         if moved.within is None:
             return plane
-        return Plane(np.where(moved.within, plane.voxels, padding[:, None, None]), plane.measured)
+        return Plane(np.where(moved.within, plane.voxels, padding[:, None, None]), plane.valid)
 
     return at
 

@@ -50,8 +50,8 @@ class GridChange:
     def after(self, spec: VolumeSpec) -> VolumeSpec:
         """Return what comes out of the change."""
         reach = (spec.reach[source] if axis.exact else None for source, axis in zip(self.order, self.axes, strict=True))
-        invented = spec.invented or any(axis.invents for axis in self.axes)
-        return replace(spec, geometry=self.geometry, invented=invented, reach=Zyx(*reach))
+        has_interpolated = spec.has_interpolated or any(axis.leaves_gaps for axis in self.axes)
+        return replace(spec, geometry=self.geometry, has_interpolated=has_interpolated, reach=Zyx(*reach))
 
     @property
     def leaves_nothing(self) -> bool:
@@ -119,7 +119,7 @@ class Barrier:
         if self.line_of is None:
             msg = "a statistic of the cohort is not found in one volume"
             raise ValueError(msg)
-        return LineChange(tuple(self.line_of(voxels, volume.measured) for voxels in volume.by_channel), self.scale)
+        return LineChange(tuple(self.line_of(voxels, volume.valid) for voxels in volume.by_channel), self.scale)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.program.apply import apply, streamed
+from pipeline.program.apply import change_planes, change_volume
 from pipeline.program.changes import Barrier, Search, streams
-from pipeline.program.packing import Packing, StoredType, cast, packing
-from pipeline.program.planes import Planes, gathered, planes_of
+from pipeline.program.packing import Packing, StoredType, choose_packing, convert_to_stored
+from pipeline.program.planes import Planes, cut_planes, gather_volume
 from pipeline.program.program import Program, require_voxels
 from pipeline.volume import Mask, Volume, VolumeSpec
 
@@ -17,7 +17,7 @@ Inverse = dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class PreparedVolume:
     """What a program leaves: planes to store, one by one, and what describes them.
 
     ``stored * scale_factor + add_offset`` are the values (both None where values are stored themselves), and
@@ -38,17 +38,17 @@ class Prepared:
         Asked for z from 0 on, each source plane is read once.
         """
         plane = self.planes(z)
-        return cast(plane.voxels, self.dtype, self.packed), plane.measured
+        return convert_to_stored(plane.voxels, self.dtype, self.packed), plane.valid
 
     @cached_property
     def whole(self) -> tuple[NDArray[np.generic], Mask]:
         """All planes at once: the array to store, [z, y, x] or [c, z, y, x], and its mask [z, y, x]."""
         shape = self.spec.geometry.shape
-        array, measured = np.empty((len(self.spec.lines), *shape), self.dtype), np.ones(shape, np.bool_)
+        array, valid = np.empty((len(self.spec.lines), *shape), self.dtype), np.ones(shape, np.bool_)
         for z in range(shape.z):
             array[:, z], mask = self.plane(z)
-            measured[z] = True if mask is None else mask
-        return array.reshape(self.spec.shape), measured
+            valid[z] = True if mask is None else mask
+        return array.reshape(self.spec.shape), valid
 
     @property
     def array(self) -> NDArray[np.generic]:
@@ -56,7 +56,7 @@ class Prepared:
         return self.whole[0]
 
     @property
-    def measured(self) -> Mask:
+    def valid(self) -> Mask:
         """The whole mask."""
         return self.whole[1]
 
@@ -74,7 +74,7 @@ class Prepared:
     def fill_value(self) -> float:
         """What padding is stored as."""
         padding = np.full((1, 1, 1), self.spec.padding[0], np.float32)
-        return float(cast(padding, self.dtype, self.packed)[0, 0, 0])
+        return float(convert_to_stored(padding, self.dtype, self.packed)[0, 0, 0])
 
     @property
     def inverse(self) -> Inverse | list[Inverse | None] | None:
@@ -83,15 +83,15 @@ class Prepared:
         return pairs[0] if self.spec.channels is None else pairs
 
 
-def run(program: Program, volume: Volume) -> Prepared:
-    """Carry a program out on a volume in memory; raises as `begin`."""
+def execute_on_volume(program: Program, volume: Volume) -> PreparedVolume:
+    """Carry a program out on a volume in memory; raises as `execute`."""
     if volume.geometry != program.source.geometry:
         msg = "the volume is not the one that this program was compiled for"
         raise ValueError(msg)
-    return begin(program, planes_of(volume))
+    return execute(program, cut_planes(volume))
 
 
-def begin(program: Program, planes: Planes) -> Prepared:
+def execute(program: Program, planes: Planes) -> PreparedVolume:
     """Carry a program out up to the last change that needs a whole volume; the rest goes as planes are asked for.
 
     Raises SeriesRefusedError if a statistic of the volume does not exist, or no voxel of it is left.
@@ -100,20 +100,20 @@ def begin(program: Program, planes: Planes) -> Prepared:
     spec = program.source
     for change in program.changes:
         if isinstance(change, Search):
-            return _begin_after_search(program, gathered(planes, spec))
+            return _execute_after_search(program, gather_volume(planes, spec))
         if streams(change):
-            planes, spec = streamed(change, planes, spec), change.after(spec)
+            planes, spec = change_planes(change, planes, spec), change.after(spec)
         else:
-            volume = gathered(planes, spec)
+            volume = gather_volume(planes, spec)
             ready = change.resolve(volume) if isinstance(change, Barrier) else change
-            planes, spec = apply(ready, volume, spec), ready.after(spec)
+            planes, spec = change_volume(ready, volume, spec), ready.after(spec)
     # The lines that had to wait for a statistic are those of the run, all others as described.
     lines = tuple(line or found for line, found in zip(program.result.lines, spec.lines, strict=True))
     final = replace(program.result, lines=lines)
-    return Prepared(planes, final, program.dtype, packing(program.dtype, final), program)
+    return PreparedVolume(planes, final, program.dtype, choose_packing(program.dtype, final), program)
 
 
-def _begin_after_search(program: Program, volume: Volume) -> Prepared:
+def _execute_after_search(program: Program, volume: Volume) -> PreparedVolume:
     """Let the first step that searches find its parameters, and begin what is left, compiled for the grid there is."""
     place = program.first_search
     if place is None:
@@ -121,7 +121,7 @@ def _begin_after_search(program: Program, volume: Volume) -> Prepared:
         raise ValueError(msg)
     before, searching, after = program.steps[:place], program.steps[place], program.steps[place + 1 :]
     spec = (program.source, *program.specs)[place]
-    rest = begin(Program.compile((searching.find(volume), *after), spec, program.dtype), planes_of(volume))
+    rest = execute(Program.compile((searching.find(volume), *after), spec, program.dtype), cut_planes(volume))
     return replace(rest, program=Program.compile((*before, *rest.program.steps), program.source, program.dtype))
 
 

@@ -2,7 +2,7 @@
 
 from pipeline.program.axis import AxisMap, axis_weights
 from pipeline.program.changes import Barrier, Change, LineChange, Search, Shear, Warp, streams
-from pipeline.program.memory import passing_bytes, volume_bytes, waiting_bytes
+from pipeline.program.memory import barrier_bytes, streaming_bytes, volume_bytes
 from pipeline.program.program import Program
 from pipeline.volume import ClampedLine, VolumeSpec
 
@@ -65,8 +65,8 @@ def _taps(axis: AxisMap) -> int:
 
 def _memory(change: Change, before: VolumeSpec) -> str:
     if not streams(change):
-        return f"the whole volume in memory, {_megabytes(volume_bytes(before) + waiting_bytes(change, before))}"
-    return f"plane by plane, {_megabytes(passing_bytes(change, before))}"
+        return f"the whole volume in memory, {_megabytes(volume_bytes(before) + barrier_bytes(change, before))}"
+    return f"plane by plane, {_megabytes(streaming_bytes(change, before))}"
 
 
 def _megabytes(size: int) -> str:

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.geometry import Zyx
-from pipeline.program.apply import overlap, warped
+from pipeline.program.apply import find_overlap, warp_array
 from pipeline.program.axis import AxisMap, axis_weights
-from pipeline.program.blend import Blend, InPlane, sheared
+from pipeline.program.blend import Blend, InPlane, shear_planes
 from pipeline.program.changes import GridChange, Shear, Warp
 from pipeline.program.planes import Plane, Planes
 from pipeline.volume import Mask
@@ -32,20 +32,20 @@ def carry_labels(labels: Labels, change: GridChange | Shear | Warp) -> Labels:
     nearest sample.
     """
     if isinstance(change, Warp):
-        return warped(labels, change, 0, order=0)
+        return warp_array(labels, change, 0, order=0)
     if isinstance(change, GridChange) and change.exact:
         empty = np.zeros(change.geometry.shape, labels.dtype)
-        return _pasted(labels.transpose(change.order), change.axes, empty)
+        return _paste(labels.transpose(change.order), change.axes, empty)
     found = np.unique(labels)
-    return _nearest(labels, change) if found.size > MOST_LABELS else _won(labels, change, found)
+    return _take_nearest(labels, change) if found.size > MOST_LABELS else _choose_largest_share(labels, change, found)
 
 
-def _won(labels: Labels, change: GridChange | Shear, found: Labels) -> Labels:
+def _choose_largest_share(labels: Labels, change: GridChange | Shear, found: Labels) -> Labels:
     """Return, for each voxel, the one of the labels found that has the largest share of it."""
     target = np.zeros(change.geometry.shape, labels.dtype)
     largest = np.zeros(target.shape, np.float32)
     for label in found:
-        share_of = _shares(labels == label, change)
+        share_of = _label_share(labels == label, change)
         for z in range(len(target)):
             share = share_of(z).voxels[0]
             wins = share > largest[z]
@@ -53,39 +53,39 @@ def _won(labels: Labels, change: GridChange | Shear, found: Labels) -> Labels:
     return target
 
 
-def _shares(where: Mask, change: GridChange | Shear) -> Planes:
+def _label_share(where: Mask, change: GridChange | Shear) -> Planes:
     """Return planes of the share that one label has of each voxel: linear, not filtered."""
     if isinstance(change, Shear):
-        return sheared(_as_planes(where), lambda z: InPlane(*change.slices[z]), OUTSIDE)
+        return shear_planes(_cut_label_planes(where), lambda z: InPlane(*change.slices[z]), OUTSIDE)
     axes = Zyx(*(replace(axis, method="linear", antialias=False) for axis in change.axes))
-    return Blend(_as_planes(where.transpose(change.order)), axes, 1)
+    return Blend(_cut_label_planes(where.transpose(change.order)), axes, 1)
 
 
-def _as_planes(where: Mask) -> Planes:
+def _cut_label_planes(where: Mask) -> Planes:
     """Return planes that are 1 where a label is, else 0."""
     return lambda z: Plane(where[z][None].astype(np.float32))
 
 
-def _nearest(labels: Labels, change: GridChange | Shear) -> Labels:
+def _take_nearest(labels: Labels, change: GridChange | Shear) -> Labels:
     """Return the value of the nearest sample; 0 beyond a slice that was moved."""
     if isinstance(change, Shear):
-        return np.stack([_moved(plane, *axes) for plane, axes in zip(labels, change.slices, strict=True)])
-    return labels.transpose(change.order)[np.ix_(*map(_nearest_along, change.axes))]
+        return np.stack([_move_slice(plane, *axes) for plane, axes in zip(labels, change.slices, strict=True)])
+    return labels.transpose(change.order)[np.ix_(*map(_find_nearest, change.axes))]
 
 
-def _moved(plane: Labels, y: AxisMap, x: AxisMap) -> Labels:
+def _move_slice(plane: Labels, y: AxisMap, x: AxisMap) -> Labels:
     """Return one slice moved in its plane."""
     inside = y.within[:, None] & x.within
-    return np.where(inside, plane[np.ix_(_nearest_along(y), _nearest_along(x))], plane.dtype.type(0))
+    return np.where(inside, plane[np.ix_(_find_nearest(y), _find_nearest(x))], plane.dtype.type(0))
 
 
-def _nearest_along(axis: AxisMap) -> NDArray[np.intp]:
+def _find_nearest(axis: AxisMap) -> NDArray[np.intp]:
     """Return the index of the source sample nearest to each output sample."""
     return axis_weights(replace(axis, method="nearest"))[0]
 
 
-def _pasted(labels: Labels, axes: Zyx[AxisMap], target: Labels) -> Labels:
+def _paste(labels: Labels, axes: Zyx[AxisMap], target: Labels) -> Labels:
     """Write the labels that exist into a target that is filled already, and return it."""
-    written, taken = zip(*(overlap(axis) for axis in axes), strict=True)
+    written, taken = zip(*(find_overlap(axis) for axis in axes), strict=True)
     target[written] = labels[taken]
     return target

@@ -15,7 +15,7 @@ PIXEL_BYTES = 4
 
 def volume_bytes(spec: VolumeSpec) -> int:
     """Return the bytes of a volume in memory: voxels and mask."""
-    n_masks = 2 if spec.invented else 1
+    n_masks = 2 if spec.has_interpolated else 1
     return VOXEL_BYTES * prod(spec.shape) + n_masks * MASK_BYTES * prod(spec.geometry.shape)
 
 
@@ -33,17 +33,17 @@ def peak_bytes(changes: Sequence[Change], source: VolumeSpec) -> int:
             peak = max(peak, held + passing + volume_bytes(spec))
             held, passing = volume_bytes(spec), 0
         if isinstance(change, Warp):
-            peak = max(peak, held + waiting_bytes(change, spec) + volume_bytes(after))
+            peak = max(peak, held + barrier_bytes(change, spec) + volume_bytes(after))
             held = volume_bytes(after)
         elif isinstance(change, Search):
-            peak = max(peak, held + waiting_bytes(change, spec))
+            peak = max(peak, held + barrier_bytes(change, spec))
         else:
-            passing += passing_bytes(change, spec)
+            passing += streaming_bytes(change, spec)
         spec = after
     return max(peak, held + passing)
 
 
-def waiting_bytes(change: Change, before: VolumeSpec) -> int:
+def barrier_bytes(change: Change, before: VolumeSpec) -> int:
     """Return the bytes that a change takes beside the whole volume that it waits for."""
     match change:
         case Warp():
@@ -51,19 +51,19 @@ def waiting_bytes(change: Change, before: VolumeSpec) -> int:
         case Search():
             return change.working_bytes
         case _:
-            return passing_bytes(change, before)
+            return streaming_bytes(change, before)
 
 
 def warp_bytes(change: Warp, before: VolumeSpec) -> int:
     """Return the bytes of a warp's working arrays."""
     voxels, target = prod(before.geometry.shape), prod(change.geometry.shape)
-    layers = (len(before.lines) + 1) * (voxels + target) if before.invented else 0
+    layers = (len(before.lines) + 1) * (voxels + target) if before.has_interpolated else 0
     return VOXEL_BYTES * (2 * voxels + 3 * target + layers)
 
 
-def passing_bytes(change: Change, before: VolumeSpec) -> int:
+def streaming_bytes(change: Change, before: VolumeSpec) -> int:
     """Return the bytes of the planes that one output plane is made of, and of that plane."""
-    channels = len(before.lines) + before.invented
+    channels = len(before.lines) + before.has_interpolated
     match change:
         case LineChange():
             return 2 * plane_bytes(change.after(before))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UsageError
-from pipeline.kernels.bands import whole_numbers
+from pipeline.kernels.bands import round_to_integers
 from pipeline.volume import ClampedLine, Scale, VolumeSpec, Voxels
 
 StoredType = Literal["int16", "uint8", "uint16", "float16", "float32"]
@@ -24,7 +24,7 @@ class Packing:
     add_offset: float
 
 
-def resolved_dtype(dtype: Literal["auto"] | StoredType, spec: VolumeSpec) -> StoredType:
+def choose_dtype(dtype: Literal["auto"] | StoredType, spec: VolumeSpec) -> StoredType:
     """Return the dtype that ``auto`` stands for; raises UsageError if the values do not fit the one asked for."""
     if dtype == "auto":
         return "int16" if spec.scale is Scale.HU else "float16"
@@ -37,7 +37,7 @@ def resolved_dtype(dtype: Literal["auto"] | StoredType, spec: VolumeSpec) -> Sto
     return dtype
 
 
-def packing(dtype: StoredType, spec: VolumeSpec) -> Packing | None:
+def choose_packing(dtype: StoredType, spec: VolumeSpec) -> Packing | None:
     """Return how an integer dtype holds normalised values, or None where the values are stored themselves.
 
     One channel whose HU fit the dtype is stored as those HU; else steps of 1 HU from the lowest value on, or as fine as
@@ -71,11 +71,11 @@ def _hu_fit(line: ClampedLine, least: int, most: int) -> bool:
     return low >= least - 1e-6 and high <= most + 1e-6
 
 
-def cast(voxels: Voxels, dtype: StoredType, packed: Packing | None) -> NDArray[np.generic]:
+def convert_to_stored(voxels: Voxels, dtype: StoredType, packed: Packing | None) -> NDArray[np.generic]:
     """Return voxels as they are stored: whole numbers rounded to nearest, saturated; floats kept finite."""
     if np.issubdtype(dtype, np.floating):
         return np.clip(voxels, np.finfo(dtype).min, np.finfo(dtype).max).astype(dtype)
     stored = np.empty(voxels.shape, dtype)
     packing = (packed.scale_factor, packed.add_offset) if packed else (1.0, 0.0)
-    whole_numbers(voxels.ravel(), packing, stored.ravel())
+    round_to_integers(voxels.ravel(), packing, stored.ravel())
     return stored

@@ -11,48 +11,47 @@ from pipeline.volume import Mask, Volume, VolumeSpec, Voxels
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """One plane: voxels [c, y, x] in float32, and where they were measured [y, x], None if everywhere.
+    """One plane: voxels [c, y, x] in float32, and where they are valid [y, x], None if everywhere.
 
-    ``usable`` is True where a value may enter interpolation though it was not measured, as in a `Volume`; None where
-    nothing was invented.
+    ``usable`` is True where a value may enter interpolation, as in a `Volume`; None where that is the valid mask.
     """
 
     voxels: Voxels
-    measured: Mask | None = None
+    valid: Mask | None = None
     usable: Mask | None = None
 
     @property
     def mask(self) -> Mask:
-        """Where voxels were measured, as an array."""
-        return np.ones(self.voxels.shape[1:], np.bool_) if self.measured is None else self.measured
+        """The valid mask, as an array."""
+        return np.ones(self.voxels.shape[1:], np.bool_) if self.valid is None else self.valid
 
 
 Planes = Callable[[int], Plane]
 """From z to a plane.  Asked for in rising or in falling order, each source plane is read once."""
 
 
-def planes_of(volume: Volume, order: Zyx[int] = Zyx(0, 1, 2)) -> Planes:  # noqa: B008  a tuple
+def cut_planes(volume: Volume, order: Zyx[int] = Zyx(0, 1, 2)) -> Planes:  # noqa: B008  a tuple
     """Return the planes of a volume that is in memory, cut across another axis where ``order`` says so."""
     voxels = volume.by_channel.transpose(0, *(1 + axis for axis in order))
-    measured = volume.measured.transpose(order)
+    valid = volume.valid.transpose(order)
     usable = None if volume.usable is None else volume.usable.transpose(order)
-    return lambda z: Plane(voxels[:, z], unless_whole(measured[z]), None if usable is None else usable[z])
+    return lambda z: Plane(voxels[:, z], drop_full_mask(valid[z]), None if usable is None else usable[z])
 
 
-def unless_whole(measured: Mask) -> Mask | None:
+def drop_full_mask(valid: Mask) -> Mask | None:
     """Return a plane's mask, None where it is True everywhere."""
-    return None if measured.all() else measured
+    return None if valid.all() else valid
 
 
-def gathered(planes: Planes, spec: VolumeSpec) -> Volume:
+def gather_volume(planes: Planes, spec: VolumeSpec) -> Volume:
     """Return all planes of this description as a volume."""
     shape = spec.geometry.shape
     voxels = np.empty((len(spec.lines), *shape), np.float32)
-    measured = np.empty(shape, np.bool_)
-    usable = np.empty(shape, np.bool_) if spec.invented else None
+    valid = np.empty(shape, np.bool_)
+    usable = np.empty(shape, np.bool_) if spec.has_interpolated else None
     for z in range(shape.z):
         plane = planes(z)
-        voxels[:, z], measured[z] = plane.voxels, plane.mask
+        voxels[:, z], valid[z] = plane.voxels, plane.mask
         if usable is not None:
             usable[z] = plane.mask if plane.usable is None else plane.usable
-    return Volume(voxels if spec.channels else voxels[0], measured, spec.geometry, usable)
+    return Volume(voxels if spec.channels else voxels[0], valid, spec.geometry, usable)

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.errors import SeriesRefusedError
 from pipeline.program.changes import Barrier, Change, GridChange, LineChange, Search
 from pipeline.program.memory import peak_bytes
-from pipeline.program.packing import StoredType, resolved_dtype
+from pipeline.program.packing import StoredType, choose_dtype
 from pipeline.program.step import NeedsStatisticsError, Step, describe
 from pipeline.vocabulary import Reason
 from pipeline.volume import VolumeSpec
@@ -45,9 +45,9 @@ class Program:
             if isinstance(change, Barrier) and change.line_of is None:
                 msg = f"{steps[index].name} with statistics: cohort needs statistics.json of ctprep fit"
                 raise NeedsStatisticsError(msg, index)
-        folded = _folded([(change, (step.name,)) for change, step in zip(changes, steps, strict=True)])
+        folded = _fold([(change, (step.name,)) for change, step in zip(changes, steps, strict=True)])
         names = tuple(names for _, names in folded)
-        dtype = resolved_dtype(dtype, specs[-1])
+        dtype = choose_dtype(dtype, specs[-1])
         return cls(source, tuple(steps), specs[1:], tuple(change for change, _ in folded), names, dtype)
 
     @property
@@ -103,16 +103,16 @@ def require_voxels(program: Program) -> None:
         raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)
 
 
-def _folded(changes: Sequence[Named]) -> list[Named]:
+def _fold(changes: Sequence[Named]) -> list[Named]:
     """Return as few changes as do the same."""
     folded: list[Named] = []
     for change, names in changes:
-        both = _both(folded[-1][0], change) if folded else None
+        both = _merge(folded[-1][0], change) if folded else None
         folded[-1:] = [(both, folded[-1][1] + names)] if both else [*folded[-1:], (change, names)]
     return folded
 
 
-def _both(first: Change, second: Change) -> Change | None:
+def _merge(first: Change, second: Change) -> Change | None:
     """Return the one change that does two, if there is one."""
     if isinstance(first, LineChange) and isinstance(second, LineChange):
         return first.then(second)

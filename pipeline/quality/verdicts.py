@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from pipeline.features.kernel import kernel_class
+from pipeline.features.kernel import classify_kernel
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import SeriesWarning
 
@@ -27,7 +27,7 @@ def judged(record: SeriesRecord, noticed: Iterable[str] = ()) -> SeriesRecord:
     ``noticed`` is what was worth a look already when the volume was made.
     """
     why = [*noticed] + [words for rule in RULES if (words := rule(record))]
-    sharpness = kernel_class(record.elements.get("ConvolutionKernel"))
+    sharpness = classify_kernel(record.elements.get("ConvolutionKernel"))
     return replace(record, qc="look" if why else "ok", qc_why="; ".join(why) or None, kernel_class=sharpness)
 
 

@@ -84,7 +84,7 @@ def _sampled(stored: StoredVolume) -> tuple[NDArray[Any], Geometry]:
     steps = Zyx(*(float(ceil(n / MOST_READ)) for n in geometry.shape))
     index = tuple(slice(None, None, int(step)) for step in steps)
     array = np.asarray(stored.array[(0,) * (stored.array.ndim - 3) + index])
-    return array, geometry.sampled(Zyx(0.0, 0.0, 0.0), steps, Zyx(*array.shape))
+    return array, geometry.regrid(Zyx(0.0, 0.0, 0.0), steps, Zyx(*array.shape))
 
 
 def _spread(depth: int) -> list[float]:

@@ -12,7 +12,7 @@ from pipeline.plan.estimate import forecast, peak_mb
 from pipeline.plan.plan import Planned, State, settled
 from pipeline.plan.recipe import choice_of, key_of, recipe_of, scan_of, versions_of
 from pipeline.prepare.job import Job, Recipe
-from pipeline.prepare.measure import examine
+from pipeline.prepare.measure import measure
 from pipeline.privacy import KEY_FILE_VARIABLE, PseudonymKey
 from pipeline.program.explain import explain
 from pipeline.program.program import Program
@@ -72,7 +72,7 @@ def _compared(plans: Sequence[Planned], ledger: Ledger, recipe: Recipe, pool: Po
     ]
     changed = {
         job.record.series_key
-        for job, result in (pool.engine(len(jobs)).run(examine, jobs) if jobs else ())
+        for job, result in (pool.engine(len(jobs)).run(measure, jobs) if jobs else ())
         if isinstance(result, Lost) or result.record.fingerprint != made[job.record.series_key]
     }
     return [

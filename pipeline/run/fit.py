@@ -17,7 +17,7 @@ from pipeline.cohort.cohort import Cohort, counts_by_split
 from pipeline.config import Config, check_ready_to_read, fit_parts
 from pipeline.errors import NoInputError, UsageError
 from pipeline.features.histogram import Histogram
-from pipeline.features.statistics import USUAL_PERCENTILES, Statistics, name_of
+from pipeline.features.statistics import USUAL_PERCENTILES, Statistics, format_percent
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.state import Finished
@@ -25,15 +25,15 @@ from pipeline.plan.estimate import memory_mb
 from pipeline.plan.plan import Planned, in_turns, settled
 from pipeline.plan.recipe import choice_of, key_of, recipe_of, scan_of, shared_folders, versions_of
 from pipeline.plan.selection import Choice
-from pipeline.prepare.job import Job, SeriesResult, refused
-from pipeline.prepare.measure import examine
+from pipeline.prepare.job import Job, SeriesResult, refuse
+from pipeline.prepare.measure import measure
 from pipeline.prepare.series import warm
 from pipeline.record import SeriesRecord
 from pipeline.run.fit_cache import Readings, reading_of
 from pipeline.run.run import Listener
 from pipeline.run.session import working_copy
 from pipeline.scan.series import Scan
-from pipeline.steps.cohort import asked_percentiles
+from pipeline.steps.cohort import list_percentiles
 from pipeline.vocabulary import ExitCode, Status
 
 Bins = NDArray[np.int64]
@@ -124,7 +124,7 @@ class Fit:
         engine = self.pool.engine(len(jobs))
         for turn in in_turns(jobs, lambda: self._plans(choice)):
             signatures = {plan.series_key: plan.scanned.signature for plan in turn if plan.scanned}
-            for job, result in engine.run(examine, self._jobs(turn)):
+            for job, result in engine.run(measure, self._jobs(turn)):
                 self._keep(job, result, signatures[job.record.series_key])
 
     def _plans(self, choice: Choice) -> list[Planned]:
@@ -138,7 +138,7 @@ class Fit:
 
     def _keep(self, job: Job, result: SeriesResult | Lost, signature: str) -> None:
         if isinstance(result, Lost):
-            result = refused(job.record, job.series, result.reason, result.detail)
+            result = refuse(job.record, job.series, result.reason, result.detail)
         rules, stages = self.versions.rules, self.versions.stages
         self.readings.keep(Finished(result.record, signature, rules, histogram=result.histogram, stages=stages))
         self.listener.finished(result.record)
@@ -153,7 +153,7 @@ class Fit:
         histograms = (self.readings.finished[record.series_key].histogram for record in training)
         total = reduce(Histogram.merge, filter(None, histograms), Histogram.empty())
         return Statistics(
-            **figures_of(total, foreground, {*USUAL_PERCENTILES, *asked_percentiles(self.config.steps)}),
+            **figures_of(total, foreground, {*USUAL_PERCENTILES, *list_percentiles(self.config.steps)}),
             foreground_hu=foreground,
             n_series=len(training),
             n_patients=len({record.patient for record in training}),
@@ -184,7 +184,7 @@ def figures_of(histogram: Histogram, foreground: Foreground | None, percents: It
         "std_hu": sqrt(float(np.square(bins - mean) @ counts) / n),
         "min_hu": float(bins[0]),
         "max_hu": float(bins[-1]),
-        "percentiles_hu": {name_of(percent): _percentile(bins, counts, percent) for percent in sorted(percents)},
+        "percentiles_hu": {format_percent(percent): _percentile(bins, counts, percent) for percent in sorted(percents)},
     }
 
 

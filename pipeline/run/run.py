@@ -19,7 +19,7 @@ from pipeline.plan.estimate import memory_mb
 from pipeline.plan.plan import Planned, State, counted, counts_of, in_turns, is_kept, settled
 from pipeline.plan.recipe import choice_of, key_of, recipe_of, scan_of, shared_folders, versions_of
 from pipeline.plan.selection import Choice, slice_count_before
-from pipeline.prepare.job import Job, SeriesResult, refused
+from pipeline.prepare.job import Job, SeriesResult, refuse
 from pipeline.prepare.work import process, warm
 from pipeline.record import SeriesRecord
 from pipeline.run.history import Chronicle
@@ -184,7 +184,7 @@ class Run:
     def _keep(self, job: Job, result: SeriesResult | Lost, signature: str) -> None:
         if isinstance(result, Lost):
             self.tracebacks += [result.traceback] if result.traceback else []
-            result = refused(job.record, job.series, result.reason, result.detail)
+            result = refuse(job.record, job.series, result.reason, result.detail)
         versions, before = self.versions, self.ledger.finished.get(result.record.series_key)
         now = Finished(result.record, signature, versions.rules, result.slices, result.histogram, versions.stages)
         finished = counted(now, before, versions.retries)
@@ -195,7 +195,7 @@ class Run:
         """Return what becomes of a series whose pixels were not read."""
         job, refusal = self._job(plan), plan.scanned.refusal if plan.scanned else None
         reason, detail = refusal or (Reason.CANCELLED, "the run ended before it")
-        return refused(job.record, job.series, reason, detail)
+        return refuse(job.record, job.series, reason, detail)
 
     def _publish(self, choice: Choice) -> Published:
         """Write every table; a series not reached has its row too, a gone one as long as its store is kept."""

@@ -15,7 +15,7 @@ from pipeline.output.layout import OWNER_ONLY, OutputFolder
 from pipeline.privacy import KEY_FILE_VARIABLE
 from pipeline.scan.series import Scan
 from pipeline.sources.folders import FoundFile, find_files
-from pipeline.versions import stages_version
+from pipeline.versions import describe_stages
 from pipeline.vocabulary import Reason
 
 Told = dict[str, Any]
@@ -29,7 +29,7 @@ class _Last:
     def __init__(self, config: Config, output: OutputFolder) -> None:
         self.output = output
         named = {path: _state(path) for path in _named_by(config)}
-        self._terms = repr((__version__, stages_version(), config, named))
+        self._terms = repr((__version__, describe_stages(), config, named))
         self._input = config.input
 
     def told(self) -> Told | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar, Literal
 
-from pipeline.features.spread import measured_mean
+from pipeline.features.spread import compute_mean
 from pipeline.program.changes import Barrier, LineChange
 from pipeline.program.step import Step
 from pipeline.volume import ClampedLine, Mask, Scale, VolumeSpec, Voxels
@@ -34,4 +34,4 @@ class Centre(Step):
 
 def _minus_mean(voxels: Voxels, mask: Mask) -> ClampedLine:
     """Return the line that subtracts the mean of the measured voxels [z, y, x]."""
-    return ClampedLine(b=-measured_mean(voxels, mask))
+    return ClampedLine(b=-compute_mean(voxels, mask))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import UsageError
-from pipeline.features.statistics import Statistics, name_of
+from pipeline.features.statistics import Statistics, format_percent
 from pipeline.program.changes import LineChange
 from pipeline.program.step import Step, require_hu
 from pipeline.steps.clip import Clip
@@ -49,24 +49,24 @@ class FittedNormalise(Normalise):
         raise ValueError(msg)
 
 
-def steps_that_wait(steps: Iterable[Step]) -> list[int]:
+def find_waiting_steps(steps: Iterable[Step]) -> list[int]:
     """Return the places, from 0, of the steps that need statistics of the cohort."""
     return [index for index, step in enumerate(steps) if _waits(step)]
 
 
-def asked_percentiles(steps: Iterable[Step]) -> set[float]:
+def list_percentiles(steps: Iterable[Step]) -> set[float]:
     """Return the percents of the cohort that steps ask for."""
     return {percent for step in steps if isinstance(step, Clip) and _waits(step) for percent in step.percentiles or ()}
 
 
-def with_statistics(steps: Sequence[Step], statistics: Statistics) -> tuple[Step, ...]:
+def fill_in_statistics(steps: Sequence[Step], statistics: Statistics) -> tuple[Step, ...]:
     """Return the steps, those that wait for the cohort with their figures; raises UsageError for one not fitted."""
-    return tuple(_fitted(step, statistics) if _waits(step) else step for step in steps)
+    return tuple(_fit(step, statistics) if _waits(step) else step for step in steps)
 
 
-def usual_statistics(steps: Iterable[Step]) -> Statistics:
+def make_typical_statistics(steps: Iterable[Step]) -> Statistics:
     """Return figures such as any cohort of CT has: with them a program can be tried before there are true ones."""
-    percentiles = {name_of(percent): 40 * percent - 1000 for percent in asked_percentiles(steps)}
+    percentiles = {format_percent(percent): 40 * percent - 1000 for percent in list_percentiles(steps)}
     return Statistics(
         n_voxels=1,
         mean_hu=-500,
@@ -88,7 +88,7 @@ def _waits(step: Step) -> bool:
     return isinstance(step, Clip | Normalise) and step.statistics == "cohort" and not is_fitted
 
 
-def _fitted(step: Step, statistics: Statistics) -> Step:
+def _fit(step: Step, statistics: Statistics) -> Step:
     if isinstance(step, Clip) and step.percentiles:
         low_hu, high_hu = map(statistics.percentile, step.percentiles)
         return FittedClip(low_hu=low_hu, high_hu=high_hu, percentiles=step.percentiles, statistics="cohort")

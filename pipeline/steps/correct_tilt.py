@@ -46,20 +46,20 @@ class CorrectTilt(Step):
         """Return the shear that undoes the stack's own."""
         sheared = spec.geometry
         y, x = (
-            _moves([offset[axis] / mm for offset in self.offsets_mm], n)
+            _map_slices([offset[axis] / mm for offset in self.offsets_mm], n)
             for axis, mm, n in ((1, sheared.spacing_mm.y, sheared.shape.y), (0, sheared.spacing_mm.x, sheared.shape.x))
         )
         normal = np.cross(sheared.axes.x, sheared.axes.y)
         corner, shape = Zyx(0.0, y[0].start, x[0].start), Zyx(sheared.shape.z, y[0].n, x[0].n)
         upright = replace(
-            sheared.sampled(corner, Zyx(1.0, 1.0, 1.0), shape),
+            sheared.regrid(corner, Zyx(1.0, 1.0, 1.0), shape),
             spacing_mm=sheared.spacing_mm._replace(z=round(sheared.spacing_mm.z * float(normal @ sheared.axes.z), 9)),
             axes=sheared.axes._replace(z=Xyz(*(float(value) for value in normal))),
         )
         return Shear(tuple(zip(y, x, strict=True)), upright)
 
 
-def _moves(offsets: list[float], n: int) -> list[AxisMap]:
+def _map_slices(offsets: list[float], n: int) -> list[AxisMap]:
     """Return each slice's map of one axis onto the pixels of the first slice and as many more as all need."""
     whole = [round(offset) if abs(offset - round(offset)) <= WHOLE else offset for offset in offsets]
     low, high = floor(min(whole)), ceil(max(whole))

@@ -14,7 +14,7 @@ from pipeline.volume import Mask, Volume, VolumeSpec
 
 
 @dataclass(frozen=True)
-class Cropped(Step):
+class FoundCrop(Step):
     """A crop whose box was found: its parameters, as the trail tells them, do it again without voxels.
 
     ``start`` and ``shape`` are the box with its margin, in voxels z, y, x of the grid before.  Where nothing was found,
@@ -28,18 +28,18 @@ class Cropped(Step):
 
     def change(self, spec: VolumeSpec) -> GridChange:
         """Return the crop."""
-        return shifted(spec.geometry, Zyx(*self.start), Zyx(*self.shape))
+        return shift_grid(spec.geometry, Zyx(*self.start), Zyx(*self.shape))
 
 
 @dataclass(frozen=True)
-class Crop(Step):
+class CropToTarget(Step):
     """Cut the volume to a box around something in it, ``margin_mm`` wider on each side as far as the volume goes.
 
     No bit of what stays changes.  Where there is no such thing nothing is cut, and the trail says ``found: false``.
     """
 
     looks_at_hu: ClassVar[tuple[float, float]]
-    cropped: ClassVar[type[Cropped]]
+    cropped: ClassVar[type[FoundCrop]]
     margin_mm: float
 
     def __post_init__(self) -> None:
@@ -56,28 +56,28 @@ class Crop(Step):
             raise StepOrderError(msg)
         return Search(search_bytes(spec.geometry))
 
-    def find(self, volume: Volume) -> Cropped:
+    def find(self, volume: Volume) -> FoundCrop:
         """Return the crop to the box around what was found."""
         samples = Samples.of(volume)
-        box = samples.box_around(self.sought(samples), self.margin_mm)
+        box = samples.box_around(self.find_target(samples), self.margin_mm)
         start, shape = box or (Zyx(0, 0, 0), volume.geometry.shape)
         return self.cropped(self.margin_mm, box is not None, start, shape)
 
     @staticmethod
     @abstractmethod
-    def sought(samples: Samples) -> Mask:
+    def find_target(samples: Samples) -> Mask:
         """Return which samples the box must hold; all False where there is nothing to look for."""
 
 
-def shifted(geometry: Geometry, start: Zyx[int], shape: Zyx[int]) -> GridChange:
+def shift_grid(geometry: Geometry, start: Zyx[int], shape: Zyx[int]) -> GridChange:
     """Return the change to a box on a grid's lattice, which may reach beyond the grid."""
     first = Zyx(*(float(index) for index in start))
     axes = Zyx(*(AxisMap(new, n, at) for n, new, at in zip(geometry.shape, shape, first, strict=True)))
-    return GridChange(Zyx(0, 1, 2), axes, geometry.sampled(first, Zyx(1.0, 1.0, 1.0), shape))
+    return GridChange(Zyx(0, 1, 2), axes, geometry.regrid(first, Zyx(1.0, 1.0, 1.0), shape))
 
 
-def found_nothing(steps: Iterable[Step]) -> list[str]:
+def list_empty_crops(steps: Iterable[Step]) -> list[str]:
     """Return in words which crops have found nothing."""
     return [
-        f"{step.name}: nothing found, nothing cut" for step in steps if isinstance(step, Cropped) and not step.found
+        f"{step.name}: nothing found, nothing cut" for step in steps if isinstance(step, FoundCrop) and not step.found
     ]

@@ -3,27 +3,27 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline.features.anatomy import TISSUE_HU, Samples, body_of
-from pipeline.steps.crop import Crop, Cropped
+from pipeline.features.anatomy import TISSUE_HU, Samples, find_body
+from pipeline.steps.crop import CropToTarget, FoundCrop
 from pipeline.volume import Mask
 
 
 @dataclass(frozen=True)
-class CroppedToBody(Cropped):
+class FoundBodyCrop(FoundCrop):
     """The crop, its box found."""
 
     name: ClassVar = "crop_body"
 
 
 @dataclass(frozen=True)
-class CropBody(Crop):
+class CropBody(CropToTarget):
     """Cut to the largest piece of tissue: air, table and what lies beside the patient stay out."""
 
     name: ClassVar = "crop_body"
     looks_at_hu: ClassVar = (TISSUE_HU - 200, TISSUE_HU + 200)
-    cropped: ClassVar = CroppedToBody
+    cropped: ClassVar = FoundBodyCrop
 
     @staticmethod
-    def sought(samples: Samples) -> Mask:
+    def find_target(samples: Samples) -> Mask:
         """Return the body."""
-        return body_of(samples)
+        return find_body(samples)

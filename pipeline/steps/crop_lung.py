@@ -3,27 +3,27 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline.features.anatomy import AIR_HU, TISSUE_HU, Samples, lungs_of
-from pipeline.steps.crop import Crop, Cropped
+from pipeline.features.anatomy import AIR_HU, TISSUE_HU, Samples, find_lungs
+from pipeline.steps.crop import CropToTarget, FoundCrop
 from pipeline.volume import Mask
 
 
 @dataclass(frozen=True)
-class CroppedToLungs(Cropped):
+class FoundLungCrop(FoundCrop):
     """The crop, its box found."""
 
     name: ClassVar = "crop_lung"
 
 
 @dataclass(frozen=True)
-class CropLung(Crop):
+class CropLung(CropToTarget):
     """Cut to the air within the body: its largest piece, and the second largest if that is a lung's size too."""
 
     name: ClassVar = "crop_lung"
     looks_at_hu: ClassVar = (AIR_HU - 100, TISSUE_HU + 200)
-    cropped: ClassVar = CroppedToLungs
+    cropped: ClassVar = FoundLungCrop
 
     @staticmethod
-    def sought(samples: Samples) -> Mask:
+    def find_target(samples: Samples) -> Mask:
         """Return the lungs."""
-        return lungs_of(samples)
+        return find_lungs(samples)

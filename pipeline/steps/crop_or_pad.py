@@ -10,7 +10,7 @@ from pipeline.geometry import Geometry, Zyx
 from pipeline.program.axis import TIE
 from pipeline.program.changes import GridChange
 from pipeline.program.step import Step
-from pipeline.steps.crop import shifted
+from pipeline.steps.crop import shift_grid
 from pipeline.volume import VolumeSpec
 
 
@@ -44,7 +44,7 @@ class CropOrPad(Step):
         else:
             middle = _index(geometry, self.around)
             start = Zyx(*(floor(at - (n - 1) / 2 + 0.5 + TIE) for at, n in zip(middle, shape, strict=True)))
-        return shifted(geometry, start, shape)
+        return shift_grid(geometry, start, shape)
 
 
 def _index(geometry: Geometry, point: tuple[float, float, float]) -> list[float]:

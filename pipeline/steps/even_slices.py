@@ -43,13 +43,13 @@ class EvenSlices(Step):
     @property
     def interpolated_share(self) -> float:
         """The share of the planes that are invented."""
-        return 1 - float(self.planes.spoken_for.mean())
+        return 1 - float(self.planes.supported.mean())
 
     def change(self, spec: VolumeSpec) -> GridChange:
         """Return the change along z; rows and columns stay."""
         _, y, x = spec.geometry.shape
         planes = self.planes
-        grid = spec.geometry.sampled(Zyx(0.0, 0.0, 0.0), Zyx(1.0, 1.0, 1.0), Zyx(planes.n, y, x))
+        grid = spec.geometry.regrid(Zyx(0.0, 0.0, 0.0), Zyx(1.0, 1.0, 1.0), Zyx(planes.n, y, x))
         return GridChange(Zyx(0, 1, 2), Zyx(planes, AxisMap(y, y), AxisMap(x, x)), grid)
 
 

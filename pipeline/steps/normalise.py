@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from pipeline.features.spread import measured_extremes, measured_mean_and_std
+from pipeline.features.spread import compute_extremes, compute_mean_and_std
 from pipeline.program.changes import Barrier, LineChange
 from pipeline.program.step import Step, StepOrderError, require_hu
 from pipeline.volume import ClampedLine, Mask, Scale, VolumeSpec, Voxels
@@ -47,6 +47,6 @@ class Normalise(Step):
     def _from_volume(self, voxels: Voxels, mask: Mask) -> ClampedLine:
         """Return the line from the measured voxels [z, y, x]."""
         if self.to != "z_score":
-            return ClampedLine.between(measured_extremes(voxels, mask), TARGETS[self.to])
-        mean, std = measured_mean_and_std(voxels, mask)
+            return ClampedLine.between(compute_extremes(voxels, mask), TARGETS[self.to])
+        mean, std = compute_mean_and_std(voxels, mask)
         return ClampedLine(a=1 / std, b=-mean / std)

@@ -35,16 +35,16 @@ class Orient(Step):
 
     def change(self, spec: VolumeSpec) -> GridChange | Warp:
         """Return a pure turn of the grid, or a warp onto the patient's axes."""
-        turn = nearest_turn(spec.geometry)
+        turn = find_nearest_turn(spec.geometry)
         if self.oblique == "keep" or spec.geometry.obliquity_deg <= STRAIGHT_DEG:
             return turn
-        return Warp(spec.geometry, straightened(turn.geometry))
+        return Warp(spec.geometry, straighten(turn.geometry))
 
 
-def nearest_turn(geometry: Geometry) -> GridChange:
+def find_nearest_turn(geometry: Geometry) -> GridChange:
     """Return the permutation and the flips that bring each array axis to the patient axis nearest to it."""
     order = Zyx(*(geometry.nearest_patient_axes.index(patient_axis) for patient_axis in PATIENT_AXIS_OF))
-    turned = geometry.permuted(order)
+    turned = geometry.permute(order)
     axes = Zyx(
         *(
             AxisMap(n, n) if axis[patient_axis] > 0 else AxisMap(n, n, start=n - 1, step=-1)
@@ -52,10 +52,10 @@ def nearest_turn(geometry: Geometry) -> GridChange:
         )
     )
     start, step = Zyx(*(axis.start for axis in axes)), Zyx(*(axis.step for axis in axes))
-    return GridChange(order, axes, turned.sampled(start, step, turned.shape))
+    return GridChange(order, axes, turned.regrid(start, step, turned.shape))
 
 
-def straightened(geometry: Geometry) -> Geometry:
+def straighten(geometry: Geometry) -> Geometry:
     """Return the grid along the patient's axes with an oriented grid's spacing and centre, covering its extent."""
     sides_mm = np.array(geometry.shape) * np.array(geometry.spacing_mm)
     extent_mm = np.abs(np.array(geometry.axes)).T @ sides_mm

@@ -55,7 +55,7 @@ class Resample(Step):
         shape, spacing_mm = (Zyx(*values) for values in zip(*(self._target(*side) for side in sides), strict=True))
         step = Zyx(*(new / old for new, old in zip(spacing_mm, geometry.spacing_mm, strict=True)))
         start = Zyx(*(((n - 1) - s * (new - 1)) / 2 for n, new, s in zip(geometry.shape, shape, step, strict=True)))
-        grid = replace(geometry.sampled(start, step, shape), spacing_mm=spacing_mm)
+        grid = replace(geometry.regrid(start, step, shape), spacing_mm=spacing_mm)
         axes = Zyx(
             *(
                 AxisMap(n, n) if _same(s, 1) else AxisMap(new, n, q, s, self.method, self.antialias, reach=reach)

@@ -26,7 +26,7 @@ LARGEST_BLOCK_BYTES = 512 * 2**10
 """Blosc works on blocks; these still fit the cache of one core."""
 
 
-def codec(dtype: np.dtype[Any], chunks: Zyx[int], options: StoreOptions) -> BloscCodec:
+def choose_codec(dtype: np.dtype[Any], chunks: Zyx[int], options: StoreOptions) -> BloscCodec:
     """Zstandard behind the shuffle that suits the numbers: by bits for integers, by bytes for floating point.
 
     A chunk is one block, up to ``LARGEST_BLOCK_BYTES``: blosc's own choice of smaller ones is a third slower.
@@ -38,7 +38,7 @@ def codec(dtype: np.dtype[Any], chunks: Zyx[int], options: StoreOptions) -> Blos
     )
 
 
-def encoder(described: BloscCodec) -> Callable[[NDArray[Any]], bytes]:
+def make_encoder(described: BloscCodec) -> Callable[[NDArray[Any]], bytes]:
     """Return what packs a chunk as the codec in an array's metadata says; the size of a number is the chunk's own."""
     shuffle = {"shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}[described.shuffle.value]
     blosc = Blosc(described.cname.value, described.clevel, shuffle, described.blocksize)
@@ -54,7 +54,7 @@ NOT_THERE: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class StoredArray:
     """An array that zarr knows, [z, y, x] or [c, z, y, x], and how its voxels get to its ``folder``.
 
     ``encode`` makes a chunk's bytes; where a chunk reaches beyond the array it holds ``fill_value``.
@@ -94,7 +94,7 @@ class Stored:
 class PlaneWriter:
     """Writes an array plane by plane, from the first to the last; with the last, all of it is in its files."""
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: StoredArray) -> None:
         self._stored, self._z = stored, 0
         n_channels, _, rows, columns = stored.n_chunks
         depth, height, width = stored.layout.chunks
@@ -162,7 +162,7 @@ class _ChunkFile:
         self._waiting.clear()
 
 
-def new_array(  # noqa: PLR0913  all that describes an array
+def create_array(  # noqa: PLR0913  all that describes an array
     group: zarr.Group,
     name: str,
     shape: tuple[int, ...],
@@ -177,7 +177,7 @@ def new_array(  # noqa: PLR0913  all that describes an array
 
     ``layout`` is that of one channel.
     """
-    fill, packed, n_channels = dtype.type(fill_value), codec(dtype, layout.chunks, options), shape[:-3]
+    fill, packed, n_channels = dtype.type(fill_value), choose_codec(dtype, layout.chunks, options), shape[:-3]
     array: Any = group.create_array(
         name,
         shape=shape,
@@ -189,7 +189,9 @@ def new_array(  # noqa: PLR0913  all that describes an array
         dimension_names=("c", "z", "y", "x")[-len(shape) :],
         attributes=dict(attributes or {}),
     )
-    return PlaneWriter(Stored(Path(array.store.root, array.path), shape, dtype, fill, layout, encoder(packed)))
+    return PlaneWriter(
+        StoredArray(Path(array.store.root, array.path), shape, dtype, fill, layout, make_encoder(packed))
+    )
 
 
 def write_labels(group: zarr.Group, labels: Mapping[str, NDArray[np.integer[Any]]], options: StoreOptions) -> None:
@@ -199,6 +201,6 @@ def write_labels(group: zarr.Group, labels: Mapping[str, NDArray[np.integer[Any]
     folder = group.create_group("labels")
     for name, array in sorted(labels.items()):
         layout = Layout.of(array.shape, array.dtype, options)
-        planes = new_array(folder, name, array.shape, array.dtype, layout, options)
+        planes = create_array(folder, name, array.shape, array.dtype, layout, options)
         for plane in array:
             planes.put(plane)

@@ -31,7 +31,7 @@ class Layout:
         """Cut an array of this shape as the options ask; no chunk is larger than the array."""
         spatial = Zyx(*shape[-3:])
         chunks = Zyx(*(min(n, chunk) for n, chunk in zip(spatial, options.chunks, strict=True)))
-        return cls(chunks, _shards(shape, dtype.itemsize, chunks, options))
+        return cls(chunks, _choose_shards(shape, dtype.itemsize, chunks, options))
 
     @property
     def depth(self) -> int:
@@ -39,7 +39,7 @@ class Layout:
         return (self.shards or self.chunks).z
 
 
-def _shards(shape: tuple[int, ...], itemsize: int, chunks: Zyx[int], options: StoreOptions) -> Zyx[int] | None:
+def _choose_shards(shape: tuple[int, ...], itemsize: int, chunks: Zyx[int], options: StoreOptions) -> Zyx[int] | None:
     """Return the shape of a shard: as asked, or whole layers of chunks, no more of them than ``MOST_SHARDS``."""
     if options.shards is None:
         return None
@@ -52,7 +52,7 @@ def _shards(shape: tuple[int, ...], itemsize: int, chunks: Zyx[int], options: St
     return Zyx(*(min(n, k) * chunk for n, k, chunk in zip(n_chunks, per_shard, chunks, strict=True)))
 
 
-def mask_layout(image: Layout, shape: Zyx[int]) -> Layout:
+def choose_mask_layout(image: Layout, shape: Zyx[int]) -> Layout:
     """Return how a mask is cut: along z as its image, and else into few chunks, for they shrink to almost nothing."""
     sides = (min(MASK_CHUNKS * chunk, n) for chunk, n in zip(image.chunks[1:], shape[1:], strict=True))
     chunks = Zyx(image.chunks.z, *sides)

@@ -30,24 +30,26 @@ _DIRECTIONS = {
 """RFC-4's names, by the side of the patient towards which an index grows."""
 
 
-def ngff_is_exact(geometry: Geometry) -> bool:
+def is_exact_in_ngff(geometry: Geometry) -> bool:
     """Tell whether scale and translation say all of the geometry: the array's axes are the patient's."""
     return bool(np.allclose(geometry.axes, PATIENT_AXES, rtol=0, atol=EXACT_WITHIN))
 
 
-def multiscales(geometry: Geometry, *coarser: Geometry, has_channels: bool) -> dict[str, Any]:
+def describe_multiscales(geometry: Geometry, *coarser: Geometry, has_channels: bool) -> dict[str, Any]:
     """Return the ``ome`` attribute of a group whose array ``0`` lies on the grid, and ``1`` ... on coarser ones.
 
     The translation is the coordinate of voxel [0, 0, 0] along each array axis: where the axes are the patient's, the
     origin's z, y and x.  An oblique grid is told as if it were turned to its own axes; ``affine_lps`` is the truth.
     """
-    datasets = [_dataset(level, grid, has_channels=has_channels) for level, grid in enumerate((geometry, *coarser))]
+    datasets = [
+        _describe_dataset(level, grid, has_channels=has_channels) for level, grid in enumerate((geometry, *coarser))
+    ]
     channel_axis = [{"name": "c", "type": "channel"}] if has_channels else []
-    image = {"name": "volume", "axes": channel_axis + _space_axes(geometry), "datasets": datasets}
+    image = {"name": "volume", "axes": channel_axis + _describe_space_axes(geometry), "datasets": datasets}
     return {"version": NGFF_VERSION, "multiscales": [image]}
 
 
-def _dataset(level: int, geometry: Geometry, *, has_channels: bool) -> dict[str, Any]:
+def _describe_dataset(level: int, geometry: Geometry, *, has_channels: bool) -> dict[str, Any]:
     scale = [float(mm) for mm in geometry.spacing_mm]
     translation = [float(np.dot(axis, geometry.origin_mm)) + 0.0 for axis in geometry.axes]
     leading_scale, leading_translation = ([1.0], [0.0]) if has_channels else ([], [])
@@ -60,7 +62,7 @@ def _dataset(level: int, geometry: Geometry, *, has_channels: bool) -> dict[str,
     }
 
 
-def _space_axes(geometry: Geometry) -> list[dict[str, Any]]:
+def _describe_space_axes(geometry: Geometry) -> list[dict[str, Any]]:
     return [
         {
             "name": name,

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from pipeline.geometry import Geometry, Zyx
 from pipeline.output.durable import hash_store, size_of_store, sync_tree
-from pipeline.store.arrays import PlaneWriter, new_array, write_labels
-from pipeline.store.layout import Layout, mask_layout
-from pipeline.store.ngff import geometry_to_json, multiscales
+from pipeline.store.arrays import PlaneWriter, create_array, write_labels
+from pipeline.store.layout import Layout, choose_mask_layout
+from pipeline.store.ngff import describe_multiscales, geometry_to_json
 from pipeline.store.options import StoreOptions
-from pipeline.store.read import StoredPlanes, planes_written
+from pipeline.store.read import StoredPlanes, read_planes
 from pipeline.volume import Mask
 
 FORMAT = "ctprep-volume"
@@ -61,7 +61,7 @@ class StoreReceipt:
 
 
 @contextmanager
-def new_store(folder: Path, options: StoreOptions) -> Iterator["NewStore"]:
+def create_store(folder: Path, options: StoreOptions) -> Iterator["NewStore"]:
     """Make a store in a folder that is not there yet; whatever is raised inside, no folder is left.
 
     Raises FileExistsError, or another OSError where the system refuses.
@@ -89,7 +89,7 @@ class NewStore:
 
     def planes(self, level: int = 0) -> StoredPlanes:
         """Return the planes of a level that was written; beside the finest also the mask."""
-        return planes_written(self.group, str(level), None if level else "mask")
+        return read_planes(self.group, str(level), None if level else "mask")
 
     def write_labels(self, labels: Mapping[str, NDArray[Any]]) -> None:
         """Write labels [z, y, x] on the image's grid, by name."""
@@ -117,7 +117,7 @@ class NewStore:
 def _write_planes(store: "NewStore", name: str, content: StoreContent, *, with_mask: bool) -> None:
     layout = Layout.of(content.shape, np.dtype(content.dtype), store.options)
     packing = {"scale_factor": content.scale_factor, "add_offset": content.add_offset}
-    image = new_array(
+    image = create_array(
         store.group,
         name,
         content.shape,
@@ -129,35 +129,35 @@ def _write_planes(store: "NewStore", name: str, content: StoreContent, *, with_m
     )
     mask = _MaskWriter(store, content.geometry.shape, layout) if with_mask else None
     for z in range(content.geometry.shape.z):
-        plane, measured = content.planes(z)
+        plane, valid = content.planes(z)
         image.put(plane)
         if mask:
-            mask.put(measured)
+            mask.put(valid)
 
 
 class _MaskWriter:
     """Writes the mask as the image is written; with ``mask: auto`` there is none until a voxel is not measured."""
 
     def __init__(self, store: "NewStore", shape: Zyx[int], layout: Layout) -> None:
-        self._store, self._shape, self._layout = store, shape, mask_layout(layout, shape)
+        self._store, self._shape, self._layout = store, shape, choose_mask_layout(layout, shape)
         self._all = np.ones(shape[1:], np.uint8)
         self._n_whole = 0
         self._planes = self._created() if store.options.mask is True else None
 
-    def put(self, measured: Mask | None) -> None:
+    def put(self, valid: Mask | None) -> None:
         """Take the next plane's mask, None where all of it was measured."""
-        if self._planes is None and measured is not None and not measured.all():
+        if self._planes is None and valid is not None and not valid.all():
             self._planes = self._created()
             for _ in range(self._n_whole):
                 self._planes.put(self._all)
         if self._planes is None:
             self._n_whole += 1
         else:
-            self._planes.put(self._all if measured is None else measured.view(np.uint8))
+            self._planes.put(self._all if valid is None else valid.view(np.uint8))
 
     def _created(self) -> PlaneWriter:
         options = self._store.options
-        return new_array(self._store.group, "mask", tuple(self._shape), np.dtype("uint8"), self._layout, options)
+        return create_array(self._store.group, "mask", tuple(self._shape), np.dtype("uint8"), self._layout, options)
 
 
 def _group_attributes(
@@ -166,6 +166,6 @@ def _group_attributes(
     identity = {"format": FORMAT, "format_version": FORMAT_VERSION}
     channels = {} if content.channels is None else {"channels": list(content.channels)}
     return {
-        "ome": multiscales(content.geometry, *coarser, has_channels=content.channels is not None),
+        "ome": describe_multiscales(content.geometry, *coarser, has_channels=content.channels is not None),
         "ctprep": identity | geometry_to_json(content.geometry) | channels | dict(attributes),
     }

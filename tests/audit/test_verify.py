@@ -28,7 +28,7 @@ OPTIONS = StoreOptions(chunks=(4, 8, 8), shards=None)
 def _record(output: OutputFolder, key: str) -> SeriesRecord:
     content = StoreContent(
         array=np.random.default_rng(int(key, 16)).integers(0, 9, (8, 8, 8)).astype("int16"),
-        measured=np.ones((8, 8, 8), bool),
+        valid=np.ones((8, 8, 8), bool),
         geometry=Geometry(Zyx(8, 8, 8), Zyx(1.0, 1.0, 1.0), Xyz(0.0, 0.0, 0.0), PATIENT_AXES),
         attributes={"series_key": key},
     )

@@ -7,7 +7,7 @@ from pipeline.config import Config, config_hash, fit_parts, fitted, load
 from pipeline.config.cohort import as_if_fitted
 from pipeline.errors import UsageError
 from pipeline.output.layout import OutputFolder
-from pipeline.steps.cohort import steps_that_wait, usual_statistics
+from pipeline.steps.cohort import find_waiting_steps, make_typical_statistics
 
 YAML = """
 steps:
@@ -26,7 +26,7 @@ def asked(tmp_path: Path, yaml: str = YAML) -> Config:
 
 def fit(config: Config, mean_hu: float = -500) -> None:
     """Write what ``ctprep fit`` would have found."""
-    found = replace(usual_statistics(config.steps), mean_hu=mean_hu, fitted_on=fit_parts(config))
+    found = replace(make_typical_statistics(config.steps), mean_hu=mean_hu, fitted_on=fit_parts(config))
     found.write(OutputFolder(Path(config.output.folder)).statistics)
 
 
@@ -44,7 +44,7 @@ def test_with_statistics_no_step_waits_but_the_configuration_reads_on(tmp_path: 
     config = asked(tmp_path)
     fit(config)
     ready = fitted(config)
-    assert steps_that_wait(ready.steps) == []
+    assert find_waiting_steps(ready.steps) == []
     assert replace(ready, steps=config.steps) == config
     assert fitted(ready) == ready
 
@@ -83,4 +83,4 @@ def test_statistics_of_another_split_or_reading_are_refused(tmp_path: Path, chan
 
 
 def test_a_program_can_be_tried_before_there_are_statistics(tmp_path: Path) -> None:
-    assert steps_that_wait(as_if_fitted(asked(tmp_path)).steps) == []
+    assert find_waiting_steps(as_if_fitted(asked(tmp_path)).steps) == []

@@ -3,7 +3,7 @@ import pytest
 import torsos
 import volumes
 
-from pipeline.features.anatomy import Samples, body_of, lungs_of
+from pipeline.features.anatomy import Samples, find_body, find_lungs
 from pipeline.geometry import Zyx
 from pipeline.volume import Mask, Volume
 
@@ -11,11 +11,11 @@ TORSO = torsos.torso()
 
 
 def body(volume: Volume) -> Mask:
-    return body_of(Samples.of(volume))
+    return find_body(Samples.of(volume))
 
 
 def lungs(volume: Volume) -> Mask:
-    return lungs_of(Samples.of(volume))
+    return find_lungs(Samples.of(volume))
 
 
 def test_the_body_is_the_tissue_without_lungs_and_table() -> None:
@@ -34,8 +34,8 @@ def test_the_smaller_piece_is_not_the_body() -> None:
 
 
 def test_what_was_not_measured_is_no_tissue() -> None:
-    measured = torsos.cut_off(TORSO.geometry, 70)
-    assert not body(Volume(TORSO.voxels, measured, TORSO.geometry))[~measured].any()
+    valid = torsos.cut_off(TORSO.geometry, 70)
+    assert not body(Volume(TORSO.voxels, valid, TORSO.geometry))[~valid].any()
 
 
 def test_in_air_there_is_no_body_and_there_are_no_lungs() -> None:
@@ -73,5 +73,5 @@ def test_a_round_field_of_view_makes_no_lungs() -> None:
 
 
 def test_lungs_may_reach_the_first_and_the_last_slice() -> None:
-    middle = volumes.volume(TORSO.voxels[15:25], TORSO.geometry.sampled(Zyx(15, 0, 0), Zyx(1, 1, 1), Zyx(10, 100, 130)))
+    middle = volumes.volume(TORSO.voxels[15:25], TORSO.geometry.regrid(Zyx(15, 0, 0), Zyx(1, 1, 1), Zyx(10, 100, 130)))
     assert lungs(middle)[[0, -1]].any(axis=(1, 2)).all()

@@ -3,8 +3,8 @@ from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
+from feature_volumes import features_of, masked_volumes, noisy, volume_of
 from hypothesis import given, settings
-from measured import features_of, masked_volumes, noisy, volume_of
 
 from pipeline.features.figures import Features, RunningFeatures
 from pipeline.record import SeriesRecord
@@ -16,7 +16,7 @@ from pipeline.volume import Volume
 @settings(max_examples=60, deadline=None)
 def test_extremes_mean_and_spread_are_those_of_the_measured_voxels(volume: Volume) -> None:
     features = features_of(volume)
-    values = volume.voxels[volume.measured].astype(np.float64)
+    values = volume.voxels[volume.valid].astype(np.float64)
     assert features.padding_share == pytest.approx(1 - values.size / volume.voxels.size)
     if not values.size:
         assert (features.hu_min, features.hu_max, features.hu_mean, features.hu_std) == (None,) * 4
@@ -37,8 +37,8 @@ def test_features_fit_into_a_record_under_their_own_names_as_plain_numbers() -> 
 def test_what_is_not_measured_changes_nothing_but_its_share() -> None:
     voxels = noisy(40, 10)
     padded = np.concatenate([voxels, np.full_like(voxels, -1024)], axis=2)
-    measured = np.arange(padded.shape[2]) < voxels.shape[2]
-    features = features_of(volume_of(padded, np.broadcast_to(measured, padded.shape)))
+    valid = np.arange(padded.shape[2]) < voxels.shape[2]
+    features = features_of(volume_of(padded, np.broadcast_to(valid, padded.shape)))
     assert features == replace(features_of(volume_of(voxels)), padding_share=0.5)
 
 

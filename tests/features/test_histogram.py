@@ -2,11 +2,11 @@ from functools import reduce
 
 import numpy as np
 import pytest
+from feature_volumes import histogram_of, masked_volumes, noisy, volume_of, voxel_blocks
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measured import histogram_of, masked_volumes, noisy, volume_of, voxel_blocks
 
-from pipeline.features.histogram import BIN_LIMIT_HU, Histogram, air_peak
+from pipeline.features.histogram import BIN_LIMIT_HU, Histogram, find_air_peak
 from pipeline.volume import Volume
 
 histograms = voxel_blocks.map(lambda voxels: histogram_of(volume_of(voxels)))
@@ -22,8 +22,8 @@ def test_a_bin_counts_the_voxels_that_round_to_it() -> None:
 @settings(max_examples=60, deadline=None)
 def test_every_measured_voxel_is_counted_once_and_no_other(volume: Volume) -> None:
     histogram = histogram_of(volume)
-    assert histogram.total == volume.measured.sum()
-    expected, counts = np.unique(np.rint(volume.voxels[volume.measured]), return_counts=True)
+    assert histogram.total == volume.valid.sum()
+    expected, counts = np.unique(np.rint(volume.voxels[volume.valid]), return_counts=True)
     assert histogram.bins_hu[histogram.counts > 0].tolist() == expected.tolist()
     assert histogram.counts[histogram.counts > 0].tolist() == counts.tolist()
 
@@ -64,18 +64,18 @@ def test_the_empty_histogram_says_nothing() -> None:
     empty = Histogram.empty()
     assert (empty.total, empty.mean_hu, empty.std_hu, empty.percentile(50)) == (0, None, None, None)
     assert empty.share_above(0) is None
-    assert air_peak(empty) is None
+    assert find_air_peak(empty) is None
 
 
 @pytest.mark.parametrize("std", [0, 5, 30, 50])
 def test_the_air_around_the_patient_is_found_at_its_place(std: float) -> None:
     voxels = np.concatenate([noisy(-996, std), noisy(40, 15)])
-    assert air_peak(histogram_of(volume_of(voxels))) == pytest.approx(-996, abs=0.3 * std)
+    assert find_air_peak(histogram_of(volume_of(voxels))) == pytest.approx(-996, abs=0.3 * std)
 
 
 def test_the_air_is_found_between_the_empty_bins_of_a_slope_of_two() -> None:
     voxels = 2 * np.rint(noisy(-1000, 20) / 2)
-    assert air_peak(histogram_of(volume_of(voxels))) == pytest.approx(-1000, abs=6)
+    assert find_air_peak(histogram_of(volume_of(voxels))) == pytest.approx(-1000, abs=6)
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_the_air_is_found_between_the_empty_bins_of_a_slope_of_two() -> None:
     ],
 )
 def test_no_air_peak_is_named_where_none_stands_out(voxels: np.ndarray) -> None:
-    assert air_peak(histogram_of(volume_of(voxels))) is None
+    assert find_air_peak(histogram_of(volume_of(voxels))) is None

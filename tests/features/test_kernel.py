@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.features.kernel import KERNEL_CLASSES, PATTERNS, kernel_class
+from pipeline.features.kernel import KERNEL_CLASSES, PATTERNS, classify_kernel
 from pipeline.record import ElementValue
 
 
@@ -26,12 +26,12 @@ from pipeline.record import ElementValue
     ],
 )
 def test_a_kernel_is_classed_by_its_vendors_name(kernel: ElementValue, expected: str) -> None:
-    assert kernel_class(kernel) == expected
+    assert classify_kernel(kernel) == expected
 
 
 @pytest.mark.parametrize("kernel", [None, "", [], "unknown", 5, "B3", "FC99x"])
 def test_a_kernel_that_is_not_known_has_no_class(kernel: ElementValue) -> None:
-    assert kernel_class(kernel) is None
+    assert classify_kernel(kernel) is None
 
 
 def test_no_name_has_two_classes() -> None:

@@ -1,10 +1,10 @@
 import numpy as np
 import plain_features
 import pytest
+from feature_volumes import features_of, masked_volumes, noisy, volume_of
 from hypothesis import given, settings
-from measured import features_of, masked_volumes, noisy, volume_of
 
-from pipeline.features.noise import noise, soft_roughness
+from pipeline.features.noise import estimate_noise, measure_soft_tissue_roughness
 from pipeline.volume import Volume
 
 
@@ -35,9 +35,11 @@ def test_noise_is_that_of_the_whole_volume_bit_for_bit() -> None:
 @settings(max_examples=60, deadline=None)
 @given(masked_volumes)
 def test_roughness_is_that_of_whole_planes(volume: Volume) -> None:
-    for plane, measured in zip(volume.voxels, volume.measured, strict=True):
-        np.testing.assert_array_equal(soft_roughness(plane, measured), plain_features.roughness(plane, measured))
+    for plane, valid in zip(volume.voxels, volume.valid, strict=True):
+        np.testing.assert_array_equal(
+            measure_soft_tissue_roughness(plane, valid), plain_features.roughness(plane, valid)
+        )
 
 
 def test_nothing_rough_gives_no_noise() -> None:
-    assert noise([]) is None
+    assert estimate_noise([]) is None

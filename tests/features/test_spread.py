@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.features.spread import Spread, merged
+from pipeline.features.spread import Spread, merge_spreads
 
 values = st.lists(st.floats(-3000, 5000), max_size=8)
 
@@ -18,7 +18,7 @@ def spread_of(part: list[float]) -> Spread:
 
 @given(st.lists(values, max_size=5))
 def test_merged_parts_are_spread_as_all_values_together(parts: list[list[float]]) -> None:
-    found, expected = merged([spread_of(part) for part in parts]), spread_of([*chain.from_iterable(parts)])
+    found, expected = merge_spreads([spread_of(part) for part in parts]), spread_of([*chain.from_iterable(parts)])
     assert (found.n, found.low, found.high) == (expected.n, expected.low, expected.high)
     assert found.mean == pytest.approx(expected.mean, rel=1e-9, abs=1e-9)
     assert found.std == pytest.approx(expected.std, rel=1e-6, abs=1e-3)

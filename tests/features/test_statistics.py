@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.features.statistics import Statistics, name_of, read_statistics
+from pipeline.features.statistics import Statistics, format_percent, read_statistics
 
 FOUND = Statistics(
     n_voxels=12,
@@ -50,4 +50,4 @@ def test_a_percentile_that_was_not_fitted_is_refused_by_name() -> None:
 
 
 def test_a_whole_percent_is_told_without_its_point() -> None:
-    assert [name_of(percent) for percent in (1.0, 99, 99.9, 0.1 + 0.2)] == ["1", "99", "99.9", "0.3"]
+    assert [format_percent(percent) for percent in (1.0, 99, 99.9, 0.1 + 0.2)] == ["1", "99", "99.9", "0.3"]

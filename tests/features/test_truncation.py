@@ -1,12 +1,12 @@
 import numpy as np
 import plain_features
 import pytest
+from feature_volumes import features_of, noisy, volume_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from measured import features_of, noisy, volume_of
 
-from pipeline.features.truncation import Outline, body_outline
+from pipeline.features.truncation import Outline, measure_body_outline
 from pipeline.volume import Volume
 
 N = 64
@@ -42,9 +42,9 @@ def test_the_share_is_that_of_the_outline_along_the_border() -> None:
 
 
 def test_padding_is_an_edge_of_the_field_too() -> None:
-    measured = np.broadcast_to(np.hypot(Y - 31.5, X - 31.5) < 28, (3, N, N))
-    wide = truncated_share(volume_of(slices(ellipse(20, 40)), measured))
-    narrow = truncated_share(volume_of(slices(ellipse(20, 20)), measured))
+    valid = np.broadcast_to(np.hypot(Y - 31.5, X - 31.5) < 28, (3, N, N))
+    wide = truncated_share(volume_of(slices(ellipse(20, 40)), valid))
+    narrow = truncated_share(volume_of(slices(ellipse(20, 20)), valid))
     assert wide is not None
     assert 0.2 < wide < 0.6
     assert narrow == 0
@@ -53,8 +53,8 @@ def test_padding_is_an_edge_of_the_field_too() -> None:
 def test_lungs_and_single_voxels_of_air_that_read_like_padding_are_no_edge() -> None:
     body = ellipse(25, 28)
     voxels = slices(body & ~ellipse(10, 8))
-    measured = np.random.default_rng(1).random(voxels.shape) > 0.3
-    assert truncated_share(volume_of(voxels, measured | body)) == 0
+    valid = np.random.default_rng(1).random(voxels.shape) > 0.3
+    assert truncated_share(volume_of(voxels, valid | body)) == 0
 
 
 def test_a_table_beside_the_body_changes_nothing() -> None:
@@ -75,9 +75,9 @@ blocky = st.tuples(st.integers(1, 8), st.integers(1, 8)).flatmap(lambda shape: a
 @settings(max_examples=80, deadline=None)
 @given(blocky, st.integers(1, 4))
 def test_the_outline_is_that_of_plain_numpy(places: np.ndarray, size: int) -> None:
-    dense, measured = np.kron(places, np.ones((1, size, size), bool)).astype(bool)
+    dense, valid = np.kron(places, np.ones((1, size, size), bool)).astype(bool)
     plane = np.where(dense, 40, -1000).astype(np.float32)
-    assert body_outline(plane, measured) == Outline(*plain_features.outline(plane, measured))
+    assert measure_body_outline(plane, valid) == Outline(*plain_features.outline(plane, valid))
 
 
 def test_outlines_of_several_slices_add_up() -> None:

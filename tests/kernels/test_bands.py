@@ -11,19 +11,28 @@ from pipeline.kernels.bands import (
     ALL,
     NONE,
     SOME,
-    add_measured,
-    between,
-    divide,
-    extents,
-    in_plane,
-    in_plane_measured,
-    lined,
+    add_valid,
+    apply_line,
+    blend_between_planes,
+    blend_in_plane,
+    blend_valid_in_plane,
+    classify_extents,
+    divide_by_weight,
+    round_to_integers,
     warm,
-    whole_numbers,
 )
 from pipeline.volume import ClampedLine
 
-LOOPS = (add_measured, between, divide, extents, in_plane, in_plane_measured, lined, whole_numbers)
+LOOPS = (
+    add_valid,
+    blend_between_planes,
+    divide_by_weight,
+    classify_extents,
+    blend_in_plane,
+    blend_valid_in_plane,
+    apply_line,
+    round_to_integers,
+)
 EXAMPLES = settings(max_examples=60, deadline=None)
 hounsfield = st.floats(-32768, 32767, width=32)
 weights = st.floats(-1, 2)
@@ -44,7 +53,7 @@ def test_sums_within_a_plane_are_those_of_two_matrices(data: st.DataObject, shap
     source = data.draw(arrays(np.float32, shape, elements=hounsfield))
     rows, columns = (data.draw(bands(n)) for n in shape)
     target = np.full((len(rows[0]), len(columns[0])), np.nan, np.float32)
-    in_plane(source, *rows, *columns, target)
+    blend_in_plane(source, *rows, *columns, target)
     y, x = (oracles.band_matrix(*band, n) for band, n in zip((rows, columns), shape, strict=True))
     expected = y @ source.astype(np.float64) @ x.T
     np.testing.assert_allclose(target, expected.astype(np.float32), rtol=1e-6, atol=1e-6)
@@ -57,7 +66,7 @@ def test_sums_between_planes_are_rounded_once(data: st.DataObject, taps: int, n:
     slots = data.draw(arrays(np.intp, taps, elements=st.integers(0, 4)))
     each = data.draw(arrays(np.float64, taps, elements=weights))
     target = np.empty(n, np.float32)
-    between(planes, slots, each, target)
+    blend_between_planes(planes, slots, each, target)
     total = each[0] * planes[slots[0]].astype(np.float64)
     for slot, weight in zip(slots[1:], each[1:], strict=True):
         total = total + weight * planes[slot].astype(np.float64)
@@ -69,13 +78,13 @@ def test_sums_between_planes_are_rounded_once(data: st.DataObject, taps: int, n:
 def test_an_extent_says_whether_any_and_whether_all_samples_were_measured(
     data: st.DataObject, shape: tuple[int, int]
 ) -> None:
-    measured = data.draw(arrays(np.bool_, shape))
+    valid = data.draw(arrays(np.bool_, shape))
     rows, columns = (data.draw(bands(n)) for n in shape)
     found = np.full((len(rows[0]), len(columns[0])), 9, np.uint8)
-    extents(measured, (*rows, *columns), found)
+    classify_extents(valid, (*rows, *columns), found)
     for (j, i), extent in np.ndenumerate(found):
         y, x = rows[0][j], columns[0][i]
-        samples = measured[y : y + rows[1].shape[1], x : x + columns[1].shape[1]]
+        samples = valid[y : y + rows[1].shape[1], x : x + columns[1].shape[1]]
         assert extent == (ALL if samples.all() else SOME if samples.any() else NONE)
 
 
@@ -85,12 +94,12 @@ def test_measured_sums_are_those_of_the_plane_without_the_rest_bit_for_bit(
     data: st.DataObject, shape: tuple[int, int]
 ) -> None:
     source = data.draw(arrays(np.float32, shape, elements=hounsfield))
-    measured = data.draw(arrays(np.bool_, shape))
+    valid = data.draw(arrays(np.bool_, shape))
     rows, columns = (data.draw(bands(n)) for n in shape)
     found, whole = np.full((2, len(rows[0]), len(columns[0])), -7, np.float32)
     asked = data.draw(arrays(np.bool_, whole.size))
-    in_plane(source * measured, *rows, *columns, whole)
-    in_plane_measured(source, measured, (*rows, *columns), np.flatnonzero(asked).astype(np.int32), found)
+    blend_in_plane(source * valid, *rows, *columns, whole)
+    blend_valid_in_plane(source, valid, (*rows, *columns), np.flatnonzero(asked).astype(np.int32), found)
     np.testing.assert_array_equal(found.ravel(), np.where(asked, whole.ravel(), -7))
 
 
@@ -105,13 +114,13 @@ def test_measured_values_are_divided_by_their_weight_where_there_is_enough(seed:
     pixels = np.flatnonzero(rng.random(n) < 0.7).astype(np.int32)
     each, totals = (0.25, 0.5, 0.25), np.zeros((2, len(pixels)))
     for t in range(3):
-        add_measured(each[t], (plain[t], sums[t], shares[t], parts[t]), pixels, totals)
+        add_valid(each[t], (plain[t], sums[t], shares[t], parts[t]), pixels, totals)
     values, weights = (
         np.select([parts == ALL, parts == SOME], layers)[:, pixels] for layers in ((plain, sums), (1, shares))
     )
     np.testing.assert_allclose(totals, [each @ values.astype(np.float64), each @ weights], rtol=1e-12, atol=1e-9)
     target, enough = np.full(n, -7, np.float32), np.zeros(n, np.bool_)
-    divide(totals, (0.3, 0.5), pixels, target, enough)
+    divide_by_weight(totals, (0.3, 0.5), pixels, target, enough)
     some = totals[1] > 0.3
     expected = np.full(n, -7, np.float32)
     expected[pixels[some]] = totals[0, some] / totals[1, some]
@@ -127,9 +136,9 @@ def test_a_constant_stays_exactly_constant(value: float, taps: int, seed: int) -
     each /= each.sum(axis=1, keepdims=True)
     firsts = np.arange(4)
     target = np.empty((4, 4), np.float32)
-    in_plane(np.full((4 + taps, 4 + taps), value, np.float32), firsts, each, firsts, each, target)
+    blend_in_plane(np.full((4 + taps, 4 + taps), value, np.float32), firsts, each, firsts, each, target)
     np.testing.assert_array_equal(target, np.float32(value))
-    between(np.full((taps, 16), value, np.float32), np.arange(taps), each[0], target.ravel())
+    blend_between_planes(np.full((taps, 16), value, np.float32), np.arange(taps), each[0], target.ravel())
     np.testing.assert_array_equal(target, np.float32(value))
 
 
@@ -146,7 +155,7 @@ def test_a_line_over_an_array_is_the_line_bit_for_bit(
 ) -> None:
     line = ClampedLine(a, b, low, data.draw(st.one_of(st.just(np.inf), st.floats(low, 3000))))
     target = np.empty_like(values)
-    lined(values, tuple(np.float32(number) for number in (line.a, line.b, line.low, line.high)), target)
+    apply_line(values, tuple(np.float32(number) for number in (line.a, line.b, line.low, line.high)), target)
     np.testing.assert_array_equal(target, line(values))
 
 
@@ -158,7 +167,7 @@ def test_whole_numbers_are_nearest_or_even_and_never_wrap(
     dtype: Any, packing: tuple[float, float], values: np.ndarray
 ) -> None:
     target = np.empty(9, dtype)
-    whole_numbers(values, packing, target)
+    round_to_integers(values, packing, target)
     step, offset = packing
     limits = np.iinfo(dtype)
     exact = np.clip((values.astype(np.float64) - offset) / step, limits.min, limits.max)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numba.core import caching
 
-from pipeline.kernels.compiled import compiled
+from pipeline.kernels.compiled import compile_loop
 
 
 def doubled(numbers: np.ndarray) -> np.ndarray:
@@ -10,12 +10,12 @@ def doubled(numbers: np.ndarray) -> np.ndarray:
 
 
 def test_a_compiled_loop_returns_what_the_plain_one_does() -> None:
-    assert compiled(doubled)(np.arange(3)).tolist() == [0, 2, 4]
+    assert compile_loop(doubled)(np.arange(3)).tolist() == [0, 2, 4]
 
 
 def test_where_no_folder_can_be_written_to_a_loop_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
-    assert compiled(doubled)(np.arange(3)).tolist() == [0, 2, 4]
+    assert compile_loop(doubled)(np.arange(3)).tolist() == [0, 2, 4]
 
 
 def test_rounding_is_that_of_each_operation_alone() -> None:
@@ -27,4 +27,4 @@ def test_rounding_is_that_of_each_operation_alone() -> None:
 
     numbers = np.random.default_rng(0).normal(0, 1000, 500)
     expected = numbers * 1.1 + 0.3
-    np.testing.assert_array_equal(compiled(multiplied_and_added)(numbers, 1.1, 0.3), expected)
+    np.testing.assert_array_equal(compile_loop(multiplied_and_added)(numbers, 1.1, 0.3), expected)

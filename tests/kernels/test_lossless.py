@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.kernels.lossless import BROKEN, STEP_BITS, put_values, steps_of, unstuffed, warm
+from pipeline.kernels.lossless import BROKEN, STEP_BITS, list_steps, put_values, remove_stuffing, warm
 
 NOTHING, TWO, HALF = "0", "10", "1111111111111110"
 """Codes of categories 0, 2 and 16."""
@@ -14,7 +14,7 @@ CODES[0xFFFE] = 16 << 8 | 16
 
 def taken(digits: str, plane: NDArray[np.uint16], *, predictor: int = 1) -> int:
     words = np.frombuffer(int(digits.ljust(96, "1"), 2).to_bytes(12, "big"), ">u4").astype(np.uint32)
-    return put_values(words, (CODES, steps_of(CODES)), predictor, 8, plane)
+    return put_values(words, (CODES, list_steps(CODES)), predictor, 8, plane)
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ def taken(digits: str, plane: NDArray[np.uint16], *, predictor: int = 1) -> int:
 )
 def test_bytes_are_unstuffed_up_to_the_next_marker(stuffed: bytes, plain: bytes, place: int) -> None:
     found = np.zeros(16, np.uint8)
-    n, marker = unstuffed(np.frombuffer(b"skip" + stuffed, np.uint8), 4, found)
+    n, marker = remove_stuffing(np.frombuffer(b"skip" + stuffed, np.uint8), 4, found)
     assert (found[:n].tobytes(), marker) == (plain, 4 + place)
 
 
 def test_a_step_tells_a_difference_and_how_many_bits_it_took() -> None:
-    steps = steps_of(CODES)
+    steps = list_steps(CODES)
     told = {digits: int(steps[int(digits.ljust(STEP_BITS, "0"), 2)]) for digits in (NOTHING, TWO + "00", TWO + "11")}
     assert told == {NOTHING: 1, TWO + "00": -3 * 64 + 4, TWO + "11": 3 * 64 + 4}
     assert steps[-1] == 0  # of a longer code, or of none
@@ -61,7 +61,7 @@ def test_what_is_no_code_or_ends_too_soon_is_told(digits: str) -> None:
 
 def test_what_is_warmed_is_what_is_called() -> None:
     warm()
-    before = [len(loop.signatures) for loop in (unstuffed, steps_of, put_values)]  # type: ignore[attr-defined]
+    before = [len(loop.signatures) for loop in (remove_stuffing, list_steps, put_values)]  # type: ignore[attr-defined]
     taken(NOTHING * 4, np.zeros((4, 4), np.uint16)[:2])
-    unstuffed(np.frombuffer(b"ab", np.uint8), 0, np.zeros(4, np.uint8))
-    assert [len(loop.signatures) for loop in (unstuffed, steps_of, put_values)] == before  # type: ignore[attr-defined]
+    remove_stuffing(np.frombuffer(b"ab", np.uint8), 0, np.zeros(4, np.uint8))
+    assert [len(loop.signatures) for loop in (remove_stuffing, list_steps, put_values)] == before  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from pipeline.kernels.slices import looked_up, outline, roughness, tallied, warm
+from pipeline.kernels.slices import count_values, look_up, measure_outline, measure_roughness, warm
 
 KINDS = (np.uint16, np.uint32)
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 12))
@@ -19,7 +19,7 @@ EXAMPLES = settings(max_examples=80, deadline=None)
     codes_of_four, st.sampled_from([np.uint16, np.uint32]), arrays(np.float32, 4, elements=st.floats(-9, 9, width=32))
 )
 def test_each_code_is_looked_up_and_counted(codes: np.ndarray, kind: type, table: np.ndarray) -> None:
-    found, counts = looked_up(codes.astype(kind), table)
+    found, counts = look_up(codes.astype(kind), table)
     np.testing.assert_array_equal(found, table[codes])
     np.testing.assert_array_equal(counts, np.bincount(codes.ravel(), minlength=4))
 
@@ -28,7 +28,7 @@ def test_each_code_is_looked_up_and_counted(codes: np.ndarray, kind: type, table
 @given(arrays(np.float32, 6, elements=st.floats(-9, 9, width=32)), arrays(np.int64, 6, elements=st.integers(0, 40)))
 def test_values_are_tallied_as_if_each_stood_alone(values: np.ndarray, counts: np.ndarray) -> None:
     bins = np.zeros(11, np.int64)
-    n, low, high, mean, squares = tallied(values, counts, bins)
+    n, low, high, mean, squares = count_values(values, counts, bins)
     alone = np.repeat(values.astype(np.float64), counts)
     np.testing.assert_array_equal(bins, np.bincount(np.rint(alone).clip(-5, 5).astype(int) + 5, minlength=11))
     assert n == alone.size
@@ -40,7 +40,7 @@ def test_values_are_tallied_as_if_each_stood_alone(values: np.ndarray, counts: n
 
 def test_values_without_bound_count_in_the_outermost_bins() -> None:
     bins = np.zeros(5, np.int64)
-    tallied(np.array([-np.inf, -1e38, 0, np.inf], np.float32), np.ones(4, np.int64), bins)
+    count_values(np.array([-np.inf, -1e38, 0, np.inf], np.float32), np.ones(4, np.int64), bins)
     assert bins.tolist() == [2, 0, 1, 0, 1]
 
 
@@ -50,14 +50,14 @@ def test_values_without_bound_count_in_the_outermost_bins() -> None:
     st.data(),
 )
 def test_roughness_is_that_of_whole_planes_bit_for_bit(plane: np.ndarray, data: st.DataObject) -> None:
-    measured = data.draw(arrays(np.bool_, plane.shape, elements=st.booleans(), fill=st.just(value=True)))
-    found = roughness(plane, measured, -150.0, 150.0)
-    np.testing.assert_array_equal(found, plain_features.roughness(plane, measured))
+    valid = data.draw(arrays(np.bool_, plane.shape, elements=st.booleans(), fill=st.just(value=True)))
+    found = measure_roughness(plane, valid, -150.0, 150.0)
+    np.testing.assert_array_equal(found, plain_features.roughness(plane, valid))
 
 
 def test_warming_readies_every_loop() -> None:
     warm()
-    for loop in (looked_up, tallied, roughness):
+    for loop in (look_up, count_values, measure_roughness):
         assert loop.signatures  # type: ignore[attr-defined]
 
 
@@ -74,4 +74,4 @@ def test_an_outline_is_where_a_neighbour_is_not_of_the_body_or_not_in_the_field(
     body: NDArray[np.bool_], field: NDArray[np.bool_]
 ) -> None:
     cut = body & beside(~field)
-    assert outline(body, field) == ((cut | (body & beside(~body))).sum(), cut.sum())
+    assert measure_outline(body, field) == ((cut | (body & beside(~body))).sum(), cut.sum())

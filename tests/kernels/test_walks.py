@@ -5,18 +5,18 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from pipeline.kernels import walks
-from pipeline.kernels.slices import looked_up
+from pipeline.kernels.slices import look_up
 from pipeline.kernels.walks import (
     OPEN,
     SHUT,
     UNSEEN,
-    fill,
-    joined_to_border,
-    largest_piece,
-    look_at,
-    looks_alike,
-    seen_from_border,
-    spans_of,
+    explore_from_border,
+    fill_spans,
+    find_joined_to_border,
+    find_largest_piece,
+    find_spans,
+    mark_open,
+    matches_spans,
 )
 
 KINDS = (np.uint8, np.uint16, np.uint32)
@@ -35,7 +35,7 @@ def test_places_joined_to_the_border_are_the_pieces_that_touch_it(
     pieces, _ = ndimage.label(is_open[codes])
     touching = np.unique(np.r_[pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])
     expected = np.isin(pieces, touching[touching > 0])
-    np.testing.assert_array_equal(joined_to_border(codes.astype(kind), is_open), expected)
+    np.testing.assert_array_equal(find_joined_to_border(codes.astype(kind), is_open), expected)
 
 
 def test_a_way_that_winds_is_followed_to_its_end() -> None:
@@ -43,9 +43,9 @@ def test_a_way_that_winds_is_followed_to_its_end() -> None:
     codes[1::2, 1:-1] = 1
     codes[2:-1:4, -2] = codes[4:-1:4, 1] = codes[1, 0] = 1
     is_open = np.array([False, True])
-    np.testing.assert_array_equal(joined_to_border(codes, is_open), codes == 1)
+    np.testing.assert_array_equal(find_joined_to_border(codes, is_open), codes == 1)
     codes[1, 0] = 0
-    assert not joined_to_border(codes, is_open).any()
+    assert not find_joined_to_border(codes, is_open).any()
 
 
 @EXAMPLES
@@ -54,13 +54,13 @@ def test_the_largest_piece_is_the_first_of_the_largest(places: np.ndarray) -> No
     pieces, n_pieces = ndimage.label(places)
     sizes = [int((pieces == piece + 1).sum()) for piece in range(n_pieces)]
     expected = pieces == sizes.index(max(sizes)) + 1 if sizes else places
-    np.testing.assert_array_equal(largest_piece(places.view(np.uint8), np.array([False, True])), expected)
+    np.testing.assert_array_equal(find_largest_piece(places.view(np.uint8), np.array([False, True])), expected)
 
 
 @EXAMPLES
 @given(codes_of_four, tables_of_four)
 def test_a_walk_has_seen_what_it_went_over_and_what_lies_beside(codes: np.ndarray, is_open: np.ndarray) -> None:
-    seen, joined = seen_from_border(codes, is_open), joined_to_border(codes, is_open)
+    seen, joined = explore_from_border(codes, is_open), find_joined_to_border(codes, is_open)
     np.testing.assert_array_equal(seen == OPEN, joined)
     around = ndimage.binary_dilation(np.pad(joined, 1, constant_values=True))[1:-1, 1:-1]
     np.testing.assert_array_equal(seen == SHUT, around & ~joined)
@@ -71,9 +71,9 @@ def test_a_walk_has_seen_what_it_went_over_and_what_lies_beside(codes: np.ndarra
 def test_what_a_walk_has_not_seen_does_not_change_it(
     codes: np.ndarray, is_open: np.ndarray, data: st.DataObject
 ) -> None:
-    seen = seen_from_border(codes, is_open)
+    seen = explore_from_border(codes, is_open)
     other = data.draw(arrays(np.uint8, codes.shape, elements=st.integers(0, 3)))
-    np.testing.assert_array_equal(seen_from_border(np.where(seen == UNSEEN, other, codes), is_open), seen)
+    np.testing.assert_array_equal(explore_from_border(np.where(seen == UNSEEN, other, codes), is_open), seen)
 
 
 @EXAMPLES
@@ -84,7 +84,7 @@ def test_places_that_are_looked_at_are_open_or_shut(
     where = data.draw(arrays(np.bool_, codes.shape))
     seen = data.draw(arrays(np.uint8, codes.shape, elements=st.sampled_from([UNSEEN, OPEN, SHUT])))
     expected = np.where(where, np.where(is_open[codes], OPEN, SHUT), seen)
-    look_at(codes.astype(np.uint16), is_open, where, seen)
+    mark_open(codes.astype(np.uint16), is_open, where, seen)
     np.testing.assert_array_equal(seen, expected)
 
 
@@ -92,7 +92,7 @@ def test_places_that_are_looked_at_are_open_or_shut(
 @given(marks)
 def test_spans_tell_all_that_was_seen(seen: np.ndarray) -> None:
     told, before = np.zeros(seen.size, np.uint8), (0, UNSEEN)
-    for first, behind, mark in spans_of(seen):
+    for first, behind, mark in find_spans(seen):
         assert first < behind
         assert first > before[0] or mark != before[1]
         told[first:behind], before = mark, (behind, mark)
@@ -109,20 +109,28 @@ def test_a_slice_looks_alike_if_it_is_open_and_shut_where_the_spans_say(
         codes = np.where(seen == UNSEEN, codes, np.where(seen == OPEN, is_open.argmax(), is_open.argmin()))
         codes = codes.astype(np.uint16)
     expected = bool((is_open[codes] == (seen == OPEN))[seen != UNSEEN].all())
-    assert looks_alike(codes, is_open, spans_of(seen)) == expected
+    assert matches_spans(codes, is_open, find_spans(seen)) == expected
 
 
 @EXAMPLES
 @given(codes_of_four, st.data())
 def test_what_is_filled_is_counted_no_more(codes: np.ndarray, data: st.DataObject) -> None:
     seen = data.draw(arrays(np.uint8, codes.shape, elements=st.sampled_from([UNSEEN, OPEN, SHUT])))
-    plane, counts = looked_up(codes.astype(np.uint16), np.arange(4, dtype=np.float32))
-    fill(codes.astype(np.uint16), spans_of(seen), -1024.0, plane, counts)
+    plane, counts = look_up(codes.astype(np.uint16), np.arange(4, dtype=np.float32))
+    fill_spans(codes.astype(np.uint16), find_spans(seen), -1024.0, plane, counts)
     np.testing.assert_array_equal(plane, np.where(seen == OPEN, -1024, codes.astype(int)))
     np.testing.assert_array_equal(counts, np.bincount(codes[seen != OPEN], minlength=4))
 
 
 def test_warming_readies_every_loop() -> None:
     walks.warm()
-    for loop in (fill, joined_to_border, largest_piece, look_at, looks_alike, seen_from_border, spans_of):
+    for loop in (
+        fill_spans,
+        find_joined_to_border,
+        find_largest_piece,
+        mark_open,
+        matches_spans,
+        explore_from_border,
+        find_spans,
+    ):
         assert loop.signatures  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ import pytest
 from jobs import RECIPE, job_of
 from phantoms import Series, write_series
 
-from pipeline.prepare.job import refused
+from pipeline.prepare.job import refuse
 from pipeline.prepare.series import process
 from pipeline.steps.orient import Orient
 from pipeline.vocabulary import FileStatus, Reason, Status
@@ -19,14 +19,14 @@ def series(tmp_path: Path) -> Series:
 
 def test_a_refusal_keeps_what_was_known_before(series: Series) -> None:
     job = job_of(series.folder)
-    result = refused(job.record, job.series, Reason.NOT_SELECTED, "ranked second")
+    result = refuse(job.record, job.series, Reason.NOT_SELECTED, "ranked second")
     expected = replace(job.record, status=Status.EXCLUDED, reason=Reason.NOT_SELECTED, detail="ranked second")
     assert result.record == expected
 
 
 def test_a_refusal_tells_its_reason_of_every_slice_and_has_no_store(series: Series) -> None:
     job = job_of(series.folder)
-    result = refused(job.record, job.series, Reason.OUTPUT_IO, "")
+    result = refuse(job.record, job.series, Reason.OUTPUT_IO, "")
     assert {outcome.path for outcome in result.slices} == {str(path) for path in series.paths}
     assert {(outcome.status, outcome.reason) for outcome in result.slices} == {(FileStatus.REJECTED, Reason.OUTPUT_IO)}
     assert (result.histogram, result.folder, result.record.status) == (None, None, Status.FAILED)

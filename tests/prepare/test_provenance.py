@@ -7,7 +7,7 @@ from jobs import KEY, LENIENT, processed, series_of
 from phantoms import Series, uid, write_series
 from pydicom.uid import JPEG2000Lossless
 
-from pipeline.prepare.provenance import fingerprint
+from pipeline.prepare.provenance import compute_fingerprint
 from pipeline.privacy import PseudonymKey
 from pipeline.steps.clip import Clip
 from pipeline.steps.normalise import Normalise
@@ -23,10 +23,10 @@ def series(tmp_path: Path) -> Series:
 def test_a_fingerprint_does_not_depend_on_order_but_on_the_key(series: Series) -> None:
     slices = series_of(series.folder).slices
     hashes = [str(k) for k in range(12)]
-    turned = fingerprint(slices[::-1], hashes[::-1], KEY)
-    assert fingerprint(slices, hashes, KEY) == turned
-    assert fingerprint(slices, hashes[::-1], KEY) != turned
-    assert fingerprint(slices, hashes, PseudonymKey(b"l" * 32)) != turned
+    turned = compute_fingerprint(slices[::-1], hashes[::-1], KEY)
+    assert compute_fingerprint(slices, hashes, KEY) == turned
+    assert compute_fingerprint(slices, hashes[::-1], KEY) != turned
+    assert compute_fingerprint(slices, hashes, PseudonymKey(b"l" * 32)) != turned
 
 
 def test_equal_content_has_one_hash_whoever_it_is_said_to_be_of(tmp_path: Path) -> None:

@@ -29,16 +29,14 @@ OPTIONS = StoreOptions(chunks=(4, 8, 8))
 
 
 def content(dtype: str = "int16", geometry: Geometry = GEOMETRY, *, whole: bool = True, **told: Any) -> StoreContent:
-    source = volumes.noise(geometry) if whole else volumes.half_measured(geometry)
-    return StoreContent(
-        array=source.voxels.astype(dtype), measured=source.measured, geometry=geometry, attributes={}, **told
-    )
+    source = volumes.noise(geometry) if whole else volumes.half_valid(geometry)
+    return StoreContent(array=source.voxels.astype(dtype), valid=source.valid, geometry=geometry, attributes={}, **told)
 
 
 def write_levels(folder: Path, given: StoreContent, n_levels: int, options: StoreOptions = OPTIONS) -> StoreReceipt:
     dtype = next(name for name in get_args(StoredType) if name == str(given.array.dtype))
     told = write.StoreContent(planes=given.plane, dtype=dtype, geometry=given.geometry, channels=given.channels)
-    with write.new_store(folder, options) as store:
+    with write.create_store(folder, options) as store:
         store.write(told)
         return store.finish(told, {}, write_pyramid(store, told, n_levels, dtype))
 
@@ -47,9 +45,9 @@ def level(folder: Path, n: int) -> np.ndarray:
     return zarr.open_group(folder, mode="r")[str(n)][...]
 
 
-def halved(array: np.ndarray, measured: np.ndarray, geometry: Geometry) -> execute.Prepared:
+def halved(array: np.ndarray, valid: np.ndarray, geometry: Geometry) -> execute.PreparedVolume:
     program = Program.compile([HALVED], VolumeSpec(geometry), "float32")
-    return execute.run(program, Volume(array.astype(np.float32), measured, geometry))
+    return execute.execute_on_volume(program, Volume(array.astype(np.float32), valid, geometry))
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -57,19 +55,19 @@ def halved(array: np.ndarray, measured: np.ndarray, geometry: Geometry) -> execu
 def test_every_level_is_the_one_before_filtered_and_halved(tmp_path: Path, dtype: str, *, whole: bool) -> None:
     given = content(dtype, whole=whole)
     write_levels(tmp_path / "s", given, 4)
-    array, measured, geometry = given.array, given.measured, given.geometry
+    array, valid, geometry = given.array, given.valid, given.geometry
     for n in (1, 2, 3):
-        expected = halved(array, measured, geometry)
-        array, measured, geometry = level(tmp_path / "s", n), expected.measured, expected.spec.geometry
+        expected = halved(array, valid, geometry)
+        array, valid, geometry = level(tmp_path / "s", n), expected.valid, expected.spec.geometry
         assert array.dtype == dtype
         wanted = np.rint(expected.array) if dtype == "int16" else expected.array.astype(dtype)
         np.testing.assert_array_equal(array, wanted)
 
 
 def test_padding_does_not_leak_into_what_was_measured(tmp_path: Path) -> None:
-    array, measured = np.full(GEOMETRY.shape, -1024, np.int16), np.zeros(GEOMETRY.shape, np.bool_)
-    measured[:, :13], array[:, :13] = True, 40
-    write_levels(tmp_path / "s", replace(content(), array=array, measured=measured), 3)
+    array, valid = np.full(GEOMETRY.shape, -1024, np.int16), np.zeros(GEOMETRY.shape, np.bool_)
+    valid[:, :13], array[:, :13] = True, 40
+    write_levels(tmp_path / "s", replace(content(), array=array, valid=valid), 3)
     for n in (1, 2):
         assert set(np.unique(level(tmp_path / "s", n))) <= {40, -1024}
 

@@ -9,7 +9,7 @@ from phantoms import Series, write_series
 from pipeline.dicom.policy import GeometryOptions, Policy
 from pipeline.errors import SeriesRefusedError
 from pipeline.limits import Limits
-from pipeline.prepare.repairs import program_of, repairs_of
+from pipeline.prepare.repairs import compile_program, list_repairs
 from pipeline.program.step import Step
 from pipeline.steps.correct_tilt import CorrectTilt
 from pipeline.steps.crop_or_pad import CropOrPad
@@ -28,8 +28,8 @@ def series(tmp_path: Path) -> Series:
 
 def test_an_even_upright_stack_needs_no_repair(series: Series) -> None:
     stack = stack_of(series.folder)
-    assert repairs_of(stack, OPTIONS) == ()
-    program = program_of(stack, RECIPE)
+    assert list_repairs(stack, OPTIONS) == ()
+    program = compile_program(stack, RECIPE)
     assert program.source.geometry == stack.geometry() == series.geometry
     assert (program.steps, program.dtype) == ((), "int16")
 
@@ -43,7 +43,7 @@ def test_slices_that_are_not_evenly_spaced_are_repaired_first(
 ) -> None:
     write_series(tmp_path / "in", n=7, positions_mm=positions_mm)
     stack = stack_of(tmp_path / "in")
-    program = program_of(stack, replace(RECIPE, policy=LENIENT, steps=(Orient("LPS"),)))
+    program = compile_program(stack, replace(RECIPE, policy=LENIENT, steps=(Orient("LPS"),)))
     repair, orient = program.steps
     assert isinstance(repair, kind)
     assert isinstance(orient, Orient)
@@ -55,7 +55,7 @@ def test_slices_that_are_not_evenly_spaced_are_repaired_first(
 def test_a_tilt_is_corrected_or_kept_as_the_policy_says(tmp_path: Path, choice: str, n_repairs: int) -> None:
     write_series(tmp_path / "in", tilt_deg=10)
     options = GeometryOptions(gantry_tilt=choice)  # type: ignore[arg-type]
-    repairs = repairs_of(stack_of(tmp_path / "in", Policy(geometry=options)), options)
+    repairs = list_repairs(stack_of(tmp_path / "in", Policy(geometry=options)), options)
     assert len(repairs) == n_repairs
     for repair in repairs:
         assert isinstance(repair, CorrectTilt)
@@ -66,7 +66,7 @@ def test_a_tilt_is_corrected_or_kept_as_the_policy_says(tmp_path: Path, choice: 
 def test_slices_thinner_than_their_interval_speak_for_their_own_thickness(tmp_path: Path) -> None:
     write_series(tmp_path / "in", change=lambda dataset, _: setattr(dataset, "SliceThickness", "0.5"))
     stack = stack_of(tmp_path / "in")
-    assert program_of(stack, RECIPE).source.reach == (stack.reach, None, None) == (pytest.approx(0.1), None, None)
+    assert compile_program(stack, RECIPE).source.reach == (stack.reach, None, None) == (pytest.approx(0.1), None, None)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_planned_volume_over_the_limit_is_refused_before_it_is_made(
     policy = Policy(limits=limits)
     stack = stack_of(series.folder, policy)
     with pytest.raises(SeriesRefusedError, match=told) as refused:
-        program_of(stack, replace(RECIPE, policy=policy, steps=(step, CropOrPad((3, 3, 3)))))
+        compile_program(stack, replace(RECIPE, policy=policy, steps=(step, CropOrPad((3, 3, 3)))))
     assert refused.value.reason is Reason.LIMIT
     assert processed(series.folder, policy=policy).record.status is Status.OK
     refusal = processed(series.folder, step, policy=policy, folder="other").record

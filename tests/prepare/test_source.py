@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pipeline.dicom.pixels.source import SliceSource, SourceFacts
 from pipeline.dicom.policy import GeometryOptions, HounsfieldOptions, Policy
 from pipeline.errors import SeriesRefusedError
-from pipeline.prepare.source import accepted_stack, content_hash, plausible_facts, unique_slices
+from pipeline.prepare.source import build_accepted_stack, hash_content, read_plausible_facts, remove_duplicates
 from pipeline.store.read import open_store
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
@@ -25,18 +25,18 @@ def series(tmp_path: Path) -> Series:
 
 def facts_of(folder: Path) -> SourceFacts:
     stack = stack_of(folder)
-    return plausible_facts(SliceSource(stack, POLICY), stack)
+    return read_plausible_facts(SliceSource(stack, POLICY), stack)
 
 
 def test_identical_copies_are_dropped_unless_any_duplicate_is_refused(series: Series) -> None:
     (series.folder / "copy.dcm").write_bytes(series.paths[4].read_bytes())
     slices = series_of(series.folder)
-    unique = unique_slices(slices, POLICY)
+    unique = remove_duplicates(slices, POLICY)
     assert (len(unique.slices), len(unique.dropped)) == (12, 1)
     strict = Policy(geometry=GeometryOptions(duplicate_position="reject"))
-    assert (len(unique_slices(slices, strict).slices), unique_slices(slices, strict).dropped) == (13, ())
+    assert (len(remove_duplicates(slices, strict).slices), remove_duplicates(slices, strict).dropped) == (13, ())
     with pytest.raises(SeriesRefusedError) as refused:
-        accepted_stack(unique_slices(slices, strict), strict)
+        build_accepted_stack(remove_duplicates(slices, strict), strict)
     assert refused.value.reason is Reason.DUPLICATE_POSITION
 
 
@@ -78,7 +78,7 @@ def test_the_verdict_is_on_slices_that_were_asked_for_and_on_all_others(series: 
     stack = stack_of(series.folder)
     source = SliceSource(stack, POLICY)
     source.plane(3)
-    facts = plausible_facts(source, stack)
+    facts = read_plausible_facts(source, stack)
     assert facts.histogram.total == series.truth.size
     assert len(facts.pixel_hashes) == 12
 
@@ -87,8 +87,8 @@ def test_a_hash_of_content_does_not_depend_on_the_order_of_slices(series: Series
     facts = facts_of(series.folder)
     turned = replace(facts, hu_hashes=facts.hu_hashes[::-1])
     other = replace(facts, hu_hashes=(*facts.hu_hashes[:-1], "0" * 64))
-    assert content_hash(facts) == content_hash(turned) != content_hash(other)
-    assert len(content_hash(facts)) == 20
+    assert hash_content(facts) == hash_content(turned) != hash_content(other)
+    assert len(hash_content(facts)) == 20
 
 
 def test_without_rescale_stored_values_are_hounsfield_units_where_that_is_allowed(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ def test_naming_the_work_imports_nothing_that_only_a_worker_needs() -> None:
 def test_after_warming_a_worker_has_imported_what_it_needs_and_no_tables() -> None:
     program = (
         "import sys; from pipeline.prepare import work; work.warm()\n"
-        "from pipeline.kernels.bands import between\n"
-        "print('zarr' in sys.modules, len(between.signatures) > 0, 'pyarrow' in sys.modules)"
+        "from pipeline.kernels.bands import blend_between_planes\n"
+        "print('zarr' in sys.modules, len(blend_between_planes.signatures) > 0, 'pyarrow' in sys.modules)"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "True True False"

@@ -8,7 +8,7 @@ from pipeline.geometry import Zyx
 from pipeline.program.axis import AxisMap
 from pipeline.program.changes import GridChange, LineChange, Warp
 from pipeline.steps.crop_or_pad import CropOrPad
-from pipeline.steps.orient import straightened
+from pipeline.steps.orient import straighten
 from pipeline.steps.resample import Resample
 from pipeline.volume import ClampedLine, Scale, Volume, VolumeSpec
 
@@ -20,7 +20,7 @@ def test_one_line_over_a_volume_is_the_line_over_its_voxels() -> None:
     line = ClampedLine(0.5, 3, 0, 100)
     result = apply(LineChange((line,), Scale.HU), source, PADDING)
     np.testing.assert_array_equal(result.voxels, line(source.voxels))
-    np.testing.assert_array_equal(result.measured, source.measured)
+    np.testing.assert_array_equal(result.valid, source.valid)
 
 
 def test_lines_that_split_make_one_channel_each() -> None:
@@ -53,17 +53,17 @@ def test_padding_stands_where_an_exact_change_finds_nothing() -> None:
     result = regridded(source, change, PADDING)
     np.testing.assert_array_equal(result.voxels[2:8], source.voxels[:, 2:5])
     np.testing.assert_array_equal(np.delete(result.voxels, slice(2, 8), axis=0), -1024)
-    np.testing.assert_array_equal(result.measured.any(axis=(1, 2)), [False] * 2 + [True] * 6 + [False] * 2)
+    np.testing.assert_array_equal(result.valid.any(axis=(1, 2)), [False] * 2 + [True] * 6 + [False] * 2)
 
 
 def test_a_flip_that_leaves_the_source_on_both_sides_is_padded_on_both() -> None:
     source = volumes.noise()
     axes = Zyx(AxisMap(9, 6, start=7, step=-1), AxisMap(8, 8), AxisMap(2, 7, start=20))
-    geometry = source.geometry.sampled(Zyx(7, 0, 20), Zyx(-1, 1, 1), Zyx(9, 8, 2))
+    geometry = source.geometry.regrid(Zyx(7, 0, 20), Zyx(-1, 1, 1), Zyx(9, 8, 2))
     result = regridded(source, GridChange(Zyx(0, 1, 2), axes, geometry), PADDING)
     np.testing.assert_array_equal(result.voxels, -1024)
     inside = GridChange(
-        Zyx(0, 1, 2), axes._replace(x=AxisMap(7, 7)), source.geometry.sampled(Zyx(7, 0, 0), Zyx(-1, 1, 1), Zyx(9, 8, 7))
+        Zyx(0, 1, 2), axes._replace(x=AxisMap(7, 7)), source.geometry.regrid(Zyx(7, 0, 0), Zyx(-1, 1, 1), Zyx(9, 8, 7))
     )
     np.testing.assert_array_equal(regridded(source, inside, PADDING).voxels[2:8], source.voxels[::-1])
 
@@ -77,17 +77,15 @@ def test_padding_that_is_not_known_yet_is_refused() -> None:
 @pytest.mark.parametrize("degrees", [3.0, -20.0])
 def test_a_warp_is_scipys_trilinear_sampling_with_padding_outside(degrees: float) -> None:
     source = volumes.noise(volumes.turned(degrees, volumes.grid((20, 30, 10), (1.0, 0.8, 0.8))))
-    target = straightened(source.geometry)
+    target = straighten(source.geometry)
     result = regridded(source, Warp(source.geometry, target), PADDING)
-    np.testing.assert_allclose(
-        result.voxels[result.measured], oracles.trilinear(source, target)[result.measured], atol=0.01
-    )
+    np.testing.assert_allclose(result.voxels[result.valid], oracles.trilinear(source, target)[result.valid], atol=0.01)
     assert (result.voxels[0] == -1024).any()
-    assert result.measured.mean() > 0.4
+    assert result.valid.mean() > 0.4
 
 
 def test_a_warp_keeps_padding_out_of_what_was_measured() -> None:
-    source = volumes.half_measured(volumes.turned(10, volumes.grid((20, 30, 10), (1.0, 0.8, 0.8))))
-    flat = Volume(np.where(source.measured, np.float32(40), np.float32(-1024)), source.measured, source.geometry)
-    result = regridded(flat, Warp(flat.geometry, straightened(flat.geometry)), PADDING)
-    np.testing.assert_allclose(result.voxels[result.measured], 40, atol=1e-3)
+    source = volumes.half_valid(volumes.turned(10, volumes.grid((20, 30, 10), (1.0, 0.8, 0.8))))
+    flat = Volume(np.where(source.valid, np.float32(40), np.float32(-1024)), source.valid, source.geometry)
+    result = regridded(flat, Warp(flat.geometry, straighten(flat.geometry)), PADDING)
+    np.testing.assert_allclose(result.voxels[result.valid], 40, atol=1e-3)

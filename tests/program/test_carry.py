@@ -4,10 +4,10 @@ import volumes
 from volumes import apply
 
 from pipeline.program.changes import Warp
-from pipeline.program.labels import _moved, _nearest, carry_labels
+from pipeline.program.labels import _move_slice, _take_nearest, carry_labels
 from pipeline.steps.correct_tilt import CorrectTilt
 from pipeline.steps.crop_or_pad import CropOrPad
-from pipeline.steps.orient import Orient, straightened
+from pipeline.steps.orient import Orient, straighten
 from pipeline.steps.resample import Resample
 from pipeline.volume import VolumeSpec
 
@@ -29,7 +29,7 @@ def test_labels_travel_with_the_volume_and_are_never_mixed() -> None:
 
 def test_labels_go_through_a_warp() -> None:
     geometry = volumes.turned(10, volumes.grid((20, 30, 10), (1.0, 0.8, 0.8)))
-    carried = carry_labels(np.full(geometry.shape, 3, np.int16), Warp(geometry, straightened(geometry)))
+    carried = carry_labels(np.full(geometry.shape, 3, np.int16), Warp(geometry, straighten(geometry)))
     assert set(np.unique(carried)) == {0, 3}
     assert carried.dtype == np.int16
 
@@ -40,7 +40,7 @@ def test_of_a_sheared_stack_few_labels_win_by_share_and_many_values_are_the_near
     change = CorrectTilt(10.0, tuple((offset_px * k, 0.0) for k in range(6))).change(VolumeSpec(geometry))
     few = (np.indices(geometry.shape)[2] // 10).astype(np.int16) + 1
     many = np.arange(1, few.size + 1, dtype=np.int32).reshape(few.shape)
-    nearest = np.stack([_moved(plane, *axes) for plane, axes in zip(many, change.slices, strict=True)])
+    nearest = np.stack([_move_slice(plane, *axes) for plane, axes in zip(many, change.slices, strict=True)])
     np.testing.assert_array_equal(carry_labels(many, change), nearest)
     assert set(np.unique(carry_labels(few, change))) <= {0, 1, 2}
     np.testing.assert_array_equal(carry_labels(few, change) > 0, nearest > 0)
@@ -52,4 +52,4 @@ def test_a_label_keeps_its_volume_where_the_nearest_sample_would_miss() -> None:
     inside = sum(np.square(axis) for axis in np.ogrid[-1.3:1.3:24j, -1.3:1.3:120j, -1.3:1.3:120j]) < 1
     volume_mm3 = pytest.approx(inside.sum() * 3.27 * 0.977**2, rel=0.002)
     assert carry_labels(inside.astype(np.uint8), change).sum() == volume_mm3
-    assert _nearest(inside.astype(np.uint8), change).sum() != volume_mm3
+    assert _take_nearest(inside.astype(np.uint8), change).sum() != volume_mm3

@@ -42,7 +42,7 @@ def test_folded_lines_describe_the_same(split: int) -> None:
 def test_a_barrier_leaves_lines_unknown_until_it_has_seen_each_channel() -> None:
     barrier = Barrier(Scale.NORMALISED, minus_first)
     plain = volumes.noise()
-    several = Volume(np.stack([plain.voxels, plain.voxels + 5]), plain.measured, plain.geometry)
+    several = Volume(np.stack([plain.voxels, plain.voxels + 5]), plain.valid, plain.geometry)
     spec = VolumeSpec(plain.geometry, lines=(CLIP, CLIP), channels=("a", "b"))
     assert barrier.after(spec).lines == (None, None)
     first = float(plain.voxels[0, 0, 0])

@@ -9,8 +9,8 @@ from plain_steps import Plain
 from random_programs import Drawn, programs
 
 from pipeline.errors import SeriesRefusedError
-from pipeline.program.execute import Prepared, begin, run
-from pipeline.program.planes import Plane, Planes, planes_of
+from pipeline.program.execute import PreparedVolume, execute, execute_on_volume
+from pipeline.program.planes import Plane, Planes, cut_planes
 from pipeline.program.program import Program
 from pipeline.program.step import Step
 from pipeline.steps.clip import Clip
@@ -24,7 +24,7 @@ from pipeline.volume import Volume, VolumeSpec
 NEAR_HU = 0.02
 """What float32 may lose of 3000 HU on its way through a handful of steps."""
 
-SOURCE = volumes.half_measured(volumes.grid((40, 12, 10)))
+SOURCE = volumes.half_valid(volumes.grid((40, 12, 10)))
 SPEC = VolumeSpec(SOURCE.geometry)
 FINER = Resample(spacing_mm=(1, 1, 1))
 
@@ -41,13 +41,13 @@ class Counted:
         return self._planes(z)
 
 
-def begun(*steps: Step, source: Volume = SOURCE) -> tuple[Prepared, list[int]]:
+def begun(*steps: Step, source: Volume = SOURCE) -> tuple[PreparedVolume, list[int]]:
     """Return what a program leaves, and the list of planes that have been asked for, which grows as they are."""
-    planes = Counted(planes_of(source))
-    return begin(Program.compile(steps, VolumeSpec(source.geometry), "float32"), planes), planes.asked
+    planes = Counted(cut_planes(source))
+    return execute(Program.compile(steps, VolumeSpec(source.geometry), "float32"), planes), planes.asked
 
 
-def taken(prepared: Prepared) -> None:
+def taken(prepared: PreparedVolume) -> None:
     for z in range(prepared.spec.geometry.shape.z):
         prepared.plane(z)
 
@@ -55,14 +55,14 @@ def taken(prepared: Prepared) -> None:
 @settings(max_examples=100, deadline=None)
 @given(programs())
 def test_a_streamed_program_computes_what_its_steps_mean_and_reads_each_plane_once(drawn: Drawn) -> None:
-    source = Counted(planes_of(drawn.source))
+    source = Counted(cut_planes(drawn.source))
     try:
-        prepared = begin(Program.compile(drawn.steps, drawn.spec, "float32"), source)
+        prepared = execute(Program.compile(drawn.steps, drawn.spec, "float32"), source)
     except SeriesRefusedError:  # a statistic that does not exist
         reject()
     plain = reduce(lambda before, step: plain_steps.done(step, before), drawn.steps, Plain.of(drawn.source, drawn.spec))
     assume(plain.slope.max() < 1)  # else a statistic of one voxel, which no tolerance is for
-    np.testing.assert_array_equal(prepared.measured, plain.grid.measured)
+    np.testing.assert_array_equal(prepared.valid, plain.grid.valid)
     for channel, expected, slope in zip(by_channel(prepared), plain.grid.values, plain.slope, strict=True):
         np.testing.assert_allclose(channel, expected, rtol=1e-5, atol=NEAR_HU * slope)
     np.testing.assert_allclose(prepared.spec.geometry.affine_lps, plain.grid.affine, atol=1e-6)
@@ -77,8 +77,8 @@ def is_turned_late(steps: tuple[Step, ...]) -> bool:
     return sum(name in {"interpolate_gap", "resample", "resample_slices"} for name in first) > 1
 
 
-def by_channel(prepared: Prepared) -> np.ndarray:
-    return prepared.array.reshape(-1, *prepared.measured.shape)
+def by_channel(prepared: PreparedVolume) -> np.ndarray:
+    return prepared.array.reshape(-1, *prepared.valid.shape)
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,12 @@ def test_a_statistic_reads_all_planes_before_the_first_is_asked_for() -> None:
 def test_planes_one_by_one_are_the_whole() -> None:
     steps = (FINER, Window(channels=(Channel("brain"), Channel("bone"))))
     program = Program.compile(steps, SPEC)
-    whole = run(program, SOURCE)
-    prepared = begin(program, planes_of(SOURCE))
+    whole = execute_on_volume(program, SOURCE)
+    prepared = execute(program, cut_planes(SOURCE))
     for z in range(whole.spec.geometry.shape.z):
         plane, mask = prepared.plane(z)
         np.testing.assert_array_equal(plane, whole.array[:, z])
-        np.testing.assert_array_equal(True if mask is None else mask, whole.measured[z])
+        np.testing.assert_array_equal(True if mask is None else mask, whole.valid[z])
 
 
 def test_a_plane_that_was_measured_everywhere_has_no_mask() -> None:
@@ -153,6 +153,6 @@ def test_what_was_taken_stays_as_it_was_when_more_is_taken() -> None:
 
 
 def test_a_statistic_that_does_not_exist_is_refused_before_any_plane_is_given() -> None:
-    flat = Volume(np.full_like(SOURCE.voxels, 7), SOURCE.measured, SOURCE.geometry)
+    flat = Volume(np.full_like(SOURCE.voxels, 7), SOURCE.valid, SOURCE.geometry)
     with pytest.raises(SeriesRefusedError, match="same value"):
         begun(Normalise("z_score"), source=flat)

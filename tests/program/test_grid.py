@@ -42,7 +42,7 @@ def test_an_axis_knows_whether_it_leaves_the_source_and_whether_it_keeps_all() -
 @settings(max_examples=60, deadline=None)
 @given(spatial, spatial)
 def test_two_changes_folded_are_the_two_done_one_after_the_other(first: Step, second: Step) -> None:
-    source = volumes.half_measured(volumes.grid(axes=AWRY))
+    source = volumes.half_valid(volumes.grid(axes=AWRY))
     spec = VolumeSpec(source.geometry)
     one, other = first.change(spec), second.change(first.after(spec))
     assert isinstance(one, GridChange)
@@ -53,7 +53,7 @@ def test_two_changes_folded_are_the_two_done_one_after_the_other(first: Step, se
     expected = regridded(regridded(source, one, spec.padding), other, spec.padding)
     result = regridded(source, both, spec.padding)
     np.testing.assert_allclose(result.voxels, expected.voxels, atol=2e-3)
-    np.testing.assert_array_equal(result.measured, expected.measured)
+    np.testing.assert_array_equal(result.valid, expected.valid)
     assert result.geometry == expected.geometry
 
 

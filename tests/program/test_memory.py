@@ -6,7 +6,7 @@ import pytest
 import volumes
 
 from pipeline.kernels import bands
-from pipeline.program.execute import run
+from pipeline.program.execute import execute_on_volume
 from pipeline.program.memory import peak_bytes, plane_bytes, volume_bytes
 from pipeline.program.program import Program
 from pipeline.program.step import Step
@@ -38,7 +38,7 @@ def used(steps: tuple[Step, ...], source: Volume) -> int:
     """Return the most bytes that a program allocates while its planes are taken one by one."""
     program = Program.compile(steps, SPEC, "float32")
     tracemalloc.start()
-    prepared = run(program, source)
+    prepared = execute_on_volume(program, source)
     for z in range(prepared.spec.geometry.shape.z):
         prepared.plane(z)
     peak = tracemalloc.get_traced_memory()[1]
@@ -65,7 +65,7 @@ def used(steps: tuple[Step, ...], source: Volume) -> int:
 )
 @pytest.mark.parametrize("complete", [True, False])
 def test_no_program_takes_more_than_was_said_nor_much_less(steps: tuple[Step, ...], *, complete: bool) -> None:
-    source = volumes.noise(GEOMETRY) if complete else volumes.half_measured(GEOMETRY)
+    source = volumes.noise(GEOMETRY) if complete else volumes.half_valid(GEOMETRY)
     program = Program.compile(steps, SPEC, "float32")
     said, taken = program.peak_bytes + plane_bytes(program.result), used(steps, source)
     assert taken <= said + BESIDE
@@ -77,12 +77,12 @@ def test_no_mask_makes_a_program_take_more_than_was_said(spacing_mm: tuple[float
     scattered = np.random.default_rng(0).random(GEOMETRY.shape) < 0.5
     program = Program.compile((Resample(spacing_mm=spacing_mm),), SPEC, "float32")
     said = program.peak_bytes + plane_bytes(program.result)
-    assert used(program.steps, volumes.noise(GEOMETRY, measured=scattered)) <= said + BESIDE
+    assert used(program.steps, volumes.noise(GEOMETRY, valid=scattered)) <= said + BESIDE
 
 
 def test_what_streams_needs_no_more_for_a_longer_series() -> None:
     steps = (Resample(spacing_mm=(1, 1, 1)), Clip(-1000, 400))
-    longer = VolumeSpec(GEOMETRY.sampled((0, 0, 0), (1, 1, 1), GEOMETRY.shape._replace(z=4000)))  # type: ignore[arg-type]
+    longer = VolumeSpec(GEOMETRY.regrid((0, 0, 0), (1, 1, 1), GEOMETRY.shape._replace(z=4000)))  # type: ignore[arg-type]
     said = [Program.compile(steps, spec).peak_bytes for spec in (SPEC, longer)]
     assert said[0] == said[1]
 
@@ -94,6 +94,6 @@ def test_a_statistic_of_the_volume_needs_all_of_it() -> None:
 
 def test_a_volume_is_its_voxels_and_its_mask() -> None:
     source = volumes.noise()
-    assert volume_bytes(VolumeSpec(source.geometry)) == source.voxels.nbytes + source.measured.nbytes
+    assert volume_bytes(VolumeSpec(source.geometry)) == source.voxels.nbytes + source.valid.nbytes
     channels = Window(channels=(Channel("brain"), Channel("bone"))).after(VolumeSpec(source.geometry))
     assert volume_bytes(channels) == 2 * source.voxels.nbytes + np.prod(source.geometry.shape)

@@ -3,7 +3,7 @@ import pytest
 import volumes
 
 from pipeline.errors import UsageError
-from pipeline.program.packing import Packing, StoredType, cast, packing, resolved_dtype
+from pipeline.program.packing import Packing, StoredType, choose_dtype, choose_packing, convert_to_stored
 from pipeline.steps.clip import Clip
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.window import Channel, Window
@@ -21,7 +21,7 @@ Z_SCORE = VolumeSpec(volumes.grid(), scale=Scale.NORMALISED, lines=(ClampedLine(
     ("spec", "dtype"), [(HU, "int16"), (CLIPPED, "int16"), (ZERO_ONE, "float16"), (WAITING, "float16")]
 )
 def test_auto_is_int16_for_hounsfield_units_and_float16_for_normalised(spec: VolumeSpec, dtype: str) -> None:
-    assert resolved_dtype("auto", spec) == dtype
+    assert choose_dtype("auto", spec) == dtype
 
 
 @pytest.mark.parametrize(
@@ -29,21 +29,21 @@ def test_auto_is_int16_for_hounsfield_units_and_float16_for_normalised(spec: Vol
 )
 def test_a_dtype_that_cannot_hold_the_values_is_refused(spec: VolumeSpec, dtype: StoredType) -> None:
     with pytest.raises(UsageError, match=dtype):
-        resolved_dtype(dtype, spec)
+        choose_dtype(dtype, spec)
 
 
 def test_hounsfield_units_that_fit_an_unsigned_dtype_are_stored_in_it() -> None:
-    assert resolved_dtype("uint8", Clip(0, 255).after(HU)) == "uint8"
-    assert packing("uint8", Clip(0, 255).after(HU)) is None
+    assert choose_dtype("uint8", Clip(0, 255).after(HU)) == "uint8"
+    assert choose_packing("uint8", Clip(0, 255).after(HU)) is None
 
 
 def test_normalised_values_in_int16_are_whole_hounsfield_units() -> None:
-    packed = packing("int16", ZERO_ONE)
+    packed = choose_packing("int16", ZERO_ONE)
     assert packed is not None
     hu = np.arange(-1000, 401, dtype=np.float32)[None, None]
     line = ZERO_ONE.lines[0]
     assert line is not None
-    np.testing.assert_array_equal(cast(line(hu), "int16", packed), hu)
+    np.testing.assert_array_equal(convert_to_stored(line(hu), "int16", packed), hu)
 
 
 @pytest.mark.parametrize("spec", [ZERO_ONE, CHANNELS])
@@ -51,25 +51,25 @@ def test_normalised_values_in_int16_are_whole_hounsfield_units() -> None:
 def test_packed_values_come_back_within_half_a_step_and_use_the_codes_there_are(
     spec: VolumeSpec, dtype: StoredType
 ) -> None:
-    packed = packing(dtype, spec)
+    packed = choose_packing(dtype, spec)
     assert packed is not None
     values = np.linspace(0, 1, 500, dtype=np.float32)[None, None]
-    back = cast(values, dtype, packed).astype(np.float64) * packed.scale_factor + packed.add_offset
+    back = convert_to_stored(values, dtype, packed).astype(np.float64) * packed.scale_factor + packed.add_offset
     assert np.abs(back - values).max() <= packed.scale_factor / 2 + 1e-7
     finest = min(line.a for line in spec.lines if line)
     assert packed.scale_factor == pytest.approx(max(finest, 1 / 255 if dtype == "uint8" else 0))
 
 
 def test_a_z_score_without_limits_is_stored_as_hounsfield_units() -> None:
-    assert packing("int16", Z_SCORE) == Packing(0.004, 0.5)
-    packed = packing("uint16", Z_SCORE)
+    assert choose_packing("int16", Z_SCORE) == Packing(0.004, 0.5)
+    packed = choose_packing("uint16", Z_SCORE)
     assert packed is not None
     line = Z_SCORE.lines[0]
     assert line is not None
     hu = np.array([[[-1024, 0, 3071]]], np.float32)
-    np.testing.assert_array_equal(cast(line(hu), "uint16", packed), hu + 32768)
+    np.testing.assert_array_equal(convert_to_stored(line(hu), "uint16", packed), hu + 32768)
 
 
 def test_floats_and_hounsfield_units_are_not_packed() -> None:
-    assert packing("float16", ZERO_ONE) is None
-    assert packing("int16", CLIPPED) is None
+    assert choose_packing("float16", ZERO_ONE) is None
+    assert choose_packing("int16", CLIPPED) is None

@@ -11,7 +11,7 @@ from pipeline.errors import SeriesRefusedError, UsageError
 from pipeline.geometry import Zyx
 from pipeline.program.axis import Method
 from pipeline.program.changes import Barrier, GridChange, LineChange
-from pipeline.program.execute import run
+from pipeline.program.execute import execute_on_volume
 from pipeline.program.program import Program
 from pipeline.program.step import NeedsStatisticsError, Step, StepOrderError
 from pipeline.steps.centre import Centre
@@ -23,14 +23,14 @@ from pipeline.steps.resample import Resample
 from pipeline.steps.window import Channel, Window
 from pipeline.volume import Volume, VolumeSpec
 
-SOURCE = volumes.half_measured(volumes.grid((12, 24, 20)))
+SOURCE = volumes.half_valid(volumes.grid((12, 24, 20)))
 SPEC = VolumeSpec(SOURCE.geometry)
 DEFAULT: tuple[Step, ...] = (Orient("LPS"), Resample(spacing_mm=(1, 1, 1)), Clip(-1000, 400), Normalise("zero_one"))
 HEAD = Window(channels=(Channel("brain"), Channel("bone")))
 
 
 def test_no_steps_store_the_hounsfield_units_as_they_are() -> None:
-    prepared = run(Program.compile([], SPEC), SOURCE)
+    prepared = execute_on_volume(Program.compile([], SPEC), SOURCE)
     np.testing.assert_array_equal(prepared.array, SOURCE.voxels)
     assert prepared.array.dtype == np.int16
     assert prepared.inverse == {"a": 1, "b": 0}
@@ -67,14 +67,14 @@ def test_neighbours_of_a_kind_become_one(steps: list[Step], kinds: list[type]) -
     ],
 )
 def test_folded_steps_do_what_they_do_one_by_one(steps: tuple[Step, ...]) -> None:
-    at_once = run(Program.compile(steps, SPEC, "float32"), SOURCE)
+    at_once = execute_on_volume(Program.compile(steps, SPEC, "float32"), SOURCE)
     volume, spec = SOURCE, SPEC
     for step in steps:
-        prepared = run(Program.compile([step], spec, "float32"), volume)
-        volume = Volume(prepared.array.astype(np.float32), prepared.measured, prepared.spec.geometry)
+        prepared = execute_on_volume(Program.compile([step], spec, "float32"), volume)
+        volume = Volume(prepared.array.astype(np.float32), prepared.valid, prepared.spec.geometry)
         spec = prepared.spec
     np.testing.assert_allclose(at_once.array, volume.voxels, atol=1e-5)
-    np.testing.assert_array_equal(at_once.measured, volume.measured)
+    np.testing.assert_array_equal(at_once.valid, volume.valid)
     assert at_once.spec.geometry == spec.geometry
 
 
@@ -82,15 +82,15 @@ def test_folded_steps_do_what_they_do_one_by_one(steps: tuple[Step, ...]) -> Non
 @pytest.mark.parametrize("late", [False, True])
 def test_a_body_comes_out_the_same_however_it_was_scanned(method: Method, *, late: bool) -> None:
     """Also where every position lies in the middle of two samples, so that either is nearest."""
-    body = volumes.half_measured(volumes.grid((6, 8, 10), (2.0, 2.0, 2.0)))
+    body = volumes.half_valid(volumes.grid((6, 8, 10), (2.0, 2.0, 2.0)))
     steps: list[Step] = [Orient("LPS"), Resample(factor=(0.5, 0.5, 0.5), method=method, antialias=False)]
-    expected = run(Program.compile(steps, VolumeSpec(body.geometry), "float32"), body)
+    expected = execute_on_volume(Program.compile(steps, VolumeSpec(body.geometry), "float32"), body)
     for order, signs in product(permutations(range(3)), product((1, -1), repeat=3)):
         scanned = turned(body, Zyx(*order), Zyx(*signs))
         chain = [*steps[:1], Clip(-2000, 4000), steps[1]] if late else steps
-        result = run(Program.compile(chain, VolumeSpec(scanned.geometry), "float32"), scanned)
+        result = execute_on_volume(Program.compile(chain, VolumeSpec(scanned.geometry), "float32"), scanned)
         np.testing.assert_allclose(result.array, expected.array, rtol=1e-6, atol=1e-3)
-        np.testing.assert_array_equal(result.measured, expected.measured)
+        np.testing.assert_array_equal(result.valid, expected.valid)
         np.testing.assert_allclose(result.spec.geometry.affine_lps, expected.spec.geometry.affine_lps, atol=1e-9)
 
 
@@ -98,26 +98,26 @@ def turned(volume: Volume, order: Zyx[int], signs: Zyx[int]) -> Volume:
     """Return a body as it would lie in an array whose axes run otherwise."""
     n = Zyx(*(volume.geometry.shape[axis] for axis in order))
     start = Zyx(*(0.0 if sign > 0 else float(count - 1) for sign, count in zip(signs, n, strict=True)))
-    geometry = volume.geometry.permuted(order).sampled(start, Zyx(*map(float, signs)), n)
+    geometry = volume.geometry.permute(order).regrid(start, Zyx(*map(float, signs)), n)
     ways = tuple(slice(None, None, sign) for sign in signs)
-    return Volume(volume.voxels.transpose(order)[ways], volume.measured.transpose(order)[ways], geometry)
+    return Volume(volume.voxels.transpose(order)[ways], volume.valid.transpose(order)[ways], geometry)
 
 
 def test_a_nearest_sample_that_was_chosen_stays_when_it_is_turned() -> None:
     nearest, orient = Resample(factor=(0.5, 0.5, 0.5), method="nearest"), Orient("LPS")
     scanned = turned(volumes.noise(volumes.grid((6, 8, 10))), Zyx(1, 0, 2), Zyx(-1, 1, -1))
     spec = VolumeSpec(scanned.geometry)
-    once = run(Program.compile([nearest], spec, "float32"), scanned)
-    chosen = Volume(once.array.astype(np.float32), once.measured, once.spec.geometry)
-    expected = run(Program.compile([orient], once.spec, "float32"), chosen)
+    once = execute_on_volume(Program.compile([nearest], spec, "float32"), scanned)
+    chosen = Volume(once.array.astype(np.float32), once.valid, once.spec.geometry)
+    expected = execute_on_volume(Program.compile([orient], once.spec, "float32"), chosen)
     np.testing.assert_array_equal(
-        run(Program.compile([nearest, orient], spec, "float32"), scanned).array, expected.array
+        execute_on_volume(Program.compile([nearest, orient], spec, "float32"), scanned).array, expected.array
     )
 
 
 def test_what_was_described_is_what_comes_out() -> None:
     program = Program.compile(DEFAULT, SPEC)
-    prepared = run(program, SOURCE)
+    prepared = execute_on_volume(program, SOURCE)
     assert prepared.spec == program.result
     assert prepared.array.shape == program.shape == prepared.spec.shape
     assert prepared.array.nbytes == program.nbytes
@@ -127,16 +127,16 @@ def test_what_was_described_is_what_comes_out() -> None:
 
 def test_padding_added_after_a_statistic_has_the_value_that_padding_became() -> None:
     steps = (Clip(-1000, 400), Normalise("z_score"), CropOrPad((14, 24, 20)))
-    prepared = run(Program.compile(steps, SPEC, "float32"), SOURCE)
+    prepared = execute_on_volume(Program.compile(steps, SPEC, "float32"), SOURCE)
     assert prepared.spec.padding[0] == pytest.approx(float(prepared.array[0, 0, 0]), rel=1e-6)
     assert prepared.array[0, 0, 0] == pytest.approx(float(prepared.array[1, 0, 0]), rel=1e-6)
-    assert not prepared.measured[0].any()
+    assert not prepared.valid[0].any()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int16", "uint16"])
 @pytest.mark.parametrize("normalise", [Normalise("zero_one"), Normalise("z_score")])
 def test_the_inverse_turns_what_is_stored_back_into_hounsfield_units(dtype: str, normalise: Normalise) -> None:
-    prepared = run(Program.compile([Clip(-1000, 400), normalise], SPEC, dtype), SOURCE)  # type: ignore[arg-type]
+    prepared = execute_on_volume(Program.compile([Clip(-1000, 400), normalise], SPEC, dtype), SOURCE)  # type: ignore[arg-type]
     values = prepared.array.astype(np.float64)
     if prepared.scale_factor is not None and prepared.add_offset is not None:
         values = values * prepared.scale_factor + prepared.add_offset
@@ -146,14 +146,14 @@ def test_the_inverse_turns_what_is_stored_back_into_hounsfield_units(dtype: str,
 
 
 def test_channels_have_an_inverse_each() -> None:
-    prepared = run(Program.compile([HEAD, Normalise("zero_one")], SPEC), SOURCE)
+    prepared = execute_on_volume(Program.compile([HEAD, Normalise("zero_one")], SPEC), SOURCE)
     assert isinstance(prepared.inverse, list)
     assert [pair and pair["a"] for pair in prepared.inverse] == pytest.approx([80, 1800])
     assert prepared.array.shape == (2, 12, 24, 20)
 
 
 def test_what_was_flattened_has_no_inverse() -> None:
-    assert run(Program.compile([Clip(0, 10), Clip(20, 30)], SPEC), SOURCE).inverse is None
+    assert execute_on_volume(Program.compile([Clip(0, 10), Clip(20, 30)], SPEC), SOURCE).inverse is None
 
 
 def test_the_trail_names_each_step_with_its_parameters_and_is_json() -> None:
@@ -184,16 +184,16 @@ def test_a_dtype_that_does_not_fit_is_refused_before_anything_runs() -> None:
 def test_a_volume_without_contrast_becomes_a_reason() -> None:
     flat = replace(SOURCE, voxels=np.full_like(SOURCE.voxels, 50))
     with pytest.raises(SeriesRefusedError, match="same value"):
-        run(Program.compile([Normalise("z_score")], SPEC), flat)
+        execute_on_volume(Program.compile([Normalise("z_score")], SPEC), flat)
 
 
 def test_another_volume_than_the_one_described_is_refused() -> None:
     with pytest.raises(ValueError, match="not the one"):
-        run(Program.compile([], SPEC), volumes.noise())
+        execute_on_volume(Program.compile([], SPEC), volumes.noise())
 
 
 def test_a_program_travels_between_processes() -> None:
     program = Program.compile([Clip(-1000, 400), Normalise("z_score")], SPEC)
     there = pickle.loads(pickle.dumps(program))  # noqa: S301 - our own bytes
     assert there.result == program.result
-    np.testing.assert_array_equal(run(there, SOURCE).array, run(program, SOURCE).array)
+    np.testing.assert_array_equal(execute_on_volume(there, SOURCE).array, execute_on_volume(program, SOURCE).array)

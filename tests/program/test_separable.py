@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pipeline.geometry import Zyx
 from pipeline.program.axis import AxisMap, Method, axis_weights
 from pipeline.program.blend import Blend
-from pipeline.program.planes import Plane, gathered, planes_of
+from pipeline.program.planes import Plane, cut_planes, gather_volume
 from pipeline.volume import Mask, Volume, VolumeSpec, Voxels
 
 COARSER = Zyx(AxisMap(9, 6, -0.1, 0.6), AxisMap(4, 8, 0.2, 2.1), AxisMap(5, 7, 6.1, -1.4))
@@ -16,11 +16,11 @@ COARSER = Zyx(AxisMap(9, 6, -0.1, 0.6), AxisMap(4, 8, 0.2, 2.1), AxisMap(5, 7, 6
 
 def weighted(source: Voxels, mask: Mask, axes: Zyx[AxisMap]) -> tuple[Voxels, Mask]:
     n = tuple(axis.n for axis in axes)
-    planes = planes_of(Volume(source, mask, volumes.grid(mask.shape)))
+    planes = cut_planes(Volume(source, mask, volumes.grid(mask.shape)))
     channels = tuple(str(c) for c in range(len(source)))
     spec = VolumeSpec(volumes.grid(n), lines=(None,) * len(source), channels=channels)
-    result = gathered(Blend(planes, axes, len(source)), spec)
-    return result.voxels, result.measured
+    result = gather_volume(Blend(planes, axes, len(source)), spec)
+    return result.voxels, result.valid
 
 
 def matrices(axes: Zyx[AxisMap]) -> tuple[oracles.Floats, oracles.Floats, oracles.Floats]:
@@ -29,29 +29,29 @@ def matrices(axes: Zyx[AxisMap]) -> tuple[oracles.Floats, oracles.Floats, oracle
 
 
 def test_sums_are_those_of_dense_matrices_renormalised_over_measured_voxels() -> None:
-    source = volumes.half_measured()
-    expected, share = oracles.weighted_sums(source.voxels, source.measured, matrices(COARSER))
-    voxels, measured = weighted(source.by_channel, source.measured, COARSER)
+    source = volumes.half_valid()
+    expected, share = oracles.weighted_sums(source.voxels, source.valid, matrices(COARSER))
+    voxels, valid = weighted(source.by_channel, source.valid, COARSER)
     np.testing.assert_allclose(voxels[0], expected, atol=1e-3)
     within = [(axis.positions >= -1e-6) & (axis.positions <= axis.source_n - 1 + 1e-6) for axis in COARSER]
     inside = within[0][:, None, None] & within[1][:, None] & within[2]
-    np.testing.assert_array_equal(measured, inside & (share >= 0.5 - 1e-6))
+    np.testing.assert_array_equal(valid, inside & (share >= 0.5 - 1e-6))
 
 
 def test_no_padding_leaks_into_what_was_measured() -> None:
-    source = volumes.half_measured()
-    flat = np.where(source.measured, np.float32(40), np.float32(-1024))[None]
-    voxels, measured = weighted(flat, source.measured, COARSER)
-    assert measured.any()
-    assert not measured.all()
-    np.testing.assert_allclose(voxels[0][measured], 40)
+    source = volumes.half_valid()
+    flat = np.where(source.valid, np.float32(40), np.float32(-1024))[None]
+    voxels, valid = weighted(flat, source.valid, COARSER)
+    assert valid.any()
+    assert not valid.all()
+    np.testing.assert_allclose(voxels[0][valid], 40)
 
 
 def test_what_was_invented_keeps_its_value_where_nothing_was_measured() -> None:
     source = np.full((1, 6, 8, 7), 25, np.float32)
-    voxels, measured = weighted(source, np.zeros((6, 8, 7), np.bool_), COARSER)
+    voxels, valid = weighted(source, np.zeros((6, 8, 7), np.bool_), COARSER)
     np.testing.assert_array_equal(voxels, 25)
-    assert not measured.any()
+    assert not valid.any()
 
 
 @settings(max_examples=40, deadline=None)
@@ -64,25 +64,25 @@ def test_a_constant_stays_constant(value: float, method: Method) -> None:
 
 def test_negative_weights_never_blow_up_a_small_share() -> None:
     axes = Zyx(*(AxisMap(axis.n, axis.source_n, axis.start, axis.step, "cubic") for axis in COARSER))
-    source = volumes.half_measured()
-    voxels, _ = weighted(source.by_channel, source.measured, axes)
+    source = volumes.half_valid()
+    voxels, _ = weighted(source.by_channel, source.valid, axes)
     assert np.abs(voxels).max() < 3 * np.abs(source.voxels).max()
 
 
 def test_channels_are_summed_each_by_itself() -> None:
-    source = volumes.half_measured()
+    source = volumes.half_valid()
     both = np.stack([source.voxels, -source.voxels])
-    voxels, measured = weighted(both, source.measured, COARSER)
-    alone, mask = weighted(source.by_channel, source.measured, COARSER)
+    voxels, valid = weighted(both, source.valid, COARSER)
+    alone, mask = weighted(source.by_channel, source.valid, COARSER)
     np.testing.assert_array_equal(voxels, np.concatenate([alone, -alone]))
-    np.testing.assert_array_equal(measured, mask)
+    np.testing.assert_array_equal(valid, mask)
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.5e-6, -0.5e-6])
 def test_a_position_on_the_outermost_samples_is_measured(shift: float) -> None:
     axes = Zyx(AxisMap(3, 6, 0, 2.5), AxisMap(8, 8, shift), AxisMap(7, 7, 0))
-    _, measured = weighted(np.zeros((1, 6, 8, 7), np.float32), np.ones((6, 8, 7), np.bool_), axes)
-    assert measured.all()
+    _, valid = weighted(np.zeros((1, 6, 8, 7), np.float32), np.ones((6, 8, 7), np.bool_), axes)
+    assert valid.all()
 
 
 @pytest.mark.parametrize("step", [1.7, 2.857])
@@ -105,10 +105,10 @@ def test_filtered_noise_has_the_variance_that_the_weights_leave(step: float) -> 
 def test_masks_may_change_from_plane_to_plane(kinds: list[str], axes: Zyx[AxisMap]) -> None:
     left = np.arange(7) < np.arange(8)[:, None]
     masks = {"whole": np.ones((8, 7), np.bool_), "left": left, "right": ~left, "none": np.zeros((8, 7), np.bool_)}
-    measured = np.stack([masks[kind] for kind in kinds])
+    valid = np.stack([masks[kind] for kind in kinds])
     source = volumes.noise().voxels
-    voxels, _ = weighted(source[None], measured, axes)
-    expected, _ = oracles.weighted_sums(source, measured, matrices(axes))
+    voxels, _ = weighted(source[None], valid, axes)
+    expected, _ = oracles.weighted_sums(source, valid, matrices(axes))
     np.testing.assert_allclose(voxels[0], expected, rtol=1e-5, atol=1e-2)
 
 

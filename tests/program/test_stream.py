@@ -4,11 +4,11 @@ import volumes
 
 from pipeline.geometry import Zyx
 from pipeline.kernels import bands
-from pipeline.program.apply import known, overlap, streamed
+from pipeline.program.apply import change_planes, find_overlap, require_known
 from pipeline.program.axis import AxisMap
 from pipeline.program.changes import GridChange, LineChange
-from pipeline.program.execute import run
-from pipeline.program.planes import Plane, planes_of
+from pipeline.program.execute import execute_on_volume
+from pipeline.program.planes import Plane, cut_planes
 from pipeline.program.program import Program
 from pipeline.program.step import Step
 from pipeline.steps.clip import Clip
@@ -20,7 +20,7 @@ from pipeline.steps.resample import Resample
 from pipeline.steps.window import Channel, Window
 from pipeline.volume import ClampedLine, Scale, VolumeSpec
 
-SOURCE = volumes.half_measured(volumes.grid((6, 8, 7)))
+SOURCE = volumes.half_valid(volumes.grid((6, 8, 7)))
 SPEC = VolumeSpec(SOURCE.geometry)
 COMPILED = [loop for loop in vars(bands).values() if hasattr(loop, "signatures")]
 
@@ -28,15 +28,15 @@ COMPILED = [loop for loop in vars(bands).values() if hasattr(loop, "signatures")
 def test_a_line_passes_over_each_plane_and_leaves_the_source_alone() -> None:
     before = SOURCE.voxels.tobytes()
     line = ClampedLine(0.5, 3, 0, 100)
-    planes = streamed(LineChange((line,), Scale.HU), planes_of(SOURCE), SPEC)
+    planes = change_planes(LineChange((line,), Scale.HU), cut_planes(SOURCE), SPEC)
     np.testing.assert_array_equal(planes(3).voxels[0], line(SOURCE.voxels[3]))
-    np.testing.assert_array_equal(planes(3).mask, SOURCE.measured[3])
+    np.testing.assert_array_equal(planes(3).mask, SOURCE.valid[3])
     assert SOURCE.voxels.tobytes() == before
 
 
 def test_what_only_crops_copies_nothing() -> None:
     change = CropOrPad((2, 4, 4)).change(SPEC)
-    plane = streamed(change, planes_of(SOURCE), SPEC)(0)
+    plane = change_planes(change, cut_planes(SOURCE), SPEC)(0)
     assert np.shares_memory(plane.voxels, SOURCE.voxels)
     np.testing.assert_array_equal(plane.voxels[0], SOURCE.voxels[2, 2:6, 1:5])
 
@@ -46,17 +46,17 @@ def test_padding_planes_ask_nothing_of_the_source() -> None:
         msg = f"plane {z} is not needed"
         raise AssertionError(msg)
 
-    plane = streamed(CropOrPad((10, 8, 7)).change(SPEC), absent, SPEC)(1)
+    plane = change_planes(CropOrPad((10, 8, 7)).change(SPEC), absent, SPEC)(1)
     np.testing.assert_array_equal(plane.voxels, -1024)
     assert not plane.mask.any()
 
 
 def test_rows_and_columns_change_places_on_the_way() -> None:
     axes = Zyx(AxisMap(6, 6), AxisMap(7, 7), AxisMap(4, 8, 0.5, 2.0))
-    geometry = SOURCE.geometry.permuted(Zyx(0, 2, 1))
-    change = GridChange(Zyx(0, 2, 1), axes, geometry.sampled(Zyx(0, 0, 0.5), Zyx(1, 1, 2), Zyx(6, 7, 4)))
+    geometry = SOURCE.geometry.permute(Zyx(0, 2, 1))
+    change = GridChange(Zyx(0, 2, 1), axes, geometry.regrid(Zyx(0, 0, 0.5), Zyx(1, 1, 2), Zyx(6, 7, 4)))
     upright = GridChange(Zyx(0, 1, 2), Zyx(axes.z, axes.x, axes.y), SOURCE.geometry)
-    turned, straight = (streamed(each, planes_of(SOURCE), SPEC)(2) for each in (change, upright))
+    turned, straight = (change_planes(each, cut_planes(SOURCE), SPEC)(2) for each in (change, upright))
     np.testing.assert_allclose(turned.voxels[0], straight.voxels[0].T, rtol=1e-6, atol=1e-3)
     np.testing.assert_array_equal(turned.mask, straight.mask.T)
 
@@ -73,8 +73,8 @@ def test_rows_and_columns_change_places_on_the_way() -> None:
     ],
 )
 def test_an_exact_map_writes_what_there_is(axis: AxisMap, expected: tuple[slice, slice]) -> None:
-    assert overlap(axis) == expected
-    written, taken = overlap(axis)
+    assert find_overlap(axis) == expected
+    written, taken = find_overlap(axis)
     target = np.full(axis.n, -1)
     target[written] = np.arange(axis.source_n)[taken]
     positions = axis.positions.astype(int)
@@ -82,9 +82,9 @@ def test_an_exact_map_writes_what_there_is(axis: AxisMap, expected: tuple[slice,
 
 
 def test_padding_is_known_once_every_statistic_is_taken() -> None:
-    assert known(-1024.0) == -1024
+    assert require_known(-1024.0) == -1024
     with pytest.raises(ValueError, match="barrier"):
-        known(None)
+        require_known(None)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,6 @@ def test_no_loop_is_compiled_for_a_program_after_warming(steps: tuple[Step, ...]
     bands.warm()
     ready = [len(loop.signatures) for loop in COMPILED]
     z = volumes.STRAIGHT.z._replace(z=float(flip))
-    source = volumes.half_measured(volumes.grid(axes=volumes.STRAIGHT._replace(z=z)))
-    run(Program.compile(steps, VolumeSpec(source.geometry)), source).array  # noqa: B018  what is lazy is done
+    source = volumes.half_valid(volumes.grid(axes=volumes.STRAIGHT._replace(z=z)))
+    execute_on_volume(Program.compile(steps, VolumeSpec(source.geometry)), source).array  # noqa: B018  what is lazy is done
     assert [len(loop.signatures) for loop in COMPILED] == ready

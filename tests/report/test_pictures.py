@@ -23,7 +23,7 @@ def stored(folder: Path, voxels: np.ndarray, attributes: dict[str, Any], **conte
     spacing_mm = content.pop("spacing_mm", Zyx(1.0, 1.0, 1.0))
     geometry = Geometry(Zyx(*voxels.shape[-3:]), spacing_mm, Xyz(0, 0, 0), AXES)
     measured = np.ones(geometry.shape, np.bool_)
-    given = StoreContent(array=voxels, measured=measured, geometry=geometry, attributes=attributes, **content)
+    given = StoreContent(array=voxels, valid=measured, geometry=geometry, attributes=attributes, **content)
     write_store(folder / "volume.zarr", given, StoreOptions())
     return open_store(folder / "volume.zarr")
 

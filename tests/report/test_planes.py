@@ -37,7 +37,7 @@ def test_any_orientation_of_the_array_gives_the_same_pictures(view: View) -> Non
     expected = planes_of(VOXELS, LPS, view, shares)
     for order, steps in product(permutations(range(3)), product((1, -1), repeat=3)):
         start = Zyx(*(0 if step > 0 else n - 1 for step, n in zip(steps, SHAPE, strict=True)))
-        turned = LPS.sampled(start, Zyx(*steps), SHAPE).permuted(Zyx(*order))
+        turned = LPS.regrid(start, Zyx(*steps), SHAPE).permute(Zyx(*order))
         array = VOXELS[tuple(slice(None, None, step) for step in steps)].transpose(order)
         planes = planes_of(array, turned, view, shares)
         assert np.array_equal(planes.values, expected.values)

@@ -144,7 +144,7 @@ def test_a_store_that_cannot_be_written_is_failed_and_tried_again(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.prepare.series.new_store", full)
+        patch.setattr("pipeline.prepare.series.create_store", full)
         first = carry_out(tmp_path, source)
     assert {(record.status, record.reason) for record in first.records} == {(Status.FAILED, Reason.OUTPUT_IO)}
     assert first.exit_code == ExitCode.OUTPUT

@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
     measured = np.ones(ARRAY.shape, bool)
     measured[0] = False
     geometry = Geometry(Zyx(8, 8, 8), Zyx(1.0, 1.0, 1.0), Xyz(0.0, 0.0, 0.0), PATIENT_AXES)
-    content = StoreContent(array=ARRAY, measured=measured, geometry=geometry, attributes={"units": "HU"})
+    content = StoreContent(array=ARRAY, valid=measured, geometry=geometry, attributes={"units": "HU"})
     write_store(tmp_path / "ab.zarr", content, StoreOptions(chunks=(4, 4, 4), shards=None))
     return tmp_path / "ab.zarr"
 

@@ -4,25 +4,25 @@ import numpy as np
 import pytest
 import volumes
 
-from pipeline.program.execute import run
+from pipeline.program.execute import execute_on_volume
 from pipeline.program.program import Program
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
 from pipeline.volume import Scale, VolumeSpec
 
-SOURCE = volumes.half_measured()
+SOURCE = volumes.half_valid()
 SPEC = VolumeSpec(SOURCE.geometry)
 
 
 def test_the_mean_of_the_measured_voxels_is_subtracted() -> None:
-    result = run(Program.compile([Clip(-1000, 2000), Centre("volume")], SPEC, "float32"), SOURCE)
-    assert result.array[SOURCE.measured].mean(dtype=np.float64) == pytest.approx(0, abs=1e-3)
+    result = execute_on_volume(Program.compile([Clip(-1000, 2000), Centre("volume")], SPEC, "float32"), SOURCE)
+    assert result.array[SOURCE.valid].mean(dtype=np.float64) == pytest.approx(0, abs=1e-3)
     clipped = np.clip(SOURCE.voxels, -1000, 2000)
-    np.testing.assert_allclose(result.array + clipped[SOURCE.measured].mean(dtype=np.float64), clipped, atol=1e-3)
+    np.testing.assert_allclose(result.array + clipped[SOURCE.valid].mean(dtype=np.float64), clipped, atol=1e-3)
 
 
 def test_a_given_number_is_subtracted() -> None:
-    result = run(Program.compile([Centre(25)], SPEC, "float32"), SOURCE)
+    result = execute_on_volume(Program.compile([Centre(25)], SPEC, "float32"), SOURCE)
     np.testing.assert_array_equal(result.array, SOURCE.voxels - 25)
 
 

@@ -5,17 +5,17 @@ import pytest
 from volumes import grid, noise
 
 from pipeline.errors import UsageError
-from pipeline.program.execute import run
+from pipeline.program.execute import execute_on_volume
 from pipeline.program.program import Program
 from pipeline.program.step import StepOrderError
 from pipeline.steps import Clip, Normalise, Orient
-from pipeline.steps.cohort import asked_percentiles, steps_that_wait, usual_statistics, with_statistics
+from pipeline.steps.cohort import fill_in_statistics, find_waiting_steps, list_percentiles, make_typical_statistics
 from pipeline.volume import VolumeSpec
 
 CLIP = Clip(percentiles=(0.5, 99.5), statistics="cohort")
 STEPS = (Orient(to="LPS"), CLIP, Normalise(to="z_score", statistics="cohort"))
 FOUND = replace(
-    usual_statistics(STEPS),
+    make_typical_statistics(STEPS),
     mean_hu=-300.5,
     std_hu=250.0,
     min_hu=-1024,
@@ -25,15 +25,15 @@ FOUND = replace(
 
 
 def test_what_waits_for_the_cohort_is_known_by_its_place() -> None:
-    assert steps_that_wait(STEPS) == [1, 2]
-    assert steps_that_wait([Orient(to="LPS"), Clip(low_hu=0, high_hu=1), Normalise(to="z_score")]) == []
-    assert asked_percentiles(STEPS) == {0.5, 99.5}
+    assert find_waiting_steps(STEPS) == [1, 2]
+    assert find_waiting_steps([Orient(to="LPS"), Clip(low_hu=0, high_hu=1), Normalise(to="z_score")]) == []
+    assert list_percentiles(STEPS) == {0.5, 99.5}
 
 
 def test_figures_take_the_place_of_the_wait() -> None:
     volume = noise(grid())
-    program = Program.compile(with_statistics(STEPS, FOUND), VolumeSpec(volume.geometry), "float32")
-    found = run(program, volume).array
+    program = Program.compile(fill_in_statistics(STEPS, FOUND), VolumeSpec(volume.geometry), "float32")
+    found = execute_on_volume(program, volume).array
     expected = (np.clip(volume.voxels, -1000, 400) + 300.5) / 250
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
@@ -41,13 +41,13 @@ def test_figures_take_the_place_of_the_wait() -> None:
 @pytest.mark.parametrize(("target", "low", "high"), [("zero_one", 0, 1), ("minus_one_one", -1, 1)])
 def test_a_range_is_that_of_the_training_split(target: str, low: int, high: int) -> None:
     steps = (Normalise(to=target, statistics="cohort"),)  # type: ignore[arg-type]  # one of two words
-    line = Program.compile(with_statistics(steps, FOUND), VolumeSpec(grid())).result.lines[0]
+    line = Program.compile(fill_in_statistics(steps, FOUND), VolumeSpec(grid())).result.lines[0]
     assert line is not None
     assert [line.at(hu) for hu in (-1024, 2000, 5000)] == [low, high, high]
 
 
 def test_the_trail_tells_what_was_asked_and_what_it_came_to() -> None:
-    trail = Program.compile(with_statistics(STEPS, FOUND), VolumeSpec(grid())).trail()
+    trail = Program.compile(fill_in_statistics(STEPS, FOUND), VolumeSpec(grid())).trail()
     assert trail[1:] == [
         {
             "step": "clip",
@@ -62,25 +62,28 @@ def test_the_trail_tells_what_was_asked_and_what_it_came_to() -> None:
 
 def test_steps_of_the_volume_alone_stay_as_they_are() -> None:
     steps = (Orient(to="LPS"), Clip(low_hu=-1000, high_hu=400), Normalise(to="zero_one"))
-    assert with_statistics(steps, FOUND) == steps
+    assert fill_in_statistics(steps, FOUND) == steps
 
 
 def test_order_is_held_with_figures_as_well() -> None:
-    steps = with_statistics((Normalise(to="z_score", statistics="cohort"),) * 2, FOUND)
+    steps = fill_in_statistics((Normalise(to="z_score", statistics="cohort"),) * 2, FOUND)
     with pytest.raises(StepOrderError, match="works on Hounsfield units"):
         Program.compile(steps, VolumeSpec(grid()))
 
 
 def test_percentiles_with_nothing_between_are_refused() -> None:
     with pytest.raises(UsageError, match="nothing lies between"):
-        with_statistics([CLIP], replace(FOUND, percentiles_hu={"0.5": -1000, "99.5": -1000}))
+        fill_in_statistics([CLIP], replace(FOUND, percentiles_hu={"0.5": -1000, "99.5": -1000}))
 
 
 def test_a_percentile_that_was_not_fitted_is_refused() -> None:
     with pytest.raises(UsageError, match="ctprep fit"):
-        with_statistics([Clip(percentiles=(1, 99), statistics="cohort")], FOUND)
+        fill_in_statistics([Clip(percentiles=(1, 99), statistics="cohort")], FOUND)
 
 
 def test_usual_figures_let_any_program_be_tried() -> None:
     steps = (Clip(percentiles=(0, 100), statistics="cohort"), Normalise(to="zero_one"))
-    assert Program.compile(with_statistics(steps, usual_statistics(steps)), VolumeSpec(grid())).dtype == "float16"
+    assert (
+        Program.compile(fill_in_statistics(steps, make_typical_statistics(steps)), VolumeSpec(grid())).dtype
+        == "float16"
+    )

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from volumes import apply
 
 from pipeline.geometry import Geometry, Xyz, Zyx
-from pipeline.program.execute import run
+from pipeline.program.execute import execute_on_volume
 from pipeline.program.labels import carry_labels
 from pipeline.program.program import Program
 from pipeline.steps.correct_tilt import CorrectTilt
@@ -39,8 +39,8 @@ def test_what_grows_evenly_through_the_patient_still_does(drift: tuple[float, fl
     source = volumes.ramp(sheared)
     result = apply(step.change(VolumeSpec(sheared)), source, (-1024.0,))
     truth = volumes.ramp(result.geometry)
-    np.testing.assert_allclose(result.voxels[result.measured], truth.voxels[result.measured], atol=0.01)
-    assert (result.voxels[~result.measured] == -1024).all()
+    np.testing.assert_allclose(result.voxels[result.valid], truth.voxels[result.valid], atol=0.01)
+    assert (result.voxels[~result.valid] == -1024).all()
 
 
 @settings(max_examples=60, deadline=None)
@@ -68,17 +68,17 @@ def test_offsets_of_whole_pixels_change_no_bit(sign: int) -> None:
         y, x = 2 * (k if sign > 0 else N - 1 - k), 3 * k
         window = (slice(y, y + ROWS), slice(x, x + COLUMNS))
         np.testing.assert_array_equal(result.voxels[k][window], source.voxels[k])
-        assert result.measured[k][window].all()
-        assert result.measured[k].sum() == ROWS * COLUMNS
+        assert result.valid[k][window].all()
+        assert result.valid[k].sum() == ROWS * COLUMNS
 
 
 def test_padding_inside_a_slice_does_not_bleed() -> None:
     sheared, step = leaning((0.13, -0.21))
-    holed = volumes.half_measured(sheared)
-    flat = volumes.volume(np.where(holed.measured, np.float32(40), np.float32(-1024)), sheared, holed.measured)
+    holed = volumes.half_valid(sheared)
+    flat = volumes.volume(np.where(holed.valid, np.float32(40), np.float32(-1024)), sheared, holed.valid)
     result = apply(step.change(VolumeSpec(sheared)), flat, (-1024.0,))
-    assert 0 < result.measured.sum() < holed.measured.size
-    np.testing.assert_array_equal(result.voxels[result.measured], 40)
+    assert 0 < result.valid.sum() < holed.valid.size
+    np.testing.assert_array_equal(result.voxels[result.valid], 40)
 
 
 def test_labels_move_with_their_slices() -> None:
@@ -98,7 +98,7 @@ def test_a_program_says_what_was_repaired() -> None:
         {"step": "correct_tilt", "parameters": {"tilt_deg": 10.0, "largest_offset_mm": 2.795}},
     ]
     spec = VolumeSpec(sheared)
-    assert run(program, volumes.ramp(sheared)).spec == step.after(spec)
+    assert execute_on_volume(program, volumes.ramp(sheared)).spec == step.after(spec)
 
 
 def test_what_the_header_says_otherwise_is_told() -> None:

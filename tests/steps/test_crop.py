@@ -11,16 +11,16 @@ from pydantic import TypeAdapter
 
 from pipeline.errors import SeriesRefusedError
 from pipeline.geometry import Zyx
-from pipeline.prepare.masks import Masks, carried
+from pipeline.prepare.masks import Masks, carry_masks
 from pipeline.program import execute
-from pipeline.program.execute import Prepared
+from pipeline.program.execute import PreparedVolume
 from pipeline.program.explain import explain
 from pipeline.program.program import Program
 from pipeline.program.step import Step, StepOrderError
 from pipeline.steps.clip import Clip
-from pipeline.steps.crop import Crop, found_nothing, shifted
-from pipeline.steps.crop_body import CropBody, CroppedToBody
-from pipeline.steps.crop_lung import CropLung, CroppedToLungs
+from pipeline.steps.crop import CropToTarget, list_empty_crops, shift_grid
+from pipeline.steps.crop_body import CropBody, FoundBodyCrop
+from pipeline.steps.crop_lung import CropLung, FoundLungCrop
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.orient import Orient
@@ -33,22 +33,22 @@ SPEC = VolumeSpec(TORSO.geometry)
 CROPS = pytest.mark.parametrize("crop", [CropBody(5), CropLung(5)], ids=lambda crop: crop.name)
 
 
-def run(*steps: Step, source: Volume = TORSO) -> Prepared:
-    return execute.run(Program.compile(steps, replace(SPEC, geometry=source.geometry), "float32"), source)
+def run(*steps: Step, source: Volume = TORSO) -> PreparedVolume:
+    return execute.execute_on_volume(Program.compile(steps, replace(SPEC, geometry=source.geometry), "float32"), source)
 
 
 @CROPS
-def test_no_bit_of_what_stays_changes_and_every_voxel_keeps_its_place(crop: Crop) -> None:
+def test_no_bit_of_what_stays_changes_and_every_voxel_keeps_its_place(crop: CropToTarget) -> None:
     prepared = run(crop)
     (found,) = prepared.program.steps
-    assert isinstance(found, CroppedToBody | CroppedToLungs)
+    assert isinstance(found, FoundBodyCrop | FoundLungCrop)
     box = tuple(slice(start, start + n) for start, n in zip(found.start, found.shape, strict=True))
     np.testing.assert_array_equal(prepared.array, TORSO.voxels[box])
     assert prepared.spec.geometry.origin_mm == TORSO.geometry.world(Zyx(*found.start))
 
 
 @CROPS
-def test_what_was_found_does_it_again_without_voxels(crop: Crop) -> None:
+def test_what_was_found_does_it_again_without_voxels(crop: CropToTarget) -> None:
     first = run(Orient("LPS"), crop, Resample(spacing_mm=(2, 2, 2)))
     trail = json.loads(json.dumps(first.program.trail()))
     assert [entry["step"] for entry in trail] == ["orient", crop.name, "resample"]
@@ -59,17 +59,17 @@ def test_what_was_found_does_it_again_without_voxels(crop: Crop) -> None:
 
 
 @CROPS
-def test_steps_behind_work_on_the_grid_that_was_found(crop: Crop) -> None:
+def test_steps_behind_work_on_the_grid_that_was_found(crop: CropToTarget) -> None:
     prepared = run(crop, Resample(spacing_mm=(2, 2, 2)), Clip(-1000, 400), Normalise("zero_one"))
     alone = run(crop)
-    cropped = Volume(alone.array, alone.measured, alone.spec.geometry)
+    cropped = Volume(alone.array, alone.valid, alone.spec.geometry)
     apart = run(Resample(spacing_mm=(2, 2, 2)), Clip(-1000, 400), Normalise("zero_one"), source=cropped)
     assert prepared.spec.geometry == apart.spec.geometry == prepared.program.result.geometry
     np.testing.assert_array_equal(prepared.array, apart.array)
 
 
 @CROPS
-def test_a_statistic_behind_sees_the_box_alone(crop: Crop) -> None:
+def test_a_statistic_behind_sees_the_box_alone(crop: CropToTarget) -> None:
     values = run(crop).array
     normalised = run(crop, Normalise("z_score")).array
     np.testing.assert_allclose(normalised, (values - values.mean()) / values.std(), atol=1e-5)
@@ -83,7 +83,7 @@ def test_one_crop_may_follow_another() -> None:
 
 @CROPS
 @pytest.mark.parametrize("order", [Zyx(1, 0, 2), Zyx(2, 0, 1)])
-def test_the_box_does_not_depend_on_the_order_of_axes(crop: Crop, order: Zyx[int]) -> None:
+def test_the_box_does_not_depend_on_the_order_of_axes(crop: CropToTarget, order: Zyx[int]) -> None:
     turned = torsos.torso(torsos.turned(TORSO.geometry, order))
     expected, found = run(crop).spec.geometry, run(crop, Orient("LPS"), source=turned).spec.geometry
     assert found.shape == expected.shape
@@ -91,17 +91,17 @@ def test_the_box_does_not_depend_on_the_order_of_axes(crop: Crop, order: Zyx[int
 
 
 @CROPS
-def test_where_there_is_nothing_to_find_nothing_is_cut_and_it_is_told(crop: Crop) -> None:
+def test_where_there_is_nothing_to_find_nothing_is_cut_and_it_is_told(crop: CropToTarget) -> None:
     air = volumes.volume(np.full(TORSO.geometry.shape, -1000, np.float32), TORSO.geometry)
     prepared = run(crop, source=air)
     assert prepared.spec.geometry == air.geometry
     assert prepared.program.trail()[0]["parameters"]["found"] is False
-    assert found_nothing(prepared.program.steps) == [f"{crop.name}: nothing found, nothing cut"]
-    assert found_nothing(run(crop).program.steps) == []
+    assert list_empty_crops(prepared.program.steps) == [f"{crop.name}: nothing found, nothing cut"]
+    assert list_empty_crops(run(crop).program.steps) == []
 
 
 @CROPS
-def test_until_it_is_found_a_box_is_the_whole_volume(crop: Crop) -> None:
+def test_until_it_is_found_a_box_is_the_whole_volume(crop: CropToTarget) -> None:
     program = Program.compile([crop, Resample(spacing_mm=(2, 2, 2))], SPEC)
     assert program.is_upper_bound
     assert program.shape == Program.compile([Resample(spacing_mm=(2, 2, 2))], SPEC).shape
@@ -114,7 +114,7 @@ def test_until_it_is_found_a_box_is_the_whole_volume(crop: Crop) -> None:
 
 
 @CROPS
-def test_hounsfield_units_that_it_looks_at_must_not_be_cut_before(crop: Crop) -> None:
+def test_hounsfield_units_that_it_looks_at_must_not_be_cut_before(crop: CropToTarget) -> None:
     with pytest.raises(StepOrderError, match="put it before the clip or window"):
         crop.after(Clip(-200, 400).after(SPEC))
     with pytest.raises(StepOrderError, match="put it before the clip or window"):
@@ -141,11 +141,11 @@ def test_a_volume_of_which_a_later_step_leaves_nothing_is_refused() -> None:
 
 
 def test_a_box_may_reach_beyond_the_grid() -> None:
-    change = shifted(TORSO.geometry, Zyx(-2, 0, 5), Zyx(50, 100, 10))
+    change = shift_grid(TORSO.geometry, Zyx(-2, 0, 5), Zyx(50, 100, 10))
     assert change.exact
     assert not change.leaves_nothing
     assert change.geometry.world(Zyx(2, 0, 0)) == TORSO.geometry.world(Zyx(0, 0, 5))
-    assert shifted(TORSO.geometry, Zyx(40, 0, 0), Zyx(1, 1, 1)).leaves_nothing
+    assert shift_grid(TORSO.geometry, Zyx(40, 0, 0), Zyx(1, 1, 1)).leaves_nothing
 
 
 def test_labels_and_places_follow_the_box_to_the_store_and_back(tmp_path: Path) -> None:
@@ -160,8 +160,8 @@ def test_labels_and_places_follow_the_box_to_the_store_and_back(tmp_path: Path) 
 
 
 @CROPS
-def test_masks_of_a_series_are_cut_as_its_image(crop: Crop) -> None:
+def test_masks_of_a_series_are_cut_as_its_image(crop: CropToTarget) -> None:
     image = run(Orient("LPS"), crop, CropOrPad((50, 50, 50)))
     labels = (TORSO.voxels == torsos.LUNG_HU).astype(np.uint8)
-    moved = carried(Masks({"lungs": labels}, {}), image.program)["lungs"]
+    moved = carry_masks(Masks({"lungs": labels}, {}), image.program)["lungs"]
     np.testing.assert_array_equal(moved == 1, image.array == torsos.LUNG_HU)

@@ -12,7 +12,7 @@ from pipeline.volume import VolumeSpec
 def test_the_box_holds_the_body_and_its_margin_and_no_table(margin_mm: float) -> None:
     torso = torsos.torso()
     program = Program.compile([CropBody(margin_mm)], VolumeSpec(torso.geometry), "float32")
-    geometry = execute.run(program, torso).spec.geometry
+    geometry = execute.execute_on_volume(program, torso).spec.geometry
     half_mm = (np.array(geometry.shape) - 1) / 2 * geometry.spacing_mm
     wanted_mm = np.array(torsos.BODY_MM) + margin_mm
     np.testing.assert_allclose(geometry.centre_mm, 0, atol=torsos.TABLE_MM / 2)

@@ -12,7 +12,7 @@ from pipeline.volume import VolumeSpec
 def test_the_box_holds_both_lungs_and_the_margin(margin_mm: float) -> None:
     torso = torsos.torso()
     program = Program.compile([CropLung(margin_mm)], VolumeSpec(torso.geometry), "float32")
-    geometry = execute.run(program, torso).spec.geometry
+    geometry = execute.execute_on_volume(program, torso).spec.geometry
     z, y, x = torsos.LUNG_MM
     half_mm = (np.array(geometry.shape) - 1) / 2 * geometry.spacing_mm
     np.testing.assert_allclose(geometry.centre_mm, 0, atol=1e-9)

@@ -18,8 +18,10 @@ shapes = st.tuples(*[st.integers(1, 15)] * 3)
 
 
 def run(shape: tuple[int, int, int], source: Volume = SOURCE) -> Volume:
-    prepared = execute.run(Program.compile([CropOrPad(shape)], VolumeSpec(source.geometry), "float32"), source)
-    return Volume(prepared.array.astype(np.float32), prepared.measured, prepared.spec.geometry)
+    prepared = execute.execute_on_volume(
+        Program.compile([CropOrPad(shape)], VolumeSpec(source.geometry), "float32"), source
+    )
+    return Volume(prepared.array.astype(np.float32), prepared.valid, prepared.spec.geometry)
 
 
 @settings(max_examples=40, deadline=None)
@@ -36,14 +38,14 @@ def test_the_shape_is_as_asked_and_the_centre_stays_within_half_a_voxel(shape: t
 def test_every_voxel_keeps_its_place_in_the_patient(shape: tuple[int, int, int]) -> None:
     result = run(shape, volumes.ramp())
     expected = volumes.ramp(result.geometry)
-    np.testing.assert_allclose(result.voxels[result.measured], expected.voxels[result.measured], atol=1e-3)
-    assert (result.voxels[~result.measured] == -1024).all()
+    np.testing.assert_allclose(result.voxels[result.valid], expected.voxels[result.valid], atol=1e-3)
+    assert (result.voxels[~result.valid] == -1024).all()
 
 
 def test_cropping_undoes_padding() -> None:
     padded = run((9, 11, 20))
     np.testing.assert_array_equal(run((6, 8, 7), padded).voxels, SOURCE.voxels)
-    assert run((6, 8, 7), padded).measured.all()
+    assert run((6, 8, 7), padded).valid.all()
 
 
 def test_the_own_shape_changes_nothing() -> None:
@@ -67,17 +69,19 @@ def test_around_a_point_the_middle_lies_within_half_a_voxel_of_it(
 
 
 def test_around_a_point_no_bit_changes_and_the_rest_is_padding() -> None:
-    result = execute.run(Program.compile([CropOrPad((5, 5, 5), SOURCE.geometry.origin_mm)], SPEC, "float32"), SOURCE)
+    result = execute.execute_on_volume(
+        Program.compile([CropOrPad((5, 5, 5), SOURCE.geometry.origin_mm)], SPEC, "float32"), SOURCE
+    )
     np.testing.assert_allclose(result.spec.geometry.world(Zyx(2, 2, 2)), SOURCE.geometry.origin_mm)
     np.testing.assert_array_equal(result.array[2:, 2:, 2:], SOURCE.voxels[:3, :3, :3])
-    assert result.measured.sum() == 27
-    assert (result.array[~result.measured] == -1024).all()
+    assert result.valid.sum() == 27
+    assert (result.array[~result.valid] == -1024).all()
 
 
 def test_a_point_so_far_away_that_nothing_is_left_refuses_the_series() -> None:
     program = Program.compile([CropOrPad((4, 4, 4), (0, 0, 5000))], SPEC)
     with pytest.raises(SeriesRefusedError, match="nothing but padding"):
-        execute.run(program, SOURCE)
+        execute.execute_on_volume(program, SOURCE)
 
 
 def test_a_point_that_is_none_is_refused() -> None:

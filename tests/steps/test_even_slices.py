@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from volumes import apply
 
 from pipeline.geometry import Geometry
-from pipeline.program.execute import run
+from pipeline.program.execute import execute_on_volume
 from pipeline.program.labels import carry_labels
 from pipeline.program.program import Program
 from pipeline.steps.clip import Clip
@@ -25,7 +25,7 @@ def grid(n: int) -> Geometry:
     return volumes.turned(12, volumes.grid((n, 5, 4), (STEP_MM, 0.8, 0.7)))
 
 
-def sampled(positions_mm: tuple[float, ...], slope: tuple[float, float, float] = (1.5, -3.0, 2.0)) -> Volume:
+def regrid(positions_mm: tuple[float, ...], slope: tuple[float, float, float] = (1.5, -3.0, 2.0)) -> Volume:
     """Return a ramp through the patient as slices at these places along the normal see it."""
     geometry = grid(len(positions_mm))
     _, y, x = np.indices(geometry.shape)
@@ -46,10 +46,10 @@ def done(step: EvenSlices, source: Volume) -> Volume:
 @given(intervals)
 def test_what_grows_evenly_through_the_patient_still_does(gaps: list[float]) -> None:
     positions_mm = tuple(accumulate(gaps, initial=0.0))
-    result = done(ResampleSlices(positions_mm, STEP_MM), sampled(positions_mm))
+    result = done(ResampleSlices(positions_mm, STEP_MM), regrid(positions_mm))
     truth = volumes.ramp(result.geometry)
     assert result.usable is not None
-    assert not (result.measured & ~result.usable).any()
+    assert not (result.valid & ~result.usable).any()
     np.testing.assert_allclose(result.voxels[result.usable], truth.voxels[result.usable], atol=0.01)
 
 
@@ -69,13 +69,13 @@ def test_slices_that_are_there_keep_their_bits_and_their_planes() -> None:
     source = volumes.noise(grid(5))
     result = done(missing(planes), source)
     np.testing.assert_array_equal(result.voxels[planes], source.voxels)
-    np.testing.assert_array_equal(result.measured.all(axis=(1, 2)), [True, True, False, True, True, False, False, True])
+    np.testing.assert_array_equal(result.valid.all(axis=(1, 2)), [True, True, False, True, True, False, False, True])
     np.testing.assert_allclose(result.voxels[2], (source.voxels[1] + source.voxels[2]) / 2, atol=1e-3)
     np.testing.assert_allclose(result.voxels[5], (2 * source.voxels[3] + source.voxels[4]) / 3, atol=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("positions_mm", "measured"),
+    ("positions_mm", "valid"),
     [
         ((0.0, 2.5, 5.0, 10.0), [1, 1, 1, 0, 1]),  # the plane amid 5 mm is a whole step from either slice
         ((0.0, 2.5, 6.2, 8.7), [1, 1, 1, 1, 0]),  # 3.7 mm is close together; the last plane lies beyond the last slice
@@ -83,40 +83,40 @@ def test_slices_that_are_there_keep_their_bits_and_their_planes() -> None:
     ],
 )
 def test_a_plane_is_measured_if_a_slice_is_near_or_two_are_close_together(
-    positions_mm: tuple[float, ...], measured: list[int]
+    positions_mm: tuple[float, ...], valid: list[int]
 ) -> None:
     step = ResampleSlices(positions_mm, STEP_MM)
-    result = done(step, sampled(positions_mm))
-    np.testing.assert_array_equal(result.measured.all(axis=(1, 2)), np.array(measured, bool))
-    np.testing.assert_array_equal(result.measured.any(axis=(1, 2)), np.array(measured, bool))
-    assert step.interpolated_share == pytest.approx(1 - np.mean(measured))
+    result = done(step, regrid(positions_mm))
+    np.testing.assert_array_equal(result.valid.all(axis=(1, 2)), np.array(valid, bool))
+    np.testing.assert_array_equal(result.valid.any(axis=(1, 2)), np.array(valid, bool))
+    assert step.interpolated_share == pytest.approx(1 - np.mean(valid))
 
 
 def test_beyond_the_last_slice_stands_its_own_value() -> None:
     source = volumes.noise(grid(4))
     result = done(ResampleSlices((0.0, 2.5, 5.0, 8.0), STEP_MM), source)
     np.testing.assert_array_equal(result.voxels[-1], source.voxels[-1])
-    assert not result.measured[-1].any()
+    assert not result.valid[-1].any()
 
 
 @pytest.mark.parametrize("spacing_mm", [0.7, 1.0, 2.0])
 def test_a_filled_gap_is_resampled_as_if_it_were_there_and_stays_marked(spacing_mm: float) -> None:
     planes = [0, 1, 2, 3, 6, 7, 8, 9, 10]
-    source = sampled(tuple(STEP_MM * plane for plane in planes))
+    source = regrid(tuple(STEP_MM * plane for plane in planes))
     steps = [missing(planes), Orient("LPS"), Clip(-5000, 5000), Resample(spacing_mm=(spacing_mm, None, None))]
     program = Program.compile(steps, VolumeSpec(source.geometry), "float32")
-    prepared = run(program, source)
+    prepared = execute_on_volume(program, source)
     truth = volumes.ramp(prepared.spec.geometry)
     inside = slice(3, -3)
     np.testing.assert_allclose(prepared.array[inside], truth.voxels[inside], atol=0.01)
-    invented = ~prepared.measured.any(axis=(1, 2))
-    assert invented[inside].any()
-    assert prepared.measured[3, 1:-1, 1:-1].any()
+    has_interpolated = ~prepared.valid.any(axis=(1, 2))
+    assert has_interpolated[inside].any()
+    assert prepared.valid[3, 1:-1, 1:-1].any()
 
 
 def test_padding_does_not_bleed_into_a_filled_gap() -> None:
-    whole = volumes.half_measured(grid(6))
-    flat = volumes.volume(np.where(whole.measured, np.float32(40), np.float32(-1024)), whole.geometry, whole.measured)
+    whole = volumes.half_valid(grid(6))
+    flat = volumes.volume(np.where(whole.valid, np.float32(40), np.float32(-1024)), whole.geometry, whole.valid)
     result = done(missing([0, 1, 2, 4, 5, 6]), flat)
     assert result.usable is not None
     np.testing.assert_allclose(result.voxels[result.usable], 40)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import volumes
 
-from pipeline.program.execute import run
+from pipeline.program.execute import execute_on_volume
 from pipeline.program.program import Program
 from pipeline.program.step import StepOrderError
 from pipeline.steps.centre import Centre
@@ -15,11 +15,11 @@ from pipeline.steps.window import Channel, Window
 from pipeline.volume import VolumeSpec
 
 SPEC = VolumeSpec(volumes.grid())
-SOURCE = volumes.half_measured()
+SOURCE = volumes.half_valid()
 
 
 def prepared(*steps: Any) -> Any:
-    return run(Program.compile(steps, SPEC, "float32"), SOURCE)
+    return execute_on_volume(Program.compile(steps, SPEC, "float32"), SOURCE)
 
 
 @pytest.mark.parametrize(("to", "low", "high"), [("zero_one", 0, 1), ("minus_one_one", -1, 1)])
@@ -35,7 +35,7 @@ def test_each_channel_has_its_own_range() -> None:
 
 
 def test_z_score_leaves_mean_zero_and_deviation_one_of_the_measured_voxels() -> None:
-    values = prepared(Clip(-1000, 400), Normalise("z_score")).array[SOURCE.measured].astype(np.float64)
+    values = prepared(Clip(-1000, 400), Normalise("z_score")).array[SOURCE.valid].astype(np.float64)
     assert (values.mean(), values.std()) == pytest.approx((0, 1), abs=1e-6)
 
 
@@ -43,14 +43,14 @@ def test_z_score_leaves_mean_zero_and_deviation_one_of_the_measured_voxels() -> 
 def test_padding_that_is_added_counts_for_nothing(to: Any, statistics: Any) -> None:
     plain, padded = prepared(Normalise(to, statistics)), prepared(CropOrPad((9, 20, 30)), Normalise(to, statistics))
     assert padded.spec.lines == plain.spec.lines
-    np.testing.assert_array_equal(padded.array[padded.measured], plain.array[plain.measured])
+    np.testing.assert_array_equal(padded.array[padded.valid], plain.array[plain.valid])
 
 
 def test_the_volumes_own_range_is_that_of_its_measured_voxels() -> None:
     result = prepared(Normalise("minus_one_one", "volume"))
-    values = result.array[SOURCE.measured]
+    values = result.array[SOURCE.valid]
     assert (values.min(), values.max()) == pytest.approx((-1, 1), abs=1e-6)
-    assert (result.array[~SOURCE.measured] == -1).all()
+    assert (result.array[~SOURCE.valid] == -1).all()
 
 
 def test_the_default_statistics_are_told() -> None:

@@ -9,7 +9,7 @@ from volumes import apply
 
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.program.changes import Barrier, GridChange, Warp
-from pipeline.steps.orient import Orient, nearest_turn, straightened
+from pipeline.steps.orient import Orient, find_nearest_turn, straighten
 from pipeline.volume import Volume, VolumeSpec
 
 UNITS = (Xyz(1.0, 0.0, 0.0), Xyz(0.0, 1.0, 0.0), Xyz(0.0, 0.0, 1.0))
@@ -45,7 +45,7 @@ def test_twice_is_once(axes: Zyx[Xyz]) -> None:
 
 
 def test_an_oblique_volume_goes_to_the_nearest_axes_and_keeps_its_angle() -> None:
-    turn = nearest_turn(volumes.turned(20))
+    turn = find_nearest_turn(volumes.turned(20))
     assert turn.geometry.obliquity_deg == pytest.approx(20)
     assert turn.exact
 
@@ -58,8 +58,8 @@ def test_a_straight_volume_has_no_angle_to_remove() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.floats(-40, 40).filter(lambda degrees: abs(degrees) > 0.02))
 def test_a_straightened_grid_has_the_same_spacing_and_centre_and_covers_the_source(degrees: float) -> None:
-    source = nearest_turn(volumes.turned(degrees)).geometry
-    target = straightened(source)
+    source = find_nearest_turn(volumes.turned(degrees)).geometry
+    target = straighten(source)
     assert target.obliquity_deg == 0
     assert target.spacing_mm == source.spacing_mm
     np.testing.assert_allclose(target.centre_mm, source.centre_mm, atol=1e-9)
@@ -80,6 +80,6 @@ def test_removing_the_angle_leaves_a_ramp_a_ramp() -> None:
     assert isinstance(step.change(VolumeSpec(source.geometry)), Warp)
     result = oriented(source, step)
     expected = volumes.ramp(result.geometry)
-    assert 0.5 < result.measured.mean() < 1
-    np.testing.assert_allclose(result.voxels[result.measured], expected.voxels[result.measured], atol=1e-3)
-    assert (result.voxels[~result.measured] == -1024).all()
+    assert 0.5 < result.valid.mean() < 1
+    np.testing.assert_allclose(result.voxels[result.valid], expected.voxels[result.valid], atol=1e-3)
+    assert (result.voxels[~result.valid] == -1024).all()

@@ -55,10 +55,10 @@ def test_a_shape_or_factor_keeps_the_outer_faces(step: Resample) -> None:
     ],
 )
 def test_to_the_own_spacing_changes_no_bit(step: Resample) -> None:
-    source = volumes.half_measured()
+    source = volumes.half_valid()
     result = resampled(source, step)
     assert result.voxels.tobytes() == source.voxels.tobytes()
-    assert result.measured.tobytes() == source.measured.tobytes()
+    assert result.valid.tobytes() == source.valid.tobytes()
     assert result.geometry.shape == source.geometry.shape
 
 
@@ -97,14 +97,14 @@ def test_a_ramp_in_space_stays_where_it_is() -> None:
     result = resampled(source, Resample(spacing_mm=(1, 0.5, 1.4)))
     inner = (slice(3, -3), slice(3, -3), slice(2, -2))
     np.testing.assert_allclose(result.voxels[inner], volumes.ramp(result.geometry).voxels[inner], atol=1e-3)
-    assert result.measured[inner].all()
+    assert result.valid[inner].all()
 
 
 def test_the_rim_beyond_the_source_takes_the_edge_value_and_is_not_measured() -> None:
     source = volumes.noise(volumes.grid((4, 4, 4), (1, 1, 1)))
     result = resampled(source, Resample(shape=(8, None, None)))
     np.testing.assert_array_equal(result.voxels[[0, -1]], source.voxels[[0, -1]])
-    np.testing.assert_array_equal(result.measured.all(axis=(1, 2)), [False, *[True] * 6, False])
+    np.testing.assert_array_equal(result.valid.all(axis=(1, 2)), [False, *[True] * 6, False])
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_plane_comes_out_as_from_pillow(method: Any, theirs: Image.Resampling,
     source = volumes.noise(volumes.grid((1, 40, 33), (1, 1, 1)))
     result = resampled(source, Resample(shape=(None, *shape), method=method))
     # Beyond the outermost samples Pillow's cubic goes on curving; here the rim keeps its value and is not measured.
-    inside = result.measured[0]
+    inside = result.valid[0]
     assert inside.mean() > 0.9
     np.testing.assert_allclose(
         result.voxels[0][inside], oracles.pillow(source.voxels[0], shape, theirs)[inside], atol=0.02
@@ -135,7 +135,7 @@ def test_a_coarser_axis_is_filtered_and_a_finer_is_not() -> None:
 
 def test_a_single_slice_made_finer_is_measured_only_where_it_was() -> None:
     result = resampled(volumes.noise(volumes.grid((1, 4, 4), (5, 1, 1))), Resample(spacing_mm=(1, None, None)))
-    np.testing.assert_array_equal(result.measured.all(axis=(1, 2)), [False, False, True, False, False])
+    np.testing.assert_array_equal(result.valid.all(axis=(1, 2)), [False, False, True, False, False])
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def test_of_slices_that_lie_apart_only_planes_near_one_are_measured(new_mm: floa
     result = regridded(source, change, (-1024,))
     z_mm = (change.axes.z.positions - np.rint(change.axes.z.positions)) * 10
     near = np.abs(z_mm) <= max(0.5, new_mm / 2) + 1e-6
-    np.testing.assert_array_equal(result.measured[:, 1, 1], near & change.axes.z.within)
-    assert 0 < result.measured.mean() < 1
+    np.testing.assert_array_equal(result.valid[:, 1, 1], near & change.axes.z.within)
+    assert 0 < result.valid.mean() < 1
     assert (result.voxels == 1).all()
     assert change.after(spec).reach == Zyx(None, None, None)
 
@@ -174,4 +174,4 @@ def test_slices_that_touch_are_measured_in_between() -> None:
     spec = VolumeSpec(volumes.grid((5, 3, 3), (10.0, 1.0, 1.0)))
     change = Resample(spacing_mm=(1.0, None, None)).change(spec)
     result = regridded(volumes.volume(np.ones(spec.shape, np.float32), spec.geometry), change, (-1024,))
-    np.testing.assert_array_equal(result.measured[:, 1, 1], change.axes.z.within)
+    np.testing.assert_array_equal(result.valid[:, 1, 1], change.axes.z.within)

@@ -6,7 +6,7 @@ import pytest
 import zarr
 
 from pipeline.geometry import Zyx
-from pipeline.store.arrays import new_array
+from pipeline.store.arrays import create_array
 from pipeline.store.layout import Layout
 from pipeline.store.options import StoreOptions
 
@@ -21,7 +21,7 @@ def test_an_array_is_described_by_zarr_and_gives_back_its_planes(
     written = np.random.default_rng(0).integers(0, 90, shape).astype(np.int16)
     folder = zarr.create_group(tmp_path / "s", zarr_format=3).create_group("labels")
     layout = Layout(Zyx(2, 8, 8), shards)
-    planes = new_array(
+    planes = create_array(
         folder, "a", shape, written.dtype, layout, OPTIONS, fill_value=-7, attributes={"scale_factor": 0.5}
     )
     for z in range(shape[-3]):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stores import CHUNKED, SHAPE, content, data_files, write_store
 
 from pipeline.geometry import Zyx
-from pipeline.store.layout import MOST_SHARDS, Layout, buffer_bytes, mask_layout
+from pipeline.store.layout import MOST_SHARDS, Layout, buffer_bytes, choose_mask_layout
 from pipeline.store.options import StoreOptions
 from pipeline.store.read import open_store
 
@@ -18,12 +18,12 @@ sides = st.integers(1, 900)
 
 @pytest.mark.parametrize("n_slices", [1, 64, 65, 640, 1000, 3000])
 def test_a_store_has_at_most_ten_data_files(tmp_path: Path, n_slices: int) -> None:
-    measured = np.ones((n_slices, 3, 70), bool)
-    measured[::2] = False
-    written = content(shape=measured.shape, measured=measured)
+    valid = np.ones((n_slices, 3, 70), bool)
+    valid[::2] = False
+    written = content(shape=valid.shape, valid=valid)
     write_store(tmp_path / "s", written, StoreOptions())
     assert len(data_files(tmp_path / "s")) <= 10
-    np.testing.assert_array_equal(open_store(tmp_path / "s").mask[...], measured)
+    np.testing.assert_array_equal(open_store(tmp_path / "s").mask[...], valid)
 
 
 def test_large_layers_of_chunks_are_a_shard_each() -> None:
@@ -67,7 +67,7 @@ def test_without_shards_a_layer_of_chunks_is_written_at_once() -> None:
 
 def test_a_mask_has_chunks_four_times_as_wide_and_never_wider_than_the_array() -> None:
     image = Layout(Zyx(64, 64, 64), Zyx(128, 384, 256))
-    assert mask_layout(image, Zyx(300, 360, 200)) == Layout(Zyx(64, 256, 200), Zyx(128, 512, 200))
+    assert choose_mask_layout(image, Zyx(300, 360, 200)) == Layout(Zyx(64, 256, 200), Zyx(128, 512, 200))
 
 
 def test_planes_and_what_they_are_packed_to_wait_in_buffers_of_a_layer_of_chunks() -> None:

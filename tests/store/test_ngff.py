@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.geometry import Geometry, Xyz, Zyx
-from pipeline.store.ngff import PATIENT_AXES, geometry_from_json, geometry_to_json, multiscales, ngff_is_exact
+from pipeline.store.ngff import (
+    PATIENT_AXES,
+    describe_multiscales,
+    geometry_from_json,
+    geometry_to_json,
+    is_exact_in_ngff,
+)
 
 STRAIGHT = Geometry(Zyx(4, 5, 6), Zyx(2.5, 0.8, 0.7), Xyz(-11.2, -12.8, -100.0), PATIENT_AXES)
 
@@ -26,14 +32,14 @@ def _transformations(ome: dict[str, Any]) -> tuple[list[float], list[float]]:
 
 
 def test_a_grid_along_the_patients_axes_is_told_exactly() -> None:
-    scale, translation = _transformations(multiscales(STRAIGHT, has_channels=False))
+    scale, translation = _transformations(describe_multiscales(STRAIGHT, has_channels=False))
     assert scale == [2.5, 0.8, 0.7]
     assert translation == [-100.0, -12.8, -11.2]
-    assert ngff_is_exact(STRAIGHT)
+    assert is_exact_in_ngff(STRAIGHT)
 
 
 def test_its_axes_grow_towards_head_back_and_left() -> None:
-    axes = multiscales(STRAIGHT, has_channels=False)["multiscales"][0]["axes"]
+    axes = describe_multiscales(STRAIGHT, has_channels=False)["multiscales"][0]["axes"]
     assert [(axis["name"], axis["type"], axis["unit"]) for axis in axes] == [(n, "space", "millimeter") for n in "zyx"]
     assert [axis["orientation"]["value"] for axis in axes] == [
         "inferior-to-superior",
@@ -43,24 +49,24 @@ def test_its_axes_grow_towards_head_back_and_left() -> None:
 
 
 def test_channels_get_an_axis_in_front_that_is_not_scaled() -> None:
-    ome = multiscales(STRAIGHT, has_channels=True)
+    ome = describe_multiscales(STRAIGHT, has_channels=True)
     assert ome["multiscales"][0]["axes"][0] == {"name": "c", "type": "channel"}
     scale, translation = _transformations(ome)
     assert (scale[0], translation[0]) == (1.0, 0.0)
-    assert (scale[1:], translation[1:]) == _transformations(multiscales(STRAIGHT, has_channels=False))
+    assert (scale[1:], translation[1:]) == _transformations(describe_multiscales(STRAIGHT, has_channels=False))
 
 
 def test_a_flipped_axis_counts_its_coordinate_the_other_way_and_is_not_exact() -> None:
-    flipped = STRAIGHT.sampled(Zyx(3, 0, 0), Zyx(-1, 1, 1), STRAIGHT.shape)
-    ome = multiscales(flipped, has_channels=False)
+    flipped = STRAIGHT.regrid(Zyx(3, 0, 0), Zyx(-1, 1, 1), STRAIGHT.shape)
+    ome = describe_multiscales(flipped, has_channels=False)
     assert ome["multiscales"][0]["axes"][0]["orientation"]["value"] == "superior-to-inferior"
     assert _transformations(ome)[1][0] == pytest.approx(-(-100.0 + 3 * 2.5))
-    assert not ngff_is_exact(flipped)
+    assert not is_exact_in_ngff(flipped)
 
 
 @pytest.mark.parametrize(("angle_deg", "exact"), [(0.0, True), (0.004, True), (0.02, False), (5.0, False)])
 def test_an_oblique_grid_is_not_exact(angle_deg: float, *, exact: bool) -> None:
-    assert ngff_is_exact(turned(angle_deg)) is exact
+    assert is_exact_in_ngff(turned(angle_deg)) is exact
 
 
 MM = st.floats(-500, 500)

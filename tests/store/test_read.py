@@ -35,7 +35,7 @@ def test_xarray_reads_it_and_unpacks_integers(tmp_path: Path) -> None:
     with xr.open_zarr(tmp_path / "s", consolidated=False) as dataset:
         assert dataset["0"].dims == ("z", "y", "x")
         np.testing.assert_allclose(dataset["0"].values, packed.array * 0.01 - 1, rtol=0, atol=1e-6)
-        np.testing.assert_array_equal(dataset["mask"].values, packed.measured)
+        np.testing.assert_array_equal(dataset["mask"].values, packed.valid)
 
 
 @pytest.mark.parametrize("channels", [None, ("brain", "bone")])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import zarr
 
-from pipeline.store.read import planes_written
+from pipeline.store.read import read_planes
 
 
 @pytest.fixture
@@ -20,12 +20,12 @@ def test_planes_come_back_with_their_masks(group: zarr.Group, shape: tuple[int, 
     group.create_array("0", data=voxels, chunks=(*(1 for _ in shape[:-3]), 3, 4, 4))
     group.create_array("mask", data=mask, chunks=(3, 5, 6))
     for name in ("mask", "none", None):
-        planes = planes_written(group, "0", name)
+        planes = read_planes(group, "0", name)
         for z in (*range(7), 2):
-            plane, measured = planes(z)
+            plane, valid = planes(z)
             np.testing.assert_array_equal(plane, voxels.reshape(-1, *shape[-3:])[:, z])
-            assert (measured is None) == (name != "mask")
-            assert measured is None or (measured == mask[z]).all()
+            assert (valid is None) == (name != "mask")
+            assert valid is None or (valid == mask[z]).all()
 
 
 def test_asked_for_in_order_every_chunk_is_decoded_once(group: zarr.Group, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def test_asked_for_in_order_every_chunk_is_decoded_once(group: zarr.Group, monke
         return whole(array, selection)
 
     monkeypatch.setattr(zarr.Array, "__getitem__", noted)
-    planes = planes_written(group, "0", None)
+    planes = read_planes(group, "0", None)
     for z in range(7):
         planes(z)
     assert [selection[1] for selection in read] == [slice(0, 3), slice(3, 6), slice(6, 9)]

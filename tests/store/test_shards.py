@@ -11,7 +11,7 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.geometry import Zyx
-from pipeline.store.arrays import NOT_THERE, PlaneWriter, Stored, codec, encoder
+from pipeline.store.arrays import NOT_THERE, PlaneWriter, StoredArray, choose_codec, make_encoder
 from pipeline.store.layout import Layout
 from pipeline.store.options import StoreOptions
 
@@ -24,9 +24,9 @@ def noise(shape: tuple[int, ...], dtype: str = "int16") -> NDArray[Any]:
     return np.random.default_rng(3).integers(0, 200, shape).astype(dtype)
 
 
-def created(folder: Path, shape: tuple[int, ...], dtype: str, shards: Zyx[int] | None) -> Stored:
+def created(folder: Path, shape: tuple[int, ...], dtype: str, shards: Zyx[int] | None) -> StoredArray:
     """Return an empty array of zarr's, and how its voxels get there."""
-    packed = codec(np.dtype(dtype), CHUNKS, StoreOptions())
+    packed = choose_codec(np.dtype(dtype), CHUNKS, StoreOptions())
     n_channels = shape[:-3]
     zarr.create_array(
         folder,
@@ -38,10 +38,10 @@ def created(folder: Path, shape: tuple[int, ...], dtype: str, shards: Zyx[int] |
         fill_value=7,
         config={"write_empty_chunks": True},
     )
-    return Stored(folder, shape, np.dtype(dtype), 7, Layout(CHUNKS, shards), encoder(packed))
+    return StoredArray(folder, shape, np.dtype(dtype), 7, Layout(CHUNKS, shards), make_encoder(packed))
 
 
-def write(stored: Stored, array: NDArray[Any]) -> None:
+def write(stored: StoredArray, array: NDArray[Any]) -> None:
     writer = PlaneWriter(stored)
     for z in range(stored.shape[-3]):
         writer.put(array[..., z, :, :])
@@ -51,7 +51,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def index_of(path: Path, stored: Stored) -> NDArray[np.uint64]:
+def index_of(path: Path, stored: StoredArray) -> NDArray[np.uint64]:
     """Return offset and length of each chunk of a shard, by its end."""
     n_bytes = 16 * prod(stored.per_file)
     return np.frombuffer(path.read_bytes()[-n_bytes - 4 : -4], "<u8").reshape(-1, 2)
@@ -137,11 +137,11 @@ def test_every_chunk_is_encoded_once_and_no_layer_waits_for_the_next(tmp_path: P
     assert set(encoded) == {tuple(CHUNKS)}
 
 
-def watched(stored: Stored, watch: Callable[[NDArray[Any]], object]) -> Stored:
+def watched(stored: StoredArray, watch: Callable[[NDArray[Any]], object]) -> StoredArray:
     """Return how an array is stored, with somebody told of each chunk before it is encoded."""
 
     def encode(chunk: NDArray[Any]) -> bytes:
         watch(chunk)
         return stored.encode(chunk)
 
-    return Stored(stored.folder, stored.shape, stored.dtype, stored.fill_value, stored.layout, encode)
+    return StoredArray(stored.folder, stored.shape, stored.dtype, stored.fill_value, stored.layout, encode)

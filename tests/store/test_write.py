@@ -23,7 +23,7 @@ def test_a_store_gives_back_what_was_written(tmp_path: Path, dtype: str, shards:
     store = open_store(tmp_path / "s")
     assert store.array.dtype == dtype
     np.testing.assert_array_equal(store.array[...], written.array)
-    np.testing.assert_array_equal(store.mask[...], written.measured)
+    np.testing.assert_array_equal(store.mask[...], written.valid)
     assert store.mask.dtype == "uint8"
     assert store.geometry == written.geometry
     assert receipt.sha256 == hash_store(tmp_path / "s")
@@ -63,8 +63,8 @@ def test_the_attributes_say_what_the_array_is_and_where_it_lies(tmp_path: Path) 
 def test_the_mask_is_written_where_it_says_something_or_is_asked_for(
     tmp_path: Path, option: Any, *, all_measured: bool, expected: bool
 ) -> None:
-    measured = np.ones(SHAPE, bool) if all_measured else content().measured
-    write_store(tmp_path / "s", content(measured=measured), replace(CHUNKED, mask=option))
+    valid = np.ones(SHAPE, bool) if all_measured else content().valid
+    write_store(tmp_path / "s", content(valid=valid), replace(CHUNKED, mask=option))
     assert (open_store(tmp_path / "s").mask is not None) is expected
 
 
@@ -85,16 +85,16 @@ def test_what_cannot_be_prepared_to_its_end_leaves_no_folder(tmp_path: Path) -> 
         return written.plane(z)
 
     given = write.StoreContent(planes=failing, dtype="int16", geometry=written.geometry)
-    with pytest.raises(SeriesRefusedError), write.new_store(tmp_path / "s", CHUNKED) as store:
+    with pytest.raises(SeriesRefusedError), write.create_store(tmp_path / "s", CHUNKED) as store:
         store.write(given)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_mask_that_begins_late_is_whole_before(tmp_path: Path) -> None:
-    measured = np.ones(SHAPE, bool)
-    measured[4, 3, 2] = False
-    write_store(tmp_path / "s", content(measured=measured), replace(CHUNKED, shards=(2, 32, 32)))
-    np.testing.assert_array_equal(open_store(tmp_path / "s").mask[...], measured)
+    valid = np.ones(SHAPE, bool)
+    valid[4, 3, 2] = False
+    write_store(tmp_path / "s", content(valid=valid), replace(CHUNKED, shards=(2, 32, 32)))
+    np.testing.assert_array_equal(open_store(tmp_path / "s").mask[...], valid)
 
 
 def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_planes_are_asked_for_once_from_the_first_to_the_last(tmp_path: Path) ->
         return written.plane(z)
 
     given = write.StoreContent(planes=plane, dtype="int16", geometry=written.geometry)
-    with write.new_store(tmp_path / "s", CHUNKED) as store:
+    with write.create_store(tmp_path / "s", CHUNKED) as store:
         store.write(given)
         store.finish(given, ATTRIBUTES)
     assert asked == list(range(SHAPE[0]))
@@ -126,15 +126,15 @@ def test_a_plane_that_is_used_again_after_it_was_given_is_stored_as_it_was_given
     reused, mask = np.empty((1, *SHAPE[1:]), np.int16), np.empty(SHAPE[1:], np.bool_)
 
     def plane(z: int) -> Any:
-        reused[:], mask[:] = written.array[z], written.measured[z]
+        reused[:], mask[:] = written.array[z], written.valid[z]
         return reused, mask
 
     given = write.StoreContent(planes=plane, dtype="int16", geometry=written.geometry)
-    with write.new_store(tmp_path / "s", CHUNKED) as store:
+    with write.create_store(tmp_path / "s", CHUNKED) as store:
         store.write(given)
         store.finish(given, ATTRIBUTES)
     np.testing.assert_array_equal(open_store(tmp_path / "s").array[...], written.array)
-    np.testing.assert_array_equal(open_store(tmp_path / "s").mask[...], written.measured)
+    np.testing.assert_array_equal(open_store(tmp_path / "s").mask[...], written.valid)
 
 
 def test_a_store_that_is_refused_after_all_was_written_leaves_no_folder(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_store_that_is_refused_after_all_was_written_leaves_no_folder(tmp_path
     given = write.StoreContent(planes=written.plane, dtype="int16", geometry=written.geometry)
 
     def refused() -> None:
-        with write.new_store(tmp_path / "s", CHUNKED) as store:
+        with write.create_store(tmp_path / "s", CHUNKED) as store:
             store.write(given)
             assert data_files(tmp_path / "s")
             raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, "")

@@ -15,8 +15,8 @@ from pipeline.dicom.pixels.raw import PixelReader
 from pipeline.dicom.pixels.stored import Stored, StoredSlice, read_stored
 from pipeline.dicom.policy import HounsfieldOptions, Policy
 from pipeline.kernels import walks
-from pipeline.kernels.slices import Codes, Counts, Places, looked_up
-from pipeline.kernels.walks import fill
+from pipeline.kernels.slices import Codes, Counts, Places, look_up
+from pipeline.kernels.walks import fill_spans
 from pipeline.volume import Mask, Voxels
 
 
@@ -31,15 +31,15 @@ class PaddingRegion:
     @classmethod
     def of(cls, codes: Codes, candidates: Places, outside: Mask | None) -> "PaddingRegion":
         """Find the places that hold a candidate and hang together with the border, or lie outside the circle."""
-        seen = walks.seen_from_border(codes, candidates)
+        seen = walks.explore_from_border(codes, candidates)
         if outside is not None:
-            walks.look_at(codes, candidates, outside, seen)
-        return cls(seen != walks.OPEN, outside, walks.spans_of(seen))
+            walks.mark_open(codes, candidates, outside, seen)
+        return cls(seen != walks.OPEN, outside, walks.find_spans(seen))
 
     def fits(self, codes: Codes, candidates: Places, outside: Mask | None) -> bool:
         """Return whether another slice is padded alike: nothing that was looked at differs."""
         is_comparable = outside is self.outside and codes.shape == self.measured.shape
-        return is_comparable and walks.looks_alike(codes, candidates, self.spans)
+        return is_comparable and walks.matches_spans(codes, candidates, self.spans)
 
 
 class PaddingFinder:
@@ -93,7 +93,7 @@ def to_hounsfield(
     """
     rescale = header.rescale
     values_hu = (stored.values * rescale.slope + rescale.intercept).astype(np.float32)
-    hu, counts = looked_up(stored.codes, values_hu)
+    hu, counts = look_up(stored.codes, values_hu)
     declared = _declared(stored.values, rescale)
     undeclared = _undeclared(stored, values_hu, declared)
     candidates = declared | undeclared
@@ -102,7 +102,7 @@ def to_hounsfield(
     is_repaired = rescale.padding_repaired and counts[declared].any()
     outside = _outside_circle(header) if header.reconstruction_diameter else None
     padding = (finder or PaddingFinder()).find(stored.codes, candidates, outside)
-    fill(stored.codes, padding.spans, float(options.padding_hu), hu, counts)
+    fill_spans(stored.codes, padding.spans, float(options.padding_hu), hu, counts)
     is_odd = is_repaired or undeclared.any() or _has_tissue(values_hu[candidates & (counts > 0)])
     return HounsfieldSlice(hu, padding.measured, values_hu, counts, bool(is_odd))
 

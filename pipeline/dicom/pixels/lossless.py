@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.dicom.pixels.encapsulated import FRAME_MARKERS, SCAN_MARKER, read_frame_size, walk_segments
 from pipeline.errors import SeriesRefusedError
-from pipeline.kernels.lossless import BROKEN, Codes, Values, put_values, steps_of, unstuffed
+from pipeline.kernels.lossless import BROKEN, Codes, Values, list_steps, put_values, remove_stuffing
 from pipeline.vocabulary import Reason
 
 FRAME, TABLES, RESTART_INTERVAL = 0xC3, 0xC4, 0xDD
@@ -83,12 +83,12 @@ def decode_lossless(codestream: bytes, scan: LosslessScan) -> Values:
     """
     stuffed, plain = np.frombuffer(codestream, np.uint8), np.zeros(len(codestream) + SPARE, np.uint8)
     codes, first = _codes(scan.table), 1 << scan.precision - scan.shift - 1
-    tables = codes, steps_of(codes)
+    tables = codes, list_steps(codes)
     values = np.empty((scan.rows, scan.columns), np.uint16)
     place = scan.place
     for k, stretch in enumerate(_stretches(scan, values)):
         place = _after_restart(codestream, place, k) if k else place
-        n_bytes, place = unstuffed(stuffed, place, plain)
+        n_bytes, place = remove_stuffing(stuffed, place, plain)
         words = plain[: n_bytes + SPARE & ~3].view(">u4").astype(np.uint32)
         n_bits = put_values(words, tables, scan.predictor, first, stretch)
         if n_bits == BROKEN or not 0 <= n_bytes * 8 - n_bits < 8:

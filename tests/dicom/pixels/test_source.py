@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import plain_pixels
 import pytest
+from feature_volumes import features_of, histogram_of, volume_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from measured import features_of, histogram_of, volume_of
 from multiframe import join_frames
 from phantoms import Series, write_series
 from pydicom.dataset import Dataset

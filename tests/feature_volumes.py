@@ -14,9 +14,9 @@ from pipeline.volume import Mask, Volume
 AXES = Zyx(Xyz(0, 0, 1), Xyz(0, 1, 0), Xyz(1, 0, 0))
 
 
-def volume_of(voxels: np.ndarray, measured: Mask | None = None) -> Volume:
+def volume_of(voxels: np.ndarray, valid: Mask | None = None) -> Volume:
     geometry = Geometry(Zyx(*voxels.shape), Zyx(1.0, 1.0, 1.0), Xyz(0, 0, 0), AXES)
-    known = np.ones(voxels.shape, np.bool_) if measured is None else measured
+    known = np.ones(voxels.shape, np.bool_) if valid is None else valid
     return Volume(voxels.astype(np.float32), known, geometry)
 
 
@@ -33,9 +33,9 @@ def histogram_of(volume: Volume) -> Histogram:
 
 def _passed(volume: Volume) -> RunningFeatures:
     running = RunningFeatures(len(volume.voxels))
-    for k, (plane, measured) in enumerate(zip(volume.voxels, volume.measured, strict=True)):
-        values_hu, counts = np.unique(plane[measured], return_counts=True)
-        running.add(k, plane, None if measured.all() else measured, values_hu, counts)
+    for k, (plane, valid) in enumerate(zip(volume.voxels, volume.valid, strict=True)):
+        values_hu, counts = np.unique(plane[valid], return_counts=True)
+        running.add(k, plane, None if valid.all() else valid, values_hu, counts)
     return running
 
 
@@ -45,5 +45,5 @@ def noisy(mean: float, std: float, shape: tuple[int, int, int] = (4, 64, 64)) ->
 
 voxel_blocks = arrays(np.float32, st.tuples(*[st.integers(1, 6)] * 3), elements=st.floats(-3000, 5000, width=32))
 masked_volumes = voxel_blocks.flatmap(
-    lambda voxels: arrays(np.bool_, voxels.shape).map(lambda measured: volume_of(voxels, measured))
+    lambda voxels: arrays(np.bool_, voxels.shape).map(lambda valid: volume_of(voxels, valid))
 )
