@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from pipeline.features.tissue import BODY_ABOVE_HU, LUNG_OR_AIR_BELOW_HU
 from pipeline.geometry import Geometry, Zyx
 from pipeline.volume import Mask, Volume, Voxels
 
@@ -84,12 +85,6 @@ def _side(found: Mask, axis: int, n: int, k: int, margin: int) -> tuple[int, int
     return max(0, first - (k - 1) - margin), min(n, last + k + margin)
 
 
-TISSUE_HU = -300.0
-"""What lies above is tissue: fat is at -100, a cushion or a table's foam at -900."""
-
-AIR_HU = -400.0
-"""What lies below is air or lung: healthy lung is at -850, the vessels in it are above."""
-
 LEAST_LUNG_ML = 50.0
 """Less is an airway, a sinus or gas in the bowel; a newborn's lungs hold more."""
 
@@ -106,7 +101,7 @@ def find_body(samples: Samples) -> Mask:
     from scipy import ndimage  # noqa: PLC0415  half a second that only a search is worth
 
     cross = ndimage.generate_binary_structure(2, 1)[None]
-    tissue = (samples.hu > TISSUE_HU) & samples.seen
+    tissue = (samples.hu > BODY_ABOVE_HU) & samples.seen
     return _find_largest_pieces(ndimage.binary_opening(tissue, cross))[0]
 
 
@@ -115,7 +110,7 @@ def find_lungs(samples: Samples) -> Mask:
 
     All False where the largest has less than 50 ml.  Airways that hang together with a lung count with it.
     """
-    air = _find_surrounded(find_body(samples)) & (samples.hu < AIR_HU) & samples.seen
+    air = _find_surrounded(find_body(samples)) & (samples.hu < LUNG_OR_AIR_BELOW_HU) & samples.seen
     first, second = _find_largest_pieces(air)
     size = int(first.sum())
     if size * samples.sample_ml < LEAST_LUNG_ML:

@@ -7,11 +7,10 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.features.tissue import AIR_HU
+
 BIN_LIMIT_HU = 1 << 17
 """Values beyond this count in the outermost bin, so that a hostile rescale slope cannot ask for endless bins."""
-
-AIR_HU = (-1100, -900)
-"""Where the peak of the air around the patient is looked for."""
 
 AIR_LEAST_SHARE = 0.001
 """Fewer of the measured voxels than this in the air's range are no peak."""

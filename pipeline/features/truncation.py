@@ -4,12 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.features.tissue import BODY_ABOVE_HU
 from pipeline.kernels.slices import measure_outline
 from pipeline.kernels.walks import find_joined_to_border, find_largest_piece
 from pipeline.volume import Mask, Voxels
-
-BODY_HU = -300
-"""Everything denser is body, or table: halfway between lung and fat."""
 
 LEAST_BODY_SHARE = 0.01
 """A slice with less body than this shows no patient, or hardly more than a table."""
@@ -46,7 +44,7 @@ def measure_body_outline(plane: Voxels, valid: Mask) -> Outline:
 
 
 def _body(plane: Voxels, valid: Mask) -> Mask:
-    dense = (plane > BODY_HU) & valid
+    dense = (plane > BODY_ABOVE_HU) & valid
     largest = find_largest_piece(dense.view(np.uint8), IS_PLACE)
     if largest.sum() < LEAST_BODY_SHARE * largest.size:
         return np.zeros(plane.shape, bool)

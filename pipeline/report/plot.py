@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.features.histogram import Histogram
+from pipeline.features.tissue import TISSUES
 from pipeline.report.canvas import WIDTH, Canvas
 from pipeline.report.charts import Figure
-from pipeline.report.windows import TISSUES, shares
+from pipeline.report.windows import shares
 from pipeline.report.words import figure, percent
 
 LOW_HU, HIGH_HU = -1200, 2000

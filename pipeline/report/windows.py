@@ -8,26 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.features.histogram import Histogram
-
-
-@dataclass(frozen=True)
-class Tissue:
-    """A named range of HU, ``high_hu`` not in it."""
-
-    name: str
-    low_hu: int
-    high_hu: int
-
-
-TISSUES = (
-    Tissue("air", -1050, -950),
-    Tissue("lung", -950, -500),
-    Tissue("fat", -120, -60),
-    Tissue("water", -10, 15),
-    Tissue("soft tissue", 15, 80),
-    Tissue("bone", 250, 2000),
-)
-"""Rounded from textbook tables (Hounsfield 1980; Hofer, CT Teaching Manual); what lies between is mixed or contrast."""
+from pipeline.features.tissue import AERATED_LUNG_HU, TISSUES, Tissue
 
 
 def shares(histogram: Histogram) -> list[tuple[Tissue, int, float]]:
@@ -39,7 +20,6 @@ def shares(histogram: Histogram) -> list[tuple[Tissue, int, float]]:
 
 Values = NDArray[np.float32]
 
-LUNG_TISSUE_HU = (-900.0, -500.0)
 LUNG_LEAST_SHARE = 0.25
 """Of all that is denser than air in the middle of the planes, so much must be lung for a chest to be seen in them."""
 
@@ -100,8 +80,8 @@ def windows_for(planes: Sequence[Values], *, in_hu: bool) -> tuple[Window, ...]:
         low, high = np.percentile(values, (1, 99))
         return (Window("stored values", float(low), max(float(high), np.nextafter(low, np.inf)), unit="", digits=3),)
     middle = np.concatenate([_middle(plane) for plane in planes])
-    dense = middle > LUNG_TISSUE_HU[0]
-    lung = np.count_nonzero(dense & (middle < LUNG_TISSUE_HU[1]))
+    dense = middle > AERATED_LUNG_HU[0]
+    lung = np.count_nonzero(dense & (middle < AERATED_LUNG_HU[1]))
     is_chest = lung > LUNG_LEAST_SHARE * np.count_nonzero(dense)
     least, most = float(values.min()), float(values.max())
     return tuple(

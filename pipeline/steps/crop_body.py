@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline.features.anatomy import TISSUE_HU, Samples, find_body
+from pipeline.features.anatomy import Samples, find_body
+from pipeline.features.tissue import BODY_ABOVE_HU
 from pipeline.steps.crop import CropToTarget, FoundCrop
 from pipeline.volume import Mask
 
@@ -20,7 +21,7 @@ class CropBody(CropToTarget):
     """Cut to the largest piece of tissue: air, table and what lies beside the patient stay out."""
 
     name: ClassVar = "crop_body"
-    looks_at_hu: ClassVar = (TISSUE_HU - 200, TISSUE_HU + 200)
+    looks_at_hu: ClassVar = (BODY_ABOVE_HU - 200, BODY_ABOVE_HU + 200)
     cropped: ClassVar = FoundBodyCrop
 
     @staticmethod

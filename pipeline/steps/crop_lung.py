@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline.features.anatomy import AIR_HU, TISSUE_HU, Samples, find_lungs
+from pipeline.features.anatomy import Samples, find_lungs
+from pipeline.features.tissue import BODY_ABOVE_HU, LUNG_OR_AIR_BELOW_HU
 from pipeline.steps.crop import CropToTarget, FoundCrop
 from pipeline.volume import Mask
 
@@ -20,7 +21,7 @@ class CropLung(CropToTarget):
     """Cut to the air within the body: its largest piece, and the second largest if that is a lung's size too."""
 
     name: ClassVar = "crop_lung"
-    looks_at_hu: ClassVar = (AIR_HU - 100, TISSUE_HU + 200)
+    looks_at_hu: ClassVar = (LUNG_OR_AIR_BELOW_HU - 100, BODY_ABOVE_HU + 200)
     cropped: ClassVar = FoundLungCrop
 
     @staticmethod

@@ -4,7 +4,7 @@ import pytest
 from feature_volumes import features_of, masked_volumes, noisy, volume_of
 from hypothesis import given, settings
 
-from pipeline.features.noise import estimate_noise, measure_soft_tissue_roughness
+from pipeline.features.figures import estimate_noise, measure_soft_tissue_roughness
 from pipeline.volume import Volume
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.features.histogram import Histogram
+from pipeline.features.tissue import TISSUES
 from pipeline.report.plot import HEIGHT, HIGH_HU, LOW_HU, STEP_HU, TOP, plot_of, stepped
-from pipeline.report.windows import TISSUES
 
 
 def histogram_of(counts: dict[int, int]) -> Histogram:

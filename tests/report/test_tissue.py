@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.features.histogram import Histogram
-from pipeline.report.windows import TISSUES, shares
+from pipeline.features.tissue import TISSUES
+from pipeline.report.windows import shares
 
 
 def test_tissues_do_not_overlap() -> None:

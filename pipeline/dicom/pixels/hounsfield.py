@@ -14,6 +14,7 @@ from pipeline.dicom.pixels.plausible import Rescaling, Unwrap, find_error
 from pipeline.dicom.pixels.raw import PixelReader
 from pipeline.dicom.pixels.stored import Stored, StoredSlice, read_stored
 from pipeline.dicom.policy import HounsfieldOptions, Policy
+from pipeline.features.tissue import AIR_HU, PLAUSIBLE_HU
 from pipeline.kernels import walks
 from pipeline.kernels.slices import Codes, Counts, Places, look_up
 from pipeline.kernels.walks import fill_spans
@@ -56,12 +57,8 @@ class PaddingFinder:
         return last
 
 
-UNDECLARED_BELOW_HU = -1100
-"""No tissue and no air lies below: a plateau of one such value in a slice's corner is padding, declared or not."""
 PLATEAU = 3
 """So many voxels to each side of a corner must be equal: noise never is."""
-AIR_HU = (-1100, -900)
-"""A padding value of this kind is air wherever it is kept, in a bowel or a windpipe, and not worth a warning."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +105,7 @@ def to_hounsfield(
 
 
 def _has_tissue(kept_hu: Voxels) -> bool:
-    low, high = AIR_HU
+    low, high = AIR_HU  # such a value is air wherever it is kept, in a bowel or a windpipe, and not worth a warning
     return bool(((kept_hu < low) | (kept_hu > high)).any())
 
 
@@ -127,7 +124,7 @@ def _undeclared(stored: StoredSlice, values_hu: Voxels, declared: Mask) -> Mask:
     found = np.zeros(declared.shape, bool)
     for corner in _corners(stored.codes):
         code = corner[0, 0]
-        if values_hu[code] < UNDECLARED_BELOW_HU and not declared[code] and (corner == code).all():
+        if values_hu[code] < PLAUSIBLE_HU[0] and not declared[code] and (corner == code).all():
             found[code] = True
     return found
 

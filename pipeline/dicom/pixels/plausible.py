@@ -14,13 +14,18 @@ from numpy.typing import NDArray
 
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.pixels.stored import Stored
+from pipeline.features.tissue import (
+    AIR_OR_INFLATED_LUNG_HU,
+    BODY_ABOVE_HU,
+    DENSE_BONE_HU,
+    PLAUSIBLE_HU,
+    SOFT_TISSUE_HU,
+)
 
-AIR_HU = (-1100, -850)
-SOFT_TISSUE_HU = (-150, 150)
-BODY_IN_AIR_HU = (-1100, 800)
-"""What is denser than 800 HU is the shaft of a bone, a tooth or metal: a small part of any body."""
+BODY_IN_AIR_HU = (PLAUSIBLE_HU[0], DENSE_BONE_HU)
+"""What a body in air consists of, but for a small part."""
 
-LIGHT_HU, STRAY_SHARE = -300, 0.01
+STRAY_SHARE = 0.01
 """More than this share lighter than fat is air or lung: where it is, no intercept was forgotten."""
 
 NO_INTERCEPT = -100
@@ -125,7 +130,7 @@ def score_values(hu: Values, counts: Counts) -> float:
 
 def measure_peaks(hu: Values, counts: Counts) -> float:
     """Return the lesser of the shares of air and of soft tissue."""
-    return min(measure_share(hu, counts, *AIR_HU), measure_share(hu, counts, *SOFT_TISSUE_HU))
+    return min(measure_share(hu, counts, *AIR_OR_INFLATED_LUNG_HU), measure_share(hu, counts, *SOFT_TISSUE_HU))
 
 
 def measure_share(hu: Values, counts: Counts, low_hu: float, high_hu: float) -> float:
@@ -163,7 +168,7 @@ def _unwrapped(reading: Rescaling, hu: Values, unwrap: Unwrap) -> Values:
 
 
 def _forgotten_intercept(reading: Rescaling, hu: Values, counts: Counts) -> Values | None:
-    if reading.intercept <= NO_INTERCEPT or measure_share(hu, counts, -np.inf, LIGHT_HU) > STRAY_SHARE:
+    if reading.intercept <= NO_INTERCEPT or measure_share(hu, counts, -np.inf, BODY_ABOVE_HU) > STRAY_SHARE:
         return None
     return hu - 1024
 
@@ -181,10 +186,8 @@ KNOWN_ERRORS = (
 """The bits of the first two leave hardly a doubt; for the others a body must appear where none was."""
 
 
-LOWEST_HU, HIGHEST_HU = -1100, 3100
-"""Below air and above dense metal on a 12-bit scale no tissue reads."""
 MOST = 0.5
-DENSE_HU, DENSE_SHARE = 800, 0.2
+DENSE_SHARE = 0.2
 """More than this share above dense bone is no body: as in images whose intercept was forgotten."""
 STRAY_SHARE = 0.01
 
@@ -201,8 +204,10 @@ def check_hounsfield(first_bin_hu: int, counts: NDArray[np.int64], reading: Resc
     hu = bin_centres_hu(first_bin_hu, counts)
     if reading and (named := _named(hu, counts, reading)):
         return named
-    outside = 1 - measure_share(hu, counts, LOWEST_HU, HIGHEST_HU)
-    return f"{outside:.0%} of the voxels lie outside {LOWEST_HU} to {HIGHEST_HU} HU" if outside > MOST else None
+    outside = 1 - measure_share(hu, counts, *PLAUSIBLE_HU)
+    return (
+        f"{outside:.0%} of the voxels lie outside {PLAUSIBLE_HU[0]} to {PLAUSIBLE_HU[1]} HU" if outside > MOST else None
+    )
 
 
 def _named(hu: Values, counts: NDArray[np.int64], reading: Rescaling) -> str | None:
@@ -215,8 +220,8 @@ def _named(hu: Values, counts: NDArray[np.int64], reading: Rescaling) -> str | N
 def has_odd_range(first_bin_hu: int, counts: NDArray[np.int64]) -> bool:
     """Report values that are unusual, though they may be right: metal, a phantom, an odd intercept."""
     hu = bin_centres_hu(first_bin_hu, counts)
-    outside = 1 - measure_share(hu, counts, LOWEST_HU, HIGHEST_HU)
-    return outside > STRAY_SHARE or measure_share(hu, counts, DENSE_HU, HIGHEST_HU) > DENSE_SHARE
+    outside = 1 - measure_share(hu, counts, *PLAUSIBLE_HU)
+    return outside > STRAY_SHARE or measure_share(hu, counts, DENSE_BONE_HU, PLAUSIBLE_HU[1]) > DENSE_SHARE
 
 
 def bin_centres_hu(first_bin_hu: int, counts: NDArray[np.int64]) -> Values:

@@ -6,13 +6,12 @@ from numpy.typing import NDArray
 from phantoms import truth_volume
 
 from pipeline.dicom.pixels.plausible import (
-    HIGHEST_HU,
-    LOWEST_HU,
     Rescaling,
     bin_centres_hu,
     check_hounsfield,
     has_odd_range,
 )
+from pipeline.features.tissue import PLAUSIBLE_HU
 
 Counts = NDArray[np.int64]
 SCANNER = Rescaling(slope=1, intercept=-1024, signed=False, bits_stored=12)
@@ -45,7 +44,7 @@ def test_a_volume_without_a_measured_voxel_is_implausible() -> None:
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.49, True), (0.51, False)])
-@pytest.mark.parametrize("outside_hu", [LOWEST_HU - 1, HIGHEST_HU + 1])
+@pytest.mark.parametrize("outside_hu", [PLAUSIBLE_HU[0] - 1, PLAUSIBLE_HU[1] + 1])
 def test_most_voxels_lie_between_air_and_metal(outside_hu: int, share: float, *, expected: bool) -> None:
     low, high = sorted((outside_hu, 0))
     histogram = two_values(low, high, share if high == outside_hu else 1 - share)
