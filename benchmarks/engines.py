@@ -26,7 +26,7 @@ from pipeline.cluster import ClusterOptions, Lost, open_pool
 from pipeline.cluster.fork_server import ENVIRONMENT
 from pipeline.config import load
 from pipeline.limits import Limits
-from pipeline.plan.recipe import recipe_of, scan_of
+from pipeline.plan.recipe import build_recipe, scan_inputs
 from pipeline.prepare.job import Job
 from pipeline.prepare.series import process, warm
 from pipeline.privacy import PseudonymKey
@@ -88,8 +88,8 @@ def series_in(root: Path, folder: Path) -> list[Job]:
     path = folder / "config.yaml"
     path.write_text(CONFIG)
     config = load(path, inputs=[root], output=folder / "out")
-    recipe = recipe_of(config, PseudonymKey())
-    found = [scanned for scanned in scan_of(config, PseudonymKey()).series if scanned.refusal is None]
+    recipe = build_recipe(config, PseudonymKey())
+    found = [scanned for scanned in scan_inputs(config, PseudonymKey()).series if scanned.refusal is None]
     found.sort(key=lambda scanned: -scanned.record.n_files)
     return [
         Job(scanned.series, scanned.record, scanned.warnings, recipe, str(folder / f"store-{number}"))

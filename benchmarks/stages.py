@@ -29,7 +29,7 @@ from pipeline.config import load
 from pipeline.dicom.pixels.source import SliceSource
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.stack import Stack, build_stack
-from pipeline.plan.recipe import policy_of, scan_of
+from pipeline.plan.recipe import policy_of, scan_inputs
 from pipeline.prepare.series import describe_content, stream_slices, warm
 from pipeline.privacy import PseudonymKey
 from pipeline.program.execute import PreparedVolume, execute
@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> None:
         source = options.folder or Path(scratch, "cohort")
         config = load(config_file, inputs=[source], output=Path(scratch, "out"))
         with open_pool(config.cluster, config.limits) as pool:
-            (scanned,) = scan_of(config, PseudonymKey(), None, pool).series
+            (scanned,) = scan_inputs(config, PseudonymKey(), None, pool).series
         stack, policy = build_stack(scanned.series.images), policy_of(config)
         warm()
         program = Program.compile(config.steps, VolumeSpec(stack.geometry()))

@@ -1,21 +1,10 @@
 """What may leave ``private/``: keyed hashes in place of identifiers, allowed elements, text made harmless."""
 
-import os
 import re
-import secrets
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from pathlib import Path
 
-from pipeline.errors import UsageError
-from pipeline.output.durable import write_bytes
-
-KEY_FILE_VARIABLE = "CTPREP_KEY_FILE"
-"""Names a file that holds the pseudonym key, for outputs that shall share one."""
-
-KEY_BYTES = 32
 HASH_BYTES = 10
 CELL_LENGTH = 1024
 """A cell of a table is cut here, in characters."""
@@ -61,18 +50,6 @@ class PseudonymKey:
     """The secret behind every pseudonym of an output; an empty one makes hashes that are the same for everyone."""
 
     secret: bytes = field(default=b"", repr=False)
-
-    @classmethod
-    def of_output(cls, path: Path, environment: Mapping[str, str] = os.environ) -> "PseudonymKey":
-        """Return the key that CTPREP_KEY_FILE names, else the one at ``path``, made if there is none.
-
-        Raises UsageError for a file that holds no key: a new one in its place would rename every series.
-        """
-        if named := environment.get(KEY_FILE_VARIABLE):
-            return cls(_read_key(Path(named), f"the file that {KEY_FILE_VARIABLE} names"))
-        if not path.exists():
-            write_bytes(path, f"{secrets.token_hex(KEY_BYTES)}\n".encode(), private=True)
-        return cls(_read_key(path, "private/key"))
 
     def keyed_hash(self, *parts: str) -> str:
         """Return 20 hex digits that stand for the parts; ("ab", "c") and ("a", "bc") differ."""
@@ -138,15 +115,3 @@ def _is_too_long(text: str, vr: str) -> bool:
 
 def _is_invisible(character: str) -> bool:
     return unicodedata.category(character) in {"Cc", "Cs"} or character in _BIDIRECTIONAL
-
-
-def _read_key(path: Path, name: str) -> bytes:
-    try:
-        digits = path.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{name} cannot be read as a pseudonym key: {getattr(error, 'strerror', None) or 'not text'}"
-        raise UsageError(msg) from error
-    if not re.fullmatch(f"[0-9a-fA-F]{{{2 * KEY_BYTES}}}", digits):
-        msg = f"{name} holds no pseudonym key: {2 * KEY_BYTES} hexadecimal digits are due; put the right file back"
-        raise UsageError(msg)
-    return bytes.fromhex(digits)

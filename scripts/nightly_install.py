@@ -19,8 +19,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.config import check_ready, load
+from pipeline.config import load
 from pipeline.errors import CtprepError
+from pipeline.run.session import check_config
 
 HERE = Path(__file__).resolve().parent
 PREFIX = "ctprep-nightly-"
@@ -173,7 +174,7 @@ def install(config: Path, at: str) -> None:
     """Check a configuration and let it run every night."""
     night = Night(config.resolve(), Path.cwd(), at)
     try:
-        check_ready(load(config))
+        check_config(load(config))
     except CtprepError as error:
         sys.exit(f"nightly: {error}")
     place = calendar().put(night)

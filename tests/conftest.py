@@ -44,7 +44,7 @@ def bad_inputs() -> Path:
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work series without a child process."""
-    monkeypatch.setattr("pipeline.run.run.open_pool", lambda *_: InThisProcess())
+    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: InThisProcess())
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,7 @@ from pipeline.cluster import Lost, open_pool
 from pipeline.config import load
 from pipeline.output.state import Ledger
 from pipeline.prepare.job import Job
-from pipeline.run.retry import retry
-from pipeline.run.run import run
+from pipeline.run.run import retry, run
 from pipeline.versions import STAGES
 from pipeline.vocabulary import ExitCode, Reason, Status
 
@@ -62,7 +61,7 @@ def test_a_series_that_fails_again_and_again_is_left_until_it_is_asked_for(
                 is_lost = job.series.slices[0].identity.patient_id == "p0"
                 yield job, Lost(Reason.TIMEOUT, "more than 9 seconds") if is_lost else result
 
-    monkeypatch.setattr("pipeline.run.run.open_pool", lambda *_: Losing())
+    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: Losing())
     yaml = UNTOLD + "limits: {retries: 1}\n"
     for _ in range(4):
         outcome = carry_out(tmp_path, source, yaml)
@@ -78,7 +77,7 @@ def test_a_series_that_fails_again_and_again_is_left_until_it_is_asked_for(
 def test_a_killer_among_twenty_costs_no_neighbour_a_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         write_series(tmp_path / "in" / f"p{number}", patient_id=f"p{number}", n=3, rows=8, columns=8, seed=number)
-    monkeypatch.setattr("pipeline.run.run.open_pool", open_pool)
+    monkeypatch.setattr("pipeline.run.session.open_pool", open_pool)
     monkeypatch.setattr("pipeline.run.run.process", deadly)
     outcome = carry_out(tmp_path, tmp_path / "in", UNTOLD)
     assert Counter(record.status for record in outcome.records) == {Status.OK: 19, Status.FAILED: 1}
@@ -98,7 +97,7 @@ def test_large_series_are_worked_first_and_tell_what_they_will_take(
                 yield job, function(job)
 
     write_series(source / "p2", patient_id="p2", n=24)
-    monkeypatch.setattr("pipeline.run.run.open_pool", lambda *_: Watching())
+    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: Watching())
     carry_out(tmp_path, source, UNTOLD)
     assert [len(job.series.slices) for job in Watching.jobs] == [24, 12, 12]
     assert all(job.memory_mb is not None for job in Watching.jobs)
@@ -122,7 +121,7 @@ def test_a_second_run_opens_no_file_and_writes_the_summary_alone(
     first = carry_out(tmp_path, source, UNTOLD)
     before = {path: path.stat().st_mtime_ns for path in first.output.root.rglob("*")}
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.run.run.open_pool", lambda *_: pytest.fail("there is nothing to do"))
+        patch.setattr("pipeline.run.session.open_pool", lambda *_: pytest.fail("there is nothing to do"))
         second = carry_out(tmp_path, source, UNTOLD)
     assert second.exit_code == first.exit_code
     assert second.summary["plan"] == {"new": 0, "changed": 0, "stale": 0, "done": 2, "gone": 0}

@@ -18,7 +18,7 @@ from pipeline.cluster import Lost
 from pipeline.config import Config, load
 from pipeline.output.layout import OutputFolder
 from pipeline.plan.plan import State
-from pipeline.run.dry_run import rehearsed
+from pipeline.run.dry_run import dry_run
 from pipeline.run.run import Outcome, run
 from pipeline.vocabulary import ExitCode, Reason
 
@@ -67,7 +67,7 @@ class Share:
     def night(self, **expected: int) -> Outcome:
         """Ask what tonight would do, do it, and see that both are what is expected."""
         told = {**dict.fromkeys(State, 0), **expected}
-        states = [one.state for one in rehearsed(self.config())]
+        states = [one.state for one in dry_run(self.config())]
         assert {state: states.count(state) for state in State} == told
         outcome = run(self.config(), Quiet())
         assert outcome.summary["plan"] == told
@@ -116,7 +116,7 @@ def test_ten_nights_end_as_one_clean_run(share: Share, monkeypatch: pytest.Monke
 
     share.arrives("p5", "p6")
     with monkeypatch.context() as bad_night:
-        bad_night.setattr("pipeline.run.run.open_pool", lambda *_: Losing())
+        bad_night.setattr("pipeline.run.session.open_pool", lambda *_: Losing())
         assert share.night(new=2, done=4, gone=1).exit_code == ExitCode.FAILED
 
     before = lasting(OutputFolder(share.folder / "out"))

@@ -1,6 +1,4 @@
 import re
-import stat
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,46 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.datadict import dictionary_VR
 
-from pipeline.errors import UsageError
 from pipeline.privacy import (
     ALLOWED_ELEMENTS,
     KEPT_IDENTIFIERS,
-    KEY_FILE_VARIABLE,
     PseudonymKey,
     capped_age,
     cleaned,
     is_unsafe_text,
 )
-
-
-def test_the_first_run_makes_a_key_and_the_next_reads_it(tmp_path: Path) -> None:
-    path = tmp_path / "key"
-    key = PseudonymKey.of_output(path, {})
-    assert re.fullmatch(r"[0-9a-f]{64}\n", path.read_text())
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert PseudonymKey.of_output(path, {}) == key
-    assert PseudonymKey.of_output(tmp_path / "other", {}) != key
-
-
-def test_a_named_key_file_is_used_and_none_is_made(tmp_path: Path) -> None:
-    (tmp_path / "shared").write_text("0f" * 32)
-    key = PseudonymKey.of_output(tmp_path / "key", {KEY_FILE_VARIABLE: str(tmp_path / "shared")})
-    assert key.secret == b"\x0f" * 32
-    assert not (tmp_path / "key").exists()
-
-
-@pytest.mark.parametrize("content", [b"", b"0f" * 31, b"xx" * 32, b"\xff" * 64])
-def test_a_file_that_holds_no_key_is_refused_and_kept(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "key"
-    path.write_bytes(content)
-    with pytest.raises(UsageError, match="private/key"):
-        PseudonymKey.of_output(path, {})
-    assert path.read_bytes() == content
-
-
-def test_a_named_key_file_that_is_absent_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"CTPREP_KEY_FILE names .* No such file"):
-        PseudonymKey.of_output(tmp_path / "key", {KEY_FILE_VARIABLE: str(tmp_path / "absent")})
 
 
 def test_the_secret_is_not_shown() -> None:

@@ -13,7 +13,7 @@ from running import InThisProcess
 
 from pipeline.dataset import open_cohort
 from pipeline.geometry import Zyx
-from pipeline.privacy import KEY_FILE_VARIABLE
+from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -85,8 +85,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     prepare(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(KEY_FILE_VARIABLE, raising=False)
-    for command in ("fit", "dry_run"):
-        monkeypatch.setattr(f"pipeline.run.{command}.open_pool", lambda *_: InThisProcess())
+    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: InThisProcess())
     yield tmp_path
     assert KEY_FILE_VARIABLE not in os.environ
 

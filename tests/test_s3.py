@@ -13,10 +13,10 @@ from pipeline.config import load
 from pipeline.errors import LockedError, UsageError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
+from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
 from pipeline.output.tables import read_table
-from pipeline.privacy import KEY_FILE_VARIABLE
 from pipeline.record import SeriesRecord
-from pipeline.run.dry_run import rehearsed
+from pipeline.run.dry_run import dry_run
 from pipeline.run.run import run
 from pipeline.run.scan import scan_only
 from pipeline.sources.lease import LEASE
@@ -108,7 +108,7 @@ class TestARun:
     def test_that_is_only_planned_writes_nothing(self, server: "BucketServer", source: Path, tmp_path: Path) -> None:
         far_run(tmp_path, source, server.url("out"))
         server.seen.clear()
-        plans = list(rehearsed(load(tmp_path / "far.yaml", inputs=[source], output=server.url("out"))))
+        plans = list(dry_run(load(tmp_path / "far.yaml", inputs=[source], output=server.url("out"))))
         assert [plan.state for plan in plans] == ["done", "done"]
         assert {method for method, _ in server.seen} == {"GET"}
 

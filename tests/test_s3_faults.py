@@ -8,7 +8,7 @@ from far_runs import SERIAL, falsely_ok, far_run, journal_of, killed_run, stores
 from running import carry_out
 
 from pipeline.cli import main
-from pipeline.privacy import KEY_FILE_VARIABLE
+from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
 from pipeline.sources.lease import LEASE
 from pipeline.vocabulary import ExitCode
 

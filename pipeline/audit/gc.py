@@ -15,7 +15,7 @@ from pipeline.output.manifest import read_records
 from pipeline.output.state import Ledger
 from pipeline.output.tables import read_table
 from pipeline.record import SeriesRecord
-from pipeline.run.missing import empty_roots
+from pipeline.sources.folders import empty_roots
 from pipeline.vocabulary import Status
 
 

@@ -20,11 +20,11 @@ def execute(options: Namespace) -> ExitCode:
     """Print a line a series, with ``--explain`` its steps, what patches will cost, and how many are in each state."""
     from pipeline.cluster import script_of  # noqa: PLC0415  --help shall not wait for these
     from pipeline.plan.plan import State  # noqa: PLC0415
-    from pipeline.run.dry_run import rehearsed  # noqa: PLC0415
+    from pipeline.run.dry_run import dry_run  # noqa: PLC0415
     from pipeline.store.patches import advice  # noqa: PLC0415
 
     config, counts, volumes = config_of(options), dict.fromkeys(State, 0), []
-    for plan in rehearsed(config, deep=options.deep):
+    for plan in dry_run(config, deep=options.deep):
         counts[plan.state] += 1
         print(f"{plan.series_key} {plan.state}: {plan.why}; {plan.expectation}")
         for line in plan.program if options.explain else ():

@@ -28,7 +28,7 @@ def execute(options: Namespace) -> ExitCode:
     """Run as the last run was configured, and say how it ended."""
     from pipeline.cli.progress import listener_for  # noqa: PLC0415  --help shall not wait for these
     from pipeline.output.layout import OutputFolder  # noqa: PLC0415
-    from pipeline.run.retry import retry  # noqa: PLC0415
+    from pipeline.run.run import retry  # noqa: PLC0415
 
     reasons = {Reason[name] for name in options.reason}
     with listener_for(options) as listener:

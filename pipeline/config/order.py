@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from pipeline.config.cohort import as_if_fitted
 from pipeline.config.document import Keys
 from pipeline.config.model import Config
 from pipeline.errors import UsageError
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.program.program import Program
-from pipeline.program.step import StepOrderError
+from pipeline.program.step import Step, StepOrderError
+from pipeline.steps.cohort import fill_in_statistics, make_typical_statistics
 from pipeline.volume import VolumeSpec
 
 USUAL = VolumeSpec(
@@ -21,12 +21,17 @@ USUAL = VolumeSpec(
 )
 
 
+def steps_with_usual_statistics(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps, those that wait for the cohort with figures that any cohort might have."""
+    return fill_in_statistics(steps, make_typical_statistics(steps))
+
+
 def impossible_program(config: Config) -> tuple[Keys, str] | None:
     """Return the place and the fault of the first step that cannot follow those before it, or of a dtype too small.
 
-    None where all can be done.  A step that waits for statistics of the cohort is tried with usual ones.
+    None where all can be done.
     """
-    steps = as_if_fitted(config).steps
+    steps = steps_with_usual_statistics(config.steps)
     try:
         Program.compile(steps, replace(USUAL, padding_hu=config.hounsfield.padding_hu), config.store.dtype)
     except StepOrderError as error:

@@ -1,13 +1,10 @@
-"""statistics.json: what Hounsfield units the training split holds, and what they were counted over."""
+"""Statistics of a cohort: what Hounsfield units the training split holds, and what they were counted over."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.output.durable import write_bytes
 
 USUAL_PERCENTILES = (0.5, 1.0, 2.0, 5.0, 25.0, 50.0, 75.0, 95.0, 98.0, 99.0, 99.5)
 """Told whatever is asked for."""
@@ -46,24 +43,6 @@ class Statistics:
             )
             raise UsageError(msg)
         return found
-
-    def write(self, path: Path) -> None:
-        """Write the figures; law: ``read_statistics`` gives them back."""
-        write_bytes(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
-
-
-def read_statistics(path: Path) -> Statistics | None:
-    """Return what was written, None where nothing was; raises UsageError for a file that is damaged."""
-    if not path.exists():
-        return None
-    try:
-        told = json.loads(path.read_bytes())
-        told["series_keys"] = tuple(told["series_keys"])
-        told["foreground_hu"] = told["foreground_hu"] and tuple(told["foreground_hu"])
-        return Statistics(**{field.name: told[field.name] for field in fields(Statistics)})
-    except (ValueError, TypeError, KeyError) as error:
-        msg = f"{path.name} is damaged: run `ctprep fit CONFIG`"
-        raise UsageError(msg) from error
 
 
 def format_percent(percent: float) -> str:

@@ -13,7 +13,7 @@ OWNER_ONLY = 0o700
 """The mode of ``private/``."""
 
 
-class Far(Protocol):
+class RemoteOutput(Protocol):
     """Where an output lies that is only worked on this machine: a bucket."""
 
     @property
@@ -38,11 +38,11 @@ class Far(Protocol):
 class OutputFolder:
     """The folder a run writes; what identifies a person lies under ``private`` alone.
 
-    With ``far`` it is the working copy of an output that lies there; finished stores do not stay here.
+    With ``remote`` it is the working copy of an output that lies there; finished stores do not stay here.
     """
 
     root: Path
-    far: Far | None = field(default=None, compare=False, repr=False)
+    remote: RemoteOutput | None = field(default=None, compare=False, repr=False)
 
     def prepare(self) -> None:
         """Make the folders, ``private`` its owner's alone; raises OutputError where they cannot be made or written."""
@@ -157,25 +157,25 @@ class OutputFolder:
 
     def send(self, series_key: str) -> None:
         """Hand a series that was just put into the journal on to where the output lies, if that is elsewhere."""
-        if self.far:
-            self.far.send(series_key)
+        if self.remote:
+            self.remote.send(series_key)
 
     def stored(self) -> set[str]:
         """Return the keys of the series that have a store under its final name."""
-        return self.far.stored() if self.far else {path.stem for path in self.volumes.glob("*.zarr")}
+        return self.remote.stored() if self.remote else {path.stem for path in self.volumes.glob("*.zarr")}
 
     @contextmanager
     def at_hand(self, series_key: str) -> Iterator[Path]:
         """Yield the folder of a finished store, for as long as the block takes."""
-        if self.far:
-            with self.far.at_hand(series_key) as folder:
+        if self.remote:
+            with self.remote.at_hand(series_key) as folder:
                 yield folder
         else:
             yield self.store(series_key)
 
     def shown(self, path: Path) -> str:
         """Return what a person calls a path of this output."""
-        return f"{self.far.url}/{path.relative_to(self.root).as_posix()}" if self.far else str(path)
+        return f"{self.remote.url}/{path.relative_to(self.root).as_posix()}" if self.remote else str(path)
 
 
 def folder_of_a_try(unfinished: str, name: str) -> str:

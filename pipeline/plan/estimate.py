@@ -1,4 +1,4 @@
-"""What will come out of a series, and at what cost, as far as its headers tell."""
+"""An estimate from headers: what will come out of a series, and at what cost."""
 
 from pipeline.dicom.headers.slice import Series
 from pipeline.dicom.stack.checks import check_stack
@@ -11,8 +11,8 @@ from pipeline.store.layout import buffer_bytes
 from pipeline.vocabulary import Verdict
 
 
-def forecast(series: Series, recipe: Recipe) -> Program | str:
-    """Return the program that a series will go through, or in words why none can be told, or will be."""
+def estimate_program(series: Series, recipe: Recipe) -> Program | str:
+    """Return the program that a series will go through, or in words why there is none, or why headers do not tell."""
     stack = build_stack(series.images)
     if stack.verdict is Verdict.DUPLICATE:
         return "slices share positions: their pixels decide"
@@ -24,13 +24,20 @@ def forecast(series: Series, recipe: Recipe) -> Program | str:
         return str(error)
 
 
-def memory_mb(series: Series, recipe: Recipe) -> float | None:
+def estimate_memory_mb(series: Series, recipe: Recipe) -> float | None:
     """Return the most memory that preparing a series will take, in MiB; None where its headers do not tell."""
-    foreseen = forecast(series, recipe)
-    return None if isinstance(foreseen, str) else round(peak_mb(foreseen, recipe), 3)
+    program = estimate_program(series, recipe)
+    return None if isinstance(program, str) else round(peak_memory_mb(program, recipe), 3)
 
 
-def peak_mb(program: Program, recipe: Recipe) -> float:
+def describe_program(program: Program, recipe: Recipe) -> str:
+    """Return the shape, the dtype, the size and the peak memory of what comes out, in words."""
+    shape = f"{'at most ' if program.is_upper_bound else ''}{' x '.join(str(n) for n in program.shape)}"
+    peak_mb = peak_memory_mb(program, recipe)
+    return f"{shape} {program.dtype}, {program.nbytes / 2**20:.1f} MB, peak memory {peak_mb:.0f} MB"
+
+
+def peak_memory_mb(program: Program, recipe: Recipe) -> float:
     """Return the MiB that a program holds at once, and what waits until a layer of chunks is full.
 
     What a worker holds anyway, libraries mostly, comes on top: some 150 MiB.

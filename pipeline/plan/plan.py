@@ -10,6 +10,7 @@ from pipeline.output.state import Finished
 from pipeline.plan.selection import Choice
 from pipeline.record import SeriesRecord
 from pipeline.scan.series import Scan, ScannedSeries
+from pipeline.sources.folders import InputOptions, empty_roots
 from pipeline.versions import find_changed_stages
 from pipeline.vocabulary import Reason, Status
 
@@ -49,6 +50,11 @@ class Planned:
         return sum(one.rows * one.columns * EFFORT.get(one.transfer_syntax, 1.0) for one in pixels)
 
     @property
+    def is_refusal(self) -> bool:
+        """True where headers or `select` refuse the series, and the output does not say so yet."""
+        return self.scanned is not None and self.scanned.refusal is not None and self.state is not State.DONE
+
+    @property
     def is_left_out(self) -> bool:
         """True where `select` leaves the series out."""
         refusal = self.scanned.refusal if self.scanned else None
@@ -68,21 +74,23 @@ class Versions:
     retries: int = 2
 
 
-def by_size(plans: Iterable[Planned]) -> list[Planned]:
+def sort_by_effort(plans: Iterable[Planned]) -> list[Planned]:
     """Return plans with the most work first, so that no long one begins when all others are done."""
     return sorted(plans, key=lambda plan: (-plan.effort, plan.series_key))
 
 
-def in_turns(jobs: Sequence[Planned], again: Callable[[], Sequence[Planned]]) -> Iterator[list[Planned]]:
-    """Yield jobs, most work first, then those that follow from what became of them, until none does; none twice."""
-    worked: set[str] = set()
-    while jobs:
-        yield by_size(jobs)
-        worked |= {plan.series_key for plan in jobs}
-        jobs = [plan for plan in again() if plan.is_work and plan.series_key not in worked]
+def iterate_rounds(replan: Callable[[], Sequence[Planned]]) -> Iterator[list[Planned]]:
+    """Yield what is to be processed, most work first, then what follows from its results, until nothing does.
+
+    ``replan`` returns the plans as they stand; no series comes twice.
+    """
+    begun: set[str] = set()
+    while jobs := [plan for plan in replan() if plan.is_work and plan.series_key not in begun]:
+        yield sort_by_effort(jobs)
+        begun |= {plan.series_key for plan in jobs}
 
 
-def counts_of(plans: Sequence[Planned]) -> dict[str, int]:
+def count_states(plans: Sequence[Planned]) -> dict[str, int]:
     """Return how many series are in each state."""
     return {state.value: sum(plan.state is state for plan in plans) for state in State}
 
@@ -94,11 +102,11 @@ def is_kept(plan: Planned, found: Finished | None) -> bool:
     return found.record.status is Status.OK and found.has_store
 
 
-def settled(choice: Choice, finished: Mapping[str, Finished], versions: Versions) -> list[Planned]:
+def plan_series(choice: Choice, finished: Mapping[str, Finished], versions: Versions) -> list[Planned]:
     """Return what there is to do with the series chosen, the next best taken where one was refused at its pixels."""
     spent: set[str] = set()
     while True:
-        plans = planned(choice.without(spent), finished, versions)
+        plans = compare_with_output(choice.without(spent), finished, versions)
         refused = {plan.series_key for plan in plans if _was_refused_at_its_pixels(plan, finished)}
         if refused <= spent:
             return plans
@@ -111,7 +119,7 @@ def _was_refused_at_its_pixels(plan: Planned, finished: Mapping[str, Finished]) 
     return finished[plan.series_key].record.status is Status.REJECTED
 
 
-def planned(scan: Scan, finished: Mapping[str, Finished], versions: Versions) -> list[Planned]:
+def compare_with_output(scan: Scan, finished: Mapping[str, Finished], versions: Versions) -> list[Planned]:
     """Return what there is to do, in order of series_key; ``finished`` is what the output holds, by key."""
     seen = {scanned.record.series_key: scanned for scanned in scan.series}
     plans = [Planned(key, *_state(scanned, finished.get(key), versions), scanned) for key, scanned in seen.items()]
@@ -131,11 +139,11 @@ def _state(scanned: ScannedSeries, found: Finished | None, versions: Versions) -
         return (State.STALE, stale) if stale else (State.DONE, "nothing changed")
     if stale := _why_stale(found, versions):
         return State.STALE, stale
-    return _state_of_worked(found, versions.retries)
+    return _state_of_processed(found, versions.retries)
 
 
-def _state_of_worked(found: Finished, retries: int) -> tuple[State, str]:
-    """Tell how a series stands whose files and terms are those that it was worked with."""
+def _state_of_processed(found: Finished, retries: int) -> tuple[State, str]:
+    """Tell how a series stands whose files and terms are those that it was processed with."""
     record = found.record
     if record.reason in UNREAD:
         return State.NEW, f"could not be read last time ({record.reason})"
@@ -170,14 +178,38 @@ NOT_ITS_OWN = frozenset({Reason.OUTPUT_IO, Reason.CANCELLED})
 """What no series brings about: it is not counted."""
 
 
-def counted(now: Finished, before: Finished | None, retries: int) -> Finished:
+def count_failures(now: Finished, before: Finished | None, retries: int) -> Finished:
     """Return a result with its failures counted; one that has failed too often says what runs it again."""
     if now.record.status is not Status.FAILED:
         return now
     n_before = before.n_failures if before and before.is_of_the_same_terms(now) else 0
     n_failures = n_before + (now.record.reason not in NOT_ITS_OWN)
-    told = replace(now, n_failures=n_failures)
+    counted = replace(now, n_failures=n_failures)
     if n_failures <= retries:
-        return told
+        return counted
     detail = f"{now.record.detail}; tried {n_failures} times, `ctprep retry` runs it again"
-    return replace(told, record=replace(now.record, detail=detail))
+    return replace(counted, record=replace(now.record, detail=detail))
+
+
+def has_no_ct_left(found: Scan, finished: Mapping[str, Finished]) -> bool:
+    """Tell whether no CT is left of an input that held some, or no file of one that held any."""
+    had_ct = any(known.record.status is not Status.EXCLUDED for known in finished.values())
+    return not found.n_files or (had_ct and not found.has_ct)
+
+
+def describe_missing(options: InputOptions, found: Scan, plans: Iterable[Planned]) -> Iterator[str]:
+    """Yield in words which roots are empty, and how many series are gone; nothing where none is.
+
+    A share that is not mounted is an empty folder, so nothing is deleted.
+    """
+    n_gone = sum(plan.state is State.GONE for plan in plans)
+    if n_gone:
+        for root in empty_roots(options, _some_paths(found)):
+            yield f"{root} holds no file at all (is it mounted?)"
+        yield f"{n_gone} series are gone from the input; their stores are kept, and `ctprep gc` lists them"
+
+
+def _some_paths(found: Scan) -> Iterator[str]:
+    """Yield a file of each series, and each file of no series."""
+    yield from (one.series.slices[0].file.path for one in found.series)
+    yield from (stray.file.path for stray in found.unassigned)

@@ -1,12 +1,11 @@
-"""A configuration to what a run needs of it: policy, recipe, pseudonym key, and what makes a store stale."""
+"""A configuration to what a run needs of it: policy, recipe, the scan, and what makes a store stale."""
 
 import hashlib
 from pathlib import Path
 
 from pipeline import __version__
 from pipeline.cluster import Pool
-from pipeline.cohort.people import people_of
-from pipeline.config import Config, config_hash, fitted
+from pipeline.config import Config, config_hash
 from pipeline.dicom.policy import Policy
 from pipeline.output.layout import OutputFolder
 from pipeline.plan.mask_sources import with_masks
@@ -15,7 +14,7 @@ from pipeline.plan.selection import Choice, slice_count_before
 from pipeline.prepare.job import Recipe
 from pipeline.privacy import PseudonymKey
 from pipeline.scan.headers import Reading
-from pipeline.scan.series import Scan, scan
+from pipeline.scan.series import NOBODY, People, Scan, scan
 from pipeline.sources.address import address_of
 from pipeline.versions import describe_stages
 
@@ -25,14 +24,20 @@ def policy_of(config: Config) -> Policy:
     return Policy(config.limits, config.geometry, config.hounsfield, config.select.min_slices)
 
 
-def scan_of(
-    config: Config, key: PseudonymKey, cache: Path | None = None, pool: Pool | None = None, *, looks_only: bool = False
+def scan_inputs(
+    config: Config,
+    key: PseudonymKey,
+    cache: Path | None = None,
+    pool: Pool | None = None,
+    *,
+    people: People = NOBODY,
+    looks_only: bool = False,
 ) -> Scan:
     """Read every header under the roots, as the configuration asks; with a cache, those of new files only.
 
-    With ``looks_only`` the cache stays as it is.
+    ``people`` are the persons that PatientIDs mean.  With ``looks_only`` the cache stays as it is.
     """
-    reading, people = Reading(pool, cache, looks_only), people_of(config.manifest.patient_map)
+    reading = Reading(pool, cache, looks_only)
     found = scan(config.input, policy_of(config), key, config.manifest.tags, config.select, reading, people=people)
     return with_masks(found, config.manifest.labels.masks if config.manifest.labels else ())
 
@@ -43,20 +48,14 @@ def shared_folders(config: Config, output: OutputFolder) -> tuple[Path, ...]:
     return (output.private, *roots)
 
 
-def choice_of(config: Config, found: Scan, output: OutputFolder) -> Choice:
+def choose_series(config: Config, found: Scan, output: OutputFolder) -> Choice:
     """Return what of a scan is selected, by the same slice count as in the output's first run."""
     return Choice.of(found, config.select, policy_of(config), slice_count_before(output))
 
 
-def recipe_of(config: Config, key: PseudonymKey) -> Recipe:
-    """Return what is done to every series; raises UsageError where that needs the cohort's statistics first."""
-    ready = fitted(config)
-    return Recipe(policy_of(ready), ready.steps, ready.store, config_hash(ready), __version__, key)
-
-
-def key_of(config: Config, output: OutputFolder) -> PseudonymKey:
-    """Return the pseudonym key of an output; none where identifiers are kept, so that hashes are the same for all."""
-    return PseudonymKey() if config.manifest.identifiers == "keep" else PseudonymKey.of_output(output.key)
+def build_recipe(config: Config, key: PseudonymKey) -> Recipe:
+    """Return what is done to every series; the steps must have the cohort's statistics by now."""
+    return Recipe(policy_of(config), config.steps, config.store, config_hash(config), __version__, key)
 
 
 def versions_of(config: Config) -> Versions:
@@ -65,4 +64,4 @@ def versions_of(config: Config) -> Versions:
     judged = (config.select.min_slices, limits.max_voxels, limits.max_slices)
     cost = (limits.series_memory_mb, limits.series_timeout_seconds, config.cluster.memory_limit)
     rules = hashlib.sha256(repr((*judged, *cost)).encode()).hexdigest()[:20]
-    return Versions(config_hash(fitted(config)), describe_stages(), rules, limits.retries)
+    return Versions(config_hash(config), describe_stages(), rules, limits.retries)

@@ -1,4 +1,4 @@
-"""What is new since the last run: patients, scanners, kernels, values that drifted, what was refused.
+"""What changed since the last run: new patients, scanners and kernels, values that drifted, what was refused.
 
 Counts, and values of elements that may leave ``private/``; nothing of a person.
 """
@@ -39,7 +39,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The rows of a manifest, as far as news are made of them."""
+    """The rows of a manifest, with the columns that changes are found in."""
 
     rows: tuple[Row, ...] = ()
 
@@ -61,8 +61,8 @@ class Snapshot:
         return [row for row in self.rows if row["series_key"] not in keys]
 
 
-def changes(since: Summary, summary: Summary, before: Snapshot, now: Snapshot) -> Summary:
-    """Return what run.json tells of the time since the last run; nothing for a first one.
+def describe_changes(since: Summary, summary: Summary, before: Snapshot, now: Snapshot) -> Summary:
+    """Return what run.json says of the time since the last run; nothing for a first one.
 
     ``since`` is the last run's summary, ``summary`` this one's; the snapshots are of the manifest before and after.
     """
@@ -73,7 +73,7 @@ def changes(since: Summary, summary: Summary, before: Snapshot, now: Snapshot) -
     pairs = {name: [then.get(name, "0"), today.get(name, "0")] for name in names}
     figures = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     n_gone = summary.get("plan", {}).get("gone", 0) - since.get("plan", {}).get("gone", 0)
-    return {"since": since.get("finished_at"), "figures": figures, "gone": max(n_gone, 0), **_news(before, now)}
+    return {"since": since.get("finished_at"), "figures": figures, "gone": max(n_gone, 0), **_describe_new(before, now)}
 
 
 def _figures(summary: Summary) -> dict[str, str]:
@@ -83,8 +83,8 @@ def _figures(summary: Summary) -> dict[str, str]:
     return counts | {"configuration": str(summary.get("config_hash", "")), "ctprep": str(ctprep)}
 
 
-def _news(before: Snapshot, now: Snapshot) -> Summary:
-    """Return what the series that were not there before tell, beside all those that were."""
+def _describe_new(before: Snapshot, now: Snapshot) -> Summary:
+    """Return what is new in the series that were not there before, compared with all that were."""
     fresh = now.without(before.keys)
     ct, ct_before = (list(filter(_is_ct, rows)) for rows in (fresh, before.rows))
     return {

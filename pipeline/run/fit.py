@@ -1,9 +1,9 @@
 """Cohort statistics: HU histograms of the training split, counted where they are not known yet, made figures."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import reduce
+from functools import partial, reduce
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -12,27 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import __version__
-from pipeline.cluster import Lost, Pool, open_pool
-from pipeline.cohort.cohort import Cohort, counts_by_split
-from pipeline.config import Config, check_ready_to_read, fit_parts
+from pipeline.cluster import Pool
+from pipeline.cohort.cohort import counts_by_split
+from pipeline.config import Config
 from pipeline.errors import NoInputError, UsageError
 from pipeline.features.histogram import Histogram
 from pipeline.features.statistics import USUAL_PERCENTILES, Statistics, format_percent
-from pipeline.output.layout import OutputFolder
-from pipeline.output.lock import run_lock
 from pipeline.output.state import Finished
-from pipeline.plan.estimate import memory_mb
-from pipeline.plan.plan import Planned, in_turns, settled
-from pipeline.plan.recipe import choice_of, key_of, recipe_of, scan_of, shared_folders, versions_of
+from pipeline.plan.cohort_statistics import fit_terms, write_statistics
+from pipeline.plan.plan import Planned, Versions, plan_series
+from pipeline.plan.recipe import build_recipe, choose_series, versions_of
 from pipeline.plan.selection import Choice
-from pipeline.prepare.job import Job, SeriesResult, refuse
+from pipeline.prepare.job import Recipe
 from pipeline.prepare.measure import measure
 from pipeline.prepare.series import warm
 from pipeline.record import SeriesRecord
-from pipeline.run.fit_cache import Readings, reading_of
-from pipeline.run.run import Listener
-from pipeline.run.session import working_copy
-from pipeline.scan.series import Scan
+from pipeline.run.fit_cache import FitCache, reading_config
+from pipeline.run.processing import Processed, build_job, process_series
+from pipeline.run.session import Listener, Session, open_session
 from pipeline.steps.cohort import list_percentiles
 from pipeline.vocabulary import ExitCode, Status
 
@@ -67,98 +64,85 @@ def fit(config: Config, listener: Listener, foreground: Foreground | None = None
     Every series is read that no run and no earlier call has read as ``config`` does, those held out too: only content
     tells which patients belong together.  Raises as `run` does; NoInputError where nothing is left to count.
     """
-    check_ready_to_read(config)
-    with working_copy(config, listener.says) as work:
-        return _fit(work.config, work.output, listener, foreground)
+    with open_session(config, listener, needs_statistics=False) as session, session.open_cluster(warm) as cluster:
+        return _Fit.of(session, cluster).carry_out(foreground)
 
 
-def _fit(config: Config, output: OutputFolder, listener: Listener, foreground: Foreground | None) -> FitOutcome:
-    check_ready_to_read(config)  # an output in a bucket shows only now all that is asked of it
-    output.prepare()
-    with run_lock(output) as warning:
-        if warning:
-            listener.says(warning)
-        with open_pool(config.cluster, config.limits, warm, shared_folders(config, output)) as pool:
-            return Fit(config, listener, output, pool).carry_out(foreground)
+@dataclass(frozen=True)
+class _Fit:
+    """What stays the same while one call goes on; only ``cache`` grows, a series at a time."""
 
+    session: Session
+    cluster: Pool
+    cache: FitCache
+    recipe: Recipe
+    versions: Versions
 
-@dataclass
-class Fit:
-    """One call, into one output, whose lock is held."""
-
-    config: Config
-    listener: Listener
-    output: OutputFolder
-    pool: Pool
-
-    def __post_init__(self) -> None:
-        self.key, self.cohort = key_of(self.config, self.output), Cohort.open(self.config.manifest, self.output)
-        self.readings, reading = Readings.open(self.output, self.config), reading_of(self.config)
-        self.recipe, self.versions = recipe_of(reading, self.key), versions_of(reading)
+    @classmethod
+    def of(cls, session: Session, cluster: Pool) -> "_Fit":
+        reading, cache = reading_config(session.config), FitCache.open(session.output, session.config)
+        return cls(session, cluster, cache, build_recipe(reading, session.key), versions_of(reading))
 
     def carry_out(self, foreground: Foreground | None) -> FitOutcome:
         """Read what is not known yet, split the patients, and count the training split."""
-        found = scan_of(self.config, self.key, self.output.scan, self.pool)
-        choice = choice_of(self.config, found, self.output)
-        self._read(choice)
-        records = self._records(choice, found)
-        training = [record for record in records if _trains(record, self.config)]
+        config, path = self.session.config, self.session.output.statistics
+        found = self.session.scan(self.cluster)
+        choice = choose_series(config, found, self.session.output)
+        for processed in self._read(choice):
+            self._keep(processed)
+        records = self._records(choice)
+        training = [record for record in records if _trains(record, config)]
         code = ExitCode.FAILED if any(record.status is Status.FAILED for record in records) else ExitCode.OK
         if code is ExitCode.OK and not training:
             msg = "no series of the training split could be read: there is nothing to count"
             raise NoInputError(msg)
         statistics = self._statistics(training, foreground) if training else None
         if statistics:
-            statistics.write(self.output.statistics)
-        self.readings.compact()
-        return FitOutcome(statistics, self.output.statistics, code, tuple(records))
+            write_statistics(path, statistics)
+        self.cache.compact()
+        return FitOutcome(statistics, path, code, tuple(records))
 
-    def _read(self, choice: Choice) -> None:
-        """Read the series that are not known, and those that follow where one is refused, until none does."""
+    def _read(self, choice: Choice) -> Iterator[Processed]:
+        """Yield the series that are not known, and those that follow where one is refused; the caller keeps each."""
         plans = self._plans(choice)
-        jobs = [plan for plan in plans if plan.is_work]
         n_known = sum(plan.scanned is not None and not plan.is_work and not plan.scanned.refusal for plan in plans)
-        self.listener.begins(len(jobs), n_known)
-        if not jobs:
-            return
-        engine = self.pool.engine(len(jobs))
-        for turn in in_turns(jobs, lambda: self._plans(choice)):
-            signatures = {plan.series_key: plan.scanned.signature for plan in turn if plan.scanned}
-            for job, result in engine.run(measure, self._jobs(turn)):
-                self._keep(job, result, signatures[job.record.series_key])
+        self.session.listener.begins(sum(plan.is_work for plan in plans), n_known)
+        job_of = partial(build_job, recipe=self.recipe)
+        yield from process_series(self.cluster, measure, job_of, partial(self._plans, choice))
 
     def _plans(self, choice: Choice) -> list[Planned]:
-        return settled(choice, self.readings.finished, self.versions)
+        return plan_series(choice, self.cache.finished, self.versions)
 
-    def _jobs(self, plans: Iterable[Planned]) -> Iterator[Job]:
-        for scanned in (plan.scanned for plan in plans if plan.scanned):
-            record = replace(scanned.record, config_hash=self.recipe.config_hash, code_version=__version__)
-            job = Job(scanned.series, record, scanned.warnings, self.recipe, folder="")
-            yield replace(job, memory_mb=memory_mb(job.series, job.recipe))
+    def _keep(self, processed: Processed) -> None:
+        result, versions = processed.result, self.versions
+        self.cache.keep(
+            Finished(
+                result.record,
+                processed.signature,
+                versions.rules,
+                histogram=result.histogram,
+                stages=versions.stages,
+            )
+        )
+        self.session.listener.finished(result.record)
 
-    def _keep(self, job: Job, result: SeriesResult | Lost, signature: str) -> None:
-        if isinstance(result, Lost):
-            result = refuse(job.record, job.series, result.reason, result.detail)
-        rules, stages = self.versions.rules, self.versions.stages
-        self.readings.keep(Finished(result.record, signature, rules, histogram=result.histogram, stages=stages))
-        self.listener.finished(result.record)
-
-    def _records(self, choice: Choice, found: Scan) -> list[SeriesRecord]:
+    def _records(self, choice: Choice) -> list[SeriesRecord]:
         """Return the records of the series that are there and chosen, with their splits."""
         keys = [plan.series_key for plan in self._plans(choice) if plan.scanned and not plan.scanned.refusal]
-        records = [self.readings.finished[key].record for key in keys if key in self.readings.finished]
-        return list(self.cohort.completed(records, found).records)
+        records = [self.cache.finished[key].record for key in keys if key in self.cache.finished]
+        return list(self.session.cohort.completed(records, choice.scan).records)
 
     def _statistics(self, training: Sequence[SeriesRecord], foreground: Foreground | None) -> Statistics:
-        histograms = (self.readings.finished[record.series_key].histogram for record in training)
+        config = self.session.config
+        histograms = (self.cache.finished[record.series_key].histogram for record in training)
         total = reduce(Histogram.merge, filter(None, histograms), Histogram.empty())
         return Statistics(
-            **figures_of(total, foreground, {*USUAL_PERCENTILES, *list_percentiles(self.config.steps)}),
+            **figures_of(total, foreground, {*USUAL_PERCENTILES, *list_percentiles(config.steps)}),
             foreground_hu=foreground,
             n_series=len(training),
             n_patients=len({record.patient for record in training}),
             series_keys=tuple(sorted(record.series_key for record in training)),
-            fitted_on=fit_parts(self.config),
+            fitted_on=fit_terms(config),
             fitted_at=datetime.now(UTC).isoformat(timespec="seconds"),
             code_version=__version__,
         )

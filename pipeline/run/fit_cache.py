@@ -1,4 +1,4 @@
-"""Which series' voxels are counted already: by the last run of an output, or by an earlier ``ctprep fit``."""
+"""The cache of ``ctprep fit``: series whose voxels are counted already, by the last run or by an earlier fit."""
 
 import json
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ from pipeline.store.options import StoreOptions
 from pipeline.vocabulary import Status
 
 
-def reading_of(config: Config) -> Config:
+def reading_config(config: Config) -> Config:
     """Return the configuration that reads the same voxels, and does nothing with them."""
     return replace(config, steps=(), store=StoreOptions(), manifest=replace(config.manifest, labels=None))
 
 
 @dataclass
-class Readings:
+class FitCache:
     """Series that were read under one configuration, by key; ``own`` are those that no run has read."""
 
     output: OutputFolder
@@ -32,11 +32,11 @@ class Readings:
     own: set[str] = field(default_factory=set)
 
     @classmethod
-    def open(cls, output: OutputFolder, config: Config) -> "Readings":
+    def open(cls, output: OutputFolder, config: Config) -> "FitCache":
         """Return what was read as ``config`` reads; the caller holds the output's lock."""
-        wanted = config_hash(reading_of(config))
+        wanted = config_hash(reading_config(config))
         entries = Journal(_path(output)).entries()
-        own = {key: found for key, found in map(_reading, entries) if found.record.config_hash == wanted}
+        own = {key: found for key, found in map(_finished, entries) if found.record.config_hash == wanted}
         by_run = dict(_of_last_run(output, config))
         return cls(output, own | by_run, own.keys() - by_run.keys())
 
@@ -64,7 +64,7 @@ def _of_last_run(output: OutputFolder, config: Config) -> Iterator[tuple[str, Fi
     made_by = _hash_of_last_run(output, config)
     if made_by is None:
         return
-    ledger, wanted = Ledger.read(output), config_hash(reading_of(config))
+    ledger, wanted = Ledger.read(output), config_hash(reading_config(config))
     histograms = ledger.histograms()
     for key, found in ledger.finished.items():
         if found.record.status is Status.OK and found.record.config_hash == made_by and key in histograms:
@@ -75,14 +75,14 @@ def _of_last_run(output: OutputFolder, config: Config) -> Iterator[tuple[str, Fi
 def _hash_of_last_run(output: OutputFolder, config: Config) -> str | None:
     try:
         last = load(output.private_config)
-        told: str | None = json.loads(output.run.read_bytes())["config_hash"]
+        made_by: str | None = json.loads(output.run.read_bytes())["config_hash"]
     except (OSError, UsageError, ValueError, KeyError):
         return None
-    return told if config_hash(reading_of(last)) == config_hash(reading_of(config)) else None
+    return made_by if config_hash(reading_config(last)) == config_hash(reading_config(config)) else None
 
 
 def _entry(found: Finished) -> Entry:
-    """Return a reading as a line of the journal."""
+    """Return a series as a line of the cache's journal."""
     histogram = found.histogram or Histogram.empty()
     return {
         "record": to_json(found.record),
@@ -94,7 +94,7 @@ def _entry(found: Finished) -> Entry:
     }
 
 
-def _reading(entry: Entry) -> tuple[str, Finished]:
+def _finished(entry: Entry) -> tuple[str, Finished]:
     record, counts = from_json(entry["record"]), np.array(entry["counts"], np.int64)
-    told: dict[str, Any] = {"signature": entry["source"], "rules": entry["rules"], "stages": entry["stages"]}
-    return record.series_key, Finished(record, histogram=Histogram(entry["first_bin_hu"], counts), **told)
+    terms: dict[str, Any] = {"signature": entry["source"], "rules": entry["rules"], "stages": entry["stages"]}
+    return record.series_key, Finished(record, histogram=Histogram(entry["first_bin_hu"], counts), **terms)

@@ -1,4 +1,4 @@
-"""Every file accounted for: which series it belongs to, and what became of it."""
+"""The inventory of files: which series each belongs to, and whether it was used or why not."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -55,7 +55,7 @@ SLICE_COLUMNS: dict[str, ColumnType] = {
 }
 
 
-def publish_accounts(output: OutputFolder, scan: Scan, finished: Mapping[str, Finished], key: PseudonymKey) -> None:
+def publish_inventory(output: OutputFolder, scan: Scan, finished: Mapping[str, Finished], key: PseudonymKey) -> None:
     """Write index.parquet and files.parquet under ``private/``, and slices.parquet without what identifies."""
     index = [_index_row(scanned) for scanned in scan.series]
     slices = [
@@ -73,7 +73,7 @@ def publish_accounts(output: OutputFolder, scan: Scan, finished: Mapping[str, Fi
     write_table(output.slices, SLICE_COLUMNS, public)
 
 
-def publish_census(output: OutputFolder, scan: Scan, *, keep_identifiers: bool) -> None:
+def publish_tag_statistics(output: OutputFolder, scan: Scan, *, keep_identifiers: bool) -> None:
     """Write tags.parquet, what each element holds, and findings.json, what follows from the headers."""
     write_tags(output.tags, scan.census, keep_identifiers=keep_identifiers)
     write_findings(output.findings, findings_of(scan))
@@ -82,7 +82,7 @@ def publish_census(output: OutputFolder, scan: Scan, *, keep_identifiers: bool) 
 def _members(
     scan: Scan, finished: Mapping[str, Finished], before: Mapping[Place, SliceOutcome]
 ) -> Iterator[tuple[str | None, Iterable[SliceHeader], Mapping[Place, SliceOutcome]]]:
-    """Yield each series' key, its slices and what became of them, then the strays."""
+    """Yield each series' key, its slices and their outcomes, then the files of no series."""
     for scanned in scan.series:
         series_key = scanned.record.series_key
         found = finished.get(series_key)

@@ -1,4 +1,4 @@
-"""Labels joined to an output that is there already: its tables are written again, and no store is touched."""
+"""``ctprep label``: join labels to a finished output; its tables are written again, and no store is touched."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -15,8 +15,8 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.manifest import publish, read_records
 from pipeline.output.tables import read_table
-from pipeline.plan.recipe import key_of
 from pipeline.record import SeriesRecord
+from pipeline.run.session import load_key
 from pipeline.run.slice_labels import join_to_slices, publish_leftovers, publish_slice_labels, slice_label_columns
 from pipeline.vocabulary import Status
 
@@ -50,10 +50,13 @@ def label(output: OutputFolder, options: TableOptions) -> Joined:
 
 def _joined(output: OutputFolder, table: LabelTable, records: Sequence[SeriesRecord], config: Config) -> Joined:
     if table.options.speaks_of_slices:
-        return join_to_slices(output, key_of(config, output), table)
-    told = {record.series_key: record for record in records if record.status is not Status.EXCLUDED}
-    rows = [row for row in read_table(output.index) if row["series_key"] in told]
-    return joined(table, {row["series_key"]: _identifiers(row, told[row["series_key"]]) for row in rows})
+        return join_to_slices(output, load_key(config, output), table)
+    records_by_key = {record.series_key: record for record in records if record.status is not Status.EXCLUDED}
+    members = {}
+    for row in read_table(output.index):
+        if record := records_by_key.get(row["series_key"]):
+            members[record.series_key] = _identifiers(row, record)
+    return joined(table, members)
 
 
 def _identifiers(row: Mapping[str, Any], record: SeriesRecord) -> Identifiers:

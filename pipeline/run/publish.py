@@ -1,19 +1,17 @@
 """What a run knows to the tables of its output: each is replaced whole, and the journal is short again."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from pipeline.cohort.cohort import Cohort
 from pipeline.cohort.join import Joined
-from pipeline.config import Config, dump, with_absolute_paths
+from pipeline.config import dump, with_absolute_paths
 from pipeline.features.histogram import Histogram
 from pipeline.output.durable import write_bytes
-from pipeline.output.layout import OutputFolder
-from pipeline.output.state import Ledger
-from pipeline.privacy import PseudonymKey
+from pipeline.output.state import Finished, Ledger
 from pipeline.record import SeriesRecord
-from pipeline.run.inventory import publish_accounts, publish_census
+from pipeline.run.inventory import publish_inventory, publish_tag_statistics
+from pipeline.run.session import Session
 from pipeline.run.slice_labels import label_slices, publish_leftovers
 from pipeline.scan.series import Scan
 from pipeline.vocabulary import SeriesWarning
@@ -28,42 +26,27 @@ class Published:
     joins: tuple[Joined, ...]
 
 
-@dataclass(frozen=True)
-class Publisher:
-    """Writes the tables of one output, for the process that holds its lock."""
+def publish_scan(session: Session, found: Scan, finished: Mapping[str, Finished]) -> tuple[Joined, ...]:
+    """Write what follows from headers: the inventory of files, the tag statistics and the findings.
 
-    config: Config
-    output: OutputFolder
-    key: PseudonymKey
-    ledger: Ledger
-    cohort: Cohort = field(init=False)
+    Return how labels of single slices were joined.
+    """
+    publish_inventory(session.output, found, finished, session.key)
+    keeps_identifiers = session.config.manifest.identifiers == "keep"
+    publish_tag_statistics(session.output, found, keep_identifiers=keeps_identifiers)
+    return label_slices(session.output, session.key, session.cohort.tables)
 
-    def __post_init__(self) -> None:
-        # Read before the work: what is told of the cohort when a run begins is what stands in its tables.
-        object.__setattr__(self, "cohort", Cohort.open(self.config.manifest, self.output))
 
-    def scan(self, found: Scan) -> tuple[Joined, ...]:
-        """Write what follows from headers: an account of every file, and what every element holds.
-
-        Return how labels of single slices were joined.
-        """
-        publish_accounts(self.output, found, self.ledger.finished, self.key)
-        publish_census(self.output, found, keep_identifiers=self.config.manifest.identifiers == "keep")
-        return label_slices(self.output, self.key, self.cohort.tables)
-
-    def run(self, records: Iterable[SeriesRecord], found: Scan) -> Published:
-        """Write every table, the manifest of these records first; return what was published."""
-        ordered = with_content_warnings(sorted(records, key=lambda record: record.series_key))
-        completed = self.cohort.completed(ordered, found)
-        histograms = self.ledger.publish(completed.records, self.config.manifest.identifiers)
-        joins = (*completed.joins, *self.scan(found))
-        publish_leftovers(self.output, joins)
-        write_bytes(self.output.config, dump(self.config, paths=False).encode())
-        resolved = dump(with_absolute_paths(self.config), paths=True)
-        write_bytes(self.output.private_config, resolved.encode(), private=True)
-        finished = self.ledger.finished
-        self.ledger.compact([record.series_key for record in ordered if record.series_key in finished])
-        return Published(completed.records, histograms, joins)
+def publish_run(session: Session, records: Iterable[SeriesRecord], found: Scan, state: Ledger) -> Published:
+    """Write every table, the manifest of these records first; return what was published."""
+    ordered = with_content_warnings(sorted(records, key=lambda record: record.series_key))
+    completed = session.cohort.completed(ordered, found)
+    histograms = state.publish(completed.records, session.config.manifest.identifiers)
+    joins = (*completed.joins, *publish_scan(session, found, state.finished))
+    publish_leftovers(session.output, joins)
+    _write_config(session)
+    state.compact([record.series_key for record in ordered if record.series_key in state.finished])
+    return Published(completed.records, histograms, joins)
 
 
 def with_content_warnings(records: Sequence[SeriesRecord]) -> list[SeriesRecord]:
@@ -76,3 +59,11 @@ def with_content_warnings(records: Sequence[SeriesRecord]) -> list[SeriesRecord]
         else record
         for record in records
     ]
+
+
+def _write_config(session: Session) -> None:
+    """Write the configuration as it was asked for: once without paths, once with them under ``private/``."""
+    output = session.output
+    write_bytes(output.config, dump(session.asked, paths=False).encode())
+    resolved = dump(with_absolute_paths(session.asked), paths=True)
+    write_bytes(output.private_config, resolved.encode(), private=True)

@@ -1,48 +1,47 @@
-"""One run: scan, plan, work what is new or changed, publish, report.  Knows no CT and no Dask."""
+"""One run: open, scan, plan, prepare, publish, report.  Knows no CT and no Dask."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from pipeline.cluster import Engine, ForkServer, Lost, Pool, open_pool
+from pipeline.cluster import ForkServer, Pool
 from pipeline.cluster.child import trace
 from pipeline.cohort.cohort import counts_by_split
-from pipeline.config import Config, check_ready
-from pipeline.errors import exit_code_for
+from pipeline.config import load
+from pipeline.config.model import Config
+from pipeline.errors import UsageError, exit_code_for
 from pipeline.features.histogram import Histogram
 from pipeline.output.layout import OutputFolder
-from pipeline.output.lock import run_lock
 from pipeline.output.manifest import read_records
 from pipeline.output.state import Finished, Ledger
 from pipeline.output.summary import Summary, exit_code_of
-from pipeline.plan.estimate import memory_mb
-from pipeline.plan.plan import Planned, State, counted, counts_of, in_turns, is_kept, settled
-from pipeline.plan.recipe import choice_of, key_of, recipe_of, scan_of, shared_folders, versions_of
+from pipeline.plan.plan import (
+    Planned,
+    State,
+    Versions,
+    count_failures,
+    count_states,
+    describe_missing,
+    has_no_ct_left,
+    is_kept,
+    plan_series,
+)
+from pipeline.plan.recipe import build_recipe, choose_series, versions_of
 from pipeline.plan.selection import Choice, slice_count_before
-from pipeline.prepare.job import Job, SeriesResult, refuse
+from pipeline.prepare.job import Job, Recipe, SeriesResult, refuse
 from pipeline.prepare.work import process, warm
 from pipeline.record import SeriesRecord
-from pipeline.run.history import Chronicle
-from pipeline.run.missing import has_vanished, told_of_vanished
-from pipeline.run.notify import telling
-from pipeline.run.publish import Published, Publisher
-from pipeline.run.session import working_copy
+from pipeline.run.history import History
+from pipeline.run.notify import notify_at_end
+from pipeline.run.processing import Processed, build_job, process_series
+from pipeline.run.publish import Published, publish_run
+from pipeline.run.session import Listener, Session, open_session
 from pipeline.run.unchanged import LastRun
-from pipeline.scan.series import Scan
-from pipeline.vocabulary import ExitCode, Reason
+from pipeline.scan.series import ScannedSeries
+from pipeline.vocabulary import ExitCode, Reason, Status
 
-
-class Listener(Protocol):
-    """Hears how a run goes on."""
-
-    def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
-        """Be told how many series are to be worked, how many need no work, and in words who works them."""
-
-    def finished(self, record: SeriesRecord) -> None:
-        """Be told of a series that was worked."""
-
-    def says(self, message: str) -> None:
-        """Be told what a person should know."""
+RETRIED = frozenset({Status.REJECTED, Status.FAILED})
 
 
 @dataclass(frozen=True)
@@ -62,170 +61,174 @@ def run(config: Config, listener: Listener, server: ForkServer | None = None) ->
     output, OutputError where that is not writable or full, ClusterError where the cluster is lost.  Whatever ends it,
     what was finished is kept and recorded.  A ``server`` that was started ahead is used, and closed.
     """
-    check_ready(config)
-    with telling(config.on_finish, listener.says) as tell, working_copy(config, listener.says) as work:
-        return _carried_out(work.config, work.output, listener, tell, server)
+    with notify_at_end(config.on_finish, listener.says) as notify, open_session(config, listener) as session:
+        return _carry_out(session, History(session.output, notify), server)
 
 
-def _carried_out(
-    config: Config, output: OutputFolder, listener: Listener, tell: Callable[[Summary], None], server: ForkServer | None
-) -> Outcome:
-    """Carry out what is asked of folders of this machine."""
-    check_ready(config)  # an output in a bucket shows only now all that is asked of it
-    output.prepare()
-    with run_lock(output) as warning:
-        if warning:
-            listener.says(warning)
-        chronicle, last = Chronicle(output, tell), LastRun(config, output)
-        if told := last.told():
-            return _rested(chronicle, listener, told)
-        with open_pool(config.cluster, config.limits, warm, shared_folders(config, output), server) as pool:
-            return Run(config, listener, output, chronicle, pool).carry_out(last)
+def retry(output: OutputFolder, reasons: Collection[Reason], listener: Listener) -> Outcome:
+    """Run as the last run was configured, with rejected or failed series as new; of one of ``reasons``, or all.
+
+    Raises UsageError where there is no such configuration, else as `run` does.
+    """
+    if not output.private_config.exists():
+        msg = f"{output.root} holds no private/config.yaml: it is no output of `ctprep run`"
+        raise UsageError(msg)
+    config = load(output.private_config, output=output.root)
+    with notify_at_end(config.on_finish, listener.says) as notify, open_session(config, listener) as session:
+        state = Ledger.open(output)
+        keys = [key for key, found in state.finished.items() if _is_retried(found.record, reasons)]
+        state.forget(keys)
+        listener.says(f"{len(keys)} series are tried again")
+        return _carry_out(session, History(session.output, notify))
 
 
-def _rested(chronicle: Chronicle, listener: Listener, told: Summary) -> Outcome:
-    """End a run to which nothing is new: all that the last one wrote stands."""
-    listener.begins(0, told["plan"][State.DONE])
-    summary = chronicle.write(chronicle.told_again(told))
-    return Outcome(ExitCode(summary["exit_code"]), chronicle.output, summary, tuple(read_records(chronicle.output)))
+def _is_retried(record: SeriesRecord, reasons: Collection[Reason]) -> bool:
+    return record.status in RETRIED and (not reasons or record.reason in reasons)
 
 
-@dataclass
-class Run:
-    """A run of one configuration into one output, whose lock is held."""
+def _carry_out(session: Session, history: History, server: ForkServer | None = None) -> Outcome:
+    last = LastRun(session.config, session.output)
+    if summary := last.read():
+        return _repeat(session, history, summary)
+    last.remove()
+    with session.open_cluster(warm, server) as cluster:
+        return _Run.of(session, cluster, history).carry_out(last)
 
-    config: Config
-    listener: Listener
-    output: OutputFolder
-    chronicle: Chronicle
-    pool: Pool
-    tracebacks: list[str] = field(default_factory=list)
-    plan: dict[str, int] = field(default_factory=dict)
-    labels: list[dict[str, Any]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.key, self.ledger = key_of(self.config, self.output), Ledger.open(self.output)
-        self.versions = versions_of(self.config)
-        self.recipe = recipe_of(self.config, self.key)
-        self.publisher = Publisher(self.config, self.output, self.key, self.ledger)
-        self.slice_count = slice_count_before(self.output)
+def _repeat(session: Session, history: History, summary: Summary) -> Outcome:
+    """End a run that found nothing new: all that the last one wrote stands."""
+    session.listener.begins(0, summary["plan"][State.DONE])
+    written = history.write(history.repeat(summary))
+    return Outcome(ExitCode(written["exit_code"]), session.output, written, tuple(read_records(session.output)))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same while a run goes on; only ``state`` grows, a series at a time."""
+
+    session: Session
+    cluster: Pool
+    history: History
+    state: Ledger
+    recipe: Recipe
+    versions: Versions
+
+    @classmethod
+    def of(cls, session: Session, cluster: Pool, history: History) -> "_Run":
+        recipe, versions = build_recipe(session.config, session.key), versions_of(session.config)
+        return cls(session, cluster, history, Ledger.open(session.output), recipe, versions)
 
     def carry_out(self, last: LastRun) -> Outcome:
-        """Tell the story; whatever ends it early, what was finished is published before the error goes on."""
-        last.forget()
-        found = scan_of(self.config, self.key, self.output.scan, self.pool)
-        if has_vanished(found, self.ledger.finished):
-            self.listener.says("The input holds no CT (is it mounted?); nothing was changed.")
-            return self._ended([known.record for known in self.ledger.finished.values()], found)
-        choice = choice_of(self.config, found, self.output)
-        self.slice_count = choice.slice_count
+        """Scan, plan, prepare, publish, report; what ends it early, what was finished is published first."""
+        found = self.session.scan(self.cluster)
+        if has_no_ct_left(found, self.state.finished):
+            return self._end_without_input()
+        choice = choose_series(self.session.config, found, self.session.output)
+        account: dict[str, Any] = {"slice_count": choice.slice_count, "plan": count_states(self._plans(choice))}
+        tracebacks: list[str] = []
         try:
-            self._work(choice)
+            for processed in self._prepare(choice):
+                self._keep(processed)
+                tracebacks += [processed.traceback] if processed.traceback else []
             published = self._publish(choice)
-            outcome = self._ended(published.records, found, published.histograms)
+            code = exit_code_of(published.records, saw_ct=found.has_ct)
+            summary = self._summarise(published, code, account | {"tracebacks": tracebacks})
+            self._report(published.records, summary, published.histograms)
+            summary = self.history.write(summary)
         except BaseException as error:
-            self.tracebacks.append(trace(error))
-            self.chronicle.write(self._told(self._publish(choice).records, exit_code_for(error)))
+            tracebacks.append(trace(error))
+            account["tracebacks"] = tracebacks
+            self.history.write(self._summarise(self._publish(choice), exit_code_for(error), account))
             raise
-        plans = self._plans(choice)
-        last.keep(
-            found, outcome.summary | {"plan": counts_of(plans)}, is_settled=not any(plan.is_work for plan in plans)
-        )
-        return outcome
+        self._remember(last, choice, summary)
+        return Outcome(code, self.session.output, summary, published.records)
 
-    def _work(self, choice: Choice) -> None:
-        """Record what the headers refuse, send the rest through the engine, and record what was left out for it.
-
-        Each result is kept at once.  Where one is a refusal, the next best series of its study is worked too.
-        """
-        plans = self._plans(choice)
-        self.plan = counts_of(plans)
-        for message in told_of_vanished(self.config.input, choice.scan, plans):
-            self.listener.says(message)
-        jobs = [plan for plan in plans if plan.is_work]
-        self.listener.begins(len(jobs), self.plan[State.DONE], self.pool.bounds())
-        self._keep_refusals(plan for plan in plans if not plan.is_left_out)
-        if jobs:
-            self._exhaust(self.pool.engine(len(jobs)), jobs, choice)
-        self._keep_refusals(self._plans(choice))
-        self.ledger.settle_stores()  # a worker that died left what it was writing
-
-    def _exhaust(self, engine: Engine, jobs: Sequence[Planned], choice: Choice) -> None:
-        """Work jobs, and those that follow from their results, until none does; the largest first."""
-        for turn in in_turns(jobs, lambda: self._plans(choice)):
-            signatures = {plan.series_key: plan.scanned.signature for plan in turn if plan.scanned}
-            for job, result in engine.run(process, map(self._weighed_job, turn)):
-                self._keep(job, result, signatures[job.record.series_key])
+    def _end_without_input(self) -> Outcome:
+        """End a run whose input holds no CT: nothing is changed but the account of runs."""
+        self.session.listener.says("The input holds no CT (is it mounted?); nothing was changed.")
+        output = self.session.output
+        records = tuple(known.record for known in self.state.finished.values())
+        code = exit_code_of(records, saw_ct=False)
+        extra = {"slice_count": slice_count_before(output), "splits": counts_by_split(records)}
+        summary = self.history.summarise(records, code, self.recipe.config_hash, extra)
+        return Outcome(code, output, self.history.write(summary), records)
 
     def _plans(self, choice: Choice) -> list[Planned]:
-        return settled(choice, self.ledger.finished, self.versions)
+        return plan_series(choice, self.state.finished, self.versions)
 
-    def _keep_refusals(self, plans: Iterable[Planned]) -> None:
+    def _prepare(self, choice: Choice) -> Iterator[Processed]:
+        """Yield each series that the headers refuse, then those that were processed, then those left out for another.
+
+        The caller keeps each at once: what follows depends on it.
+        """
+        plans, listener = self._plans(choice), self.session.listener
+        for message in describe_missing(self.session.config.input, choice.scan, plans):
+            listener.says(message)
+        n_done = sum(plan.state is State.DONE for plan in plans)
+        listener.begins(sum(plan.is_work for plan in plans), n_done, self.cluster.bounds())
+        yield from self._refuse(plan for plan in plans if not plan.is_left_out)
+        yield from process_series(self.cluster, process, self._job, partial(self._plans, choice))
+        yield from self._refuse(self._plans(choice))
+        self.state.settle_stores()  # a worker that died left what it was writing
+
+    def _job(self, scanned: ScannedSeries) -> Job:
+        folder = self.session.output.unfinished_store(scanned.record.series_key).absolute()
+        return build_job(scanned, self.recipe, str(folder))
+
+    def _refuse(self, plans: Iterator[Planned] | Sequence[Planned]) -> Iterator[Processed]:
         for plan in plans:
-            if plan.scanned and plan.scanned.refusal and plan.state is not State.DONE:
-                self._keep(self._job(plan), self._unworked(plan), plan.scanned.signature)
+            if plan.scanned and plan.is_refusal:
+                yield Processed(self._unprocessed(plan.scanned), plan.scanned.signature)
 
-    def _weighed_job(self, plan: Planned) -> Job:
-        """Return the job with what it will cost, for the engine to know which not to run side by side."""
-        job = self._job(plan)
-        return replace(job, memory_mb=memory_mb(job.series, job.recipe))
+    def _unprocessed(self, scanned: ScannedSeries) -> SeriesResult:
+        """Return the result of a series whose pixels were not read."""
+        reason, detail = scanned.refusal or (Reason.CANCELLED, "the run ended before it")
+        return refuse(self._job(scanned).record, scanned.series, reason, detail)
 
-    def _job(self, plan: Planned) -> Job:
-        if plan.scanned is None:
-            msg = "a series whose files are gone is no job"
-            raise ValueError(msg)
-        record = replace(
-            plan.scanned.record, config_hash=self.recipe.config_hash, code_version=self.recipe.code_version
+    def _keep(self, processed: Processed) -> None:
+        """Put a result into the output's state, where it survives this process."""
+        result, versions = processed.result, self.versions
+        now = Finished(
+            result.record, processed.signature, versions.rules, result.slices, result.histogram, versions.stages
         )
-        folder = self.output.unfinished_store(plan.series_key).absolute()
-        scanned = plan.scanned
-        return Job(scanned.series, record, scanned.warnings, self.recipe, str(folder), masks=scanned.masks)
-
-    def _keep(self, job: Job, result: SeriesResult | Lost, signature: str) -> None:
-        if isinstance(result, Lost):
-            self.tracebacks += [result.traceback] if result.traceback else []
-            result = refuse(job.record, job.series, result.reason, result.detail)
-        versions, before = self.versions, self.ledger.finished.get(result.record.series_key)
-        now = Finished(result.record, signature, versions.rules, result.slices, result.histogram, versions.stages)
-        finished = counted(now, before, versions.retries)
-        self.ledger.commit(finished, result.folder)
-        self.listener.finished(finished.record)
-
-    def _unworked(self, plan: Planned) -> SeriesResult:
-        """Return what becomes of a series whose pixels were not read."""
-        job, refusal = self._job(plan), plan.scanned.refusal if plan.scanned else None
-        reason, detail = refusal or (Reason.CANCELLED, "the run ended before it")
-        return refuse(job.record, job.series, reason, detail)
+        before = self.state.finished.get(result.record.series_key)
+        finished = count_failures(now, before, versions.retries)
+        self.state.commit(finished, result.folder)
+        self.session.listener.finished(finished.record)
 
     def _publish(self, choice: Choice) -> Published:
         """Write every table; a series not reached has its row too, a gone one as long as its store is kept."""
-        plans, finished = self._plans(choice), self.ledger.finished
-        records = [finished[plan.series_key].record for plan in plans if is_kept(plan, finished.get(plan.series_key))]
-        records += [self._unworked(plan).record for plan in plans if plan.series_key not in finished]
-        published = self.publisher.run(records, choice.scan)
-        self.labels = [join.told() for join in published.joins]
+        records = []
+        for plan in self._plans(choice):
+            known = self.state.finished.get(plan.series_key)
+            if known and is_kept(plan, known):
+                records.append(known.record)
+            elif known is None and plan.scanned:
+                records.append(self._unprocessed(plan.scanned).record)
+        published = publish_run(self.session, records, choice.scan, self.state)
         for join in published.joins:
-            self.listener.says(join.message)
+            self.session.listener.says(join.message)
         return published
 
-    def _ended(
-        self, records: Sequence[SeriesRecord], found: Scan, histograms: Mapping[str, Histogram] | None = None
-    ) -> Outcome:
-        """Write how the run ended; with histograms, the report first."""
-        code = exit_code_of(records, saw_ct=found.has_ct)
-        summary = self._told(records, code)
-        if histograms is not None and self.config.report.enabled:
+    def _summarise(self, published: Published, code: ExitCode, account: Mapping[str, Any]) -> Summary:
+        extra = {
+            "slice_count": account["slice_count"],
+            "plan": account["plan"],
+            "splits": counts_by_split(published.records),
+            "labels": [join.told() for join in published.joins],
+            "tracebacks": account["tracebacks"],
+        }
+        return self.history.summarise(published.records, code, self.recipe.config_hash, extra)
+
+    def _report(self, records: Sequence[SeriesRecord], summary: Summary, histograms: Mapping[str, Histogram]) -> None:
+        options = self.session.config.report
+        if options.enabled:
             from pipeline.report.page import write_report  # noqa: PLC0415  jinja2, Pillow, zarr: for who wants a report
 
-            write_report(self.output, records, summary, self.config.report, histograms)
-        return Outcome(code, self.output, self.chronicle.write(summary), tuple(records))
+            write_report(self.session.output, records, summary, options, histograms)
 
-    def _told(self, records: Sequence[SeriesRecord], code: ExitCode) -> Summary:
-        extra = {
-            "slice_count": self.slice_count,
-            "plan": self.plan,
-            "splits": counts_by_split(records),
-            "labels": self.labels,
-            "tracebacks": self.tracebacks,
-        }
-        return self.chronicle.told(records, code, self.recipe.config_hash, extra)
+    def _remember(self, last: LastRun, choice: Choice, summary: Summary) -> None:
+        """Let the next run skip everything, if it would find the same and have nothing to do."""
+        plans = self._plans(choice)
+        is_settled = not any(plan.is_work for plan in plans)
+        last.write(choice.scan, summary | {"plan": count_states(plans)}, is_settled=is_settled)

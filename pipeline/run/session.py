@@ -1,102 +1,154 @@
-"""A configuration whose folders lie in buckets, as one whose folders lie here: fetched before a run, sent after it."""
+"""An opened output: its configuration checked once, its folders on this machine, prepared and locked."""
 
-import secrets
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Protocol
 
-from pipeline.config import Config, dump, with_absolute_paths
-from pipeline.errors import OutputError
-from pipeline.output.durable import write_bytes
+from pipeline.cluster import ForkServer, Pool, check_cluster, open_pool
+from pipeline.cohort.cohort import Cohort
+from pipeline.config import Config
+from pipeline.config.paths import check_paths
+from pipeline.errors import OutputError, UsageError
+from pipeline.masks.nifti import has_nifti
 from pipeline.output.layout import OutputFolder
-from pipeline.sources.address import address_of
-from pipeline.sources.bucket import Bucket
-from pipeline.sources.bucket_input import mirrored
-from pipeline.sources.bucket_output import State
-from pipeline.sources.cache import alone, made, output_folder
-from pipeline.sources.lease import leased
-from pipeline.sources.uploads import Uploads
+from pipeline.output.lock import run_lock
+from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE, load_pseudonym_key
+from pipeline.plan.cohort_statistics import resolve_statistics
+from pipeline.plan.recipe import scan_inputs, shared_folders
+from pipeline.privacy import PseudonymKey
+from pipeline.record import SeriesRecord
+from pipeline.run.notify import split_command
+from pipeline.scan.series import Scan
+from pipeline.sources.working_copy import fetch_root, open_output
+
+
+class Listener(Protocol):
+    """Hears how a run goes on."""
+
+    def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
+        """Take how many series are to be processed, how many need no work, and in words who processes them."""
+
+    def finished(self, record: SeriesRecord) -> None:
+        """Take a series that was processed."""
+
+    def says(self, message: str) -> None:
+        """Take a message for a person."""
+
+
+class NoListener:
+    """A listener that keeps everything to itself."""
+
+    def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
+        """Do nothing."""
+
+    def finished(self, record: SeriesRecord) -> None:
+        """Do nothing."""
+
+    def says(self, message: str) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True)
-class WorkingCopy:
-    """What a run works with: folders of this machine, and an output that knows where it lies."""
+class Session:
+    """What each command starts from that works on an output.
 
+    ``asked`` is the configuration as it was given.  In ``config`` every folder is one of this machine, and the steps
+    that wait for the cohort have its statistics where they are needed.  ``cohort`` is the tables it names, read.
+    """
+
+    asked: Config
     config: Config
     output: OutputFolder
+    cohort: Cohort
+    key: PseudonymKey
+    listener: Listener
 
+    def open_cluster(self, warm: Callable[[], None] | None = None, server: ForkServer | None = None) -> Pool:
+        """Return the processes that work for this session, to be entered; each calls ``warm`` before its first series.
 
-def _silence(message: str) -> None:
-    """Say nothing."""
-    del message
+        A ``server`` that was started ahead is used, and closed.
+        """
+        shared = shared_folders(self.config, self.output) if warm else ()
+        return open_pool(self.config.cluster, self.config.limits, warm, shared, server)
+
+    def scan(self, cluster: Pool, *, uses_cache: bool = True, looks_only: bool = False) -> Scan:
+        """Read the header of every file; those that were read before come from the output's cache, unless told not to.
+
+        With ``looks_only`` the cache stays as it is.
+        """
+        cache = self.output.scan if uses_cache else None
+        return scan_inputs(self.config, self.key, cache, cluster, people=self.cohort.people, looks_only=looks_only)
 
 
 @contextmanager
-def working_copy(
-    config: Config, say: Callable[[str], None] = _silence, *, writes: bool = True
-) -> Iterator[WorkingCopy]:
-    """Yield the configuration with folders of this machine; where nothing lies in a bucket, as it is.
+def open_session(
+    config: Config, listener: Listener, *, writes: bool = True, needs_statistics: bool = True
+) -> Iterator[Session]:
+    """Check a configuration, then fetch what lies in buckets, prepare its output and hold its lock.
 
-    What was finished is in the bucket when the block ends, however it ends.  Without ``writes`` nothing is changed
-    there.  Raises UsageError where an input cannot be read, LockedError where another run holds the output, OutputError
-    where that cannot be reached or written.
+    Without ``writes`` the output stays as it is, and needs no lock.  Raises UsageError where the configuration cannot
+    be carried out (nothing was written), LockedError where another run holds the output, OutputError where that cannot
+    be reached or written.
     """
-    roots = tuple(str(_here(root, say)) for root in config.input.roots)
-    local = replace(config, input=replace(config.input, roots=roots))
-    address = address_of(config.output.folder)
-    if address is None:
-        yield WorkingCopy(local, OutputFolder(Path(config.output.folder)))
-        return
-    place = output_folder(address)
-    copy = made(place / "copy")
-    local = replace(local, output=replace(config.output, folder=str(copy)))
-    with alone(place / "lock", waits=False):
-        state = State(Bucket.open(address, OutputError), OutputFolder(copy), place / "known.json")
-        if writes:
-            with _sent_back(state, config, say) as output:
-                yield WorkingCopy(local, output)
-        else:
-            state.fetch(mends=False)
-            yield WorkingCopy(local, replace(state.output, far=Uploads(state.bucket, state.output)))
+    check_config(config)
+    roots = tuple(fetch_root(root, listener.says) for root in config.input.roots)
+    with open_output(config.output.folder, listener.says, writes=writes) as output:
+        local = replace(
+            config,
+            input=replace(config.input, roots=roots),
+            output=replace(config.output, folder=str(output.root)),
+        )
+        _check_reachable(output)
+        cohort = Cohort.open(config.manifest, output)
+        ready = resolve_statistics(local, output.statistics) if needs_statistics else local
+        with _prepare_and_lock(output, listener) if writes else nullcontext():
+            key = load_key(config, output) if writes else _passing_key(config, output)
+            yield Session(config, ready, output, cohort, key, listener)
 
 
-def _here(root: str, say: Callable[[str], None]) -> Path | str:
-    address = address_of(root)
-    return root if address is None else mirrored(address, say)
+def check_config(config: Config) -> None:
+    """Check everything that can be checked without opening the output; writes nothing.
+
+    Raises UsageError where folders do not fit, or where something is asked for that would be left undone in silence.
+    """
+    check_paths(config)
+    if config.on_finish is not None:
+        split_command(config.on_finish)
+    check_cluster(config.cluster)
+    masks = config.manifest.labels.masks if config.manifest.labels else ()
+    if any(mask.nifti for mask in masks) and not has_nifti():
+        message = "manifest.labels.masks: NIfTI files need nibabel: pip install 'ctprep[nifti]'"
+        raise UsageError(message)
+
+
+def _check_reachable(output: OutputFolder) -> None:
+    """Raise OutputError where the system does not even look at the folder, as where its name is too long."""
+    try:
+        output.root.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return  # `prepare` makes it, or says why not
+    except OSError as error:
+        msg = f"the output folder {output.root} cannot be used: {error.strerror}"
+        raise OutputError(msg) from error
 
 
 @contextmanager
-def _sent_back(state: State, config: Config, say: Callable[[str], None]) -> Iterator[OutputFolder]:
-    """Fetch an output, hand it out, and send back what became of it, unless the bucket itself was lost."""
-    with leased(state.bucket, _holder(state.index.with_name("holder"))) as lease:
-        if lease.warning:
-            say(lease.warning)
-        state.fetch(mends=True)
-        uploads = Uploads(state.bucket, state.output, lease)
-        try:
-            yield replace(state.output, far=uploads)
-        except OutputError:
-            raise
-        except BaseException:
-            _send_back(state, uploads, config)
-            raise
-        else:
-            _send_back(state, uploads, config)
-        finally:
-            uploads.pool.shutdown(cancel_futures=True)
+def _prepare_and_lock(output: OutputFolder, listener: Listener) -> Iterator[None]:
+    output.prepare()
+    with run_lock(output) as warning:
+        if warning:
+            listener.says(warning)
+        yield
 
 
-def _send_back(state: State, uploads: Uploads, config: Config) -> None:
-    uploads.settle()
-    if state.output.private_config.exists():
-        resolved = dump(with_absolute_paths(config), paths=True)
-        write_bytes(state.output.private_config, resolved.encode(), private=True)
-    state.publish()
+def load_key(config: Config, output: OutputFolder) -> PseudonymKey:
+    """Return an output's pseudonym key; where identifiers are kept an empty one: hashes are then the same for all."""
+    return PseudonymKey() if config.manifest.identifiers == "keep" else load_pseudonym_key(output.key)
 
 
-def _holder(path: Path) -> str:
-    """Return the name of this working folder, made the first time: whoever holds its lock holds the name."""
-    if not path.exists():
-        write_bytes(path, secrets.token_hex(16).encode(), private=True)
-    return path.read_text("ascii")
+def _passing_key(config: Config, output: OutputFolder) -> PseudonymKey:
+    """Return an output's pseudonym key without making one: an output that was never written has none yet."""
+    has_key = output.key.exists() or KEY_FILE_VARIABLE in os.environ
+    return load_key(config, output) if has_key else PseudonymKey()

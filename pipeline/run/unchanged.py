@@ -1,4 +1,4 @@
-"""Whether a scan or a run would find what the last one found: then all that it wrote stands, and nothing is read."""
+"""Skip a scan or a run whose inputs, configuration and outputs have not changed."""
 
 import hashlib
 import json
@@ -12,16 +12,17 @@ from pipeline.config import Config
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.output.durable import make_folder, remove, write_bytes
 from pipeline.output.layout import OWNER_ONLY, OutputFolder
-from pipeline.privacy import KEY_FILE_VARIABLE
+from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
 from pipeline.scan.series import Scan
 from pipeline.sources.folders import FoundFile, find_files
 from pipeline.versions import describe_stages
 from pipeline.vocabulary import Reason
 
-Told = dict[str, Any]
+Result = dict[str, Any]
+"""What is remembered: the counts of a scan, the summary of a run."""
 
 
-class _Last:
+class _LastResult:
     """What was found the last time, and a digest of everything that it follows from."""
 
     name: str
@@ -32,25 +33,25 @@ class _Last:
         self._terms = repr((__version__, describe_stages(), config, named))
         self._input = config.input
 
-    def told(self) -> Told | None:
+    def read(self) -> Result | None:
         """Return it, None where a file, the configuration, the program or what was written is not as it was."""
         try:
             kept = json.loads(self._path.read_bytes())
         except (OSError, ValueError):
             return None
-        told: Told = kept["told"]
-        return told if kept["digest"] == self._digest(find_files(self._input)) else None
+        result: Result | None = kept.get("result")
+        return result if result and kept["digest"] == self._digest(find_files(self._input)) else None
 
-    def keep(self, found: Scan, told: Told, *, is_settled: bool = True) -> None:
+    def write(self, found: Scan, result: Result, *, is_settled: bool = True) -> None:
         """Remember what was found in the files that were scanned, unless the next time may find more in the same."""
-        self.forget()
+        self.remove()
         if is_settled and not any(map(_may_be_read_yet, found.unassigned)):
             make_folder(self._path.parent, OWNER_ONLY)
-            kept = {"digest": self._digest(_files_of(found)), "told": told}
+            kept = {"digest": self._digest(_files_of(found)), "result": result}
             write_bytes(self._path, json.dumps(kept).encode("ascii"), private=True)
 
-    def forget(self) -> None:
-        """Let the next time look at everything again."""
+    def remove(self) -> None:
+        """Make the next time look at everything again."""
         remove(self._path)
 
     @property
@@ -60,25 +61,25 @@ class _Last:
     def _written(self) -> Iterable[Path]:
         """Return what was written and stands untouched; a folder's time tells what came into it or went."""
         output = self.output
-        told = (output.slices, output.tags, output.findings, output.index, output.files)
-        return *told, output.journal, output.key, output.private / "labels"
+        tables = (output.slices, output.tags, output.findings, output.index, output.files)
+        return *tables, output.journal, output.key, output.private / "labels"
 
     def _digest(self, files: Iterable[FoundFile]) -> str:
         states = list(map(_state, self._written()))
         digest = hashlib.blake2b(repr((self._terms, states)).encode(), digest_size=16)
         for found in sorted(files, key=lambda file: file.path):
-            told = f"{found.path}\0{found.size}\0{found.mtime_ns}\0{found.refusal}\n"
-            digest.update(told.encode(errors="surrogateescape"))
+            line = f"{found.path}\0{found.size}\0{found.mtime_ns}\0{found.refusal}\n"
+            digest.update(line.encode(errors="surrogateescape"))
         return digest.hexdigest()
 
 
-class LastScan(_Last):
+class LastScan(_LastResult):
     """What the last scan left: its counts."""
 
     name = "last.json"
 
 
-class LastRun(_Last):
+class LastRun(_LastResult):
     """What the last run left, where it left nothing to do: its summary."""
 
     name = "last-run.json"

@@ -3,9 +3,10 @@
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pipeline.sources.address import address_of
 from pipeline.vocabulary import Reason
 
 
@@ -52,6 +53,17 @@ def find_files(options: InputOptions) -> Iterator[FoundFile]:
     for root in sorted(os.path.realpath(root) for root in options.roots):
         for path in _walk(root, options, seen):
             yield _found(path, root, newest_ns, follow=options.follow_symlinks)
+
+
+def empty_roots(options: InputOptions, paths: Iterable[str]) -> list[str]:
+    """Return the roots under which none of these files lies; a bucket is never one, as it is not mounted."""
+    found = list(paths)
+    return [root for root in options.roots if not (address_of(root) or _holds_any(root, found))]
+
+
+def _holds_any(root: str, paths: Iterable[str]) -> bool:
+    inside = os.path.join(os.path.realpath(root), "")  # noqa: PTH118  as everywhere in this room
+    return any(path.startswith(inside) for path in paths)
 
 
 def _walk(root: str, options: InputOptions, seen: set[str]) -> Iterator[str]:

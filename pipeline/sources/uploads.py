@@ -21,7 +21,7 @@ MOST_WAITING = 8
 
 @dataclass
 class Uploads:
-    """The far side of an output that is worked here; without a lease nothing is sent."""
+    """The bucket side of an output with a working copy here; without a lease nothing is sent."""
 
     bucket: Bucket
     output: OutputFolder

@@ -1,9 +1,7 @@
-from pathlib import Path
-
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.features.statistics import Statistics, format_percent, read_statistics
+from pipeline.features.statistics import Statistics, format_percent
 
 FOUND = Statistics(
     n_voxels=12,
@@ -20,23 +18,6 @@ FOUND = Statistics(
     fitted_at="2026-05-04T02:00:00+00:00",
     code_version="1.2.3",
 )
-
-
-def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
-    FOUND.write(tmp_path / "statistics.json")
-    assert read_statistics(tmp_path / "statistics.json") == FOUND
-
-
-def test_where_nothing_was_fitted_there_is_nothing(tmp_path: Path) -> None:
-    assert read_statistics(tmp_path / "statistics.json") is None
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"n_voxels": 3}'])
-def test_a_damaged_file_says_how_to_mend_it(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "statistics.json"
-    path.write_text(content)
-    with pytest.raises(UsageError, match="run `ctprep fit CONFIG`"):
-        read_statistics(path)
 
 
 def test_a_percentile_is_found_by_its_number() -> None:

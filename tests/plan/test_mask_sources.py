@@ -7,7 +7,7 @@ from phantoms import Series, write_series
 from pipeline.cohort.options import MaskOptions
 from pipeline.config import load
 from pipeline.plan.mask_sources import with_masks
-from pipeline.plan.recipe import scan_of
+from pipeline.plan.recipe import scan_inputs
 from pipeline.privacy import PseudonymKey
 from pipeline.scan.series import Scan, ScannedSeries
 
@@ -22,7 +22,7 @@ def series(tmp_path: Path) -> Series:
 def scan(tmp_path: Path) -> Scan:
     path = tmp_path / "config.yaml"
     path.write_text("steps: []\n")
-    return scan_of(load(path, inputs=[tmp_path / "in"], output=tmp_path / "out"), PseudonymKey())
+    return scan_inputs(load(path, inputs=[tmp_path / "in"], output=tmp_path / "out"), PseudonymKey())
 
 
 def ct_of(found: Scan) -> ScannedSeries:

@@ -6,7 +6,16 @@ import pytest
 from pipeline.dicom.files.encoding import EXPLICIT_LE
 from pipeline.dicom.headers.slice import Identity, Pixels, Series, SliceHeader
 from pipeline.output.state import Finished
-from pipeline.plan.plan import Planned, State, Versions, by_size, counts_of, in_turns, is_kept, planned
+from pipeline.plan.plan import (
+    Planned,
+    State,
+    Versions,
+    compare_with_output,
+    count_states,
+    is_kept,
+    iterate_rounds,
+    sort_by_effort,
+)
 from pipeline.record import SeriesRecord
 from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.sources.folders import FoundFile
@@ -22,7 +31,7 @@ JPEG_2000 = "1.2.840.10008.1.2.4.90"
 
 
 def plan_of(known: Finished | None, scanned: ScannedSeries | None = SCANNED) -> Planned:
-    found = planned(Scan((scanned,) if scanned else (), ()), {"a": known} if known else {}, VERSIONS)
+    found = compare_with_output(Scan((scanned,) if scanned else (), ()), {"a": known} if known else {}, VERSIONS)
     assert len(found) == 1
     return found[0]
 
@@ -82,12 +91,12 @@ def test_the_most_work_comes_first_equal_work_by_its_keys() -> None:
         return Planned(key, State.NEW, "", scanned)
 
     plans = [plan("a", 1), plan("c", 3), plan("b", 3), Planned("d", State.GONE, ""), plan("e", 2, JPEG_2000)]
-    assert [one.series_key for one in by_size(plans)] == ["e", "b", "c", "a", "d"]
+    assert [one.series_key for one in sort_by_effort(plans)] == ["e", "b", "c", "a", "d"]
     assert plans[1].effort == 60
 
 
 def test_states_are_counted() -> None:
-    counts = counts_of([Planned("a", State.NEW, ""), Planned("b", State.NEW, ""), Planned("c", State.GONE, "")])
+    counts = count_states([Planned("a", State.NEW, ""), Planned("b", State.NEW, ""), Planned("c", State.GONE, "")])
     assert counts == {"new": 2, "changed": 0, "stale": 0, "done": 0, "gone": 1}
 
 
@@ -117,11 +126,11 @@ def test_a_refusal_that_is_known_is_done_and_a_new_one_is_not() -> None:
 
 def test_plans_are_in_the_order_of_their_keys() -> None:
     others = [replace(SCANNED, record=replace(RECORD, series_key=key)) for key in "cab"]
-    assert [plan.series_key for plan in planned(Scan(tuple(others), ()), {}, VERSIONS)] == ["a", "b", "c"]
+    assert [plan.series_key for plan in compare_with_output(Scan(tuple(others), ()), {}, VERSIONS)] == ["a", "b", "c"]
 
 
-def test_what_follows_from_results_is_worked_in_turn_and_no_series_twice() -> None:
+def test_what_follows_from_results_is_processed_and_no_series_twice() -> None:
     first, second = (Planned(key, State.NEW, "", SCANNED) for key in "ab")
-    later = iter([[first, second], [first, second]])
-    turns = [[one.series_key for one in turn] for turn in in_turns([first], lambda: next(later))]
-    assert turns == [["a"], ["b"]]
+    later = iter([[first], [first, second], [first, second]])
+    rounds = [[one.series_key for one in plans] for plans in iterate_rounds(lambda: next(later))]
+    assert rounds == [["a"], ["b"]]

@@ -4,7 +4,8 @@ import pytest
 
 from pipeline.config import Config, load
 from pipeline.output.layout import OutputFolder
-from pipeline.plan.recipe import key_of, policy_of, recipe_of, versions_of
+from pipeline.plan.recipe import build_recipe, policy_of, versions_of
+from pipeline.run.session import load_key
 
 
 def config(tmp_path: Path, *overrides: str) -> Config:
@@ -21,9 +22,9 @@ def test_the_policy_holds_what_the_configuration_says(tmp_path: Path) -> None:
 def test_kept_identifiers_have_no_secret_and_pseudonyms_one_that_stays(tmp_path: Path) -> None:
     output = OutputFolder(tmp_path / "out")
     output.prepare()
-    kept = key_of(config(tmp_path, "manifest.identifiers=keep"), output)
+    kept = load_key(config(tmp_path, "manifest.identifiers=keep"), output)
     assert not output.key.exists()
-    first, second = (key_of(config(tmp_path), output) for _ in range(2))
+    first, second = (load_key(config(tmp_path), output) for _ in range(2))
     assert first == second != kept
     assert kept.keyed_hash("series", "1.2") != first.keyed_hash("series", "1.2")
 
@@ -51,6 +52,6 @@ def test_the_recipe_carries_steps_and_hash(tmp_path: Path) -> None:
     output = OutputFolder(tmp_path / "out")
     output.prepare()
     one = config(tmp_path)
-    recipe = recipe_of(one, key_of(one, output))
+    recipe = build_recipe(one, load_key(one, output))
     assert [step.name for step in recipe.steps] == ["orient"]
     assert recipe.config_hash == versions_of(one).config_hash

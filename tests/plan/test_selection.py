@@ -17,7 +17,7 @@ from pipeline.geometry import Zyx
 from pipeline.output.layout import OutputFolder
 from pipeline.plan.selection import slice_count_before
 from pipeline.record import SeriesRecord
-from pipeline.run.dry_run import rehearsed
+from pipeline.run.dry_run import dry_run
 from pipeline.run.run import Outcome
 from pipeline.vocabulary import Reason, Status
 
@@ -87,7 +87,7 @@ class TestRuns:
         study_of_four(tmp_path / "in")
         carry_out(tmp_path, tmp_path / "in", ONE_PER_STUDY)
         config = load(tmp_path / "out.yaml", inputs=[tmp_path / "in"], output=tmp_path / "out")
-        plans = list(rehearsed(config))
+        plans = list(dry_run(config))
         assert {plan.state for plan in plans} == {"done"}
         assert sum("NOT_SELECTED: one_per" in plan.expectation for plan in plans) == 1
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from pipeline.output.state import Finished
-from pipeline.plan.plan import counted
+from pipeline.plan.plan import count_failures
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Reason, Status
 
@@ -19,7 +19,7 @@ def failed(reason: Reason = Reason.TIMEOUT, **terms: Any) -> Finished:
 def tried(n: int, reason: Reason = Reason.TIMEOUT) -> Finished:
     before = None
     for _ in range(n):
-        before = counted(failed(reason), before, RETRIES)
+        before = count_failures(failed(reason), before, RETRIES)
     assert before is not None
     return before
 
@@ -34,7 +34,7 @@ def test_each_failure_counts_one_and_the_last_says_what_to_do(n: int) -> None:
 
 @pytest.mark.parametrize("terms", [{"signature": "other"}, {"rules": "other"}, {"stages": "other"}])
 def test_under_other_terms_the_count_begins_again(terms: dict[str, str]) -> None:
-    assert counted(failed(**terms), tried(3), RETRIES).n_failures == 1
+    assert count_failures(failed(**terms), tried(3), RETRIES).n_failures == 1
 
 
 @pytest.mark.parametrize("reason", [Reason.OUTPUT_IO, Reason.CANCELLED])
@@ -44,4 +44,4 @@ def test_what_no_series_brings_about_is_not_counted(reason: Reason) -> None:
 
 def test_what_did_not_fail_has_no_failures() -> None:
     ok = replace(failed(), record=SeriesRecord(series_key="a", status=Status.OK))
-    assert counted(ok, tried(2), RETRIES) == ok
+    assert count_failures(ok, tried(2), RETRIES) == ok

@@ -23,7 +23,7 @@ def jobs_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
                 seen.append(job)
                 yield job, function(job)
 
-    monkeypatch.setattr("pipeline.run.run.open_pool", lambda *_: Watched())
+    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: Watched())
     carry_out(tmp_path, tmp_path / "in", ORIENTED + "report: {enabled: false}\n")
     return seen
 

@@ -6,7 +6,7 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import publish
 from pipeline.privacy import ALLOWED_ELEMENTS
 from pipeline.record import SeriesRecord
-from pipeline.run.changes import CATEGORICAL, Snapshot, changes
+from pipeline.run.changes import CATEGORICAL, Snapshot, describe_changes
 from pipeline.vocabulary import Reason, Status
 
 LAST = {"finished_at": "yesterday", "counts": {"ok": 2, "failed": 0}, "reasons": {}, "config_hash": "a"}
@@ -22,11 +22,11 @@ def rows(prefix: str, n: int, **cells: Any) -> list[dict[str, Any]]:
 
 
 def news(before: list[dict[str, Any]], fresh: list[dict[str, Any]]) -> dict[str, Any]:
-    return changes(LAST, NOW, Snapshot(tuple(before)), Snapshot((*before, *fresh)))
+    return describe_changes(LAST, NOW, Snapshot(tuple(before)), Snapshot((*before, *fresh)))
 
 
 def test_a_first_run_has_no_news() -> None:
-    assert changes({}, NOW, Snapshot(), Snapshot(tuple(rows("a", 3)))) == {}
+    assert describe_changes({}, NOW, Snapshot(), Snapshot(tuple(rows("a", 3)))) == {}
 
 
 def test_counts_and_settings_that_are_other_now_are_told() -> None:
@@ -63,7 +63,8 @@ def test_of_two_that_drifted_as_far_the_one_that_came_is_told() -> None:
 def test_what_was_gone_before_is_not_news() -> None:
     snapshot = Snapshot(tuple(rows("a", 2)))
     gone = [
-        changes(LAST | {"plan": {"gone": n}}, NOW | {"plan": {"gone": 3}}, snapshot, snapshot) for n in (0, 2, 3, 4)
+        describe_changes(LAST | {"plan": {"gone": n}}, NOW | {"plan": {"gone": 3}}, snapshot, snapshot)
+        for n in (0, 2, 3, 4)
     ]
     assert [told["gone"] for told in gone] == [3, 1, 0, 0]
 

@@ -8,22 +8,22 @@ from running import carry_out
 from pipeline.config import load
 from pipeline.dicom.headers import read
 from pipeline.plan.plan import State
-from pipeline.run.dry_run import OTHER_CONTENT, Rehearsed, rehearsed
+from pipeline.run.dry_run import OTHER_CONTENT, SeriesPreview, dry_run
 from pipeline.store.read import open_store
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 YAML = "steps: [{orient: {to: LPS}}, {resample: {spacing_mm: [1, 1, 1]}}]\n"
 
 
-def rehearse(tmp_path: Path, *, deep: bool = False) -> list[Rehearsed]:
+def preview(tmp_path: Path, *, deep: bool = False) -> list[SeriesPreview]:
     config = tmp_path / "plan.yaml"
     config.write_text(YAML)
-    return list(rehearsed(load(config, inputs=[tmp_path / "in"], output=tmp_path / "out"), deep=deep))
+    return list(dry_run(load(config, inputs=[tmp_path / "in"], output=tmp_path / "out"), deep=deep))
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     write_series(tmp_path / "in")
-    (plan,) = rehearse(tmp_path)
+    (plan,) = preview(tmp_path)
     assert plan.state is State.NEW
     assert not (tmp_path / "out").exists()
 
@@ -36,7 +36,7 @@ def test_a_dry_run_uses_what_the_last_run_read_and_leaves_it_as_it_is(
     series.paths[0].unlink()
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
     monkeypatch.setattr(read, "read_data_set", lambda *_: pytest.fail("a file that did not change was opened"))
-    assert [plan.state for plan in rehearse(tmp_path)] == [State.CHANGED]
+    assert [plan.state for plan in preview(tmp_path)] == [State.CHANGED]
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
@@ -48,26 +48,26 @@ def test_content_that_changed_behind_its_size_and_time_is_found_only_deep(tmp_pa
     content[-1] ^= 1
     spoilt.write_bytes(content)
     os.utime(spoilt, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert {plan.state for plan in rehearse(tmp_path)} == {State.DONE}
-    deep = rehearse(tmp_path, deep=True)
+    assert {plan.state for plan in preview(tmp_path)} == {State.DONE}
+    deep = preview(tmp_path, deep=True)
     assert sorted(plan.state for plan in deep) == [State.CHANGED, State.DONE]
     assert [OTHER_CONTENT in plan.why for plan in deep if plan.state is State.CHANGED] == [True]
 
 
 def test_what_was_planned_is_what_comes_out(tmp_path: Path) -> None:
     write_series(tmp_path / "in")
-    (plan,) = rehearse(tmp_path)
+    (plan,) = preview(tmp_path)
     outcome = carry_out(tmp_path, tmp_path / "in", YAML)
     array = open_store(outcome.output.root / str(outcome.records[0].store)).array
     assert plan.expectation.startswith(f"{' x '.join(map(str, array.shape))} {array.dtype}")
-    (after,) = rehearse(tmp_path)
+    (after,) = preview(tmp_path)
     assert after.state is State.DONE
     assert after.series_key == outcome.records[0].series_key
 
 
 def test_a_program_is_told_step_by_step(tmp_path: Path) -> None:
     write_series(tmp_path / "in")
-    (plan,) = rehearse(tmp_path)
+    (plan,) = preview(tmp_path)
     assert [line.split(":")[0] for line in plan.program[:3]] == ["source", "orient", "resample"]
 
 
@@ -77,5 +77,5 @@ def test_a_program_is_told_step_by_step(tmp_path: Path) -> None:
 )
 def test_a_refusal_is_foreseen_as_far_as_headers_tell(tmp_path: Path, positions: list[float], told: str) -> None:
     write_series(tmp_path / "in", n=6, positions_mm=positions)
-    (plan,) = rehearse(tmp_path)
+    (plan,) = preview(tmp_path)
     assert told in plan.expectation

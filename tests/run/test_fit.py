@@ -35,8 +35,7 @@ N_READ = 7
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("run.run", "run.fit"):
-        monkeypatch.setattr(f"pipeline.{module}.open_pool", lambda *_: InThisProcess())
+    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: InThisProcess())
 
 
 @pytest.fixture
@@ -192,7 +191,7 @@ def test_a_series_that_failed_is_told_and_tried_again(tmp_path: Path, monkeypatc
                 yield job, Lost(Reason.TIMEOUT, "too long")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.run.fit.open_pool", lambda *_: Losing())
+        patch.setattr("pipeline.run.session.open_pool", lambda *_: Losing())
         outcome = fitted(tmp_path)
     assert (outcome.exit_code, outcome.n_failed, outcome.statistics) == (ExitCode.FAILED, N_READ, None)
     assert not outcome.path.exists()

@@ -10,7 +10,7 @@ from pipeline.features.histogram import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.state import Finished, Journal, Ledger
 from pipeline.record import SeriesRecord
-from pipeline.run.fit_cache import Readings, reading_of
+from pipeline.run.fit_cache import FitCache, reading_config
 from pipeline.vocabulary import Reason, Status
 
 STEPS = "steps: [{clip: {low_hu: -1000, high_hu: 400}}]\n"
@@ -48,16 +48,16 @@ def publish(output: OutputFolder, config: Config, *entries: Finished) -> None:
 
 
 def test_a_reading_has_no_steps(config: Config) -> None:
-    assert reading_of(config).steps == ()
-    assert config_hash(reading_of(config)) == config_hash(reading_of(replace(config, steps=())))
+    assert reading_config(config).steps == ()
+    assert config_hash(reading_config(config)) == config_hash(reading_config(replace(config, steps=())))
 
 
 def test_what_is_kept_is_found_again(output: OutputFolder, config: Config) -> None:
-    wanted = config_hash(reading_of(config))
-    before = Readings.open(output, config)
+    wanted = config_hash(reading_config(config))
+    before = FitCache.open(output, config)
     before.keep(finished("a", wanted))
     before.keep(finished("b", wanted, Status.REJECTED, None))
-    after = Readings.open(output, config)
+    after = FitCache.open(output, config)
     assert after.own == {"a", "b"}
     assert after.finished["a"].record == before.finished["a"].record
     assert after.finished["a"].signature == "signature"
@@ -67,33 +67,33 @@ def test_what_is_kept_is_found_again(output: OutputFolder, config: Config) -> No
 
 
 def test_what_was_read_otherwise_is_not(output: OutputFolder, config: Config) -> None:
-    Readings.open(output, config).keep(finished("a", "another hash"))
-    assert Readings.open(output, config).finished == {}
+    FitCache.open(output, config).keep(finished("a", "another hash"))
+    assert FitCache.open(output, config).finished == {}
 
 
 def test_what_the_last_run_has_counted_is_known_whatever_its_steps(output: OutputFolder, config: Config) -> None:
     made_by = config_hash(config)
     publish(output, config, finished("a", made_by), finished("b", made_by, Status.REJECTED), finished("old", "before"))
-    found = Readings.open(output, replace(config, steps=()))
+    found = FitCache.open(output, replace(config, steps=()))
     assert found.finished.keys() == {"a"}
-    assert found.finished["a"].record.config_hash == config_hash(reading_of(config))
+    assert found.finished["a"].record.config_hash == config_hash(reading_config(config))
     assert found.own == set()
 
 
 def test_what_the_last_run_has_read_otherwise_is_not(output: OutputFolder, config: Config) -> None:
     publish(output, config, finished("a", config_hash(config)))
     other = replace(config, hounsfield=replace(config.hounsfield, padding_hu=-2000))
-    assert Readings.open(output, other).finished == {}
+    assert FitCache.open(output, other).finished == {}
 
 
 def test_of_what_a_run_has_nothing_is_kept_twice(output: OutputFolder, config: Config) -> None:
-    wanted = config_hash(reading_of(config))
-    readings = Readings.open(output, config)
-    readings.keep(finished("a", wanted))
-    readings.keep(finished("b", wanted))
+    wanted = config_hash(reading_config(config))
+    cache = FitCache.open(output, config)
+    cache.keep(finished("a", wanted))
+    cache.keep(finished("b", wanted))
     publish(output, config, finished("a", config_hash(config)))
-    readings = Readings.open(output, config)
-    readings.compact()
+    cache = FitCache.open(output, config)
+    cache.compact()
     entries = Journal(output.private / "fit.jsonl").entries()
     assert [entry["record"]["series_key"] for entry in entries] == ["b"]
-    assert Readings.open(output, config).finished.keys() == {"a", "b"}
+    assert FitCache.open(output, config).finished.keys() == {"a", "b"}

@@ -7,7 +7,7 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import publish
 from pipeline.output.summary import Summary
 from pipeline.record import SeriesRecord
-from pipeline.run.history import Chronicle
+from pipeline.run.history import History
 from pipeline.vocabulary import ExitCode, Status
 
 
@@ -25,9 +25,9 @@ def record(key: str) -> SeriesRecord:
 def run(output: OutputFolder, *keys: str) -> Summary:
     """Publish these series as a run does, and return its summary."""
     heard: list[Summary] = []
-    chronicle = Chronicle(output, heard.append)
+    history = History(output, heard.append)
     publish(output, map(record, keys))
-    written = chronicle.write(chronicle.told([*map(record, keys)], ExitCode.OK, "hash", {"plan": {"done": 1}}))
+    written = history.write(history.summarise([*map(record, keys)], ExitCode.OK, "hash", {"plan": {"done": 1}}))
     assert heard == [written]
     return written
 
@@ -53,8 +53,8 @@ def test_what_is_written_is_what_is_told_with_its_times(output: OutputFolder) ->
 def test_a_run_that_found_all_as_it_was_tells_the_same_and_no_changes(output: OutputFolder) -> None:
     run(output, "a")
     last = run(output, "a", "b")
-    chronicle = Chronicle(output, lambda _: None)
-    quiet = chronicle.told_again(last)
+    history = History(output, lambda _: None)
+    quiet = history.repeat(last)
     assert quiet["counts"] == last["counts"]
     assert quiet["changes"]["since"] == last["finished_at"]
     assert quiet["changes"]["figures"] == {}

@@ -11,8 +11,7 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.state import Ledger
 from pipeline.record import SeriesRecord
-from pipeline.run.retry import retry
-from pipeline.run.run import Outcome
+from pipeline.run.run import Outcome, retry
 from pipeline.vocabulary import Reason
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -36,7 +35,7 @@ def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outcome:
     gap = [0.0, 2.5, 5.0, 10.0, 12.5, 15.0]
     write_series(tmp_path / "in" / "gap", patient_id="gap", n=6, positions_mm=gap)
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.run.run.open_pool", lambda *_: Losing())
+        patch.setattr("pipeline.run.session.open_pool", lambda *_: Losing())
         return carry_out(tmp_path, tmp_path / "in", "report: {enabled: false}\n")
 
 

@@ -56,7 +56,7 @@ def test_a_stop_keeps_what_was_finished_and_the_next_run_goes_on(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.run.run.open_pool", lambda *_: Stopping())
+        patch.setattr("pipeline.run.session.open_pool", lambda *_: Stopping())
         with pytest.raises(KeyboardInterrupt):
             carry_out(tmp_path, source)
     output = OutputFolder(tmp_path / "out")
@@ -74,7 +74,7 @@ def test_a_lost_series_is_failed_and_tried_again(source: Path, tmp_path: Path, m
                 yield job, Lost(Reason.WORKER_LOST, "killed by signal 9") if number == 0 else result
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.run.run.open_pool", lambda *_: Losing())
+        patch.setattr("pipeline.run.session.open_pool", lambda *_: Losing())
         first = carry_out(tmp_path, source)
     assert first.exit_code == ExitCode.FAILED
     assert sorted(record.status for record in first.records) == ["failed", "ok"]

@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from phantoms import Series, write_series
@@ -7,11 +8,12 @@ from phantoms import Series, write_series
 from pipeline.config import Config, load
 from pipeline.dicom.headers import read as header
 from pipeline.output.layout import OutputFolder
-from pipeline.plan.recipe import scan_of
+from pipeline.plan.recipe import scan_inputs
 from pipeline.privacy import PseudonymKey
-from pipeline.run import scan as survey
+from pipeline.run import session
 from pipeline.run.scan import scan_only
 from pipeline.run.unchanged import LastRun
+from pipeline.scan.series import Scan
 
 
 @pytest.fixture
@@ -23,8 +25,12 @@ def series(tmp_path: Path) -> Series:
 def scans(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Keep a note of each scan that is done in full."""
     notes: list[object] = []
-    scan_of = survey.scan_of
-    monkeypatch.setattr(survey, "scan_of", lambda *told: notes.append(told) or scan_of(*told))
+
+    def noting(*words: Any, **options: Any) -> Scan:
+        notes.append(words)
+        return scan_inputs(*words, **options)
+
+    monkeypatch.setattr(session, "scan_inputs", noting)
     return notes
 
 
@@ -78,29 +84,29 @@ def kept(tmp_path: Path) -> LastRun:
     output = OutputFolder(tmp_path / "out")
     output.prepare()
     last = LastRun(config(tmp_path), output)
-    last.keep(scan_of(config(tmp_path), PseudonymKey()), {"exit_code": 0})
+    last.write(scan_inputs(config(tmp_path), PseudonymKey()), {"exit_code": 0})
     return last
 
 
 def test_a_run_that_left_nothing_to_do_is_remembered(tmp_path: Path) -> None:
-    assert kept(tmp_path).told() == {"exit_code": 0}
+    assert kept(tmp_path).read() == {"exit_code": 0}
 
 
 def test_a_file_that_came_while_the_run_went_on_is_no_part_of_what_it_found(tmp_path: Path) -> None:
     write_series(tmp_path / "in", n=3)
     output = OutputFolder(tmp_path / "out")
     output.prepare()
-    found = scan_of(config(tmp_path), PseudonymKey())
+    found = scan_inputs(config(tmp_path), PseudonymKey())
     (tmp_path / "in/late").write_text("no DICOM")
     last = LastRun(config(tmp_path), output)
-    last.keep(found, {"exit_code": 0})
-    assert last.told() is None
+    last.write(found, {"exit_code": 0})
+    assert last.read() is None
 
 
 def test_what_may_end_otherwise_the_next_time_is_not_remembered(tmp_path: Path) -> None:
     last = kept(tmp_path)
-    last.keep(scan_of(config(tmp_path), PseudonymKey()), {"exit_code": 4}, is_settled=False)
-    assert last.told() is None
+    last.write(scan_inputs(config(tmp_path), PseudonymKey()), {"exit_code": 4}, is_settled=False)
+    assert last.read() is None
 
 
 @pytest.mark.parametrize("spoiled", ["store", "manifest", "key file", "stage"])
@@ -116,4 +122,4 @@ def test_whatever_a_run_follows_from_makes_it_look_again(
         monkeypatch.setenv("CTPREP_KEY_FILE", str(tmp_path / "key"))
     elif spoiled == "stage":
         monkeypatch.setattr("pipeline.versions.STAGES", {"steps": 2})
-    assert LastRun(config(tmp_path), OutputFolder(tmp_path / "out")).told() is None
+    assert LastRun(config(tmp_path), OutputFolder(tmp_path / "out")).read() is None

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pipeline.sources.folders import FoundFile, InputOptions, find_files
+from pipeline.sources.folders import FoundFile, InputOptions, empty_roots, find_files
 from pipeline.vocabulary import Reason
 
 
@@ -134,3 +134,9 @@ def test_a_file_that_is_still_young_is_unstable(tmp_path: Path) -> None:
 def test_impossible_options_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"roots|settle_seconds"):
         InputOptions(**wrong)
+
+
+def test_a_root_is_empty_where_no_file_lies_below_it_and_a_bucket_never_is() -> None:
+    options = InputOptions(("/in/a", "/in/b", "s3://bucket/in"))
+    assert empty_roots(options, ["/in/a/1", "/in/bc/1"]) == ["/in/b"]
+    assert empty_roots(options, []) == ["/in/a", "/in/b"]

@@ -6,9 +6,8 @@ import pytest
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.output.state import Finished
-from pipeline.plan.plan import Planned, State
+from pipeline.plan.plan import Planned, State, describe_missing, has_no_ct_left
 from pipeline.record import SeriesRecord
-from pipeline.run.missing import empty_roots, has_vanished, told_of_vanished
 from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.sources.folders import FoundFile, InputOptions
 from pipeline.vocabulary import Reason, Status
@@ -40,10 +39,10 @@ def known(record: SeriesRecord) -> dict[str, Finished]:
         (scan_of("/in/1", refusal=(Reason.CORRUPT, "cut")), known(OK), False),
     ],
 )
-def test_an_input_has_vanished_where_no_ct_is_left_of_it(
+def test_an_input_has_no_ct_left_where_no_ct_is_left_of_it(
     found: Scan, finished: dict[str, Finished], *, has: bool
 ) -> None:
-    assert has_vanished(found, finished) is has
+    assert has_no_ct_left(found, finished) is has
 
 
 def test_what_is_gone_is_counted_and_empty_roots_are_named(tmp_path: Path) -> None:
@@ -51,15 +50,9 @@ def test_what_is_gone_is_counted_and_empty_roots_are_named(tmp_path: Path) -> No
         (tmp_path / name).mkdir()
     options = InputOptions((str(tmp_path / "full"), str(tmp_path / "empty")))
     gone = [Planned("b", State.GONE, ""), Planned("c", State.GONE, ""), Planned("a", State.DONE, "")]
-    told = list(told_of_vanished(options, scan_of(tmp_path / "full/1"), gone))
-    assert told == [
+    messages = list(describe_missing(options, scan_of(tmp_path / "full/1"), gone))
+    assert messages == [
         f"{tmp_path / 'empty'} holds no file at all (is it mounted?)",
         "2 series are gone from the input; their stores are kept, and `ctprep gc` lists them",
     ]
-    assert list(told_of_vanished(options, scan_of(), gone[2:])) == []
-
-
-def test_a_root_is_empty_where_no_file_lies_below_it_and_a_bucket_never_is() -> None:
-    options = InputOptions(("/in/a", "/in/b", "s3://bucket/in"))
-    assert empty_roots(options, ["/in/a/1", "/in/bc/1"]) == ["/in/b"]
-    assert empty_roots(options, []) == ["/in/a", "/in/b"]
+    assert list(describe_missing(options, scan_of(), gone[2:])) == []

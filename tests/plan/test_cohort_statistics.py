@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Config, config_hash, fit_parts, fitted, load
-from pipeline.config.cohort import as_if_fitted
+from pipeline.config import Config, config_hash, load
+from pipeline.config.order import steps_with_usual_statistics
 from pipeline.errors import UsageError
+from pipeline.features.statistics import Statistics
 from pipeline.output.layout import OutputFolder
+from pipeline.plan.cohort_statistics import fit_terms, read_statistics, resolve_statistics, write_statistics
 from pipeline.steps.cohort import find_waiting_steps, make_typical_statistics
 
 YAML = """
@@ -24,47 +26,55 @@ def asked(tmp_path: Path, yaml: str = YAML) -> Config:
     return load(path, inputs=[tmp_path / "in"], output=tmp_path / "out")
 
 
+def statistics_of(config: Config) -> Path:
+    return OutputFolder(Path(config.output.folder)).statistics
+
+
+def resolve(config: Config) -> Config:
+    return resolve_statistics(config, statistics_of(config))
+
+
 def fit(config: Config, mean_hu: float = -500) -> None:
     """Write what ``ctprep fit`` would have found."""
-    found = replace(make_typical_statistics(config.steps), mean_hu=mean_hu, fitted_on=fit_parts(config))
-    found.write(OutputFolder(Path(config.output.folder)).statistics)
+    found = replace(make_typical_statistics(config.steps), mean_hu=mean_hu, fitted_on=fit_terms(config))
+    write_statistics(statistics_of(config), found)
 
 
 def test_what_needs_no_statistics_stays_as_it_is(tmp_path: Path) -> None:
     config = asked(tmp_path, "steps: [{orient: {to: LPS}}]")
-    assert fitted(config) is config
+    assert resolve(config) is config
 
 
 def test_without_statistics_the_step_and_the_command_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^steps\.0: statistics: cohort .* run `ctprep fit CONFIG` first$"):
-        fitted(asked(tmp_path))
+        resolve(asked(tmp_path))
 
 
 def test_with_statistics_no_step_waits_but_the_configuration_reads_on(tmp_path: Path) -> None:
     config = asked(tmp_path)
     fit(config)
-    ready = fitted(config)
+    ready = resolve(config)
     assert find_waiting_steps(ready.steps) == []
     assert replace(ready, steps=config.steps) == config
-    assert fitted(ready) == ready
+    assert resolve(ready) == ready
 
 
 def test_the_figures_that_are_used_are_in_the_hash(tmp_path: Path) -> None:
     config = asked(tmp_path)
     fit(config)
-    once = config_hash(fitted(config))
+    once = config_hash(resolve(config))
     fit(config, mean_hu=-499)
-    assert config_hash(fitted(config)) != once
+    assert config_hash(resolve(config)) != once
     fit(config)
-    assert config_hash(fitted(config)) == once
+    assert config_hash(resolve(config)) == once
 
 
 def test_figures_that_are_not_used_are_not(tmp_path: Path) -> None:
     clip_only = asked(tmp_path, "steps: [{clip: {percentiles: [0.5, 99.5], statistics: cohort}}]")
     fit(clip_only)
-    once = config_hash(fitted(clip_only))
+    once = config_hash(resolve(clip_only))
     fit(clip_only, mean_hu=-499)
-    assert config_hash(fitted(clip_only)) == once
+    assert config_hash(resolve(clip_only)) == once
 
 
 @pytest.mark.parametrize(
@@ -79,8 +89,42 @@ def test_statistics_of_another_split_or_reading_are_refused(tmp_path: Path, chan
     fit(asked(tmp_path))
     steps, _, _ = YAML.partition("manifest")
     with pytest.raises(UsageError, match=f"another {named}: run `ctprep fit CONFIG` again"):
-        fitted(asked(tmp_path, steps + changed))
+        resolve(asked(tmp_path, steps + changed))
 
 
 def test_a_program_can_be_tried_before_there_are_statistics(tmp_path: Path) -> None:
-    assert find_waiting_steps(as_if_fitted(asked(tmp_path)).steps) == []
+    assert find_waiting_steps(steps_with_usual_statistics(asked(tmp_path).steps)) == []
+
+
+FOUND = Statistics(
+    n_voxels=12,
+    mean_hu=-512.25,
+    std_hu=300.5,
+    min_hu=-1024,
+    max_hu=1500,
+    percentiles_hu={"0.5": -1000, "99.5": 400.25},
+    foreground_hu=(-900, 300),
+    n_series=2,
+    n_patients=1,
+    series_keys=("a", "b"),
+    fitted_on={"manifest.split": {"train": 0.8}, "geometry": {"gap": "reject"}},
+    fitted_at="2026-05-04T02:00:00+00:00",
+    code_version="1.2.3",
+)
+
+
+def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+    write_statistics(tmp_path / "statistics.json", FOUND)
+    assert read_statistics(tmp_path / "statistics.json") == FOUND
+
+
+def test_where_nothing_was_fitted_there_is_nothing(tmp_path: Path) -> None:
+    assert read_statistics(tmp_path / "statistics.json") is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"n_voxels": 3}'])
+def test_a_damaged_file_says_how_to_mend_it(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "statistics.json"
+    path.write_text(content)
+    with pytest.raises(UsageError, match="run `ctprep fit CONFIG`"):
+        read_statistics(path)

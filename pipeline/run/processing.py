@@ -1,0 +1,57 @@
+"""Planned series through the cluster, and those that follow from their results."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.cluster import Engine, Lost, Pool
+from pipeline.plan.estimate import estimate_memory_mb
+from pipeline.plan.plan import Planned, iterate_rounds
+from pipeline.prepare.job import Job, Recipe, SeriesResult, refuse
+from pipeline.scan.series import ScannedSeries
+
+
+@dataclass(frozen=True)
+class Processed:
+    """A series' result, the ``signature`` of its files, and the traceback where its worker met an internal error."""
+
+    result: SeriesResult
+    signature: str
+    traceback: str | None = None
+
+
+def process_series(
+    cluster: Pool,
+    task: Callable[[Job], SeriesResult],
+    build_job: Callable[[ScannedSeries], Job],
+    replan: Callable[[], Sequence[Planned]],
+) -> Iterator[Processed]:
+    """Yield the result of each series that ``replan`` calls work, in order of completion, the largest begun first.
+
+    Then those that follow: where a series was refused, the next best of its study is work too.  So the caller keeps
+    each result before it asks for the next.
+    """
+    engine: Engine | None = None
+    for plans in iterate_rounds(replan):
+        scanned = {plan.series_key: plan.scanned for plan in plans if plan.scanned}
+        jobs = (_with_memory(build_job(one)) for one in scanned.values())
+        engine = engine or cluster.engine(len(scanned))
+        for job, result in engine.run(task, jobs):
+            yield _processed(job, result, scanned[job.record.series_key].signature)
+
+
+def build_job(scanned: ScannedSeries, recipe: Recipe, folder: str = "") -> Job:
+    """Return what a worker is sent for a series; its store, if it gets one, is written in ``folder``."""
+    record = replace(scanned.record, config_hash=recipe.config_hash, code_version=recipe.code_version)
+    return Job(scanned.series, record, scanned.warnings, recipe, folder, masks=scanned.masks)
+
+
+def _with_memory(job: Job) -> Job:
+    """Return the job with what it will take, so that the cluster knows which jobs not to run side by side."""
+    return replace(job, memory_mb=estimate_memory_mb(job.series, job.recipe))
+
+
+def _processed(job: Job, result: SeriesResult | Lost, signature: str) -> Processed:
+    if isinstance(result, Lost):
+        refusal = refuse(job.record, job.series, result.reason, result.detail)
+        return Processed(refusal, signature, result.traceback)
+    return Processed(result, signature)

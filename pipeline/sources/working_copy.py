@@ -1,0 +1,85 @@
+"""Any folder as one of this machine: an input root is fetched, an output in a bucket gets a working copy here."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.errors import OutputError
+from pipeline.output.durable import write_bytes
+from pipeline.output.layout import OutputFolder
+from pipeline.sources.address import Address, address_of
+from pipeline.sources.bucket import Bucket
+from pipeline.sources.bucket_input import mirrored
+from pipeline.sources.bucket_output import State
+from pipeline.sources.cache import alone, made, output_folder
+from pipeline.sources.lease import leased
+from pipeline.sources.uploads import Uploads
+
+
+def fetch_root(root: str, say: Callable[[str], None]) -> str:
+    """Return the folder of this machine that holds what lies under an input root; one in a bucket is fetched."""
+    address = address_of(root)
+    return root if address is None else str(mirrored(address, say))
+
+
+@contextmanager
+def open_output(folder: str, say: Callable[[str], None], *, writes: bool = True) -> Iterator[OutputFolder]:
+    """Yield the output as a folder of this machine; one in a bucket is a working copy.
+
+    What was finished is in the bucket when the block ends, also where it ends by an error.  Without ``writes`` nothing
+    is changed there.  Raises LockedError where another run holds the output, OutputError where that cannot be reached
+    or written.
+    """
+    address = address_of(folder)
+    if address is None:
+        yield OutputFolder(Path(folder))
+        return
+    place = output_folder(address)
+    with alone(place / "lock", waits=False):
+        state = _state_of(address, place)
+        if writes:
+            with _send_back_at_end(state, say) as output:
+                yield output
+        else:
+            state.fetch(mends=False)
+            yield replace(state.output, remote=Uploads(state.bucket, state.output))
+
+
+def _state_of(address: Address, place: Path) -> State:
+    copy = OutputFolder(made(place / "copy"))
+    return State(Bucket.open(address, OutputError), copy, place / "known.json")
+
+
+@contextmanager
+def _send_back_at_end(state: State, say: Callable[[str], None]) -> Iterator[OutputFolder]:
+    """Fetch an output, yield it, and send back what was written, unless the bucket itself was lost."""
+    with leased(state.bucket, _holder(state.index.with_name("holder"))) as lease:
+        if lease.warning:
+            say(lease.warning)
+        state.fetch(mends=True)
+        uploads = Uploads(state.bucket, state.output, lease)
+        try:
+            yield replace(state.output, remote=uploads)
+        except OutputError:
+            raise
+        except BaseException:
+            _send_back(state, uploads)
+            raise
+        else:
+            _send_back(state, uploads)
+        finally:
+            uploads.pool.shutdown(cancel_futures=True)
+
+
+def _send_back(state: State, uploads: Uploads) -> None:
+    uploads.settle()
+    state.publish()
+
+
+def _holder(path: Path) -> str:
+    """Return the name of this working folder, made the first time: the process that holds its lock holds the name."""
+    if not path.exists():
+        write_bytes(path, secrets.token_hex(16).encode(), private=True)
+    return path.read_text("ascii")
