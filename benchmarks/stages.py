@@ -30,7 +30,8 @@ from pipeline.dicom.pixels.source import SliceSource
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.stack import Stack, build_stack
 from pipeline.plan.recipe import policy_of, scan_inputs
-from pipeline.prepare.series import describe_content, stream_slices, warm
+from pipeline.prepare.series import describe_content, warm
+from pipeline.prepare.source import stream_slices
 from pipeline.privacy import PseudonymKey
 from pipeline.program.execute import PreparedVolume, execute
 from pipeline.program.planes import Plane, gather_volume

@@ -30,8 +30,8 @@ class Recipe:
 class Job:
     """What travels to a worker: a series' slices, what is known of it, and the folder to write its store in.
 
-    ``memory_mb`` is the most that it is expected to take, None where that cannot be told before; ``masks`` tell where
-    the series may have some.
+    ``memory_mb`` is the most that it is expected to take, None where no estimate is possible; ``masks`` are the places
+    where the series may have some.
     """
 
     series: Series
@@ -45,7 +45,7 @@ class Job:
 
 @dataclass(frozen=True)
 class SeriesResult:
-    """What comes back: a record, what became of each slice, the source's HU histogram, and where the store lies."""
+    """What comes back: a record, the outcome of each slice, the source's HU histogram, and the folder of the store."""
 
     record: SeriesRecord
     slices: tuple[SliceOutcome, ...]
@@ -54,6 +54,6 @@ class SeriesResult:
 
 
 def refuse(record: SeriesRecord, series: Series, reason: Reason, detail: str) -> SeriesResult:
-    """Return what becomes of a series that has no store."""
+    """Return the result of a series that has no store, with the reason."""
     record = replace(record, status=reason.status, reason=reason, detail=detail)
     return SeriesResult(record, describe_refused(series, reason))

@@ -1,24 +1,24 @@
-"""What a series' record and its store's attributes tell of the source and of what was done to it."""
+"""Provenance: the record of a series and the attributes of its store, from the source and what was done to it."""
 
-from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
-from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.dicom.pixels.plausible import has_odd_range
 from pipeline.dicom.pixels.source import SourceFacts
 from pipeline.dicom.stack.stack import Stack
 from pipeline.prepare.job import Job
-from pipeline.prepare.source import hash_content
-from pipeline.privacy import PseudonymKey
+from pipeline.prepare.source import compute_fingerprint, hash_content
 from pipeline.program.execute import PreparedVolume
 from pipeline.program.program import Program
 from pipeline.record import SeriesRecord
 from pipeline.steps.even_slices import EvenSlices
-from pipeline.vocabulary import Status
+from pipeline.store.ngff import is_exact_in_ngff
+from pipeline.store.write import StoreReceipt
+from pipeline.vocabulary import SeriesWarning, Status
 
 
 def build_record(job: Job, stack: Stack, facts: SourceFacts, program: Program) -> SeriesRecord:
-    """Return the record with what the source stack and its pixels tell."""
+    """Return the record with the figures of the source stack and its pixels."""
     geometry = program.source.geometry
     n_repairs = len(program.steps) - len(job.recipe.steps)
     repaired = (program.source, *program.specs)[n_repairs].geometry
@@ -45,12 +45,6 @@ def build_record(job: Job, stack: Stack, facts: SourceFacts, program: Program) -
     )
 
 
-def compute_fingerprint(slices: Iterable[SliceHeader], pixel_hashes: Iterable[str], key: PseudonymKey) -> str:
-    """Return a keyed hash over the sorted SOPInstanceUIDs and the stored pixels that belong to them."""
-    pairs = zip((header.identity.sop_instance_uid for header in slices), pixel_hashes, strict=True)
-    return key.keyed_hash("fingerprint", *(part for pair in sorted(pairs) for part in pair))
-
-
 def build_attributes(
     record: SeriesRecord, program: Program, prepared: PreparedVolume, facts: SourceFacts
 ) -> dict[str, Any]:
@@ -73,3 +67,30 @@ def build_attributes(
         "config_hash": record.config_hash,
         "code_version": record.code_version,
     }
+
+
+def add_store(record: SeriesRecord, prepared: PreparedVolume, receipt: StoreReceipt) -> SeriesRecord:
+    """Return the record with what the store holds."""
+    geometry = prepared.spec.geometry
+    return replace(
+        record,
+        orientation=geometry.orientation,
+        shape=prepared.spec.shape,
+        spacing_mm=geometry.spacing_mm,
+        dtype=prepared.dtype,
+        store=f"volumes/{record.series_key}.zarr",
+        store_bytes=receipt.n_bytes,
+        sha256=receipt.sha256,
+    )
+
+
+def find_volume_warnings(facts: SourceFacts, prepared: PreparedVolume) -> set[SeriesWarning]:
+    """Return the warnings that the pixels and the prepared grid give rise to."""
+    warnings = set(facts.warnings)
+    if has_odd_range(facts.histogram.first_bin_hu, facts.histogram.counts):
+        warnings.add(SeriesWarning.W_HU_RANGE)
+    if facts.features.blank_slices or facts.features.repeated_slices:
+        warnings.add(SeriesWarning.W_PIXELS_SUSPECT)
+    if not is_exact_in_ngff(prepared.spec.geometry):
+        warnings.add(SeriesWarning.W_NGFF_APPROXIMATE)
+    return warnings

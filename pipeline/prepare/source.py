@@ -1,8 +1,11 @@
-"""A job's slices to a stack that is accepted, and the verdict on what its pixels told."""
+"""The source of one series: slices without duplicates, a stack that is accepted, plausible Hounsfield units."""
 
 import hashlib
+import time
+from collections.abc import Iterable
+from dataclasses import replace
 
-from pipeline.dicom.headers.slice import Series
+from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.pixels.duplicates import UniqueSlices, drop_copies
 from pipeline.dicom.pixels.plausible import Rescaling, check_hounsfield
 from pipeline.dicom.pixels.source import SliceSource, SourceFacts
@@ -10,7 +13,10 @@ from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.checks import check_stack
 from pipeline.dicom.stack.stack import Stack, build_stack
 from pipeline.errors import SeriesRefusedError
-from pipeline.vocabulary import Reason
+from pipeline.prepare.job import Job, SeriesResult, refuse
+from pipeline.privacy import PseudonymKey
+from pipeline.program.planes import Plane, Planes
+from pipeline.vocabulary import Reason, Status
 
 
 def remove_duplicates(series: Series, policy: Policy) -> UniqueSlices:
@@ -29,7 +35,7 @@ def build_accepted_stack(unique: UniqueSlices, policy: Policy) -> Stack:
 
 
 def read_plausible_facts(source: SliceSource, stack: Stack) -> SourceFacts:
-    """Return what every slice told; raises SeriesRefusedError for values that cannot be Hounsfield units."""
+    """Return the facts of all slices; raises SeriesRefusedError for values that cannot be Hounsfield units."""
     facts = source.facts()
     histogram = facts.histogram
     if detail := check_hounsfield(histogram.first_bin_hu, histogram.counts, Rescaling.of(stack.slices)):
@@ -40,3 +46,43 @@ def read_plausible_facts(source: SliceSource, stack: Stack) -> SourceFacts:
 def hash_content(facts: SourceFacts) -> str:
     """Return a hash that two series share if they hold the same slices, in any order."""
     return hashlib.blake2b("".join(sorted(facts.hu_hashes)).encode(), digest_size=10).hexdigest()
+
+
+def stream_slices(source: SliceSource) -> Planes:
+    """Return a source's slices as planes."""
+
+    def at(k: int) -> Plane:
+        plane = source.plane(k)
+        return Plane(plane.hu[None], plane.measured)
+
+    return at
+
+
+def compute_fingerprint(slices: Iterable[SliceHeader], pixel_hashes: Iterable[str], key: PseudonymKey) -> str:
+    """Return a keyed hash over the sorted SOPInstanceUIDs and the stored pixels that belong to them."""
+    pairs = zip((header.identity.sop_instance_uid for header in slices), pixel_hashes, strict=True)
+    return key.keyed_hash("fingerprint", *(part for pair in sorted(pairs) for part in pair))
+
+
+def measure_series(job: Job) -> SeriesResult:
+    """Read a series and write nothing: return its HU histogram, and a record with its content_hash and fingerprint.
+
+    Law: all are those that `series.process` finds.  Where the series is refused, the record holds the reason.
+    """
+    started = time.perf_counter()
+    try:
+        result = _read_series(job)
+    except SeriesRefusedError as error:
+        result = refuse(job.record, job.series, error.reason, error.detail)
+    return replace(result, record=replace(result.record, duration_s=round(time.perf_counter() - started, 3)))
+
+
+def _read_series(job: Job) -> SeriesResult:
+    policy = job.recipe.policy
+    stack = build_accepted_stack(remove_duplicates(job.series, policy), policy)
+    facts = read_plausible_facts(SliceSource(stack, policy), stack)
+    elements = stack.slices[0].elements
+    record = replace(job.record, status=Status.OK, n_slices=len(stack.slices), elements=elements)
+    record = replace(record, content_hash=hash_content(facts))
+    record = replace(record, fingerprint=compute_fingerprint(stack.slices, facts.pixel_hashes, job.recipe.key))
+    return SeriesResult(record, (), facts.histogram)

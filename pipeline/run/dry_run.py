@@ -10,7 +10,7 @@ from pipeline.plan.estimate import describe_program, estimate_program
 from pipeline.plan.plan import Planned, State, plan_series
 from pipeline.plan.recipe import build_recipe, choose_series, versions_of
 from pipeline.prepare.job import Recipe
-from pipeline.prepare.measure import measure
+from pipeline.prepare.source import measure_series
 from pipeline.program.explain import explain
 from pipeline.run.processing import build_job
 from pipeline.run.session import NoListener, Session, open_session
@@ -65,7 +65,7 @@ def _compare_content(plans: Sequence[Planned], state: Ledger, recipe: Recipe, cl
         if plan.scanned and plan.state is State.DONE and plan.series_key in made
     ]
     changed = set()
-    for job, result in cluster.engine(len(jobs)).run(measure, jobs) if jobs else ():
+    for job, result in cluster.engine(len(jobs)).run(measure_series, jobs) if jobs else ():
         key = job.record.series_key
         if isinstance(result, Lost) or result.record.fingerprint != made[key]:
             changed.add(key)

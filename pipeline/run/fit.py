@@ -24,8 +24,8 @@ from pipeline.plan.plan import Planned, Versions, plan_series
 from pipeline.plan.recipe import build_recipe, choose_series, versions_of
 from pipeline.plan.selection import Choice
 from pipeline.prepare.job import Recipe
-from pipeline.prepare.measure import measure
 from pipeline.prepare.series import warm
+from pipeline.prepare.source import measure_series
 from pipeline.record import SeriesRecord
 from pipeline.run.fit_cache import FitCache, reading_config
 from pipeline.run.processing import Processed, build_job, process_series
@@ -108,7 +108,7 @@ class _Fit:
         n_known = sum(plan.scanned is not None and not plan.is_work and not plan.scanned.refusal for plan in plans)
         self.session.listener.begins(sum(plan.is_work for plan in plans), n_known)
         job_of = partial(build_job, recipe=self.recipe)
-        yield from process_series(self.cluster, measure, job_of, partial(self._plans, choice))
+        yield from process_series(self.cluster, measure_series, job_of, partial(self._plans, choice))
 
     def _plans(self, choice: Choice) -> list[Planned]:
         return plan_series(choice, self.cache.finished, self.versions)

@@ -8,8 +8,8 @@ from phantoms import write_series
 from running import ORIENTED, InThisProcess, carry_out
 
 from pipeline.prepare.job import Job
-from pipeline.prepare.measure import measure
 from pipeline.prepare.series import process
+from pipeline.prepare.source import measure_series
 from pipeline.vocabulary import Reason, Status
 
 
@@ -31,7 +31,7 @@ def jobs_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
 def test_it_finds_what_processing_finds_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_series(tmp_path / "in" / "a", n=5, rows=16, columns=16)
     (job,) = jobs_of(tmp_path, monkeypatch)
-    whole, looked = process(job), measure(job)
+    whole, looked = process(job), measure_series(job)
     for name in ("series_key", "status", "content_hash", "fingerprint", "elements", "n_slices"):
         assert getattr(looked.record, name) == getattr(whole.record, name)
     assert looked.histogram is not None
@@ -47,7 +47,7 @@ def test_it_refuses_what_processing_refuses(
 ) -> None:
     write_series(tmp_path / "in" / "a", **({"n": 5, "rows": 16, "columns": 16} | wanted))
     (job,) = jobs_of(tmp_path, monkeypatch)
-    whole, looked = process(job).record, measure(job).record
+    whole, looked = process(job).record, measure_series(job).record
     assert (looked.status, looked.reason, looked.detail) == (whole.status, whole.reason, whole.detail)
     assert looked.status is Status.REJECTED
     assert looked.reason in {Reason.TOO_FEW_SLICES, Reason.HU_IMPLAUSIBLE}

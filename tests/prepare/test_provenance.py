@@ -7,7 +7,7 @@ from jobs import KEY, LENIENT, processed, series_of
 from phantoms import Series, uid, write_series
 from pydicom.uid import JPEG2000Lossless
 
-from pipeline.prepare.provenance import compute_fingerprint
+from pipeline.prepare.source import compute_fingerprint
 from pipeline.privacy import PseudonymKey
 from pipeline.steps.clip import Clip
 from pipeline.steps.normalise import Normalise
