@@ -4,15 +4,16 @@ A command's own module is imported when it is called, so that ``ctprep --help`` 
 """
 
 import argparse
-import gc
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from gc import freeze, set_threshold
 from importlib import import_module
 from types import FrameType
 from typing import Never
 
+from pipeline import __version__
 from pipeline.cli.words import print_error
 from pipeline.errors import CtprepError, TerminatedError, exit_code_for
 from pipeline.spared import spare
@@ -49,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is not None:
         return _ended(list(arguments))
     spare()
-    gc.set_threshold(FEW_COLLECTIONS)
+    set_threshold(FEW_COLLECTIONS)
     code = _ended(sys.argv[1:])
-    gc.freeze()  # what is left ends with the process: to take it apart would take a tenth of a second
+    freeze()  # what is left ends with the process: to take it apart would take a tenth of a second
     return code
 
 
@@ -77,6 +78,7 @@ def _ended(words: list[str]) -> int:
 
 def _carry_out(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="ctprep", description="CT series from DICOM to training-ready Zarr stores.")
+    parser.add_argument("--version", action="version", version=f"ctprep {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     name = next((word for word in words if not word.startswith("-")), None)
     module = None
