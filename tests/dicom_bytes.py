@@ -16,9 +16,10 @@ from pipeline.dicom.files.encoding import (
     UNDEFINED,
     Encoding,
 )
+from pipeline.dicom.files.part10 import DataSet
 from pipeline.dicom.files.structure import Element, Walker, Window
 from pipeline.dicom.files.values import Values
-from pipeline.dicom.headers.repeats import Change, Latest
+from pipeline.dicom.headers.read import KnownElements, SliceReader
 from pipeline.sources.folders import FoundFile
 
 DICM = bytes(128) + b"DICM"
@@ -92,9 +93,10 @@ def values(*elements: Element) -> Values:
     return Values({each.tag: each for each in elements})
 
 
-def alone(*elements: Element) -> Change:
-    """Return a data set of a few elements as one that follows no other."""
-    return Latest().change_to(values(*elements))
+def known(*elements: Element, reader: SliceReader | None = None) -> KnownElements:
+    """Return a data set of a few elements as a reader of slices knows it."""
+    data_set = DataSet(elements={each.tag: each for each in elements})
+    return (reader or SliceReader(frozenset())).read(FoundFile("/in/1", 1, 0), data_set)[1]
 
 
 def us(*numbers: int) -> bytes:

@@ -185,9 +185,9 @@ class Census:
     elements: dict[str, ElementCounts] = field(default_factory=dict)
     owners: dict[str, tuple[str, str]] = field(default_factory=dict)
 
-    def count(self, pool: Sequence[Observation], files: Iterable[tuple[Owner, Sequence[int]]]) -> None:
+    def count(self, pool: Sequence[Observation], files: Iterable[tuple[Owner, Iterable[int]]]) -> None:
         """Count files, each told by its owner and the places of its observations in ``pool``; a keyword once a file."""
-        by_series: dict[str, list[Sequence[int]]] = defaultdict(list)
+        by_series: dict[str, list[Iterable[int]]] = defaultdict(list)
         for (patient, study, series), seen in files:
             self.n_files += 1
             self._know(series, (patient, study))

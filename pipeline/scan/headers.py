@@ -9,8 +9,7 @@ from pathlib import Path
 
 from pipeline import __version__
 from pipeline.cluster import Lost, Pool
-from pipeline.dicom.headers.batch import Batch, Terms, read_batch
-from pipeline.dicom.headers.batch_text import from_text, to_text
+from pipeline.dicom.headers.batch import Batch, Terms, pack_batch, read_batch, unpack_batch
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.output.durable import make_folder, remove, write_bytes
 from pipeline.scan.census import Census
@@ -18,7 +17,7 @@ from pipeline.sources.folders import FoundFile
 from pipeline.versions import STAGES
 from pipeline.vocabulary import Stage
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when a batch is written otherwise, or a header read otherwise."""
 BATCH_FILES = 128
 DIGEST_BYTES = 10
@@ -59,7 +58,7 @@ class Reading:
         """Yield batches as they are read; each is in the cache before it is yielded."""
         jobs = [(part, terms) for part in _parts(files)]
         for text in self._texts(jobs):
-            batch = from_text(text)
+            batch = unpack_batch(text)
             if cache:
                 cache.keep(batch, text)
             yield batch
@@ -75,7 +74,7 @@ class Reading:
 
 def read_job(job: Job) -> bytes:
     """Read a batch, as text: the same text travels between processes and lies in the cache."""
-    return to_text(read_batch(*job))
+    return pack_batch(read_batch(*job))
 
 
 def _parts(files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, ...]]:
@@ -130,7 +129,7 @@ class _Cache:
         text = path.read_bytes()
         if path.name != self._name(text):
             return None
-        return from_text(text)
+        return unpack_batch(text)
 
     def keep(self, batch: Batch, text: bytes | None = None) -> None:
         """Write a batch, without the files that the system would not let be read: the next time it may."""
@@ -138,7 +137,7 @@ class _Cache:
         if self.looks_only or not lasting.files:
             return
         if text is None or lasting is not batch:
-            text = to_text(lasting)
+            text = pack_batch(lasting)
         make_folder(self.folder, OWNER_ONLY)
         write_bytes(self.folder / self._name(text), text, private=True)
 

@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dicom_bytes import alone, read_element, us
+from dicom_bytes import known, read_element, us
 
 from pipeline.dicom.headers.observe import Observer
 from pipeline.output.tables import read_table
@@ -57,7 +57,7 @@ def bowl() -> dict[str, dict[str, Any]]:
     }
     for n in range(100):
         elements = [column[n] for column in columns.values() if n < len(column)]
-        seen = observer.seen_in(alone(*elements))
+        seen = observer.observe(known(*elements))
         counted.count(observer.pool, [((f"p{n}", f"t{n}", f"s{n}"), seen)])
     return {row["keyword"]: row for row in build_tag_rows(counted.trim(), keep_identifiers=False)}
 
@@ -95,7 +95,7 @@ def test_an_element_that_must_be_there_has_a_row_where_no_file_has_it(bowl: dict
 def census_of(**values: bytes) -> Census:
     elements = [read_element(keyword, raw) for keyword, raw in values.items()]
     observer, counted = Observer(), Census()
-    seen = observer.seen_in(alone(*elements))
+    seen = observer.observe(known(*elements))
     counted.count(observer.pool, [(("p", "t", "s"), seen)])
     return counted.trim()
 

@@ -21,13 +21,11 @@ from pipeline.dicom.files.values import (
 )
 from pipeline.dicom.headers.listing import CREATOR_NUMBERS, name_creators
 from pipeline.dicom.headers.parts import read_padding
-from pipeline.dicom.headers.repeats import Change, Each
+from pipeline.dicom.headers.read import KnownElement, KnownElements, is_long
 from pipeline.elements import SEPARATOR, Observation, canonical
 
 LONGEST_TEXT = 256
 """A longer value is told by its beginning, its length and a hash."""
-LONGEST_KNOWN = 4096
-"""The bytes of a longer element are not kept to know it again."""
 ITEM_JOINT = " | "
 PADDING_TAGS = frozenset({tag_of("PixelPaddingValue"), tag_of("PixelPaddingRangeLimit")})
 CONTEXT_TAGS = (SPECIFIC_CHARACTER_SET, tag_of("PixelRepresentation"), tag_of("BitsStored"))
@@ -39,48 +37,33 @@ Creators = Mapping[int, str]
 
 @dataclass
 class Observer:
-    """Observes data sets one after another, each distinct value once: ``pool`` holds it, its place there is its number.
-
-    The same bytes repeat in every slice of a series, so most elements cost one look into a dictionary.
-    """
+    """Observes one data set after another; ``pool`` holds each distinct observation once, by its number."""
 
     pool: list[Observation] = field(default_factory=list)
     _numbers: dict[Observation, int] = field(default_factory=dict)
-    _known: dict[Any, dict[Any, tuple[int, ...]]] = field(default_factory=dict)
-    _seen: Each[int] = field(default_factory=Each)
+    _memories: dict[Any, dict[KnownElement, tuple[int, ...]]] = field(default_factory=dict)
 
-    def seen_in(self, change: Change) -> list[int]:
-        """Return the numbers of a file's observations, in the order of its elements; each keyword comes once."""
-        values, elements = change.now, change.now.elements
-        creators = name_creators(elements, values)
-        context = (values.little_endian, *(_value(elements, tag) for tag in CONTEXT_TAGS), *creators.items())
-        known = self._known.setdefault(context, {})
-
-        def observe(element: Element) -> tuple[int, ...]:
-            return tuple(self._number(one) for one in _observed(element, values, creators, values))
-
-        def recall(element: Element) -> tuple[int, ...]:
-            if element.length > LONGEST_KNOWN:
-                return observe(element)
-            key = _key(element)
-            if key not in known:
-                known[key] = observe(element)
-            return known[key]
-
-        return list(self._seen.made_of(change, context, recall))
+    def observe(self, known: KnownElements) -> list[int]:
+        """Return the numbers of a data set's observations; each keyword comes once."""
+        values = known.values
+        creators = name_creators(values.elements, values)
+        context = (values.little_endian, *(_value(values.elements, tag) for tag in CONTEXT_TAGS), *creators.items())
+        memory = self._memories.setdefault(context, {})
+        numbers: list[int] = []
+        for one in known.by_tag.values():
+            found = memory.get(one)
+            if found is None:
+                found = tuple(self._number(each) for each in _observed(one.element, values, creators, values))
+                if not is_long(one.element):
+                    memory[one] = found
+            numbers += found
+        return numbers
 
     def _number(self, observation: Observation) -> int:
         number = self._numbers.setdefault(observation, len(self.pool))
         if number == len(self.pool):
             self.pool.append(observation)
         return number
-
-
-def _key(element: Element) -> Any:
-    """Return what tells elements of one context apart."""
-    if element.items:
-        return element.tag, tuple(tuple(map(_key, item.values())) for item in element.items)
-    return element.tag, element.vr, element.length, element.value
 
 
 def _value(elements: Elements, tag: int) -> bytes:

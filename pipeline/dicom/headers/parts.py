@@ -1,9 +1,10 @@
-"""Elements to the parts of a slice: the one file that reads values by keyword."""
+"""Elements to the parts of a slice, each read from the few elements that it names."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import nan
+from typing import Any
 
 from pipeline.dicom.files.encoding import PIXEL_DATA, PIXEL_TAGS
 from pipeline.dicom.files.structure import Element
@@ -94,9 +95,10 @@ RECONSTRUCTION = ("ConvolutionKernel", "KVP", "SliceThickness", "ContrastBolusAg
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads values, and keeps a note of each required one that is missing or unusable."""
+    """Reads values, and notes each required one that is missing or unusable in ``flaws``."""
 
     values: Values
+    transfer_syntax: str = ""
     flaws: dict[str, Flaw] = field(default_factory=dict)
 
     def required(
@@ -153,13 +155,12 @@ def read_directory_class(meta: Values) -> str:
     return uid if uid == DIRECTORY_CLASS else ""
 
 
-def read_pixels(reader: Reader, transfer_syntax: str) -> Pixels:
+def read_pixels(reader: Reader) -> Pixels:
     """Read how and where the pixels are stored."""
-    elements = reader.values.elements
-    element = next((elements[tag] for tag in PIXEL_TAGS if tag in elements), None)
+    element = _pixel_element(reader)
     n_frames = reader.optional("NumberOfFrames")
     return Pixels(
-        transfer_syntax=transfer_syntax,
+        transfer_syntax=reader.transfer_syntax,
         little_endian=reader.values.little_endian,
         rows=reader.whole("Rows", least=1),
         columns=reader.whole("Columns", least=1),
@@ -168,7 +169,7 @@ def read_pixels(reader: Reader, transfer_syntax: str) -> Pixels:
         bits_allocated=reader.whole("BitsAllocated", least=1),
         bits_stored=reader.whole("BitsStored", least=1),
         high_bit=reader.whole("HighBit"),
-        signed=element is not None and _is_signed(reader),
+        signed=_is_signed(reader),
         offset=element.offset if element else -1,
         length=element.length if element else 0,
         encapsulated=element is not None and element.encapsulated,
@@ -177,7 +178,15 @@ def read_pixels(reader: Reader, transfer_syntax: str) -> Pixels:
     )
 
 
+def _pixel_element(reader: Reader) -> Element | None:
+    elements = reader.values.elements
+    return next((elements[tag] for tag in PIXEL_TAGS if tag in elements), None)
+
+
 def _is_signed(reader: Reader) -> bool:
+    """Report signed pixels; without pixels nothing has to say so."""
+    if _pixel_element(reader) is None:
+        return False
     numbers = reader.required("PixelRepresentation", 1, lambda number: number in {0, 1})
     return bool(numbers and numbers[0] == 1)
 
@@ -200,11 +209,12 @@ def read_plane(reader: Reader) -> Plane:
     )
 
 
-def read_rescale(reader: Reader, signed: bool, bits_stored: int) -> Rescale:  # noqa: FBT001  told as one of several
-    """Read what turns stored values into Hounsfield units; the pixels decide how padding is written."""
+def read_rescale(reader: Reader) -> Rescale:
+    """Read what turns stored values into Hounsfield units; padding is read as the pixels can hold it."""
     slope = reader.required("RescaleSlope", 1, lambda number: number > 0)
     intercept = reader.required("RescaleIntercept", 1)
-    padding = read_padding(reader.values, signed=signed, bits_stored=bits_stored)
+    bits_stored = reader.whole("BitsStored", least=1)
+    padding = read_padding(reader.values, signed=_is_signed(reader), bits_stored=bits_stored)
     return Rescale(
         slope=slope[0] if slope else 1.0,
         intercept=intercept[0] if intercept else 0.0,
@@ -246,3 +256,54 @@ def _as_text(values: Values, keyword: str) -> str:
     if element.vr not in STRING_VRS and not isinstance(number := values.number(keyword), Flaw):
         return f"{number:.17g}"
     return str(values.verbatim(element) or "")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a slice: the field of a SliceHeader, the elements that it is read from, and the function that reads it.
+
+    The function sees no other elements than these and SpecificCharacterSet.
+    """
+
+    field: str
+    read: Callable[[Reader], Any]
+    tags: tuple[int, ...]
+
+
+def _part(field: str, read: Callable[[Reader], Any], *keywords: str) -> Part:
+    return Part(field, read, tuple(tag_of(keyword) for keyword in keywords))
+
+
+PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+PARTS = (
+    _part(
+        "identity",
+        read_identity,
+        *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"),
+        *("PatientID", "PatientBirthDate", "PatientSex", "SeriesNumber", "StudyDate", "Modality"),
+        *("FrameType", "ImageType"),
+    ),
+    _part(
+        "pixels",
+        read_pixels,
+        *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit"),
+        *("PixelRepresentation", "NumberOfFrames", *PIXEL_KEYWORDS),
+    ),
+    _part(
+        "plane",
+        read_plane,
+        *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"),
+        *("SpacingBetweenSlices", "GantryDetectorTilt", "SliceLocation"),
+    ),
+    _part(
+        "rescale",
+        read_rescale,
+        *("RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
+        *("PixelPaddingValue", "PixelPaddingRangeLimit", "BitsStored", "PixelRepresentation", *PIXEL_KEYWORDS),
+    ),
+    _part("instance_number", read_instance_number, "InstanceNumber"),
+    _part("reconstruction", read_reconstruction, *RECONSTRUCTION),
+    _part("reconstruction_diameter", read_reconstruction_diameter, "ReconstructionDiameter"),
+    _part("phase", read_phase, *PHASE_ELEMENTS),
+)
+"""All that a slice's own elements tell, but for warnings and the elements that are kept for the manifest."""

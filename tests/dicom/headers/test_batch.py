@@ -46,7 +46,7 @@ def test_what_the_system_refuses_is_refused(tmp_path: Path) -> None:
     absent = FoundFile(str(tmp_path / "y"), 1, 1)
     batch = read_batch([refused, absent], TERMS)
     assert [header.refusal and header.refusal[0] for slices in batch.slices for header in slices] == ["UNREADABLE"] * 2
-    assert batch.seen == [[], []]
+    assert batch.seen == [frozenset()] * 2
 
 
 def test_an_owner_without_patient_or_study_is_known_by_its_series(tmp_path: Path) -> None:

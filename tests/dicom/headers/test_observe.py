@@ -1,5 +1,5 @@
 import pytest
-from dicom_bytes import alone, element, item, read_element, us, walker
+from dicom_bytes import element, item, known, read_element, us, walker
 
 from pipeline.dicom.files.structure import Element
 from pipeline.dicom.headers.observe import LONGEST_TEXT, Observer
@@ -11,7 +11,7 @@ PRIVATE, CREATOR = 0x00291020, 0x00290010
 def observed(*elements: Element) -> dict[str, Observation]:
     """Return what one data set holds, by keyword."""
     observer = Observer()
-    seen = observer.seen_in(alone(*elements))
+    seen = observer.observe(known(*elements))
     assert len({observer.pool[number].keyword for number in seen}) == len(seen)
     return {observer.pool[number].keyword: observer.pool[number] for number in seen}
 
@@ -56,7 +56,7 @@ def test_one_creator_in_two_files_is_not_taken_for_another() -> None:
     names = []
     for creator in (b"ACME", b"ELSE"):
         elements = Element(CREATOR, "LO", 0, 4, creator), private
-        names.append(observer.pool[observer.seen_in(alone(*elements))[1]].keyword)
+        names.append(observer.pool[observer.observe(known(*elements))[1]].keyword)
     assert names == ["private:ACME:0029,20", "private:ELSE:0029,20"]
 
 
@@ -81,7 +81,7 @@ def test_long_values_are_told_by_beginning_length_and_hash() -> None:
 
 def test_the_same_bytes_are_observed_once() -> None:
     observer, slope = Observer(), read_element("RescaleSlope", b"1 ")
-    first, second = (observer.seen_in(alone(slope)) for _ in range(2))
+    first, second = (observer.observe(known(slope)) for _ in range(2))
     assert first == second == [0]
     assert len(observer.pool) == 1
 
@@ -90,5 +90,5 @@ def test_the_same_bytes_in_another_character_set_are_another_text() -> None:
     observer, name = Observer(), read_element("PatientName", b"\xc4\xe9")
     for charset in (b"ISO_IR 100", b"ISO_IR 144"):
         declared = read_element("SpecificCharacterSet", charset)
-        observer.seen_in(alone(declared, name))
+        observer.observe(known(declared, name))
     assert len({one.raw for one in observer.pool if one.keyword == "PatientName"}) == 2

@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 
-from dicom_bytes import read_element, us, values
+from dicom_bytes import known, read_element, us, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,16 +9,13 @@ from pipeline.dicom.files.part10 import DataSet
 from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import Flaw, Values, tag_of
 from pipeline.dicom.headers.observe import Observer
-from pipeline.dicom.headers.parts import Reader, read_rescale
-from pipeline.dicom.headers.read import SliceReader
-from pipeline.dicom.headers.repeats import Each, Latest, Noted, Parts
+from pipeline.dicom.headers.read import KnownElements, SliceReader
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.elements import Observation
 from pipeline.privacy import ALLOWED_ELEMENTS
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import SeriesWarning
 
-KVP, ROWS = tag_of("KVP"), tag_of("Rows")
+KVP = tag_of("KVP")
 CREATOR, PRIVATE = 0x00090010, 0x00091001
 
 
@@ -62,106 +59,70 @@ def headers(changes: Sequence[Sequence[Element]], order: Sequence[bool]) -> list
     return found
 
 
-def read(reader: SliceReader, latest: Latest, header: Values) -> SliceHeader:
-    data_set = DataSet(elements=dict(header.elements), transfer_syntax="1.2")
-    return reader.read(FoundFile("/in/1", 10, 0), data_set, latest.change_to(header))
-
-
-def observed(observer: Observer, latest: Latest, header: Values) -> list[Observation]:
-    return [observer.pool[number] for number in observer.seen_in(latest.change_to(header))]
+def read(reader: SliceReader, header: Values) -> tuple[SliceHeader, KnownElements]:
+    data_set = DataSet(elements=dict(header.elements), transfer_syntax="1.2", little_endian=header.little_endian)
+    return reader.read(FoundFile("/in/1", 10, 0), data_set)
 
 
 CHANGES = st.lists(st.lists(NAMED | BARE, max_size=3), min_size=2, max_size=8)
 FIRST = st.lists(NAMED | BARE, min_size=20, max_size=40)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(FIRST, CHANGES, st.lists(st.just(value=False) | st.booleans(), min_size=9, max_size=9))
 def test_each_header_is_read_as_it_is_read_alone(
     first: list[Element], changes: list[list[Element]], order: list[bool]
 ) -> None:
-    reader, latest = SliceReader(ALLOWED_ELEMENTS), Latest()
+    reader = SliceReader(ALLOWED_ELEMENTS)
     for header in headers([first, *changes], order):
-        assert read(reader, latest, header) == read(SliceReader(ALLOWED_ELEMENTS), Latest(), header)
+        assert read(reader, header)[0] == read(SliceReader(ALLOWED_ELEMENTS), header)[0]
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(FIRST, CHANGES, st.lists(st.just(value=False) | st.booleans(), min_size=9, max_size=9))
 def test_each_header_is_observed_as_it_is_observed_alone(
     first: list[Element], changes: list[list[Element]], order: list[bool]
 ) -> None:
-    observer, latest = Observer(), Latest()
+    reader, observer = SliceReader(frozenset()), Observer()
     for header in headers([first, *changes], order):
-        assert observed(observer, latest, header) == observed(Observer(), Latest(), header)
+        numbers = observer.observe(read(reader, header)[1])
+        alone = Observer()
+        alone.observe(read(SliceReader(frozenset()), header)[1])
+        assert [observer.pool[number] for number in numbers] == alone.pool
 
 
 def test_another_character_set_has_every_text_read_again() -> None:
-    reader, latest, name = SliceReader(frozenset({"Manufacturer"})), Latest(), "Миша"
+    reader, name = SliceReader(frozenset({"Manufacturer"})), "Миша"
     raw = name.encode("iso8859-5")
     texts = [read_element("Modality", b"CT"), *(read_element(word, raw) for word in ("RescaleType", "Manufacturer"))]
     for charset, expected in ((b"", raw.decode("latin-1")), (b"ISO_IR 144", name)):
-        header = read(reader, latest, values(read_element("SpecificCharacterSet", charset), *texts))
+        header, _ = read(reader, values(read_element("SpecificCharacterSet", charset), *texts))
         assert (header.rescale.kind, header.elements) == (expected, {"Manufacturer": expected})
         assert (SeriesWarning.W_CHARSET in header.warnings) is not bool(charset)
 
 
-def test_what_looks_only_now_and_then_misses_nothing() -> None:
-    observer, latest = Observer(), Latest()
-    for number in (b"1", b"2", b"3"):
-        changed = values(read_element("KVP", number), read_element("Modality", b"CT"))
-        same = values(read_element("KVP", b"3"), read_element("Modality", b"CT"))
-        assert observed(observer, latest, changed)[0].raw == number.decode()
-        latest.change_to(same)
+def test_equal_elements_are_one_wherever_they_lie() -> None:
+    reader, kvp = SliceReader(frozenset()), read_element("KVP", b"120")
+    first, moved, other = (
+        known(element, reader=reader).by_tag[KVP]
+        for element in (kvp, kvp._replace(offset=9), kvp._replace(value=b"100"))
+    )
+    assert first is moved
+    assert first is not other
 
 
-def test_only_what_differs_is_a_change() -> None:
-    latest = Latest()
-    kvp, rows = read_element("KVP", b"120"), read_element("Rows", us(4))
-    assert latest.change_to(values(kvp, rows)).tags is None
-    assert latest.change_to(values(kvp, rows._replace(offset=9))).tags == []
-    assert latest.change_to(values(kvp._replace(value=b"100"), rows)).tags == [KVP]
-    assert latest.change_to(values(rows, kvp)).tags is None
-    assert latest.change_to(Values({ROWS: rows, KVP: kvp}, little_endian=False)).tags is None
+def test_pixels_that_lie_elsewhere_are_others() -> None:
+    reader = SliceReader(frozenset())
+    places = [read(reader, values(Element(PIXEL_DATA, "OW", place, 8)))[0].pixels.offset for place in (100, 102, 100)]
+    assert places == [100, 102, 100]
 
 
-def test_pixels_that_lie_elsewhere_are_a_change() -> None:
-    latest = Latest()
-    for place, changed in ((100, None), (100, []), (102, [PIXEL_DATA])):
-        assert latest.change_to(values(Element(PIXEL_DATA, "OW", place, 8))).tags == changed
-
-
-def test_each_makes_again_only_what_changed() -> None:
-    latest, each, made = Latest(), Each[int](), []
-    for kvp, context in ((b"120", "a"), (b"100", "a"), (b"100", "a"), (b"100", "b")):
-        change = latest.change_to(values(read_element("KVP", kvp), read_element("Rows", us(4))))
-        assert list(each.made_of(change, context, lambda one: made.append(one.tag) or [one.tag])) == [KVP, ROWS]
-    assert made == [KVP, ROWS, KVP, KVP, ROWS]
-
-
-def test_a_part_is_read_again_only_where_it_looked() -> None:
-    latest, parts, looked = Latest(), Parts(), []
-
-    def kvp_of(reader: Reader) -> float | None:
-        looked.append(reader.values.text("KVP"))
-        return reader.optional("KVP")
-
-    for kvp, rows in ((b"120", 4), (b"120", 5), (b"100", 5)):
-        parts.turn_to(latest.change_to(values(read_element("KVP", kvp), read_element("Rows", us(rows)))))
-        assert parts.part(kvp_of) == float(kvp)
-    assert looked == ["120", "100"]
-
-
-def test_flaws_of_a_part_that_is_not_read_again_are_still_told() -> None:
-    latest, parts = Latest(), Parts()
-    for _ in range(2):
-        parts.turn_to(latest.change_to(values(read_element("RescaleSlope", b"0"))))
-        parts.part(read_rescale, False, 12)  # noqa: FBT003  as a reader of slices tells it
-        assert parts.flaws == {"RescaleSlope": Flaw.INVALID, "RescaleIntercept": Flaw.MISSING}
-
-
-def test_whatever_is_asked_for_is_noted() -> None:
-    kvp = read_element("KVP", b"120")
-    noted = Noted({KVP: kvp}, set())
-    assert (noted[KVP], noted.get(1), 2 in noted, len(noted)) == (kvp, None, False, 1)
-    assert noted.asked == {KVP, 1, 2}
-    assert (list(Noted({KVP: kvp}, everything := set())), everything) == ([KVP], {KVP})
+def test_a_part_that_does_not_change_is_one_object() -> None:
+    reader = SliceReader(frozenset())
+    one, other = (
+        read(reader, values(read_element("KVP", kvp), read_element("RescaleSlope", b"0")))[0]
+        for kvp in (b"120", b"100")
+    )
+    assert one.rescale is other.rescale
+    assert one.reconstruction != other.reconstruction
+    assert one.flaws["RescaleSlope"] == other.flaws["RescaleSlope"] == Flaw.INVALID
