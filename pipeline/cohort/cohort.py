@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from pipeline.cohort.join import Identifiers, Joined, joined
+from pipeline.cohort.join import Joined, joined
 from pipeline.cohort.joined_tables import kept_tables
 from pipeline.cohort.people import people_of
 from pipeline.cohort.splits import NAMES, Member, Split, Token, splits_of
@@ -56,7 +56,7 @@ class Cohort:
         ]
         known = self._as_before(updated, there)
         members = {
-            record.series_key: _identifiers(there[record.series_key])
+            record.series_key: there[record.series_key].identifiers
             for record in known
             if record.series_key in there and record.status is not Status.EXCLUDED
         }
@@ -112,18 +112,6 @@ def counts_by_split(records: Iterable[SeriesRecord]) -> dict[str, int]:
 
 def _labels(record: SeriesRecord, joins: Iterable[Joined]) -> dict[str, LabelValue]:
     return {name: value for join in joins for name, value in join.labels.get(record.series_key, {}).items()}
-
-
-def _identifiers(found: ScannedSeries) -> Identifiers:
-    identity, record = found.series.slices[0].identity, found.record
-    return {
-        "PatientID": identity.patient_id,
-        "StudyInstanceUID": identity.study_instance_uid,
-        "SeriesInstanceUID": identity.series_instance_uid,
-        "patient": record.patient,
-        "study": record.study,
-        "series_key": record.series_key,
-    }
 
 
 def _member(record: SeriesRecord, patient: Token, split: Split) -> Member:

@@ -8,13 +8,12 @@ from pipeline.cluster import Pool
 from pipeline.config import Config, config_hash
 from pipeline.dicom.policy import Policy
 from pipeline.output.layout import OutputFolder
-from pipeline.plan.mask_sources import with_masks
 from pipeline.plan.plan import Versions
 from pipeline.plan.selection import Choice, slice_count_before
 from pipeline.prepare.job import Recipe
 from pipeline.privacy import PseudonymKey
 from pipeline.scan.headers import Reading
-from pipeline.scan.series import NOBODY, People, Scan, scan
+from pipeline.scan.series import NOBODY, People, Scan, add_masks, scan
 from pipeline.sources.address import address_of
 from pipeline.versions import describe_stages
 
@@ -39,7 +38,7 @@ def scan_inputs(
     """
     reading = Reading(pool, cache, looks_only)
     found = scan(config.input, policy_of(config), key, config.manifest.tags, config.select, reading, people=people)
-    return with_masks(found, config.manifest.labels.masks if config.manifest.labels else ())
+    return add_masks(found, config.manifest.labels.masks if config.manifest.labels else ())
 
 
 def shared_folders(config: Config, output: OutputFolder) -> tuple[Path, ...]:

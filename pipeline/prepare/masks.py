@@ -13,7 +13,7 @@ from pipeline.geometry import Xyz, Zyx
 from pipeline.limits import Limits
 from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid
 from pipeline.masks.nifti import read_nifti
-from pipeline.masks.source import MaskSource
+from pipeline.masks.sources import MaskSource
 from pipeline.program.changes import GridChange, Shear, Warp
 from pipeline.program.labels import carry_labels
 from pipeline.program.program import Program

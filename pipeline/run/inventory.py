@@ -122,12 +122,8 @@ def _unknown(header: SliceHeader) -> SliceOutcome:
 
 def _index_row(scanned: ScannedSeries) -> dict[str, Any]:
     headers = scanned.series.slices
-    identity = headers[0].identity
     return {
-        "series_key": scanned.record.series_key,
-        "PatientID": identity.patient_id,
-        "StudyInstanceUID": identity.study_instance_uid,
-        "SeriesInstanceUID": identity.series_instance_uid,
+        **{name: value for name, value in scanned.identifiers.items() if name in INDEX_COLUMNS},
         "folder": os.path.commonpath([header.file.folder for header in headers]),
         "n_files": scanned.record.n_files,
     }

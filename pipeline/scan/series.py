@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from pipeline.dicom.series.fallback import add_positions
 from pipeline.dicom.series.regroup import regroup_series
 from pipeline.dicom.series.split import split_parts, split_volumes
 from pipeline.dicom.stack.stack import build_stack
-from pipeline.masks.source import MaskSource
+from pipeline.masks.sources import MASK_MODALITIES, MaskObject, MaskOptions, MaskSource, describe_states, find_sources
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
 from pipeline.record import SeriesRecord
 from pipeline.scan.census import Census
@@ -48,6 +48,19 @@ class ScannedSeries:
     refusal: Refusal | None
     signature: str
     masks: tuple[MaskSource, ...] = ()
+
+    @property
+    def identifiers(self) -> dict[str, str | None]:
+        """What the series can be asked for by, under the names that tables and paths use."""
+        identity, record = self.series.slices[0].identity, self.record
+        return {
+            "PatientID": identity.patient_id,
+            "StudyInstanceUID": identity.study_instance_uid,
+            "SeriesInstanceUID": identity.series_instance_uid,
+            "patient": record.patient,
+            "study": record.study,
+            "series_key": record.series_key,
+        }
 
     def update_record(self, record: SeriesRecord) -> SeriesRecord:
         """Return an earlier run's record with what may be another although the series' own files are as they were.
@@ -180,3 +193,31 @@ def _signature(series: Series) -> str:
     for header in series.slices:
         digest.update(repr((header.file.path, header.file.size, header.file.mtime_ns, header.frame)).encode())
     return digest.hexdigest()
+
+
+def add_masks(scan: Scan, options: Sequence[MaskOptions]) -> Scan:
+    """Return the scan, each series with the masks that it may have; its signature changes when one of them does."""
+    if not options:
+        return scan
+    objects = [
+        MaskObject(
+            header.file.path,
+            header.identity.modality,
+            header.identity.patient_id,
+            header.identity.study_instance_uid,
+        )
+        for scanned in scan.series
+        if scanned.series.slices[0].identity.modality in MASK_MODALITIES
+        for header in scanned.series.slices
+    ]
+    series = []
+    for scanned in scan.series:
+        sources = find_sources(options, scanned.identifiers, objects)
+        series.append(_with_masks(scanned, sources) if sources else scanned)
+    return replace(scan, series=tuple(series))
+
+
+def _with_masks(scanned: ScannedSeries, sources: tuple[MaskSource, ...]) -> ScannedSeries:
+    states = f"({scanned.signature!r}, {describe_states(sources)})"
+    digest = hashlib.blake2b(states.encode(errors="replace"), digest_size=16)
+    return replace(scanned, masks=sources, signature=digest.hexdigest())

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cohort.options import IDENTIFIERS, LabelOptions, MaskOptions, TableOptions
+from pipeline.cohort.options import IDENTIFIERS, LabelOptions, TableOptions
+from pipeline.masks.sources import MaskOptions
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,11 @@ import pytest
 from masked import grid, outline, structures
 from phantoms import Series, write_series
 
-from pipeline.cohort.options import MaskOptions
 from pipeline.config import load
-from pipeline.plan.mask_sources import with_masks
+from pipeline.masks.sources import MaskOptions
 from pipeline.plan.recipe import scan_inputs
 from pipeline.privacy import PseudonymKey
-from pipeline.scan.series import Scan, ScannedSeries
+from pipeline.scan.series import Scan, ScannedSeries, add_masks
 
 SQUARE = [(0.5, 0.5), (4.5, 0.5), (4.5, 3.5), (0.5, 3.5)]
 
@@ -41,18 +40,18 @@ def draw(tmp_path: Path, name: str, patient: str = "P-1") -> Path:
 @pytest.mark.usefixtures("series")
 def test_without_masks_nothing_changes(tmp_path: Path) -> None:
     found = scan(tmp_path)
-    assert with_masks(found, ()) is found
+    assert add_masks(found, ()) is found
 
 
 @pytest.mark.usefixtures("series")
 def test_objects_of_the_same_patient_or_study_may_speak_of_a_series(tmp_path: Path) -> None:
     path = draw(tmp_path, "rs.dcm")
     draw(tmp_path, "other.dcm", "P-2")
-    found = ct_of(with_masks(scan(tmp_path), [MaskOptions("gtv", dicom="RTSTRUCT", roi="gtv")]))
+    found = ct_of(add_masks(scan(tmp_path), [MaskOptions("gtv", dicom="RTSTRUCT", roi="gtv")]))
     assert [(source.name, source.kind, source.paths, source.roi) for source in found.masks] == [
         ("gtv", "RTSTRUCT", (str(path),), "gtv")
     ]
-    assert ct_of(with_masks(scan(tmp_path), [MaskOptions("organs", dicom="SEG")])).masks == ()
+    assert ct_of(add_masks(scan(tmp_path), [MaskOptions("organs", dicom="SEG")])).masks == ()
 
 
 def test_a_nifti_file_is_found_by_what_the_series_is_known_by(tmp_path: Path, series: Series) -> None:
@@ -62,9 +61,9 @@ def test_a_nifti_file_is_found_by_what_the_series_is_known_by(tmp_path: Path, se
         ("{PatientID}.nii.gz", "P-1.nii.gz"),
         ("{SeriesInstanceUID}.nii", f"{series.series_uid}.nii"),
     ):
-        found = ct_of(with_masks(scan(tmp_path), [MaskOptions("gtv", nifti=str(tmp_path / pattern))]))
+        found = ct_of(add_masks(scan(tmp_path), [MaskOptions("gtv", nifti=str(tmp_path / pattern))]))
         assert [source.paths for source in found.masks] == [(str(tmp_path / name),)]
-    assert ct_of(with_masks(scan(tmp_path), [MaskOptions("gtv", nifti=str(tmp_path / "{patient}.nii"))])).masks == ()
+    assert ct_of(add_masks(scan(tmp_path), [MaskOptions("gtv", nifti=str(tmp_path / "{patient}.nii"))])).masks == ()
 
 
 @pytest.mark.parametrize("patient", ["../outside", "..", "a\\b", ""])
@@ -73,7 +72,7 @@ def test_an_identifier_leads_to_no_file_outside(tmp_path: Path, patient: str) ->
     (tmp_path / "masks").mkdir()
     for name in ("outside.nii.gz", "masks/.nii.gz", "masks/...nii.gz"):
         (tmp_path / name).write_bytes(b"x")
-    found = with_masks(scan(tmp_path), [MaskOptions("gtv", nifti=str(tmp_path / "masks" / "{PatientID}.nii.gz"))])
+    found = add_masks(scan(tmp_path), [MaskOptions("gtv", nifti=str(tmp_path / "masks" / "{PatientID}.nii.gz"))])
     assert ct_of(found).masks == ()
 
 
@@ -84,6 +83,6 @@ def test_a_mask_that_comes_or_changes_makes_the_series_changed(tmp_path: Path) -
     for content in (None, b"one", b"other"):
         if content:
             path.write_bytes(content)
-        signatures.append(ct_of(with_masks(scan(tmp_path), options)).signature)
+        signatures.append(ct_of(add_masks(scan(tmp_path), options)).signature)
     assert len(set(signatures)) == 3
     assert signatures[0] == ct_of(scan(tmp_path)).signature
