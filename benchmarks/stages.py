@@ -36,7 +36,7 @@ from pipeline.privacy import PseudonymKey
 from pipeline.program.execute import PreparedVolume, execute
 from pipeline.program.planes import Plane, gather_volume
 from pipeline.program.program import Program
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 from pipeline.store.write import create_store
 from pipeline.volume import VolumeSpec
 

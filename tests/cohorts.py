@@ -15,7 +15,7 @@ from pipeline.output.tables import ColumnType, write_table
 from pipeline.record import SeriesRecord
 from pipeline.report.options import ReportOptions
 from pipeline.report.page import write_report
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 from pipeline.volume import Volume
 

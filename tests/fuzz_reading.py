@@ -15,7 +15,7 @@ from pipeline.privacy import PseudonymKey
 from pipeline.scan.series import ScannedSeries, scan
 from pipeline.sources.folders import InputOptions
 from pipeline.steps.orient import Orient
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 from pipeline.store.read import open_store
 from pipeline.vocabulary import FileStatus, Reason, Status
 

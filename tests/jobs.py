@@ -13,7 +13,7 @@ from pipeline.privacy import PseudonymKey
 from pipeline.program.step import Step
 from pipeline.scan.series import scan
 from pipeline.sources.folders import InputOptions
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 
 KEY = PseudonymKey(b"k" * 32)
 RECIPE = Recipe(Policy(), (), StoreOptions(), "config", "1.0", KEY)

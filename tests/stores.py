@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.store import write
+from pipeline.store.layout import StoreOptions
 from pipeline.store.ngff import PATIENT_AXES
-from pipeline.store.options import StoreOptions
 from pipeline.store.write import StoreReceipt
 from pipeline.volume import Mask
 

@@ -17,7 +17,7 @@ from pipeline.program.step import Step
 from pipeline.report.options import ReportOptions
 from pipeline.sources.folders import InputOptions
 from pipeline.steps import STEPS
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.kernels.compiled import compile_loop
 
-Plane = NDArray[np.float32]
+PlaneArray = NDArray[np.float32]
 Firsts = NDArray[np.intp]
 Weights = NDArray[np.float64]
 Places = NDArray[np.bool_]
@@ -27,7 +27,7 @@ NONE, SOME, ALL = 0, 1, 2
 
 
 @compile_loop
-def _row(source: Plane, y: int, weights: Weights, target: Weights) -> None:
+def _row(source: PlaneArray, y: int, weights: Weights, target: Weights) -> None:
     """Fill ``target`` [x] with the weighted sum of as many rows as there are weights, from row y on."""
     if weights.size == 2:
         w0, w1 = weights[0], weights[1]
@@ -42,7 +42,7 @@ def _row(source: Plane, y: int, weights: Weights, target: Weights) -> None:
 
 
 @compile_loop
-def _columns(row: Weights, columns: Firsts, weights: Weights, target: Plane) -> None:
+def _columns(row: Weights, columns: Firsts, weights: Weights, target: PlaneArray) -> None:
     """Fill ``target`` [i] with the weighted sums of as many values as there are weights, from ``columns[i]`` on."""
     if weights.shape[1] == 2:
         for i in range(target.size):
@@ -59,7 +59,7 @@ def _columns(row: Weights, columns: Firsts, weights: Weights, target: Plane) -> 
 
 @compile_loop
 def blend_in_plane(
-    source: Plane, rows: Firsts, row_weights: Weights, columns: Firsts, column_weights: Weights, target: Plane
+    source: PlaneArray, rows: Firsts, row_weights: Weights, columns: Firsts, column_weights: Weights, target: PlaneArray
 ) -> None:
     """Fill ``target`` [y, x] with weighted sums along y, then along x.
 
@@ -114,7 +114,7 @@ def _extent(n: int, of: int) -> int:
 
 
 @compile_loop
-def blend_valid_in_plane(source: Plane, valid: Places, axes: Bands, pixels: Pixels, target: Plane) -> None:
+def blend_valid_in_plane(source: PlaneArray, valid: Places, axes: Bands, pixels: Pixels, target: PlaneArray) -> None:
     """As ``blend_in_plane``, but of measured samples alone, and only at ``pixels``."""
     rows, row_weights, columns, column_weights = axes
     j, width = 0, target.shape[1]

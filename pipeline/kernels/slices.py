@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.kernels.compiled import compile_loop
 
 Codes = NDArray[np.unsignedinteger[Any]]
-Plane = NDArray[np.float32]
+PlaneArray = NDArray[np.float32]
 Places = NDArray[np.bool_]
 Counts = NDArray[np.int64]
 Moments = tuple[int, float, float, float, float]
@@ -19,7 +19,7 @@ Moments = tuple[int, float, float, float, float]
 
 
 @compile_loop
-def look_up(codes: Codes, table: Plane) -> tuple[Plane, Counts]:
+def look_up(codes: Codes, table: PlaneArray) -> tuple[PlaneArray, Counts]:
     """Return ``table[codes]`` [y, x], and how many voxels have each code.
 
     Neighbours are counted apart and added up at the end: where they are equal, as in air, one would wait for the other.
@@ -42,7 +42,7 @@ def look_up(codes: Codes, table: Plane) -> tuple[Plane, Counts]:
 
 
 @compile_loop
-def count_values(values: Plane, counts: Counts, bins: Counts) -> Moments:
+def count_values(values: PlaneArray, counts: Counts, bins: Counts) -> Moments:
     """Add ``counts`` of ``values`` to ``bins``, 1 wide and about 0 in their middle, and return the values' moments.
 
     A value goes to the nearest bin, or to the outermost.
@@ -64,7 +64,7 @@ def count_values(values: Plane, counts: Counts, bins: Counts) -> Moments:
 
 
 @compile_loop
-def measure_roughness(plane: Plane, valid: Places, low: float, high: float) -> Plane:
+def measure_roughness(plane: PlaneArray, valid: Places, low: float, high: float) -> PlaneArray:
     """Return the absolute second difference along y and x of each place whose nine voxels are measured and of a kind.
 
     Scaled to the noise of one voxel (Immerkaer, CVIU 1996).  Of a kind are nine whose mean lies from ``low`` to

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kernels.compiled import compile_loop
-from pipeline.kernels.slices import Codes, Counts, Places, Plane
+from pipeline.kernels.slices import Codes, Counts, Places, PlaneArray
 
 Seen = NDArray[np.uint8]
 """What is known of each place [y, x]."""
@@ -137,7 +137,7 @@ def matches_spans(codes: Codes, is_open: Places, spans: Spans) -> bool:
 
 
 @compile_loop
-def fill_spans(codes: Codes, spans: Spans, value: float, plane: Plane, counts: Counts) -> None:
+def fill_spans(codes: Codes, spans: Spans, value: float, plane: PlaneArray, counts: Counts) -> None:
     """Put a value into ``plane`` [y, x] where the spans are open, and take the codes that are there from ``counts``."""
     flat, target = codes.ravel(), plane.ravel()
     code, n = 0, 0

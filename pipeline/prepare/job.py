@@ -10,7 +10,7 @@ from pipeline.masks.sources import MaskSource
 from pipeline.privacy import PseudonymKey
 from pipeline.program.step import Step
 from pipeline.record import SeriesRecord, SliceOutcome
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 from pipeline.vocabulary import Reason, SeriesWarning
 
 

@@ -15,7 +15,7 @@ from pipeline.program.changes import GridChange, LineChange, Shear, Warp
 from pipeline.program.planes import Plane, Planes, cut_planes
 from pipeline.volume import ClampedLine, Mask, Volume, VolumeSpec, Voxels
 
-Padding = Sequence[float | None]
+PaddingValues = Sequence[float | None]
 
 
 def change_planes(change: LineChange | GridChange | Shear, planes: Planes, before: VolumeSpec) -> Planes:
@@ -30,7 +30,7 @@ def change_planes(change: LineChange | GridChange | Shear, planes: Planes, befor
     return result
 
 
-def _change_grid(change: GridChange | Shear, planes: Planes, padding: Padding) -> Planes:
+def _change_grid(change: GridChange | Shear, planes: Planes, padding: PaddingValues) -> Planes:
     """Return planes on another grid.
 
     Weights are renormalised over measured voxels; where there are none, those that hold a value all the same speak.
@@ -101,7 +101,7 @@ def _transpose(planes: Planes) -> Planes:
     return at
 
 
-def _take_samples(planes: Planes, change: GridChange, padding: Padding) -> Planes:
+def _take_samples(planes: Planes, change: GridChange, padding: PaddingValues) -> Planes:
     """Take samples as they are; views of the source where nothing is added."""
     z_axis, y_axis, x_axis = change.axes
     source_zs = (z_axis.start + z_axis.step * np.arange(z_axis.n)).astype(int)
@@ -156,7 +156,7 @@ def change_volume(change: LineChange | GridChange | Shear | Warp, volume: Volume
     return change_planes(change, cut_planes(volume), before)
 
 
-def _warp_volume(change: Warp, volume: Volume, padding: Padding) -> Volume:
+def _warp_volume(change: Warp, volume: Volume, padding: PaddingValues) -> Volume:
     """Return the volume on a grid turned against its own; renormalised over measured voxels, as `Blend` does."""
     if volume.usable is not None:  # invented voxels speak; the mask travels as one more channel beside them
         layers = np.concatenate([volume.by_channel, volume.valid[None]], dtype=np.float32)

@@ -24,7 +24,7 @@ AT_A_TIME = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class Field:
+class FieldOfView:
     """A field of view, as the pixels see it that are made of its samples.
 
     ``extents`` [y, x] says how many of a pixel's samples were measured.  The pixels of which only some were are its
@@ -55,15 +55,15 @@ class InPlane:
         return drop_full_mask(self.y.within[:, None] & self.x.within)
 
     @cached_property
-    def whole(self) -> Field:
+    def whole(self) -> FieldOfView:
         """The field of view of a plane that was measured everywhere."""
         return self.field(np.ones((self.y.source_n, self.x.source_n), np.bool_))
 
-    def field(self, valid: Mask) -> Field:
+    def field(self, valid: Mask) -> FieldOfView:
         """Return what a mask [y, x] comes to on the new grid."""
         extents, shares = np.empty((self.y.n, self.x.n), np.uint8), np.empty((self.y.n, self.x.n), np.float32)
         bands.classify_extents(valid, self.bands, extents)
-        field = Field(valid, extents, shares, _pixels(extents == bands.SOME))
+        field = FieldOfView(valid, extents, shares, _pixels(extents == bands.SOME))
         self.rim_sums(valid.astype(np.float32), field, shares)
         return field
 
@@ -71,7 +71,7 @@ class InPlane:
         """Fill ``target`` [y, x] from a layer [y, x]."""
         bands.blend_in_plane(layer, *self.bands, target)
 
-    def rim_sums(self, layer: Voxels, field: Field, target: Voxels) -> None:
+    def rim_sums(self, layer: Voxels, field: FieldOfView, target: Voxels) -> None:
         """Fill the rim of ``target`` [y, x] from what was measured of a layer [y, x]."""
         bands.blend_valid_in_plane(layer, field.valid, self.bands, field.rim, target)
 
@@ -95,8 +95,8 @@ class Blend:
         self._shape = (axes.y.n, axes.x.n)
         taps = self._window.taps
         self._held: list[int | None] = [None] * taps
-        self._fields: list[Field | None] = [None] * taps
-        self._last: Field | None = None
+        self._fields: list[FieldOfView | None] = [None] * taps
+        self._last: FieldOfView | None = None
         self._plain = np.empty((channels, taps, *self._shape), np.float32)
         self._sums = np.empty_like(self._plain)
 
@@ -123,7 +123,7 @@ class Blend:
                 self._in_plane.rim_sums(contiguous, field, sums)
         self._fields[slot] = field
 
-    def _field(self, valid: Mask) -> Field:
+    def _field(self, valid: Mask) -> FieldOfView:
         """Return a plane's field of view; it is a scanner's own, and seldom changes."""
         last = self._last
         if last is None or not (valid is last.valid or np.array_equal(valid, last.valid)):
@@ -144,7 +144,7 @@ class Blend:
                 bands.divide_by_weight(totals, (self._least, VALID_SHARE), some, target.ravel(), enough.ravel())
         return enough
 
-    def _totals(self, channel: int, parts: Sequence[tuple[int, float, Field]], pixels: bands.Pixels) -> Floats:
+    def _totals(self, channel: int, parts: Sequence[tuple[int, float, FieldOfView]], pixels: bands.Pixels) -> Floats:
         """Return the sums of measured values and of their weight [2, k] for pixels [k], from each slot its part."""
         totals = np.zeros((2, len(pixels)))
         for slot, weight, field in parts:
@@ -179,7 +179,7 @@ def shear_planes(planes: Planes, slices: Callable[[int], InPlane], padding: Voxe
     return at
 
 
-def _in_part(fields: Sequence[Field]) -> tuple[bands.Pixels, Mask]:
+def _in_part(fields: Sequence[FieldOfView]) -> tuple[bands.Pixels, Mask]:
     """Return the pixels of which some samples were measured and some not, and where all were [y, x]."""
     first = fields[0]
     if all(field is first for field in fields):

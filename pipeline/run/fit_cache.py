@@ -14,7 +14,7 @@ from pipeline.features.histogram import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.state import Entry, Finished, Journal, Ledger
 from pipeline.record import from_json, to_json
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 from pipeline.vocabulary import Status
 
 

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from pipeline.geometry import Zyx
-from pipeline.store.layout import Layout
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import Layout, StoreOptions
 
 LARGEST_BLOCK_BYTES = 512 * 2**10
 """Blosc works on blocks; these still fit the cache of one core."""

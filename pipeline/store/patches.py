@@ -6,8 +6,7 @@ from math import prod
 
 import numpy as np
 
-from pipeline.store.layout import Layout
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import Layout, StoreOptions
 
 SIDES = (64, 128)
 """Patches that people train on."""

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from pipeline.geometry import Geometry, Zyx
 from pipeline.output.durable import hash_store, size_of_store, sync_tree
 from pipeline.store.arrays import PlaneWriter, create_array, write_labels
-from pipeline.store.layout import Layout, choose_mask_layout
+from pipeline.store.layout import Layout, StoreOptions, choose_mask_layout
 from pipeline.store.ngff import describe_multiscales, geometry_to_json
-from pipeline.store.options import StoreOptions
 from pipeline.store.read import StoredPlanes, read_planes
 from pipeline.volume import Mask
 

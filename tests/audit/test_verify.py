@@ -17,8 +17,8 @@ from pipeline.output.lock import run_lock
 from pipeline.output.manifest import publish, read_records
 from pipeline.output.state import Finished, Ledger
 from pipeline.record import SeriesRecord
+from pipeline.store.layout import StoreOptions
 from pipeline.store.ngff import PATIENT_AXES
-from pipeline.store.options import StoreOptions
 from pipeline.vocabulary import Reason, Status
 
 KEYS = ("aa", "bb", "cc")

@@ -7,7 +7,7 @@ from pipeline.config.model import Config, adapter, schema
 from pipeline.steps import STEPS
 from pipeline.steps.clip import Clip
 from pipeline.steps.orient import Orient
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 
 FOLDERS = {"input": {"roots": ["in"]}, "output": {"folder": "out"}}
 

@@ -9,7 +9,7 @@ from pipeline.steps.clip import Clip
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.orient import Orient
 from pipeline.steps.resample import Resample
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 
 CLIP = Clip(low_hu=-1000, high_hu=400)
 

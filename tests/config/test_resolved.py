@@ -20,7 +20,7 @@ from pipeline.steps.clip import Clip
 from pipeline.steps.orient import Orient
 from pipeline.steps.resample import Resample
 from pipeline.steps.window import Channel, Window
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 
 PLAIN = Config(InputOptions(("in",)), OutputOptions("out"))
 

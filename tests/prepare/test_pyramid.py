@@ -19,7 +19,7 @@ from pipeline.program import execute
 from pipeline.program.packing import StoredType
 from pipeline.program.program import Program
 from pipeline.store import write
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 from pipeline.store.read import open_store
 from pipeline.store.write import StoreReceipt
 from pipeline.volume import Volume, VolumeSpec

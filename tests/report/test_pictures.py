@@ -11,7 +11,7 @@ from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.report import pictures
 from pipeline.report.pictures import LONGEST_SIDE, MOST_FRAMES, Pictures, pictures_of
 from pipeline.report.windows import SOFT_TISSUE
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 from pipeline.store.read import StoredVolume, open_store
 
 AXES = Zyx(Xyz(0, 0, 1), Xyz(0, 1, 0), Xyz(1, 0, 0))

@@ -9,7 +9,7 @@ from stores import StoreContent, write_store
 
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.report.planes import GAP, LONGEST_SIDE, snapshot_of
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 from pipeline.store.read import StoredVolume, open_store
 
 AXES = Zyx(Xyz(0, 0, 1), Xyz(0, 1, 0), Xyz(1, 0, 0))

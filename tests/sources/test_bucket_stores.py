@@ -20,8 +20,8 @@ from pipeline.sources.bucket_stores import (
     sizes_of_store,
     store_name,
 )
+from pipeline.store.layout import StoreOptions
 from pipeline.store.ngff import PATIENT_AXES
-from pipeline.store.options import StoreOptions
 
 if TYPE_CHECKING:
     from bucket_server import BucketServer

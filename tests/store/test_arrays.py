@@ -7,8 +7,7 @@ import zarr
 
 from pipeline.geometry import Zyx
 from pipeline.store.arrays import create_array
-from pipeline.store.layout import Layout
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import Layout, StoreOptions
 
 OPTIONS = StoreOptions(chunks=(2, 8, 8), level=3)
 

@@ -8,7 +8,7 @@ from stores import SHAPE, content, write_store
 
 from pipeline.geometry import Zyx
 from pipeline.store.arrays import choose_codec
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 from pipeline.store.read import open_store
 
 

@@ -5,7 +5,7 @@ import zarr
 
 from pipeline.output.durable import hash_store
 from pipeline.store.arrays import write_labels
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 
 LABELS = {
     "organs": np.random.default_rng(0).integers(0, 300, (9, 20, 17)).astype(np.uint16),

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from stores import CHUNKED, SHAPE, content, data_files, write_store
 
 from pipeline.geometry import Zyx
-from pipeline.store.layout import MOST_SHARDS, Layout, buffer_bytes, choose_mask_layout
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import MOST_SHARDS, Layout, StoreOptions, buffer_bytes, choose_mask_layout
 from pipeline.store.read import open_store
 
 sides = st.integers(1, 900)

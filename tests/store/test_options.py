@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from itertools import product
 
 import pytest
 
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 from pipeline.store.patches import advice, better_chunks, touched
 
 USUAL = ((300, 330, 330), "int16")

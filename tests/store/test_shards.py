@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.geometry import Zyx
 from pipeline.store.arrays import NOT_THERE, PlaneWriter, StoredArray, choose_codec, make_encoder
-from pipeline.store.layout import Layout
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import Layout, StoreOptions
 
 CHUNKS = Zyx(2, 16, 8)
 SHARDS = [Zyx(4, 32, 16), Zyx(2, 16, 8), Zyx(6, 16, 64), Zyx(200, 160, 160), None]

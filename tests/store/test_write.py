@@ -10,7 +10,7 @@ from stores import ATTRIBUTES, CHUNKED, SHAPE, content, data_files, write_store
 from pipeline.errors import SeriesRefusedError
 from pipeline.output.durable import hash_store, size_of_store
 from pipeline.store import write
-from pipeline.store.options import StoreOptions
+from pipeline.store.layout import StoreOptions
 from pipeline.store.read import open_store
 from pipeline.vocabulary import Reason
 
