@@ -1,4 +1,4 @@
-"""A volume at about two millimetres, foot to head first: fine enough to find a body in, and quick to search."""
+"""The body and the lungs in a volume, found in samples of about two millimetres."""
 
 from dataclasses import dataclass
 from math import ceil, prod
@@ -11,10 +11,10 @@ from pipeline.geometry import Geometry, Zyx
 from pipeline.volume import Mask, Volume, Voxels
 
 SAMPLE_MM = 2.0
-"""Samples lie at most so far apart, or as far as the voxels do."""
+"""The largest distance between samples, unless voxels are larger."""
 
 SAMPLE_BYTES = 4 + 8 + 4
-"""Numbers of components, the same to be counted, and masks."""
+"""Bytes a sample: component numbers, the same while they are counted, and masks."""
 
 Box = tuple[Zyx[int], Zyx[int]]
 """Start and shape, in voxels."""
@@ -24,7 +24,7 @@ Box = tuple[Zyx[int], Zyx[int]]
 class Samples:
     """Every k-th voxel along each axis; the arrays have the axis between foot and head in front.
 
-    ``seen`` is True where a value may be believed: measured, or invented between measured ones.
+    ``seen`` is True where a value may be used: valid, or interpolated between valid ones.
     """
 
     hu: Voxels
@@ -45,13 +45,13 @@ class Samples:
 
     @property
     def sample_ml(self) -> float:
-        """What a sample stands for, in millilitres."""
+        """The volume of a sample, in millilitres."""
         return prod(k * mm for k, mm in zip(strides(self.geometry), self.geometry.spacing_mm, strict=True)) / 1000
 
     def box_around(self, found: Mask, margin_mm: float) -> Box | None:
-        """Return the volume's box that holds what was found, and a margin as far as the volume goes; None of nothing.
+        """Return the box of voxels around what was found, with a margin as far as the volume goes; None if nothing was.
 
-        Between samples nobody looked: the box reaches up to the next one, and is never too small for that.
+        The box extends to the neighbouring samples, so that voxels between samples are never cut off.
         """
         if not found.any():
             return None
@@ -64,12 +64,12 @@ class Samples:
 
 
 def strides(geometry: Geometry) -> Zyx[int]:
-    """Return how many voxels lie from sample to sample."""
+    """Return the number of voxels from sample to sample."""
     return Zyx(*(max(1, int(SAMPLE_MM / mm)) for mm in geometry.spacing_mm))
 
 
 def search_bytes(geometry: Geometry) -> int:
-    """Return the memory that a search takes beside the volume."""
+    """Return the bytes that a search needs beside the volume."""
     return SAMPLE_BYTES * prod(ceil(n / k) for n, k in zip(geometry.shape, strides(geometry), strict=True))
 
 
@@ -79,26 +79,26 @@ def _axial(geometry: Geometry) -> int:
 
 
 def _side(found: Mask, axis: int, n: int, k: int, margin: int) -> tuple[int, int]:
-    """Return the first voxel of a box along an axis of n, and the one behind its last; k lie from sample to sample."""
+    """Return the first voxel of a box along an axis of n voxels, and the one after its last; k is the stride."""
     hits = np.flatnonzero(found.any(axis=tuple(other for other in range(3) if other != axis)))
     first, last = int(hits[0]) * k, int(hits[-1]) * k
     return max(0, first - (k - 1) - margin), min(n, last + k + margin)
 
 
 LEAST_LUNG_ML = 50.0
-"""Less is an airway, a sinus or gas in the bowel; a newborn's lungs hold more."""
+"""Less is an airway, a sinus or gas in the bowel; the lungs of a newborn hold more."""
 
 LEAST_SHARE = 0.2
-"""Of the larger lung's size; a smaller piece of air is a full stomach rather."""
+"""Of the size of the larger lung; a smaller piece of air is rather a full stomach."""
 
 
 def find_body(samples: Samples) -> Mask:
     """Return the largest piece of tissue.
 
-    Each axial slice is opened with a cross of three samples, so that what is thinner than about 5 mm is nothing: the
-    shell of a table, tubes, blankets, noise.  What is left hangs together by faces, in 3D.
+    Each axial slice is opened with a cross of three samples, which removes objects thinner than about 5 mm: the shell
+    of a table, tubes, blankets, noise.  Pieces are connected by faces, in 3D.
     """
-    from scipy import ndimage  # noqa: PLC0415  half a second that only a search is worth
+    from scipy import ndimage  # noqa: PLC0415  takes half a second, needed for a search only
 
     cross = ndimage.generate_binary_structure(2, 1)[None]
     tissue = (samples.hu > BODY_ABOVE_HU) & samples.seen
@@ -106,9 +106,9 @@ def find_body(samples: Samples) -> Mask:
 
 
 def find_lungs(samples: Samples) -> Mask:
-    """Return the air that the body surrounds in its axial slices: the largest piece, and the second if it is no scrap.
+    """Return the air surrounded by the body in axial slices: the largest piece, and the second if it is large enough.
 
-    All False where the largest has less than 50 ml.  Airways that hang together with a lung count with it.
+    All False where the largest has less than 50 ml.  Airways connected to a lung count with it.
     """
     air = _find_surrounded(find_body(samples)) & (samples.hu < LUNG_OR_AIR_BELOW_HU) & samples.seen
     first, second = _find_largest_pieces(air)

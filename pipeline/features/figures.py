@@ -1,4 +1,4 @@
-"""A volume's columns in the record: extremes, percentiles, shares and counts, gathered slice by slice."""
+"""The features of a volume in its record: extremes, percentiles, noise, shares and counts, computed slice by slice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from pipeline.features.truncation import Outline, measure_body_outline
 from pipeline.kernels.slices import Counts, count_values, measure_roughness
 from pipeline.volume import Mask, Voxels
 
-LOOKED_AT = 16
-"""Noise and the body's outline are taken from at most so many slices, spread over the volume: bounded time."""
+SAMPLED_SLICES = 16
+"""Noise and the outline of the body are measured in at most so many slices, spread over the volume: bounded time."""
 
 NOISE_LEAST_VOXELS = 1000
 """Fewer soft-tissue voxels than this give no estimate."""
@@ -27,7 +27,7 @@ class Features:
     """The HU columns of a series' record, under the record's own names.
 
     ``hu_min`` to ``hu_std`` are exact; percentiles, the air peak and the shares of body and metal are those of bins of
-    1 HU.  What cannot be said (no measured voxel, no air, no soft tissue) is None.
+    1 HU.  A feature that is undefined (no valid voxel, no air, no soft tissue) is None.
     """
 
     hu_min: float | None
@@ -50,20 +50,20 @@ class Features:
 
 
 class RunningFeatures:
-    """Gathers the features of a volume whose slices pass, in any order and each once."""
+    """Accumulates the features of a volume from its slices, each given once, in any order."""
 
     def __init__(self, n_slices: int) -> None:
         self._bins = np.zeros(2 * BIN_LIMIT_HU + 1, np.int64)
         self._spreads = [Spread()] * n_slices
         self._n_voxels = 0
-        self._chosen = set(np.linspace(0, n_slices - 1, min(n_slices, LOOKED_AT)).round().astype(int).tolist())
+        self._chosen = set(np.linspace(0, n_slices - 1, min(n_slices, SAMPLED_SLICES)).round().astype(int).tolist())
         self._rough: list[Voxels] = []
         self._outline = Outline()
 
     def add(self, k: int, hu: Voxels, valid: Mask | None, values_hu: Voxels, counts: Counts) -> None:
-        """Take in slice ``k`` [y, x]; ``valid`` is None where every voxel was.
+        """Add slice ``k`` [y, x]; ``valid`` is None where every voxel is.
 
-        ``counts`` says how many measured voxels have each of ``values_hu``.
+        ``counts`` is the number of valid voxels with each of ``values_hu``.
         """
         self._spreads[k] = Spread(*count_values(values_hu, counts, self._bins))
         self._n_voxels += hu.size
@@ -73,11 +73,11 @@ class RunningFeatures:
             self._outline += measure_body_outline(hu, field)
 
     def histogram(self) -> Histogram:
-        """Return the histogram of the slices that have passed."""
+        """Return the histogram of the slices added."""
         return Histogram.of_bins(self._bins)
 
     def features(self, repeated_slices: int) -> Features:
-        """Return the features of the slices that have passed; how many repeat their neighbour, the caller knows."""
+        """Return the features of the slices added; the caller counts slices that repeat their neighbour."""
         counted, spread = self.histogram(), merge_spreads(self._spreads)
         low, high, mean, std = (spread.low, spread.high, spread.mean, spread.std) if spread.n else (None,) * 4
         return Features(
@@ -102,25 +102,25 @@ class RunningFeatures:
 
 
 def measure_soft_tissue_roughness(plane: Voxels, valid: Mask) -> Voxels:
-    """Return the absolute second difference along y and x, scaled to the noise of a voxel, of soft-tissue places.
+    """Return the absolute second difference along y and x at soft-tissue pixels, scaled to the noise of a voxel.
 
-    Taken where the nine voxels it is made of are all measured and their mean is soft tissue.  That mean and the
-    difference are independent for white noise, so choosing by the one does not bias the other.
+    Only pixels are used whose nine voxels are all valid and have the mean of soft tissue.  For white noise that mean
+    and the difference are independent, so selecting by one does not bias the other.
     """
     return measure_roughness(plane, valid, *SOFT_TISSUE_HU)
 
 
 def estimate_noise(rough: Sequence[Voxels]) -> float | None:
-    """Estimate the standard deviation of the noise in HU from slices' roughness, None where there is little of it.
+    """Estimate the standard deviation of the noise in HU from the roughness of slices, None for too few voxels.
 
-    By the median (Immerkaer, CVIU 1996); correlated noise reads lower than it is.
+    By the median (Immerkaer, CVIU 1996); correlated noise is underestimated.
     """
     together = np.concatenate([*rough, np.zeros(0, np.float32)])
     return _median(together) * MEDIAN_TO_SIGMA if together.size >= NOISE_LEAST_VOXELS else None
 
 
 def _median(values: Voxels) -> float:
-    """Return the median of floats; numpy's own looks for two of them at once, and takes ten times as long."""
+    """Return the median of floats, ten times faster than numpy, which partitions for two elements at once."""
     middle = values.size // 2
     ordered = np.partition(values, middle)
     lower = ordered[middle] if values.size % 2 else ordered[:middle].max()

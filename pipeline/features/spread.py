@@ -1,4 +1,4 @@
-"""Extremes, mean and standard deviation: of values that come in parts, and of a volume's measured voxels."""
+"""Extremes, mean and standard deviation: of values that come in parts, and of a volume's valid voxels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from pipeline.volume import Mask, Voxels
 
 @dataclass(frozen=True)
 class Spread:
-    """Of ``n`` values the least, the greatest, the mean, and the sum of the squared distances from it.
+    """Least, greatest and mean of ``n`` values, and the sum of their squared distances from the mean.
 
-    Law: merging gives what all values together would, and the empty spread changes nothing.
+    Law: merging parts gives the spread of all values; the empty spread changes nothing.
     """
 
     n: int = 0
@@ -28,7 +28,7 @@ class Spread:
 
     @property
     def is_flat(self) -> bool:
-        """True where all values are one, or there is none."""
+        """Whether all values are equal, or there is none."""
         return not self.low < self.high
 
     @property
@@ -37,7 +37,7 @@ class Spread:
         return sqrt(self.squares / self.n) if self.n else 0.0
 
     def merge(self, other: "Spread") -> "Spread":
-        """Return the spread of both sets of values together (Chan, Golub and LeVeque 1979)."""
+        """Return the spread of the values of both (Chan, Golub and LeVeque 1979)."""
         if not self.n or not other.n:
             return self if self.n else other
         n, shift = self.n + other.n, other.mean - self.mean
@@ -47,12 +47,12 @@ class Spread:
 
 
 def merge_spreads(parts: list[Spread]) -> Spread:
-    """Return the spread of all parts together."""
+    """Return the spread of the values of all parts."""
     return reduce(Spread.merge, parts, Spread())
 
 
 def compute_mean(voxels: Voxels, valid: Mask) -> float:
-    """Return the mean; raises SeriesRefusedError where nothing is measured."""
+    """Return the mean of valid voxels; raises SeriesRefusedError where none is valid."""
     count = int(valid.sum())
     if count == 0:
         raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, "no voxel is measured, so there is no statistic of them")
@@ -60,7 +60,7 @@ def compute_mean(voxels: Voxels, valid: Mask) -> float:
 
 
 def compute_mean_and_std(voxels: Voxels, valid: Mask) -> tuple[float, float]:
-    """Return mean and standard deviation of the whole, in two passes; raises SeriesRefusedError if all are equal."""
+    """Return mean and standard deviation, in two passes; raises SeriesRefusedError if all values are equal."""
     middle = compute_mean(voxels, valid)
     squares = sum(float(np.square(plane - middle).sum()) for plane in _valid_values(voxels, valid))
     _require_contrast(squares)
@@ -77,12 +77,12 @@ def compute_extremes(voxels: Voxels, valid: Mask) -> tuple[float, float]:
 
 
 def _valid_values(voxels: Voxels, valid: Mask) -> Iterator[NDArray[np.float64]]:
-    """Yield each plane's measured values."""
+    """Yield the valid values of each plane."""
     return (plane[mask].astype(np.float64) for plane, mask in zip(voxels, valid, strict=True))
 
 
 def _require_contrast(spread: float) -> None:
-    """Refuse a constant volume: nothing can be scaled by its spread."""
+    """Raise SeriesRefusedError for a constant volume, which cannot be scaled by its spread."""
     if not spread > 0:
         detail = "every measured voxel has the same value at this step, so it cannot be normalised by the volume"
         raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)

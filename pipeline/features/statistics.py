@@ -7,12 +7,12 @@ from typing import Any
 from pipeline.errors import UsageError
 
 USUAL_PERCENTILES = (0.5, 1.0, 2.0, 5.0, 25.0, 50.0, 75.0, 95.0, 98.0, 99.0, 99.5)
-"""Told whatever is asked for."""
+"""Always written, beside the percentiles that steps need."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """Figures over all measured voxels of the training split, in HU of the source, before any step.
+    """Statistics of all valid voxels of the training split, in HU of the source, before any step.
 
     ``percentiles_hu`` maps a percent, as `format_percent` writes it, to HU.  ``foreground_hu`` are the limits within
     which voxels were counted, both included; None where all were.  ``fitted_on`` are the parts of the configuration

@@ -1,4 +1,4 @@
-"""How much of the patient lies beyond the field of view: where the body's outline runs along the edge of the image."""
+"""Truncation: the share of the body's outline that runs along the edge of the field of view."""
 
 from dataclasses import dataclass
 
@@ -10,24 +10,24 @@ from pipeline.kernels.walks import find_joined_to_border, find_largest_piece
 from pipeline.volume import Mask, Voxels
 
 LEAST_BODY_SHARE = 0.01
-"""A slice with less body than this shows no patient, or hardly more than a table."""
+"""A slice with less body shows no patient, or little more than a table."""
 
 FRAME = 5
-"""Unmeasured places narrower than this are single voxels of air that read like padding, not an edge of the field."""
+"""Invalid regions narrower than this are voxels of air that look like padding, not an edge of the field."""
 
 IS_PLACE, IS_NO_PLACE = np.array([False, True]), np.array([True, False])
 
 
 @dataclass(frozen=True)
 class Outline:
-    """How many voxels a body's outline has, and how many of them lie at the edge of the field."""
+    """The number of voxels in the outline of a body, and of those at the edge of the field of view."""
 
     length: int = 0
     cut: int = 0
 
     @property
     def cut_share(self) -> float | None:
-        """The share at the edge of the field; None without a body."""
+        """The share at the edge of the field of view; None without a body."""
         return self.cut / self.length if self.length else None
 
     def __add__(self, other: "Outline") -> "Outline":
@@ -35,7 +35,7 @@ class Outline:
 
 
 def measure_body_outline(plane: Voxels, valid: Mask) -> Outline:
-    """Draw the outline of the body in a slice [y, x].
+    """Measure the outline of the body in a slice [y, x].
 
     The body is the largest connected piece above -300 HU, its holes (lungs, bowel) filled; its outline are its voxels
     with a neighbour, up, down, left or right, that is not of it or lies beyond the field.
@@ -52,7 +52,7 @@ def _body(plane: Voxels, valid: Mask) -> Mask:
 
 
 def _field(valid: Mask) -> Mask:
-    """Return the field of view: what was measured, and single voxels within it that read like padding."""
+    """Return the field of view: valid voxels, and single voxels among them that look like padding."""
     if valid.all():
         return valid
     outside = np.pad(~valid, FRAME - 1, mode="edge")

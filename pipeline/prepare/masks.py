@@ -1,4 +1,4 @@
-"""The masks of one series: found, checked against its slices as they came, and never guessed at."""
+"""The masks of one series: read, and checked against the grid of its slices."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from pipeline.record import LABEL_PREFIX, LabelValue
 
 @dataclass(frozen=True, eq=False)
 class Masks:
-    """Labels [z, y, x] on the source's slices by name; ``refused`` tells why others are not there, by name."""
+    """Labels [z, y, x] on the slices of the source by name; ``refused`` holds the reasons of masks refused."""
 
     labels: dict[str, Labels]
     refused: dict[str, str]
 
 
 def read_masks(sources: Sequence[MaskSource], stack: Stack, limits: Limits) -> Masks:
-    """Read every mask of a series; one that does not lie on its slices is refused, and so are two of one name."""
+    """Read every mask of a series; one that is not on the grid of its slices is refused, and so are two of a name."""
     found: dict[str, Labels] = {}
     refused: dict[str, str] = {}
     grid = describe_source_grid(stack) if sources else None
@@ -42,25 +42,25 @@ def read_masks(sources: Sequence[MaskSource], stack: Stack, limits: Limits) -> M
             refused[source.name] = str(error)
             continue
         if len(read) > 1:
-            refused[source.name] = f"{len(read)} objects speak of this series"
+            refused[source.name] = f"{len(read)} objects refer to this series"
         elif read:
             found[source.name] = read[0]
     return Masks(found, refused)
 
 
 def count_label_voxels(labels: Mapping[str, Labels]) -> dict[str, LabelValue]:
-    """Return how many voxels each mask marks, as the manifest tells it."""
+    """Return the number of voxels of each mask, by its column in the manifest."""
     return {f"{LABEL_PREFIX}mask_{name}": int(np.count_nonzero(array)) for name, array in labels.items()}
 
 
 def carry_masks(masks: Masks, program: Program) -> dict[str, Labels]:
-    """Return the labels on the grid that a program makes: moved with the image, and never mixed."""
+    """Return the labels on the grid of the program's result."""
     changes = [change for change in program.changes if isinstance(change, GridChange | Shear | Warp)]
     return {name: reduce(carry_labels, changes, labels) for name, labels in masks.labels.items()}
 
 
 def describe_source_grid(stack: Stack) -> SourceGrid:
-    """Return the slices of a stack as the grid that masks must lie on."""
+    """Return the grid of a stack's slices, on which masks must lie."""
     first = stack.slices[0]
     plane = first.plane
     return SourceGrid(

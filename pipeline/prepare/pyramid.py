@@ -1,4 +1,4 @@
-"""Coarser copies of a volume in its store, each with half the samples of the one before: averaged, not thinned out."""
+"""Pyramid levels of a store, each with half the samples of the one before: averaged, not subsampled."""
 
 from dataclasses import replace
 from typing import Any
@@ -16,14 +16,14 @@ from pipeline.store.write import NewStore, StoreContent
 from pipeline.volume import ClampedLine, Mask, VolumeSpec
 
 HALVED = Resample(factor=(0.5, 0.5, 0.5))
-"""The outer faces stay; of an odd number of samples, half of it rounded up."""
+"""The outer faces stay; half of an odd number of samples is rounded up."""
 
 
 def write_pyramid(store: NewStore, content: StoreContent, n_levels: int, dtype: StoredType) -> list[Geometry]:
-    """Write the levels above 0, which is written; return their grids.
+    """Write the levels above 0, which is written already; return their grids.
 
-    There are fewer than asked for where one is a single voxel.  Stored numbers are averaged, which for packed integers
-    is the same as their values; what was not measured counts for nothing beside what was.
+    There are fewer levels where one is a single voxel.  Stored numbers are averaged, which for packed integers is the
+    same as averaging their values; weights are renormalised over valid voxels.
     """
     grids: list[Geometry] = []
     planes = store.planes()
@@ -32,14 +32,14 @@ def write_pyramid(store: NewStore, content: StoreContent, n_levels: int, dtype: 
             break
         content = halve(replace(content, planes=planes), dtype)
         valid = np.empty(content.geometry.shape, np.bool_)
-        store.write(replace(content, planes=_note_mask(content.planes, valid)), level)
-        planes = _add_mask(store.planes(level), valid)
+        store.write(replace(content, planes=_copy_masks(content.planes, valid)), level)
+        planes = _attach_masks(store.planes(level), valid)
         grids.append(content.geometry)
     return grids
 
 
 def halve(content: StoreContent, dtype: StoredType) -> StoreContent:
-    """Return the content with half the samples along every axis that has more than one."""
+    """Return the content with half the samples along every axis with more than one."""
     spec = VolumeSpec(content.geometry, lines=(ClampedLine(),) * len(content.channels or ("",)))
     change = HALVED.change(spec)
     coarse = change_planes(change, lambda z: _plane(*content.planes(z)), spec)
@@ -55,8 +55,8 @@ def _plane(stored: NDArray[Any], valid: Mask | None) -> Plane:
     return Plane(stored.astype(np.float32), None if valid is None else drop_full_mask(valid))
 
 
-def _note_mask(planes: StoredPlanes, valid: Mask) -> StoredPlanes:
-    """Return planes that fill a mask [z, y, x] with their own as they pass."""
+def _copy_masks(planes: StoredPlanes, valid: Mask) -> StoredPlanes:
+    """Return planes that copy their masks into ``valid`` [z, y, x] as they pass."""
 
     def at(z: int) -> tuple[NDArray[Any], Mask | None]:
         stored, mask = planes(z)
@@ -66,6 +66,6 @@ def _note_mask(planes: StoredPlanes, valid: Mask) -> StoredPlanes:
     return at
 
 
-def _add_mask(planes: StoredPlanes, valid: Mask) -> StoredPlanes:
-    """Return planes with a mask that lies in memory."""
+def _attach_masks(planes: StoredPlanes, valid: Mask) -> StoredPlanes:
+    """Return planes with a mask that is in memory."""
     return lambda z: (planes(z)[0], valid[z])

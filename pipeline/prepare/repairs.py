@@ -15,7 +15,7 @@ from pipeline.volume import VolumeSpec
 
 
 def compile_program(stack: Stack, recipe: Recipe) -> Program:
-    """Compile repairs and steps, and refuse a volume that would be over a limit before anything is allocated."""
+    """Compile repairs and steps; raises SeriesRefusedError where a result would be over a limit."""
     padding_hu, reach = recipe.policy.hounsfield.padding_hu, Zyx(stack.reach, None, None)
     source = VolumeSpec(geometry=stack.geometry(), padding_hu=padding_hu, reach=reach)
     steps = (*list_repairs(stack, recipe.policy.geometry), *recipe.steps)
@@ -27,7 +27,7 @@ def compile_program(stack: Stack, recipe: Recipe) -> Program:
 
 
 def list_repairs(stack: Stack, options: GeometryOptions) -> tuple[Step, ...]:
-    """Return the steps that come before all others: none for a stack that is upright and even."""
+    """Return the steps that repair the stack: none if it is upright and even."""
     repairs: list[Step] = []
     if stack.is_tilted and options.gantry_tilt == "correct":
         offsets_mm = tuple((x, y) for x, y in stack.offsets_mm.tolist())

@@ -19,7 +19,7 @@ PaddingValues = Sequence[float | None]
 
 
 def change_planes(change: LineChange | GridChange | Shear, planes: Planes, before: VolumeSpec) -> Planes:
-    """Return the changed planes of what ``before`` describes."""
+    """Return the changed planes; ``before`` describes the planes as they are."""
     if isinstance(change, LineChange):
         return _apply_lines(planes, change)
     if before.has_interpolated:
@@ -33,7 +33,7 @@ def change_planes(change: LineChange | GridChange | Shear, planes: Planes, befor
 def _change_grid(change: GridChange | Shear, planes: Planes, padding: PaddingValues) -> Planes:
     """Return planes on another grid.
 
-    Weights are renormalised over measured voxels; where there are none, those that hold a value all the same speak.
+    Weights are renormalised over valid voxels; where none is valid, the values of the others are used.
     """
     if isinstance(change, Shear):
         outside = np.array([require_known(value) for value in padding], np.float32)
@@ -43,7 +43,7 @@ def _change_grid(change: GridChange | Shear, planes: Planes, padding: PaddingVal
 
 
 def _apply_lines(planes: Planes, change: LineChange) -> Planes:
-    """Return planes with their lines applied, one a channel."""
+    """Return planes with one clamped line applied to each channel."""
     lines = [_singles(line) for line in change.lines]
 
     def at(z: int) -> Plane:
@@ -63,7 +63,10 @@ def _singles(line: ClampedLine) -> tuple[np.float32, np.float32, np.float32, np.
 
 
 def _change_with_interpolated(change: GridChange | Shear, planes: Planes, before: VolumeSpec) -> Planes:
-    """Change planes in which invented voxels speak; the mask travels as one more channel beside them."""
+    """Change planes that hold interpolated voxels.
+
+    Usable voxels are blended; the valid mask is resampled as one more channel beside them.
+    """
 
     def layered(z: int) -> Plane:
         plane = planes(z)
@@ -79,7 +82,7 @@ def _change_with_interpolated(change: GridChange | Shear, planes: Planes, before
 
 
 def _unmark_interpolated(planes: Planes, axes: Zyx[AxisMap]) -> Planes:
-    """Return planes with what no slice speaks for unmarked: its values stay usable."""
+    """Return planes without the samples in gaps in their valid mask; the values stay usable."""
     in_z, y, x = (axis.supported if axis.leaves_gaps else np.ones(axis.n, np.bool_) for axis in axes)
     in_plane = y[:, None] & x
 
@@ -91,7 +94,7 @@ def _unmark_interpolated(planes: Planes, axes: Zyx[AxisMap]) -> Planes:
 
 
 def _transpose(planes: Planes) -> Planes:
-    """Return planes with x and y in each other's place."""
+    """Return planes with x and y exchanged."""
 
     def at(z: int) -> Plane:
         plane = planes(z)
@@ -102,7 +105,7 @@ def _transpose(planes: Planes) -> Planes:
 
 
 def _take_samples(planes: Planes, change: GridChange, padding: PaddingValues) -> Planes:
-    """Take samples as they are; views of the source where nothing is added."""
+    """Return planes of samples as they are; views of the source where nothing is padded."""
     z_axis, y_axis, x_axis = change.axes
     source_zs = (z_axis.start + z_axis.step * np.arange(z_axis.n)).astype(int)
     (y_written, y_taken), (x_written, x_taken) = find_overlap(y_axis), find_overlap(x_axis)
@@ -129,15 +132,15 @@ def _take_samples(planes: Planes, change: GridChange, padding: PaddingValues) ->
 
 
 def require_known(padding: float | None) -> float:
-    """Return what padding has become; a running program has taken every statistic that came before."""
+    """Return the value of padding; raises ValueError where a statistic it depends on is not known."""
     if padding is None:
-        msg = "padding has no value before the barrier in front of it is resolved"
+        msg = "padding has no value until the barrier before it is resolved"
         raise ValueError(msg)
     return padding
 
 
 def find_overlap(axis: AxisMap) -> tuple[slice, slice]:
-    """Return the part of an exact map's output for which there are samples, and those samples."""
+    """Return the part of an exact map's output that has samples, and those samples of the source."""
     start, step = int(axis.start), int(axis.step)
     inside = np.flatnonzero((axis.positions >= 0) & (axis.positions < axis.source_n))
     if not len(inside):
@@ -148,7 +151,7 @@ def find_overlap(axis: AxisMap) -> tuple[slice, slice]:
 
 
 def change_volume(change: LineChange | GridChange | Shear | Warp, volume: Volume, before: VolumeSpec) -> Planes:
-    """Return the planes of a changed volume; ``before`` describes it as it was."""
+    """Return the planes of a changed volume; ``before`` describes the volume as it is."""
     if isinstance(change, Warp):
         return cut_planes(_warp_volume(change, volume, before.padding))
     if isinstance(change, GridChange):
@@ -157,8 +160,8 @@ def change_volume(change: LineChange | GridChange | Shear | Warp, volume: Volume
 
 
 def _warp_volume(change: Warp, volume: Volume, padding: PaddingValues) -> Volume:
-    """Return the volume on a grid turned against its own; renormalised over measured voxels, as `Blend` does."""
-    if volume.usable is not None:  # invented voxels speak; the mask travels as one more channel beside them
+    """Return the volume on a rotated grid, renormalised over valid voxels as in `Blend`."""
+    if volume.usable is not None:  # the valid mask is resampled as one more channel
         layers = np.concatenate([volume.by_channel, volume.valid[None]], dtype=np.float32)
         result = _warp_volume(change, Volume(layers, volume.usable, volume.geometry), (*padding, 0.0))
         valid = result.valid & (result.voxels[-1] >= VALID_SHARE)
@@ -178,8 +181,8 @@ def _with_axes_of(volume: Volume, voxels: Voxels) -> Voxels:
 
 
 def warp_array(array: NDArray[Any], change: Warp, outside: float, order: Literal[0, 1] = 1) -> NDArray[Any]:
-    """Return an array [z, y, x] sampled on the turned grid: the nearest samples, or trilinear."""
-    from scipy import ndimage  # noqa: PLC0415  half a second that only a turned grid is worth
+    """Return an array [z, y, x] sampled on the rotated grid: trilinear, or the nearest sample (order 0)."""
+    from scipy import ndimage  # noqa: PLC0415  takes half a second, needed for rotated grids only
 
     affine = np.linalg.solve(change.source.affine_lps, change.geometry.affine_lps)
     target = np.empty(change.geometry.shape, array.dtype)

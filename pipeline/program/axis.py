@@ -1,4 +1,4 @@
-"""One axis of a change of grid: where each output sample lies among the source's, and the weights that make it."""
+"""One axis of a change of grid: where each output sample lies in the source, and its weights of source samples."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,8 +16,7 @@ RIM_TOLERANCE = 1e-6
 """In source samples: a position this little beyond the first or last sample still lies on it."""
 
 NEAR, CLOSE = 0.5 + 1e-6, 1.5 + 1e-6
-"""In usual intervals: how near one sample, or how close together two, speak for a position as measured."""
-
+"""In usual intervals: a position is supported by one sample this near, or between two samples this close together."""
 
 TIE = 1e-6
 """In source samples: a position this near to the middle of two counts as the middle, whatever its last digits say."""
@@ -27,9 +26,9 @@ TIE = 1e-6
 class AxisMap:
     """Output index i, of n, lies at source index ``start + step * i``, of source_n; a negative step flips.
 
-    ``samples`` says where the source's samples truly lie, growing, in units of the usual interval between them; where
-    it is None they lie on 0, 1, 2 ...  ``reach`` says how far from a sample its measurement speaks, in the same units;
-    None where samples touch.
+    ``samples`` are the true positions of the source's samples, growing, in units of the usual interval between them;
+    None means 0, 1, 2 ...  ``reach`` is how far from a sample's centre its measurement reaches, in the same units; None
+    where samples touch.
     """
 
     n: int
@@ -75,12 +74,12 @@ class AxisMap:
 
     @property
     def leaves_gaps(self) -> bool:
-        """Whether an output sample may lie where no sample of the source comes near."""
+        """Whether an output sample may lie in a gap of the source, where no sample is near."""
         return not self.exact and (self.samples is not None or self.reach is not None)
 
     @property
     def supported(self) -> NDArray[np.bool_]:
-        """Which output samples lie near one of the source, or between two that are close together; else invented."""
+        """Which output samples lie near a source sample, or between two close ones; the others are interpolated."""
         if self.reach is not None:
             near = max(self.reach, abs(self.step) / 2) + RIM_TOLERANCE
             return self.within & (np.abs(self.positions - np.rint(self.positions)) <= near)
@@ -91,7 +90,7 @@ class AxisMap:
         return self.within & ((nearest <= NEAR) | (above - below <= CLOSE))
 
     def then(self, other: "AxisMap") -> "AxisMap":
-        """Return the one map that does this and then the other; at most one of them may filter."""
+        """Return the map that is this one followed by the other; at most one of them may filter."""
         filtering = other if self.exact else self
         start, step = self.start + self.step * other.start, self.step * other.step
         return replace(filtering, n=other.n, source_n=self.source_n, start=start, step=step)
@@ -111,16 +110,16 @@ def cubic(x: Floats) -> Floats:
 
 
 KERNELS: dict[Method, tuple[Callable[[Floats], Floats], float]] = {"linear": (triangle, 1.0), "cubic": (cubic, 2.0)}
-"""A method's kernel, and how far it reaches to each side, in source samples."""
+"""The kernel of a method, and its half width in source samples."""
 
 
 def axis_weights(axis: AxisMap) -> tuple[Indices, Floats]:
     """Return ``first`` [n] and ``weights`` [n, taps]: output i is the sum of ``weights[i, t] * source[first[i] + t]``.
 
-    A position beyond the source is moved to its rim.  Samples that do not exist have no weight; the sum of the others
-    is 1.  ``nearest`` takes one sample, of two equally near the later on the way of the output's index.
+    A position beyond the source is moved to its rim.  Samples that do not exist have no weight; the weights sum to 1.
+    ``nearest`` takes one sample; of two equally near, the one that comes later as the output's index grows.
 
-    When an axis is made coarser and ``antialias`` is set, the kernel is as many times wider as the step is long.
+    Where an axis becomes coarser and ``antialias`` is set, the kernel is widened by the length of the step.
     """
     at = axis.sampled_at
     where = np.clip(axis.positions, at[0], at[-1])
@@ -135,7 +134,7 @@ def axis_weights(axis: AxisMap) -> tuple[Indices, Floats]:
 
 @dataclass(frozen=True)
 class PlaneBand:
-    """Which source planes make an output plane, and with which weights."""
+    """The source planes of each output plane, and their weights."""
 
     axis: AxisMap
 
@@ -146,12 +145,12 @@ class PlaneBand:
 
     @property
     def taps(self) -> int:
-        """How many source planes may be needed at once."""
+        """The most source planes that one output plane needs."""
         return int(self.bands[1].shape[1])
 
     @cached_property
     def spans(self) -> tuple[Indices, Indices]:
-        """The lowest and the highest source plane of every output plane: on the way along z neither turns back."""
+        """The lowest and the highest source plane of every output plane, made monotonic along z."""
         firsts, weights = self.bands
         used = weights != 0
         low, high = firsts + used.argmax(axis=1), firsts + self.taps - 1 - used[:, ::-1].argmax(axis=1)
@@ -162,7 +161,7 @@ class PlaneBand:
     def needed(self, z: int) -> tuple[Indices, Floats]:
         """Return the source planes of an output plane, in the direction in which they are read, and their weights.
 
-        A plane between others may have weight 0: one that is left out would be read too late.
+        A plane of weight 0 between others is included: left out, it would be read later and out of order.
         """
         (firsts, weights), (low, high) = self.bands, self.spans
         planes = np.arange(low[z], high[z] + 1)
@@ -177,7 +176,7 @@ def _index(where: Floats, at: Floats) -> Floats:
 
 
 def _interval(where: Floats, at: Floats) -> Floats:
-    """Return the distance between the two samples around each position: a filter narrower than that sees none."""
+    """Return the distance between the two samples around each position: a narrower filter would find no sample."""
     if len(at) == 1:
         return np.ones(len(where))
     return np.diff(at)[np.clip(np.searchsorted(at, where, side="right") - 1, 0, len(at) - 2)]
@@ -190,7 +189,7 @@ def _nearest(index: Floats, axis: AxisMap) -> tuple[Indices, Floats]:
 
 
 def _band(where: Floats, at: Floats, width: Floats, method: Method) -> tuple[Indices, Floats]:
-    """Return a kernel's normalised weights at the samples that it reaches from each position."""
+    """Return the normalised weights of a kernel at the samples within its reach of each position."""
     kernel, support = KERNELS[method]
     first = np.searchsorted(at, where - support * width, side="right")
     taps = int((np.searchsorted(at, where + support * width, side="left") - first).max())

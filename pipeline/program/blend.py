@@ -1,4 +1,4 @@
-"""Weighted sums along three axes, plane by plane; in memory are only the source planes that one output plane needs."""
+"""Resampling by weighted sums along three axes; only the source planes of one output plane are in memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ from pipeline.program.planes import Plane, Planes, drop_full_mask
 from pipeline.volume import Mask, Voxels
 
 VALID_SHARE = 0.5 - 1e-6
-"""An output voxel is measured if at least half of its weight is; a little less, for the last digits of a sum."""
+"""An output voxel is valid if at least half of its weight is; a little less, to allow for rounding."""
 
 NO_SHARE = 1e-6
-"""At or below this share of measured weight, the values of what was not measured are taken."""
+"""At or below this share of valid weight, the values of voxels that are not valid are used."""
 
 AT_A_TIME = 4096
-"""Pixels whose sums are taken together: more than most rims have, and few enough for the nearest cache."""
+"""Pixels summed together: more than most rims have, and few enough for the first-level cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class FieldOfView:
-    """A field of view, as the pixels see it that are made of its samples.
+    """A plane's field of view (its valid mask) and what it means for the output pixels.
 
-    ``extents`` [y, x] says how many of a pixel's samples were measured.  The pixels of which only some were are its
-    ``rim``: only there is what was measured summed by itself, and do ``shares`` [y, x] hold its weight.
+    ``extents`` [y, x] says whether none, some or all of a pixel's samples are valid.  ``rim`` lists the pixels with
+    only some; valid samples are summed separately, and ``shares`` [y, x] hold their weight, only there.
     """
 
     valid: Mask
@@ -56,11 +56,11 @@ class InPlane:
 
     @cached_property
     def whole(self) -> FieldOfView:
-        """The field of view of a plane that was measured everywhere."""
+        """The field of view of a plane that is valid everywhere."""
         return self.field(np.ones((self.y.source_n, self.x.source_n), np.bool_))
 
     def field(self, valid: Mask) -> FieldOfView:
-        """Return what a mask [y, x] comes to on the new grid."""
+        """Return the field of view of a valid mask [y, x] on the new grid."""
         extents, shares = np.empty((self.y.n, self.x.n), np.uint8), np.empty((self.y.n, self.x.n), np.float32)
         bands.classify_extents(valid, self.bands, extents)
         field = FieldOfView(valid, extents, shares, _pixels(extents == bands.SOME))
@@ -72,25 +72,25 @@ class InPlane:
         bands.blend_in_plane(layer, *self.bands, target)
 
     def rim_sums(self, layer: Voxels, field: FieldOfView, target: Voxels) -> None:
-        """Fill the rim of ``target`` [y, x] from what was measured of a layer [y, x]."""
+        """Fill the rim of ``target`` [y, x] from the valid samples of a layer [y, x]."""
         bands.blend_valid_in_plane(layer, field.valid, self.bands, field.rim, target)
 
 
 class Blend:
-    """A change of grid by weights, as planes: asked for a plane, it reads what it lacks and blends.
+    """Planes resampled by weights: for each output plane, missing source planes are read and blended.
 
-    Weights are renormalised over measured samples; where there are none, those that hold a value all the same speak.
-    An output voxel is measured if it lies between the outermost samples and at least half of its weight is measured.
+    Weights are renormalised over valid samples; where none is valid, the values of the others are used.  An output
+    voxel is valid if it lies between the outermost samples and at least half of its weight is valid.
 
-    Of most voxels all samples were measured, or none, and there is nothing to renormalise: only the others are dealt
-    with one by one.  Which these are, the masks of a voxel's own samples say, and not what was asked for before.
+    Most voxels have only valid samples, or none, and need no renormalisation; only the others are handled one by one.
+    Which these are depends on the masks of a voxel's own samples, not on the planes requested before.
     """
 
     def __init__(self, planes: Planes, axes: Zyx[AxisMap], channels: int) -> None:
         self._planes = planes
         self._window, self._in_plane = PlaneBand(axes.z), InPlane(axes.y, axes.x)
         self._in_z = axes.z.within
-        # Of negative weights the share can be small and the sums large: then half of the weight must be measured.
+        # Negative weights can leave a small share and large sums: then half of the weight must be valid.
         self._least = VALID_SHARE if any(axis.method == "cubic" for axis in axes) else NO_SHARE
         self._shape = (axes.y.n, axes.x.n)
         taps = self._window.taps
@@ -114,7 +114,7 @@ class Blend:
         return Plane(voxels, self._inside(z, self._renormalise(slots.tolist(), weights.tolist(), voxels)))
 
     def _hold(self, slot: int, plane: Plane) -> None:
-        """Keep a source plane's sums in its own plane; at the rim of its field, of what was measured as well."""
+        """Store the in-plane sums of a source plane; at the rim of its field of view also those of valid samples."""
         field = None if plane.valid is None else self._field(plane.valid)
         for layer, plain, sums in zip(plane.voxels, self._plain[:, slot], self._sums[:, slot], strict=True):
             contiguous = np.ascontiguousarray(layer)
@@ -124,14 +124,14 @@ class Blend:
         self._fields[slot] = field
 
     def _field(self, valid: Mask) -> FieldOfView:
-        """Return a plane's field of view; it is a scanner's own, and seldom changes."""
+        """Return a plane's field of view, the last one again if the mask is the same: it seldom changes."""
         last = self._last
         if last is None or not (valid is last.valid or np.array_equal(valid, last.valid)):
             self._last = last = self._in_plane.field(np.ascontiguousarray(valid))
         return last
 
     def _renormalise(self, slots: list[int], weights: list[float], voxels: Voxels) -> Mask | None:
-        """Renormalise the pixels measured in part, and return where enough was; None if all was measured everywhere."""
+        """Renormalise pixels with some valid samples; return where enough are valid, None if all are everywhere."""
         if all(self._fields[slot] is None for slot in slots):
             return None
         fields = [self._fields[slot] or self._in_plane.whole for slot in slots]
@@ -145,7 +145,7 @@ class Blend:
         return enough
 
     def _totals(self, channel: int, parts: Sequence[tuple[int, float, FieldOfView]], pixels: bands.Pixels) -> Floats:
-        """Return the sums of measured values and of their weight [2, k] for pixels [k], from each slot its part."""
+        """Return the sums of valid values and of their weights [2, k] for pixels [k], over all slots."""
         totals = np.zeros((2, len(pixels)))
         for slot, weight, field in parts:
             plain, sums = self._plain[channel, slot].ravel(), self._sums[channel, slot].ravel()
@@ -163,9 +163,9 @@ class Blend:
 
 
 def shear_planes(planes: Planes, slices: Callable[[int], InPlane], padding: Voxels) -> Planes:
-    """Return planes of which each is moved in its own plane by its own bands.
+    """Return planes, each moved in its own plane by its own bands.
 
-    As `Blend`, but what lies beyond a slice's outermost samples is padding: ``padding`` holds its value a channel.
+    As `Blend`, but beyond a slice's outermost samples lies padding, with a value for each channel.
     """
 
     def at(z: int) -> Plane:
@@ -180,7 +180,7 @@ def shear_planes(planes: Planes, slices: Callable[[int], InPlane], padding: Voxe
 
 
 def _in_part(fields: Sequence[FieldOfView]) -> tuple[bands.Pixels, Mask]:
-    """Return the pixels of which some samples were measured and some not, and where all were [y, x]."""
+    """Return the pixels with some valid samples, and the mask [y, x] of those with only valid ones."""
     first = fields[0]
     if all(field is first for field in fields):
         return first.rim, first.extents == bands.ALL

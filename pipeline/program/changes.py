@@ -1,4 +1,4 @@
-"""What a step comes down to: lines, a change of grid, a shear, a warp, or a wait for the whole volume; data only."""
+"""The kinds of change that steps compile to: clamped lines, changes of grid, and waits for the whole volume."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,20 +11,23 @@ from pipeline.volume import ClampedLine, Mask, Scale, Volume, VolumeSpec, Voxels
 
 @dataclass(frozen=True)
 class LineChange:
-    """One clamped line a channel; with ``split``, one line a new channel, all of them over the one there is."""
+    """An intensity transform: one clamped line a channel.
+
+    With ``split``, the single channel becomes several of these names, each with its own line.
+    """
 
     lines: tuple[ClampedLine, ...]
     scale: Scale
     split: tuple[str, ...] | None = None
 
     def after(self, spec: VolumeSpec) -> VolumeSpec:
-        """Return what comes out of the change."""
+        """Return the description of the result."""
         before = spec.lines * len(self.lines) if self.split else spec.lines
         lines = tuple(first and first.then(second) for first, second in zip(before, self.lines, strict=True))
         return replace(spec, lines=lines, scale=self.scale, channels=self.split or spec.channels)
 
     def then(self, other: "LineChange") -> "LineChange":
-        """Return the one change that does this and then the other."""
+        """Return the change that is this one followed by the other."""
         before = self.lines * len(other.lines) if other.split else self.lines
         lines = tuple(first.then(second) for first, second in zip(before, other.lines, strict=True))
         return LineChange(lines, other.scale, other.split or self.split)
@@ -34,8 +37,8 @@ class LineChange:
 class GridChange:
     """A change of grid that is separable: output axis i comes from source axis ``order[i]`` through ``axes[i]``.
 
-    Beyond the source, a change that filters takes the value at the rim, and one that is exact puts padding; neither
-    counts as measured.
+    Beyond the source, a change that filters extends the value at the rim, and an exact one puts padding; neither is
+    valid.
     """
 
     order: Zyx[int]
@@ -48,7 +51,7 @@ class GridChange:
         return all(axis.exact for axis in self.axes)
 
     def after(self, spec: VolumeSpec) -> VolumeSpec:
-        """Return what comes out of the change."""
+        """Return the description of the result."""
         reach = (spec.reach[source] if axis.exact else None for source, axis in zip(self.order, self.axes, strict=True))
         has_interpolated = spec.has_interpolated or any(axis.leaves_gaps for axis in self.axes)
         return replace(spec, geometry=self.geometry, has_interpolated=has_interpolated, reach=Zyx(*reach))
@@ -59,11 +62,11 @@ class GridChange:
         return not all(axis.within.any() for axis in self.axes)
 
     def then(self, other: "GridChange") -> "GridChange | None":
-        """Return the one change that does this and then the other, or None where two are needed.
+        """Return the change that is this one followed by the other, or None where both are needed.
 
-        One is enough if the first only turns the grid, or the second only turns and crops it.  Else something would be
-        seen that the first has cut off, or rim and padding would be mixed up.  Nor is a nearest sample turned after it
-        was chosen: of two equally near, the other one would be taken.
+        One is enough if the first only turns the grid, or the second only turns and crops it.  Otherwise samples that
+        the first has cut off would be used, or rim and padding would be confused.  ``nearest`` is not merged with a
+        flip after it: of two samples equally near, the other one would be taken.
         """
         if any(axis.samples is not None for axis in (*self.axes, *other.axes)):
             return None
@@ -81,41 +84,41 @@ class GridChange:
 
 @dataclass(frozen=True)
 class Warp:
-    """Trilinear sampling on a grid that is turned against the source's; outside the source lies padding."""
+    """Trilinear sampling on a grid that is rotated against the source's; padding outside the source."""
 
     source: Geometry
     geometry: Geometry
 
     def after(self, spec: VolumeSpec) -> VolumeSpec:
-        """Return what comes out of the change."""
+        """Return the description of the result."""
         return replace(spec, geometry=self.geometry, reach=Zyx(None, None, None))
 
 
 @dataclass(frozen=True)
 class Shear:
-    """Each slice moved in its own plane: ``slices`` holds its maps of y and x; outside a slice lies padding."""
+    """Each slice moved in its own plane: ``slices`` holds its maps of y and x; padding outside a slice."""
 
     slices: tuple[tuple[AxisMap, AxisMap], ...]
     geometry: Geometry
 
     def after(self, spec: VolumeSpec) -> VolumeSpec:
-        """Return what comes out of the change."""
+        """Return the description of the result."""
         return replace(spec, geometry=self.geometry)
 
 
 @dataclass(frozen=True)
 class Barrier:
-    """A line that depends on a statistic: of this volume's measured voxels, or (``line_of`` None) of the cohort's."""
+    """A clamped line that depends on a statistic: of the volume's valid voxels, or of the cohort (``line_of`` None)."""
 
     scale: Scale
     line_of: Callable[[Voxels, Mask], ClampedLine] | None
 
     def after(self, spec: VolumeSpec) -> VolumeSpec:
-        """Return what comes out of the change: lines that are not known yet."""
+        """Return the description of the result, with lines that are not known yet."""
         return replace(spec, lines=(None,) * len(spec.lines), scale=self.scale)
 
     def resolve(self, volume: Volume) -> LineChange:
-        """Take the statistic, channel by channel, and return the lines that follow from it."""
+        """Compute the statistic of each channel, and return the lines that follow."""
         if self.line_of is None:
             msg = "a statistic of the cohort is not found in one volume"
             raise ValueError(msg)
@@ -132,7 +135,7 @@ class Search:
     working_bytes: int
 
     def after(self, spec: VolumeSpec) -> VolumeSpec:
-        """Return the most that comes out: as if nothing were cut."""
+        """Return the largest result possible: nothing is cut."""
         return spec
 
 
@@ -140,7 +143,7 @@ Change = LineChange | GridChange | Shear | Warp | Barrier | Search
 
 
 def streams(change: Change) -> TypeGuard[LineChange | GridChange | Shear]:
-    """Whether a change needs no more than a few planes at a time: it waits for nothing, and keeps z for z."""
+    """Whether a change needs only a few planes at a time: it is no barrier, and axis z stays axis z."""
     return not isinstance(change, Barrier | Search | Warp) and not (
         isinstance(change, GridChange) and change.order.z != 0
     )

@@ -1,4 +1,4 @@
-"""A program carried out: planes in, planes to store out."""
+"""Execution of a program: planes of the source in, planes to store out."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,12 +18,12 @@ Inverse = dict[str, float]
 
 @dataclass(frozen=True, eq=False)
 class PreparedVolume:
-    """What a program leaves: planes to store, one by one, and what describes them.
+    """The result of a program: planes to store, computed one by one, and their description.
 
-    ``stored * scale_factor + add_offset`` are the values (both None where values are stored themselves), and
-    ``inverse["a"] * value + inverse["b"]`` is HU, between the limits of the steps; a list of such pairs with channels,
-    None where the steps left nothing to invert.  ``fill_value`` is padding as it is stored, the first channel's.
-    ``program`` is the program as it was carried out: where a step had to find its box, with the box.
+    ``stored * scale_factor + add_offset`` are the values (both None where values are stored directly).
+    ``inverse["a"] * value + inverse["b"]`` is HU, within the limits of the steps; with channels a list of such pairs,
+    None where a transform cannot be inverted.  ``fill_value`` is the stored value of padding in the first channel.
+    ``program`` is the program as executed: steps that search the volume are replaced by the steps found.
     """
 
     planes: Planes
@@ -33,16 +33,16 @@ class PreparedVolume:
     program: Program
 
     def plane(self, z: int) -> tuple[NDArray[np.generic], Mask | None]:
-        """Return a plane as it is stored, [c, y, x], and where it was measured, None if everywhere.
+        """Return a plane as it is stored, [c, y, x], and its valid mask, None if valid everywhere.
 
-        Asked for z from 0 on, each source plane is read once.
+        If z rises from 0, each source plane is read once.
         """
         plane = self.planes(z)
         return convert_to_stored(plane.voxels, self.dtype, self.packed), plane.valid
 
     @cached_property
     def whole(self) -> tuple[NDArray[np.generic], Mask]:
-        """All planes at once: the array to store, [z, y, x] or [c, z, y, x], and its mask [z, y, x]."""
+        """All planes: the array to store, [z, y, x] or [c, z, y, x], and its valid mask [z, y, x]."""
         shape = self.spec.geometry.shape
         array, valid = np.empty((len(self.spec.lines), *shape), self.dtype), np.ones(shape, np.bool_)
         for z in range(shape.z):
@@ -57,34 +57,34 @@ class PreparedVolume:
 
     @property
     def valid(self) -> Mask:
-        """The whole mask."""
+        """The whole valid mask."""
         return self.whole[1]
 
     @property
     def scale_factor(self) -> float | None:
-        """What stored integers are multiplied with."""
+        """The factor from stored integers to values."""
         return self.packed.scale_factor if self.packed else None
 
     @property
     def add_offset(self) -> float | None:
-        """What is added to that."""
+        """The offset from scaled integers to values."""
         return self.packed.add_offset if self.packed else None
 
     @property
     def fill_value(self) -> float:
-        """What padding is stored as."""
+        """The stored value of padding."""
         padding = np.full((1, 1, 1), self.spec.padding[0], np.float32)
         return float(convert_to_stored(padding, self.dtype, self.packed)[0, 0, 0])
 
     @property
     def inverse(self) -> Inverse | list[Inverse | None] | None:
-        """What turns values back into HU."""
+        """The lines from values back to HU."""
         pairs = [_inverse(line.inverse if line else None) for line in self.spec.lines]
         return pairs[0] if self.spec.channels is None else pairs
 
 
 def execute_on_volume(program: Program, volume: Volume) -> PreparedVolume:
-    """Carry a program out on a volume in memory; raises as `execute`."""
+    """Execute a program on a volume in memory; raises as `execute`."""
     if volume.geometry != program.source.geometry:
         msg = "the volume is not the one that this program was compiled for"
         raise ValueError(msg)
@@ -92,9 +92,9 @@ def execute_on_volume(program: Program, volume: Volume) -> PreparedVolume:
 
 
 def execute(program: Program, planes: Planes) -> PreparedVolume:
-    """Carry a program out up to the last change that needs a whole volume; the rest goes as planes are asked for.
+    """Execute a program up to the last change that needs the whole volume; the rest runs as planes are requested.
 
-    Raises SeriesRefusedError if a statistic of the volume does not exist, or no voxel of it is left.
+    Raises SeriesRefusedError if a statistic of the volume does not exist, or if no voxel is left.
     """
     require_voxels(program)
     spec = program.source
@@ -107,14 +107,14 @@ def execute(program: Program, planes: Planes) -> PreparedVolume:
             volume = gather_volume(planes, spec)
             ready = change.resolve(volume) if isinstance(change, Barrier) else change
             planes, spec = change_volume(ready, volume, spec), ready.after(spec)
-    # The lines that had to wait for a statistic are those of the run, all others as described.
+    # Lines that waited for a statistic are taken from this run, all others from the description.
     lines = tuple(line or found for line, found in zip(program.result.lines, spec.lines, strict=True))
     final = replace(program.result, lines=lines)
     return PreparedVolume(planes, final, program.dtype, choose_packing(program.dtype, final), program)
 
 
 def _execute_after_search(program: Program, volume: Volume) -> PreparedVolume:
-    """Let the first step that searches find its parameters, and begin what is left, compiled for the grid there is."""
+    """Let the first step that searches find its parameters, then compile and execute the remaining steps."""
     place = program.first_search
     if place is None:
         msg = "no step of this program searches"
@@ -126,5 +126,5 @@ def _execute_after_search(program: Program, volume: Volume) -> PreparedVolume:
 
 
 def _inverse(pair: tuple[float, float] | None) -> Inverse | None:
-    """Return a line's way back under its names."""
+    """Return the inverse of a line with named coefficients."""
     return {"a": pair[0], "b": pair[1]} if pair else None

@@ -1,4 +1,4 @@
-"""A program in words: what each step leaves, what the steps fold into, and the memory that takes."""
+"""A program in words: the result of each step, the changes that steps fold into, and their memory."""
 
 from pipeline.program.axis import AxisMap, axis_weights
 from pipeline.program.changes import Barrier, Change, LineChange, Search, Shear, Warp, streams
@@ -14,7 +14,7 @@ WAITING: dict[type[Change], str] = {
     Search: "a box found in the whole volume, then samples taken as they are",
     Warp: "trilinear on a turned grid, of the whole volume",
 }
-"""What needs all planes at once."""
+"""The changes that need all planes at once."""
 
 
 def explain(program: Program) -> list[str]:

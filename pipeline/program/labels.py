@@ -1,4 +1,4 @@
-"""Labels carried along with a volume: never mixed, and never filtered."""
+"""Label maps on the grid of a changed volume: labels are never mixed, and never filtered."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,19 +17,19 @@ from pipeline.volume import Mask
 Labels = NDArray[np.integer[Any]]
 
 MOST_LABELS = 256
-"""A map of more values than these is none of labels: its values are taken from the nearest sample."""
+"""An array with more distinct values is no label map: it is resampled by the nearest sample."""
 
 
 OUTSIDE = np.zeros(1, np.float32)
-"""No label has a share beyond a slice."""
+"""Beyond a slice every label has a share of 0."""
 
 
 def carry_labels(labels: Labels, change: GridChange | Shear | Warp) -> Labels:
-    """Return integer labels [z, y, x] on the new grid; 0 where nothing was.
+    """Return integer labels [z, y, x] on the new grid; 0 outside the old one.
 
-    Between samples each label is interpolated by itself, linearly, and the one with the largest share wins (of equal
-    ones the lowest), which keeps volumes and edges truer than the nearest sample does.  On a turned grid it is the
-    nearest sample.
+    Each label is interpolated linearly by itself, and the one with the largest share is taken (of equal shares the
+    lowest label).  This keeps volumes and edges better than the nearest sample.  On a rotated grid the nearest sample
+    is taken.
     """
     if isinstance(change, Warp):
         return warp_array(labels, change, 0, order=0)
@@ -41,7 +41,7 @@ def carry_labels(labels: Labels, change: GridChange | Shear | Warp) -> Labels:
 
 
 def _choose_largest_share(labels: Labels, change: GridChange | Shear, found: Labels) -> Labels:
-    """Return, for each voxel, the one of the labels found that has the largest share of it."""
+    """Return the label with the largest share of each voxel."""
     target = np.zeros(change.geometry.shape, labels.dtype)
     largest = np.zeros(target.shape, np.float32)
     for label in found:
@@ -54,7 +54,7 @@ def _choose_largest_share(labels: Labels, change: GridChange | Shear, found: Lab
 
 
 def _label_share(where: Mask, change: GridChange | Shear) -> Planes:
-    """Return planes of the share that one label has of each voxel: linear, not filtered."""
+    """Return planes with the share of one label in each voxel: linear, without anti-aliasing."""
     if isinstance(change, Shear):
         return shear_planes(_cut_label_planes(where), lambda z: InPlane(*change.slices[z]), OUTSIDE)
     axes = Zyx(*(replace(axis, method="linear", antialias=False) for axis in change.axes))
@@ -62,12 +62,12 @@ def _label_share(where: Mask, change: GridChange | Shear) -> Planes:
 
 
 def _cut_label_planes(where: Mask) -> Planes:
-    """Return planes that are 1 where a label is, else 0."""
+    """Return planes that are 1 inside the label, else 0."""
     return lambda z: Plane(where[z][None].astype(np.float32))
 
 
 def _take_nearest(labels: Labels, change: GridChange | Shear) -> Labels:
-    """Return the value of the nearest sample; 0 beyond a slice that was moved."""
+    """Return the values of the nearest samples; 0 beyond a slice that was moved."""
     if isinstance(change, Shear):
         return np.stack([_move_slice(plane, *axes) for plane, axes in zip(labels, change.slices, strict=True)])
     return labels.transpose(change.order)[np.ix_(*map(_find_nearest, change.axes))]
@@ -85,7 +85,7 @@ def _find_nearest(axis: AxisMap) -> NDArray[np.intp]:
 
 
 def _paste(labels: Labels, axes: Zyx[AxisMap], target: Labels) -> Labels:
-    """Write the labels that exist into a target that is filled already, and return it."""
+    """Write labels into the part of a target that they cover, and return the target."""
     written, taken = zip(*(find_overlap(axis) for axis in axes), strict=True)
     target[written] = labels[taken]
     return target

@@ -1,4 +1,4 @@
-"""How much memory a program needs: what this house's executor allocates, counted before it does."""
+"""The memory that a program needs, counted from the arrays that its execution allocates."""
 
 from collections.abc import Sequence
 from math import prod
@@ -10,22 +10,22 @@ from pipeline.volume import VolumeSpec
 VOXEL_BYTES, MASK_BYTES = 4, 1
 """float32 voxels and a bool mask."""
 PIXEL_BYTES = 4
-"""The number of a pixel in its plane."""
+"""The index of a pixel in its plane."""
 
 
 def volume_bytes(spec: VolumeSpec) -> int:
-    """Return the bytes of a volume in memory: voxels and mask."""
+    """Return the bytes of a volume in memory: voxels and masks."""
     n_masks = 2 if spec.has_interpolated else 1
     return VOXEL_BYTES * prod(spec.shape) + n_masks * MASK_BYTES * prod(spec.geometry.shape)
 
 
 def plane_bytes(spec: VolumeSpec) -> int:
-    """Return the bytes of one plane on its way: voxels and mask."""
+    """Return the bytes of one plane: voxels and masks."""
     return volume_bytes(spec) // spec.geometry.shape.z
 
 
 def peak_bytes(changes: Sequence[Change], source: VolumeSpec) -> int:
-    """Return the most that changes hold at once: whole volumes where they must wait, else the planes they work on."""
+    """Return the most bytes that changes hold at once: whole volumes at barriers, else a few planes."""
     peak, held, passing, spec = 0, 0, plane_bytes(source), source
     for change in changes:
         after = change.after(spec)
@@ -44,7 +44,7 @@ def peak_bytes(changes: Sequence[Change], source: VolumeSpec) -> int:
 
 
 def barrier_bytes(change: Change, before: VolumeSpec) -> int:
-    """Return the bytes that a change takes beside the whole volume that it waits for."""
+    """Return the bytes that a change needs beside the whole volume that it waits for."""
     match change:
         case Warp():
             return warp_bytes(change, before)
@@ -62,7 +62,7 @@ def warp_bytes(change: Warp, before: VolumeSpec) -> int:
 
 
 def streaming_bytes(change: Change, before: VolumeSpec) -> int:
-    """Return the bytes of the planes that one output plane is made of, and of that plane."""
+    """Return the bytes of one output plane and of the source planes that it needs."""
     channels = len(before.lines) + before.has_interpolated
     match change:
         case LineChange():
@@ -78,7 +78,7 @@ def streaming_bytes(change: Change, before: VolumeSpec) -> int:
 
 
 def _blend_bytes(taps: int, channels: int, change: GridChange | Shear, before: VolumeSpec) -> int:
-    """Return the bytes of `Blend`, if every pixel lies at a rim: what it keeps of each plane, and an output plane's."""
+    """Return the bytes of `Blend` if every pixel lies at a rim: its source planes and an output plane."""
     target = prod(change.geometry.shape[1:])
     held = (VOXEL_BYTES * (2 * channels + 1) + MASK_BYTES + PIXEL_BYTES) * taps * target
     blended = VOXEL_BYTES * channels + PIXEL_BYTES + 4 * MASK_BYTES

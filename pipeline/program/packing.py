@@ -1,4 +1,4 @@
-"""Which numbers are stored: their dtype, and how integers hold normalised values."""
+"""The stored numbers: their dtype, and how integers hold normalised values."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ from pipeline.volume import ClampedLine, Scale, VolumeSpec, Voxels
 StoredType = Literal["int16", "uint8", "uint16", "float16", "float32"]
 
 HU_LIMITS = (-32768.0, 32767.0)
-"""No CT stores HU beyond these; they bound what an unlimited line can yield."""
+"""No CT stores HU beyond these; they bound the values of a line without clamps."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Packing:
 
 
 def choose_dtype(dtype: Literal["auto"] | StoredType, spec: VolumeSpec) -> StoredType:
-    """Return the dtype that ``auto`` stands for; raises UsageError if the values do not fit the one asked for."""
+    """Return the dtype for ``auto``, or the one given; raises UsageError if the values do not fit it."""
     if dtype == "auto":
         return "int16" if spec.scale is Scale.HU else "float16"
     if dtype in ("uint8", "uint16") and spec.scale is Scale.HU and not _all_fit(spec.lines, dtype):
@@ -38,10 +38,10 @@ def choose_dtype(dtype: Literal["auto"] | StoredType, spec: VolumeSpec) -> Store
 
 
 def choose_packing(dtype: StoredType, spec: VolumeSpec) -> Packing | None:
-    """Return how an integer dtype holds normalised values, or None where the values are stored themselves.
+    """Return how an integer dtype holds normalised values, or None where the values are stored directly.
 
-    One channel whose HU fit the dtype is stored as those HU; else steps of 1 HU from the lowest value on, or as fine as
-    the dtype allows.  The lines must be known.
+    A single line whose HU fit the dtype is stored as HU.  Otherwise the integers count from the lowest value in steps
+    of 1 HU, or of the finest size that the dtype allows.  The lines must be known.
     """
     lines = tuple(line for line in spec.lines if line is not None)
     if spec.scale is Scale.HU or np.issubdtype(dtype, np.floating):
@@ -55,7 +55,7 @@ def choose_packing(dtype: StoredType, spec: VolumeSpec) -> Packing | None:
 
 
 def _limits(line: ClampedLine) -> tuple[float, float]:
-    """Return the lowest and highest value that a line yields for HU."""
+    """Return the lowest and highest value of a line."""
     return line.at(HU_LIMITS[0]), line.at(HU_LIMITS[1])
 
 
@@ -66,13 +66,13 @@ def _all_fit(lines: tuple[ClampedLine | None, ...], dtype: StoredType) -> bool:
 
 
 def _hu_fit(line: ClampedLine, least: int, most: int) -> bool:
-    """Whether the HU between a line's limits lie within two others, but for the last digits."""
+    """Whether the HU between a line's limits lie within two others, up to rounding."""
     low, high = ((value - line.b) / line.a for value in _limits(line))
     return low >= least - 1e-6 and high <= most + 1e-6
 
 
 def convert_to_stored(voxels: Voxels, dtype: StoredType, packed: Packing | None) -> NDArray[np.generic]:
-    """Return voxels as they are stored: whole numbers rounded to nearest, saturated; floats kept finite."""
+    """Return voxels in the stored dtype: integers rounded to nearest and saturated, floats kept finite."""
     if np.issubdtype(dtype, np.floating):
         return np.clip(voxels, np.finfo(dtype).min, np.finfo(dtype).max).astype(dtype)
     stored = np.empty(voxels.shape, dtype)

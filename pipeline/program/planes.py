@@ -1,4 +1,4 @@
-"""A volume plane by plane: what streams through a program, so that no more is in memory than a step needs."""
+"""A volume plane by plane: planes stream through a program, so that only a few of them are in memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ class Plane:
 
 
 Planes = Callable[[int], Plane]
-"""From z to a plane.  Asked for in rising or in falling order, each source plane is read once."""
+"""A function from z to a plane.  If z only rises or only falls, each source plane is read once."""
 
 
 def cut_planes(volume: Volume, order: Zyx[int] = Zyx(0, 1, 2)) -> Planes:  # noqa: B008  a tuple
-    """Return the planes of a volume that is in memory, cut across another axis where ``order`` says so."""
+    """Return the planes of a volume in memory, along axis ``order.z``."""
     voxels = volume.by_channel.transpose(0, *(1 + axis for axis in order))
     valid = volume.valid.transpose(order)
     usable = None if volume.usable is None else volume.usable.transpose(order)
@@ -39,12 +39,12 @@ def cut_planes(volume: Volume, order: Zyx[int] = Zyx(0, 1, 2)) -> Planes:  # noq
 
 
 def drop_full_mask(valid: Mask) -> Mask | None:
-    """Return a plane's mask, None where it is True everywhere."""
+    """Return None for a mask that is True everywhere, else the mask."""
     return None if valid.all() else valid
 
 
 def gather_volume(planes: Planes, spec: VolumeSpec) -> Volume:
-    """Return all planes of this description as a volume."""
+    """Read all planes into one volume of this description."""
     shape = spec.geometry.shape
     voxels = np.empty((len(spec.lines), *shape), np.float32)
     valid = np.empty(shape, np.bool_)

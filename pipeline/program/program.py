@@ -1,4 +1,4 @@
-"""A list of steps made one short program: lines folded into one, grids into one, a stop where a statistic is due."""
+"""A list of steps compiled to a short program: lines fold into one, changes of grid fold into one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ Named = tuple[Change, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Program:
-    """Steps, ready for one volume of the description ``source``; ``specs`` describes what each of them leaves.
+    """Steps compiled for a volume of the description ``source``; ``specs`` describes the result of each step.
 
-    ``changes`` are what they fold into; ``folded`` names, for each change, the steps that are in it.
+    ``changes`` are the changes that the steps fold into; ``folded`` names the steps in each change.
     """
 
     source: VolumeSpec
@@ -34,10 +34,10 @@ class Program:
 
     @classmethod
     def compile(cls, steps: Sequence[Step], source: VolumeSpec, dtype: Literal["auto"] | StoredType = "auto") -> Self:
-        """Fold the steps.
+        """Compile steps.
 
-        Raises StepOrderError where a step cannot follow those before it, NeedsStatisticsError where one needs the
-        cohort's (both with its index), UsageError where the dtype cannot hold the result.
+        Raises StepOrderError where a step cannot follow those before it, NeedsStatisticsError where one needs
+        statistics of the cohort (both with its index), UsageError where the dtype cannot hold the result.
         """
         specs = (source, *describe(steps, source))
         changes = [step.change(spec) for step, spec in zip(steps, specs, strict=False)]
@@ -52,7 +52,7 @@ class Program:
 
     @property
     def result(self) -> VolumeSpec:
-        """The description of what comes out; a line is None if it waits for a statistic of the volume."""
+        """The description of the result; a line is None if it waits for a statistic of the volume."""
         return self.specs[-1] if self.specs else self.source
 
     @property
@@ -78,7 +78,7 @@ class Program:
 
     @property
     def leaves_nothing(self) -> bool:
-        """Whether a step cuts to where there is no voxel of the source."""
+        """Whether a step crops to a region without any voxel of the source."""
         return any(isinstance(change, GridChange) and change.leaves_nothing for change in self.changes)
 
     @property
@@ -88,7 +88,7 @@ class Program:
 
     @property
     def peak_bytes(self) -> int:
-        """The most memory that the program holds at once, between a plane that is read and a plane to store."""
+        """The most bytes that the program holds at once, from the planes read to the plane to store."""
         return peak_bytes(self.changes, self.source)
 
     def trail(self) -> list[dict[str, Any]]:
@@ -97,14 +97,14 @@ class Program:
 
 
 def require_voxels(program: Program) -> None:
-    """Refuse a volume of which no voxel would be left; raises SeriesRefusedError."""
+    """Raise SeriesRefusedError if no voxel of the source would be left."""
     if program.leaves_nothing:
         detail = "crop_or_pad goes around a point so far outside the volume that nothing but padding would be left"
         raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)
 
 
 def _fold(changes: Sequence[Named]) -> list[Named]:
-    """Return as few changes as do the same."""
+    """Return the fewest changes with the same result."""
     folded: list[Named] = []
     for change, names in changes:
         both = _merge(folded[-1][0], change) if folded else None
@@ -113,7 +113,7 @@ def _fold(changes: Sequence[Named]) -> list[Named]:
 
 
 def _merge(first: Change, second: Change) -> Change | None:
-    """Return the one change that does two, if there is one."""
+    """Return one change with the result of two, None where there is none."""
     if isinstance(first, LineChange) and isinstance(second, LineChange):
         return first.then(second)
     if isinstance(first, GridChange) and isinstance(second, GridChange):

@@ -1,4 +1,4 @@
-"""What a step is: its own block of the configuration, checked by itself, that says what it comes down to."""
+"""The protocol of a step: its block of the configuration, checked by itself, that compiles to a change."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,23 +19,23 @@ class StepOrderError(UsageError):
 
 
 class NeedsStatisticsError(StepOrderError):
-    """A step needs statistics of the cohort, which are not there."""
+    """A step needs statistics of the cohort, and there are none."""
 
 
 @dataclass(frozen=True)
 class Step(ABC):
-    """A step of the program; a subclass' fields are its parameters in YAML."""
+    """A step of a program; the fields of a subclass are its parameters in YAML."""
 
     name: ClassVar[str]
 
     @abstractmethod
     def change(self, spec: VolumeSpec) -> Change:
-        """Return what the step does to a volume of this description; raises StepOrderError where it cannot."""
+        """Return the change to a volume of this description; raises StepOrderError where the step cannot be done."""
 
     def after(self, spec: VolumeSpec) -> VolumeSpec:
-        """Return what comes out.
+        """Return the description of the result.
 
-        Law: ``after(spec)`` is the description of the result, but for lines that wait for a statistic.
+        Law: it is that of the volume the step makes, except for lines that wait for a statistic.
         """
         return self.change(spec).after(spec)
 
@@ -55,7 +55,7 @@ class Step(ABC):
 
 
 def require_hu(spec: VolumeSpec, name: str) -> None:
-    """Refuse a step that works on Hounsfield units where there are none any more."""
+    """Raise StepOrderError where the values are no longer Hounsfield units."""
     if spec.scale is not Scale.HU:
         msg = f"{name} works on Hounsfield units; put it before the normalise or centre that comes earlier"
         raise StepOrderError(msg)

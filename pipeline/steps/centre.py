@@ -12,9 +12,9 @@ from pipeline.volume import ClampedLine, Mask, Scale, VolumeSpec, Voxels
 
 @dataclass(frozen=True)
 class Centre(Step):
-    """Subtract the mean of the volume's measured voxels, each channel's own, or a given number.
+    """Subtract the mean of the volume's valid voxels, channel by channel, or a given number.
 
-    What comes out is not HU any more.
+    The result is no longer HU.
     """
 
     name: ClassVar = "centre"
@@ -26,12 +26,12 @@ class Centre(Step):
             raise ValueError(msg)
 
     def change(self, spec: VolumeSpec) -> LineChange | Barrier:
-        """Return the lines, or a wait for the mean."""
+        """Return the lines, or a barrier where the mean is that of the volume."""
         if self.mean == "volume":
             return Barrier(Scale.NORMALISED, _minus_mean)
         return LineChange((ClampedLine(b=-self.mean),) * len(spec.lines), Scale.NORMALISED)
 
 
 def _minus_mean(voxels: Voxels, mask: Mask) -> ClampedLine:
-    """Return the line that subtracts the mean of the measured voxels [z, y, x]."""
+    """Return the line that subtracts the mean of the valid voxels [z, y, x]."""
     return ClampedLine(b=-compute_mean(voxels, mask))

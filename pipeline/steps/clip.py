@@ -11,9 +11,9 @@ from pipeline.volume import ClampedLine, Scale, VolumeSpec
 
 @dataclass(frozen=True)
 class Clip(Step):
-    """Set what lies below ``low_hu`` to it, and what lies above ``high_hu`` to that.
+    """Clamp values to ``low_hu`` and ``high_hu``, or to percentiles of the training split's HU.
 
-    Or, with ``percentiles`` and ``statistics: cohort``, to percentiles of the training split's HU.  Law: twice is once.
+    The second takes ``percentiles`` and ``statistics: cohort``.  Law: twice is once.
     """
 
     name: ClassVar = "clip"

@@ -1,4 +1,4 @@
-"""Steps that wait for statistics of the cohort, with their figures put in; the trail keeps what was asked beside them.
+"""Steps that need statistics of the cohort, with those filled in; the trail keeps the request beside the values.
 
 The figures describe the source, before any step, as in nnU-Net's fingerprint (Isensee et al. 2021, supplement).
 """
@@ -17,7 +17,7 @@ from pipeline.volume import ClampedLine, Scale, VolumeSpec
 
 @dataclass(frozen=True)
 class FittedClip(Clip):
-    """A clip to percentiles that are known: ``low_hu`` and ``high_hu``."""
+    """A clip to percentiles whose values are known: ``low_hu`` and ``high_hu``."""
 
     def __post_init__(self) -> None:
         if self.low_hu is None or self.high_hu is None or not self.low_hu < self.high_hu:
@@ -27,7 +27,7 @@ class FittedClip(Clip):
 
 @dataclass(frozen=True)
 class FittedNormalise(Normalise):
-    """A normalisation whose figures are known: two for z_score, the other two for a range."""
+    """A normalisation whose statistics are known: mean and standard deviation for z_score, else a range."""
 
     mean_hu: float | None = None
     std_hu: float | None = None
@@ -50,22 +50,22 @@ class FittedNormalise(Normalise):
 
 
 def find_waiting_steps(steps: Iterable[Step]) -> list[int]:
-    """Return the places, from 0, of the steps that need statistics of the cohort."""
+    """Return the indices of the steps that need statistics of the cohort."""
     return [index for index, step in enumerate(steps) if _waits(step)]
 
 
 def list_percentiles(steps: Iterable[Step]) -> set[float]:
-    """Return the percents of the cohort that steps ask for."""
+    """Return the percentiles of the cohort that steps need."""
     return {percent for step in steps if isinstance(step, Clip) and _waits(step) for percent in step.percentiles or ()}
 
 
 def fill_in_statistics(steps: Sequence[Step], statistics: Statistics) -> tuple[Step, ...]:
-    """Return the steps, those that wait for the cohort with their figures; raises UsageError for one not fitted."""
+    """Return the steps with statistics of the cohort filled in; raises UsageError for a percentile not fitted."""
     return tuple(_fit(step, statistics) if _waits(step) else step for step in steps)
 
 
 def make_typical_statistics(steps: Iterable[Step]) -> Statistics:
-    """Return figures such as any cohort of CT has: with them a program can be tried before there are true ones."""
+    """Return typical statistics of CT, with which a program can be compiled before the cohort's are known."""
     percentiles = {format_percent(percent): 40 * percent - 1000 for percent in list_percentiles(steps)}
     return Statistics(
         n_voxels=1,

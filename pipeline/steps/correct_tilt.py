@@ -1,4 +1,4 @@
-"""The repair of a tilted stack: its slices put upright, each moved in its own plane."""
+"""The repair of a tilted stack: each slice is moved in its own plane until the stack is upright."""
 
 from dataclasses import dataclass, replace
 from math import ceil, floor
@@ -13,18 +13,18 @@ from pipeline.program.step import Step
 from pipeline.volume import VolumeSpec
 
 WHOLE = 1e-4
-"""In pixels: an offset this near to a whole number is that number, and no voxel is blended for it."""
+"""In pixels: an offset this near to a whole number is taken as that number, so that no voxel is blended."""
 
 
 @dataclass(frozen=True)
 class CorrectTilt(Step):
     """Move each slice by its own offset onto one grid at right angles, in the slices' frame; slice k stays plane k.
 
-    ``offsets_mm`` [k] says how far slice k lies from the first, along the rows (x) and down the columns (y).  Values
-    are blended linearly within a slice, never between slices; offsets of whole pixels change no bit.  The grid grows
-    until it covers every slice; outside a slice lies padding, which is not measured.
+    ``offsets_mm`` [k] is the offset of slice k from the first, along the rows (x) and down the columns (y).  Values are
+    blended linearly within a slice, never between slices; offsets of whole pixels change no bit.  The grid grows until
+    it covers every slice; outside a slice lies padding, which is not valid.
 
-    ``told_deg`` is what GantryDetectorTilt says, where it says something else than was measured.
+    ``told_deg`` is the value of GantryDetectorTilt, where it differs from the measured tilt.
     """
 
     name: ClassVar = "correct_tilt"
@@ -43,7 +43,7 @@ class CorrectTilt(Step):
         return {name: value for name, value in figures.items() if value is not None}
 
     def change(self, spec: VolumeSpec) -> Shear:
-        """Return the shear that undoes the stack's own."""
+        """Return the shear that undoes that of the stack."""
         sheared = spec.geometry
         y, x = (
             _map_slices([offset[axis] / mm for offset in self.offsets_mm], n)
@@ -60,7 +60,7 @@ class CorrectTilt(Step):
 
 
 def _map_slices(offsets: list[float], n: int) -> list[AxisMap]:
-    """Return each slice's map of one axis onto the pixels of the first slice and as many more as all need."""
+    """Return each slice's map of one axis onto the pixels of the first slice, extended to cover all slices."""
     whole = [round(offset) if abs(offset - round(offset)) <= WHOLE else offset for offset in offsets]
     low, high = floor(min(whole)), ceil(max(whole))
     return [AxisMap(n + high - low, n, start=low - offset) for offset in whole]

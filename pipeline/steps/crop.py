@@ -1,4 +1,4 @@
-"""Crops to a box that only voxels can tell: the step that looks for it, and the step that it becomes."""
+"""Crops to a box that is searched in the voxels: the step that searches, and the step that it becomes."""
 
 from abc import abstractmethod
 from collections.abc import Iterable
@@ -15,10 +15,10 @@ from pipeline.volume import Mask, Volume, VolumeSpec
 
 @dataclass(frozen=True)
 class FoundCrop(Step):
-    """A crop whose box was found: its parameters, as the trail tells them, do it again without voxels.
+    """A crop whose box was found; its parameters in the trail are enough to repeat it.
 
-    ``start`` and ``shape`` are the box with its margin, in voxels z, y, x of the grid before.  Where nothing was found,
-    they are all of that grid.
+    ``start`` and ``shape`` are the box with its margin, in voxels z, y, x of the grid before: the whole grid where
+    nothing was found.
     """
 
     margin_mm: float
@@ -33,9 +33,9 @@ class FoundCrop(Step):
 
 @dataclass(frozen=True)
 class CropToTarget(Step):
-    """Cut the volume to a box around something in it, ``margin_mm`` wider on each side as far as the volume goes.
+    """Cut the volume to a box around a target in it, wider by ``margin_mm`` on each side as far as the volume goes.
 
-    No bit of what stays changes.  Where there is no such thing nothing is cut, and the trail says ``found: false``.
+    The voxels that stay keep every bit.  Where no target is found nothing is cut, and the trail says ``found: false``.
     """
 
     looks_at_hu: ClassVar[tuple[float, float]]
@@ -48,7 +48,7 @@ class CropToTarget(Step):
             raise ValueError(msg)
 
     def change(self, spec: VolumeSpec) -> Search:
-        """Return the search, which is described as if it cut nothing."""
+        """Return the search; until it is done, the result is described as if nothing were cut."""
         require_hu(spec, self.name)
         low_hu, high_hu = self.looks_at_hu
         if not all(line and line.low <= low_hu and high_hu <= line.high for line in spec.lines):
@@ -66,7 +66,7 @@ class CropToTarget(Step):
     @staticmethod
     @abstractmethod
     def find_target(samples: Samples) -> Mask:
-        """Return which samples the box must hold; all False where there is nothing to look for."""
+        """Return the samples that the box must hold; all False where there is no target."""
 
 
 def shift_grid(geometry: Geometry, start: Zyx[int], shape: Zyx[int]) -> GridChange:
@@ -77,7 +77,7 @@ def shift_grid(geometry: Geometry, start: Zyx[int], shape: Zyx[int]) -> GridChan
 
 
 def list_empty_crops(steps: Iterable[Step]) -> list[str]:
-    """Return in words which crops have found nothing."""
+    """Return a message for each crop that found nothing."""
     return [
         f"{step.name}: nothing found, nothing cut" for step in steps if isinstance(step, FoundCrop) and not step.found
     ]

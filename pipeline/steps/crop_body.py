@@ -18,7 +18,7 @@ class FoundBodyCrop(FoundCrop):
 
 @dataclass(frozen=True)
 class CropBody(CropToTarget):
-    """Cut to the largest piece of tissue: air, table and what lies beside the patient stay out."""
+    """Cut to the largest piece of tissue, without air, table and objects beside the patient."""
 
     name: ClassVar = "crop_body"
     looks_at_hu: ClassVar = (BODY_ABOVE_HU - 200, BODY_ABOVE_HU + 200)

@@ -18,7 +18,7 @@ class FoundLungCrop(FoundCrop):
 
 @dataclass(frozen=True)
 class CropLung(CropToTarget):
-    """Cut to the air within the body: its largest piece, and the second largest if that is a lung's size too."""
+    """Cut to the air within the body: its largest piece, and the second largest if it has the size of a lung."""
 
     name: ClassVar = "crop_lung"
     looks_at_hu: ClassVar = (LUNG_OR_AIR_BELOW_HU - 100, BODY_ABOVE_HU + 200)

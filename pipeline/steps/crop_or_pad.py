@@ -16,11 +16,11 @@ from pipeline.volume import VolumeSpec
 
 @dataclass(frozen=True)
 class CropOrPad(Step):
-    """Cut or fill on both sides: evenly, so that the centre stays, or so that it comes to lie ``around`` a point.
+    """Cut or fill on both sides: evenly, so that the centre stays, or so that the centre lies at ``around``.
 
-    The point is (x, y, z) in LPS millimetres, and met within half a voxel; without one, of an odd number the last side
-    has one more.  What is added is padding, not measured, and has the value that ``padding_hu`` has become.  No bit of
-    the rest changes.  Law: twice is once.
+    ``around`` is a point (x, y, z) in LPS millimetres, met within half a voxel.  Without it, an odd number of voxels
+    puts one more on the last side.  Added voxels are padding: not valid, and of the value of ``padding_hu`` after the
+    steps before.  The other voxels keep every bit.  Law: twice is once.
     """
 
     name: ClassVar = "crop_or_pad"

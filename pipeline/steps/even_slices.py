@@ -1,4 +1,4 @@
-"""The repairs of a stack whose slices are not evenly spaced: planes at an even step, linear between true neighbours."""
+"""The repairs of a stack with uneven spacing: planes at an even step, linear between the slices around them."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from pipeline.program.step import Step
 from pipeline.volume import VolumeSpec
 
 MICROMETRES = 3
-"""Figures are told to so many decimals of a millimetre."""
+"""Decimals of a millimetre in parameters."""
 
 
 @dataclass(frozen=True)
 class EvenSlices(Step):
     """Put planes ``step_mm`` apart, from the first slice to the last, between slices that lie at ``positions_mm``.
 
-    Positions run along the normal, from the first slice; the volume's z spacing is taken for ``step_mm``.  A plane is
-    measured if a slice lies within half a step, or the slices around it are at most 1.5 steps apart; else invented.
+    Positions run along the normal, from the first slice; the volume's z spacing is taken to be ``step_mm``.  A plane is
+    valid if a slice lies within half a step, or the slices around it are at most 1.5 steps apart; else interpolated.
     """
 
     positions_mm: tuple[float, ...]
@@ -42,7 +42,7 @@ class EvenSlices(Step):
 
     @property
     def interpolated_share(self) -> float:
-        """The share of the planes that are invented."""
+        """The share of the planes that are interpolated."""
         return 1 - float(self.planes.supported.mean())
 
     def change(self, spec: VolumeSpec) -> GridChange:
@@ -55,13 +55,13 @@ class EvenSlices(Step):
 
 @dataclass(frozen=True)
 class InterpolateGap(EvenSlices):
-    """Fill the planes of missing slices; every slice that is there keeps its bits, and its plane."""
+    """Fill the planes of missing slices; every present slice keeps its bits and its plane."""
 
     name: ClassVar = "interpolate_gap"
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """How many planes were missing, the step, and the widest interval."""
+        """The number of missing planes, the step, and the widest interval."""
         return {
             "n_missing": self.planes.n - len(self.positions_mm),
             "step_mm": round(self.step_mm, MICROMETRES),
@@ -77,7 +77,7 @@ class ResampleSlices(EvenSlices):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The step, and the intervals as they were."""
+        """The step, and the narrowest and widest interval before."""
         gaps = np.diff(self.positions_mm)
         return {
             "n_slices": len(self.positions_mm),

@@ -1,4 +1,4 @@
-"""Bring Hounsfield units to the small numbers that networks like."""
+"""Scale HU to [0, 1], [-1, 1] or z-scores."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -15,8 +15,8 @@ TARGETS = {"zero_one": (0.0, 1.0), "minus_one_one": (-1.0, 1.0)}
 class Normalise(Step):
     """Map a range onto [0, 1] or [-1, 1], or subtract the mean and divide by the standard deviation.
 
-    The range is that of the clip or window before (``statistics: range``, the default), or of the measured voxels
-    (``volume``, the default of z_score), or of the training split (``cohort``).  Each channel by itself.
+    The range is that of the clip or window before (``statistics: range``, the default), of the valid voxels
+    (``volume``, the default of z_score), or of the training split (``cohort``).  Channels are independent.
     """
 
     name: ClassVar = "normalise"
@@ -31,21 +31,21 @@ class Normalise(Step):
             raise ValueError(msg)
 
     def change(self, spec: VolumeSpec) -> LineChange | Barrier:
-        """Return lines from known limits, or a wait for the statistic."""
+        """Return lines from known limits, or a barrier that computes the statistic."""
         require_hu(spec, self.name)
         if self.statistics == "range":
             return LineChange(tuple(self._from_range(line) for line in spec.lines), Scale.NORMALISED)
         return Barrier(Scale.NORMALISED, self._from_volume if self.statistics == "volume" else None)
 
     def _from_range(self, line: ClampedLine | None) -> ClampedLine:
-        """Return the line from the limits that the steps before have set."""
+        """Return the line from the clamps of the steps before."""
         if line is None or not line.bounded or line.low == line.high:
             msg = "normalise by range needs known limits; put a clip or window before it"
             raise StepOrderError(msg)
         return ClampedLine.between((line.low, line.high), TARGETS[self.to])
 
     def _from_volume(self, voxels: Voxels, mask: Mask) -> ClampedLine:
-        """Return the line from the measured voxels [z, y, x]."""
+        """Return the line from the valid voxels [z, y, x]."""
         if self.to != "z_score":
             return ClampedLine.between(compute_extremes(voxels, mask), TARGETS[self.to])
         mean, std = compute_mean_and_std(voxels, mask)

@@ -13,7 +13,7 @@ from pipeline.program.step import Step
 from pipeline.volume import VolumeSpec
 
 STRAIGHT_DEG = 0.01
-"""A grid turned by less is left as it is: at the end of 500 mm, that is less than 0.1 mm."""
+"""A grid rotated by less is left as it is: over 500 mm, that is less than 0.1 mm."""
 
 PATIENT_AXIS_OF = Zyx(2, 1, 0)
 """In LPS, array axis z runs along the patient's z (to the head), y along y (to the back), x along x (to the left)."""
@@ -25,8 +25,8 @@ LPS_AXES = Zyx(Xyz(0.0, 0.0, 1.0), Xyz(0.0, 1.0, 0.0), Xyz(1.0, 0.0, 0.0))
 class Orient(Step):
     """Permute and flip to the nearest patient axes: z grows towards the head, y to the back, x to the patient's left.
 
-    No bit changes.  The angle that remains is kept, or with ``oblique: resample`` removed by trilinear sampling, on a
-    grid of the same spacing and centre that covers the turned volume.  Law: twice is once.
+    No bit changes.  The angle that remains is kept, or with ``oblique: resample`` removed by trilinear sampling on a
+    grid of the same spacing and centre that covers the rotated volume.  Law: twice is once.
     """
 
     name: ClassVar = "orient"
@@ -34,7 +34,7 @@ class Orient(Step):
     oblique: Literal["keep", "resample"] = "keep"
 
     def change(self, spec: VolumeSpec) -> GridChange | Warp:
-        """Return a pure turn of the grid, or a warp onto the patient's axes."""
+        """Return a permutation with flips, or a warp onto the patient's axes."""
         turn = find_nearest_turn(spec.geometry)
         if self.oblique == "keep" or spec.geometry.obliquity_deg <= STRAIGHT_DEG:
             return turn

@@ -1,4 +1,4 @@
-"""Another spacing on the same axes."""
+"""Resample to another spacing, shape or factor on the same axes."""
 
 from dataclasses import dataclass, replace
 from math import ceil, isclose
@@ -13,23 +13,23 @@ from pipeline.volume import VolumeSpec
 Three = tuple[float | None, float | None, float | None]
 
 SAME_SPACING = 1e-6
-"""Spacings that differ by a smaller share are one: over 1000 samples they drift by a thousandth of a sample."""
+"""Spacings that differ by a smaller share are equal: over 1000 samples they drift by a thousandth of a sample."""
 
 WHOLE = 1e-6
-"""In samples: a count this little above a whole number is that number, and no sample is added for it."""
+"""In samples: a count this little above a whole number is rounded down, so that no sample is added."""
 
 
 @dataclass(frozen=True)
 class Resample(Step):
-    """Sample the volume anew; each of the three parameters holds values for z, y, x, and None keeps an axis.
+    """Resample the volume; each of the three parameters holds values for z, y, x, and None keeps an axis.
 
     ``spacing_mm``: spacing exactly as asked, shape ``max(1, ceil(n * spacing / new - 1e-6))``.
     ``shape``, or ``factor``, by which the shape is multiplied (and rounded up): the outer faces stay where they are and
-    the spacing follows.  Always the centre of the grid stays.
+    the spacing follows.  The centre of the grid always stays.
     ``antialias`` widens the kernel along axes that become coarser; ``nearest`` is never filtered.
 
-    Laws: to the own spacing changes no bit; a ramp stays a ramp, but for a filter whose width is no whole number of
-    samples, which shifts it by up to 0.086 of one (as Pillow's and torch's does).
+    Laws: resampling to the volume's own spacing changes no bit; a ramp stays a ramp, except that a filter whose width
+    is no whole number of samples shifts it by up to 0.086 samples (as in Pillow and torch).
     """
 
     name: ClassVar = "resample"
@@ -74,7 +74,7 @@ class Resample(Step):
 
 
 def _same(a: float, b: float) -> bool:
-    """Whether two spacings are one."""
+    """Whether two spacings are equal."""
     return isclose(a, b, rel_tol=SAME_SPACING)
 
 
@@ -84,7 +84,7 @@ def _count(samples: float) -> int:
 
 
 def _check(name: str, values: Three | None, least: float, most: float) -> None:
-    """Refuse values outside what is allowed; not-a-number is outside."""
+    """Raise ValueError for values outside the allowed range; not-a-number is outside."""
     for value in values or ():
         if value is not None and not least <= value <= most:
             msg = f"{name} must lie between {least} and {most}, not {value}"

@@ -1,4 +1,4 @@
-"""Look through one window, or through several at once, a channel each."""
+"""Clip to one window, or to several, one for each channel."""
 
 from dataclasses import dataclass
 from math import isfinite
@@ -80,7 +80,7 @@ class Window(Step):
             raise ValueError(msg)
 
     def change(self, spec: VolumeSpec) -> LineChange:
-        """Return one clamp for every channel there is, or the clamps that make the channels."""
+        """Return the clamp for every channel, or one clamp for each new channel."""
         require_hu(spec, self.name)
         if self.channels is None:
             line = Channel(self.preset, self.centre_hu, self.width_hu).line

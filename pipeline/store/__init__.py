@@ -1,1 +1,1 @@
-"""A prepared volume to a Zarr group and back; zarr is known in ``read``, ``write`` and ``layout`` only."""
+"""A prepared volume to a Zarr group with OME-NGFF metadata, and back."""

@@ -1,7 +1,7 @@
 """Planes to the files of an array: one layer of chunks is in memory, and each chunk is encoded once.
 
-The metadata are zarr's.  Written through zarr too, a chunk would cost as much again as its compression; so these are
-the bytes that the metadata promise, by the Zarr v3 core and its sharding codec 1.0, and zarr reads them.
+zarr writes the metadata.  Writing chunks through zarr as well would cost as much again as compressing them, so files
+are written here as the Zarr v3 core and its sharding codec 1.0 specify.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,13 +22,13 @@ from pipeline.geometry import Zyx
 from pipeline.store.layout import Layout, StoreOptions
 
 LARGEST_BLOCK_BYTES = 512 * 2**10
-"""Blosc works on blocks; these still fit the cache of one core."""
+"""The largest block of blosc that fits the cache of one core."""
 
 
 def choose_codec(dtype: np.dtype[Any], chunks: Zyx[int], options: StoreOptions) -> BloscCodec:
-    """Zstandard behind the shuffle that suits the numbers: by bits for integers, by bytes for floating point.
+    """Return Zstandard with a shuffle: of bits for integers, of bytes for floating point.
 
-    A chunk is one block, up to ``LARGEST_BLOCK_BYTES``: blosc's own choice of smaller ones is a third slower.
+    A chunk is one block, up to ``LARGEST_BLOCK_BYTES``: the smaller blocks that blosc chooses are a third slower.
     """
     shuffle: Literal["shuffle", "bitshuffle"] = "shuffle" if dtype.kind == "f" else "bitshuffle"
     block_bytes = min(dtype.itemsize * prod(chunks), LARGEST_BLOCK_BYTES)
@@ -38,7 +38,7 @@ def choose_codec(dtype: np.dtype[Any], chunks: Zyx[int], options: StoreOptions) 
 
 
 def make_encoder(described: BloscCodec) -> Callable[[NDArray[Any]], bytes]:
-    """Return what packs a chunk as the codec in an array's metadata says; the size of a number is the chunk's own."""
+    """Return the function that encodes a chunk as the codec in the metadata describes."""
     shuffle = {"shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}[described.shuffle.value]
     blosc = Blosc(described.cname.value, described.clevel, shuffle, described.blocksize)
     encode: Callable[[NDArray[Any]], bytes] = blosc.encode
@@ -46,17 +46,17 @@ def make_encoder(described: BloscCodec) -> Callable[[NDArray[Any]], bytes]:
 
 
 Place = tuple[int, ...]
-"""A number along each of c, z, y and x."""
+"""An index or a count along c, z, y and x."""
 
-NOT_THERE: Final = 2**64 - 1
-"""Offset and length of a chunk that a shard does not hold, as it lies beyond the array."""
+MISSING: Final = 2**64 - 1
+"""Offset and length of a chunk that is missing from a shard, as it lies beyond the array."""
 
 
 @dataclass(frozen=True, eq=False)
 class StoredArray:
-    """An array that zarr knows, [z, y, x] or [c, z, y, x], and how its voxels get to its ``folder``.
+    """An array [z, y, x] or [c, z, y, x] whose metadata are written, and how its chunks are encoded into ``folder``.
 
-    ``encode`` makes a chunk's bytes; where a chunk reaches beyond the array it holds ``fill_value``.
+    Where a chunk reaches beyond the array it holds ``fill_value``.
     """
 
     folder: Path
@@ -68,30 +68,30 @@ class StoredArray:
 
     @property
     def n_channels(self) -> int:
-        """How many channels there are, 1 without such an axis."""
+        """The number of channels, 1 without a channel axis."""
         return prod(self.shape[:-3])
 
     @property
     def n_chunks(self) -> Place:
-        """How many chunks there are along c, z, y and x."""
+        """The number of chunks along c, z, y and x."""
         along = (ceil(n / chunk) for n, chunk in zip(self.shape[-3:], self.layout.chunks, strict=True))
         return (self.n_channels, *along)
 
     @property
     def per_file(self) -> Place:
-        """How many of them share a file; all channels of a shard do."""
+        """The number of chunks in one file; a shard holds all channels."""
         if self.layout.shards is None:
             return (1, 1, 1, 1)
         along = (shard // chunk for shard, chunk in zip(self.layout.shards, self.layout.chunks, strict=True))
         return (self.n_channels, *along)
 
     def path(self, file: Place) -> Path:
-        """Return where a file lies (chunk key encoding ``default``)."""
+        """Return the path of a file (chunk key encoding ``default``)."""
         return self.folder.joinpath("c", *map(str, file[-len(self.shape) :]))
 
 
 class PlaneWriter:
-    """Writes an array plane by plane, from the first to the last; with the last, all of it is in its files."""
+    """Writes an array plane by plane, from the first to the last; the last completes its files."""
 
     def __init__(self, stored: StoredArray) -> None:
         self._stored, self._z = stored, 0
@@ -103,7 +103,7 @@ class PlaneWriter:
         self._files: dict[Place, _ChunkFile] = {}
 
     def put(self, plane: NDArray[Any]) -> None:
-        """Take the next plane, [c, y, x] or [y, x]; it may be used again afterwards."""
+        """Add the next plane, [c, y, x] or [y, x], which is copied."""
         n_z, n_y, n_x = self._stored.shape[-3:]
         n_channels, rows, columns, depth, height, width = self._layer.shape
         self._plane[:, :n_y, :n_x] = plane
@@ -115,7 +115,7 @@ class PlaneWriter:
             self._write_layer((self._z - 1) // depth)
 
     def _write_layer(self, z: int) -> None:
-        """Write a layer of chunks, and end the files that it was the last of."""
+        """Write a layer of chunks, and complete the files of which it is the last."""
         stored = self._stored
         n_channels, n_z, rows, columns = stored.n_chunks
         for c, y, x in product(range(n_channels), range(rows), range(columns)):
@@ -135,24 +135,24 @@ class PlaneWriter:
 
 
 class _ChunkFile:
-    """A file of chunks: one after another as they come and, in a shard, behind the last of them where each lies."""
+    """A file of chunks, one after another; in a shard, an index of their offsets follows the last."""
 
     def __init__(self, path: Path, n_chunks: Place, *, has_index: bool) -> None:
         self._path, self._has_index = path, has_index
-        self._index = np.full((*n_chunks, 2), NOT_THERE, "<u8")
+        self._index = np.full((*n_chunks, 2), MISSING, "<u8")
         self._waiting: list[bytes] = []
         self._n_bytes = 0
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def add(self, chunk: Place, encoded: bytes) -> None:
-        """Take the bytes of a chunk of this file."""
+        """Add the bytes of a chunk."""
         inside = tuple(at % n for at, n in zip(chunk, self._index.shape, strict=False))
         self._index[inside] = self._n_bytes, len(encoded)
         self._n_bytes += len(encoded)
         self._waiting.append(encoded)
 
     def write(self, *, is_last: bool) -> None:
-        """Put what was added behind what is there; with the last also the index."""
+        """Append the chunks added to the file; with the last also the index."""
         if is_last and self._has_index:
             index = self._index.tobytes()
             self._waiting += [index, google_crc32c.value(index).to_bytes(4, "little")]
@@ -161,7 +161,7 @@ class _ChunkFile:
         self._waiting.clear()
 
 
-def create_array(  # noqa: PLR0913  all that describes an array
+def create_array(  # noqa: PLR0913  the description of an array
     group: zarr.Group,
     name: str,
     shape: tuple[int, ...],
@@ -172,7 +172,7 @@ def create_array(  # noqa: PLR0913  all that describes an array
     fill_value: float = 0,
     attributes: Mapping[str, float] | None = None,
 ) -> PlaneWriter:
-    """Create an array [z, y, x], or [c, z, y, x], of a group that lies in a folder, and return what takes its planes.
+    """Create an array [z, y, x] or [c, z, y, x] in a group, and return the writer of its planes.
 
     ``layout`` is that of one channel.
     """
@@ -194,7 +194,7 @@ def create_array(  # noqa: PLR0913  all that describes an array
 
 
 def write_labels(group: zarr.Group, labels: Mapping[str, NDArray[np.integer[Any]]], options: StoreOptions) -> None:
-    """Write each array [z, y, x] to ``labels/<name>``, 0 being background; without any there is no ``labels``."""
+    """Write each array [z, y, x] to ``labels/<name>``, 0 being background; without labels no group is made."""
     if not labels:
         return
     folder = group.create_group("labels")

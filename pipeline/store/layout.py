@@ -39,13 +39,13 @@ def _are_multiples(shards: Literal["auto"] | tuple[int, int, int] | None, chunks
 
 
 MOST_SHARDS = 5
-"""Of array ``0``, and as many of the mask: together no more than ten data files a store."""
+"""The most shards of array ``0``, and of the mask: together at most ten data files a store."""
 
 SMALL_SHARD_BYTES = 32 * 2**20
-"""Layers of chunks share a shard up to this size before compression: many small files burden a shared file system."""
+"""Layers of chunks share a shard up to this size before compression: many small files slow a shared file system."""
 
 MASK_CHUNKS = 4
-"""So many of the image's chunks along y and along x are one of the mask's: to read each costs more than it holds."""
+"""The chunks of the image along y and along x that one chunk of the mask covers: the mask is small once compressed."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,19 @@ class Layout:
 
     @classmethod
     def of(cls, shape: tuple[int, ...], dtype: np.dtype[Any], options: StoreOptions) -> "Layout":
-        """Cut an array of this shape as the options ask; no chunk is larger than the array."""
+        """Return the layout of an array with these options; no chunk is larger than the array."""
         spatial = Zyx(*shape[-3:])
         chunks = Zyx(*(min(n, chunk) for n, chunk in zip(spatial, options.chunks, strict=True)))
         return cls(chunks, _choose_shards(shape, dtype.itemsize, chunks, options))
 
     @property
     def depth(self) -> int:
-        """How many planes share a file: those of a shard, or of a layer of chunks."""
+        """The number of planes in one file: those of a shard, or of a layer of chunks."""
         return (self.shards or self.chunks).z
 
 
 def _choose_shards(shape: tuple[int, ...], itemsize: int, chunks: Zyx[int], options: StoreOptions) -> Zyx[int] | None:
-    """Return the shape of a shard: as asked, or whole layers of chunks, no more of them than ``MOST_SHARDS``."""
+    """Return the shape of a shard: the one given, or whole layers of chunks in at most ``MOST_SHARDS`` shards."""
     if options.shards is None:
         return None
     n_chunks = Zyx(*(ceil(n / chunk) for n, chunk in zip(shape[-3:], chunks, strict=True)))
@@ -82,7 +82,7 @@ def _choose_shards(shape: tuple[int, ...], itemsize: int, chunks: Zyx[int], opti
 
 
 def choose_mask_layout(image: Layout, shape: Zyx[int]) -> Layout:
-    """Return how a mask is cut: along z as its image, and else into few chunks, for they shrink to almost nothing."""
+    """Return the layout of a mask: along z that of its image, along y and x larger chunks."""
     sides = (min(MASK_CHUNKS * chunk, n) for chunk, n in zip(image.chunks[1:], shape[1:], strict=True))
     chunks = Zyx(image.chunks.z, *sides)
     whole = (ceil(n / chunk) * chunk for n, chunk in zip(shape[1:], chunks[1:], strict=True))
@@ -90,7 +90,7 @@ def choose_mask_layout(image: Layout, shape: Zyx[int]) -> Layout:
 
 
 def buffer_bytes(shape: tuple[int, ...], dtype: str, options: StoreOptions) -> int:
-    """Return the bytes of the planes that wait until a layer of chunks is full, and of what they are packed to."""
+    """Return the bytes of the planes buffered until a layer of chunks is full, and of the encoded chunks."""
     depth = Layout.of(shape, np.dtype(dtype), options).chunks.z
     plane = shape[-2] * shape[-1]
     n_channels = shape[0] if len(shape) == 4 else 1

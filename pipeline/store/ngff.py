@@ -1,4 +1,4 @@
-"""A geometry in the words of a store: OME-NGFF 0.5 multiscales and ctprep's own affines, and back.
+"""A geometry as metadata: OME-NGFF 0.5 multiscales and ctprep's own affines, and back.
 
 Sources: https://ngff.openmicroscopy.org/0.5 (axes, multiscales) and its RFC-4 (orientation).
 """
@@ -14,7 +14,7 @@ from pipeline.geometry import Geometry, Xyz, Zyx
 NGFF_VERSION = "0.5"
 
 EXACT_WITHIN = 1e-4
-"""Cosines of an axis may differ by this much from the patient's: 0.05 mm over half a metre."""
+"""The largest difference of an axis' cosines from the patient's: 0.05 mm over half a metre."""
 
 PATIENT_AXES = Zyx(Xyz(0.0, 0.0, 1.0), Xyz(0.0, 1.0, 0.0), Xyz(1.0, 0.0, 0.0))
 """z grows towards the head, y towards the back, x towards the left."""
@@ -31,7 +31,7 @@ _DIRECTIONS = {
 
 
 def is_exact_in_ngff(geometry: Geometry) -> bool:
-    """Tell whether scale and translation say all of the geometry: the array's axes are the patient's."""
+    """Return whether scale and translation describe the geometry exactly: the array's axes are the patient's."""
     return bool(np.allclose(geometry.axes, PATIENT_AXES, rtol=0, atol=EXACT_WITHIN))
 
 
@@ -39,7 +39,7 @@ def describe_multiscales(geometry: Geometry, *coarser: Geometry, has_channels: b
     """Return the ``ome`` attribute of a group whose array ``0`` lies on the grid, and ``1`` ... on coarser ones.
 
     The translation is the coordinate of voxel [0, 0, 0] along each array axis: where the axes are the patient's, the
-    origin's z, y and x.  An oblique grid is told as if it were turned to its own axes; ``affine_lps`` is the truth.
+    origin's z, y and x.  An oblique grid is described along its own axes; ``affine_lps`` is exact.
     """
     datasets = [
         _describe_dataset(level, grid, has_channels=has_channels) for level, grid in enumerate((geometry, *coarser))
@@ -85,7 +85,7 @@ def geometry_to_json(geometry: Geometry) -> dict[str, Any]:
 
 
 def geometry_from_json(attributes: Mapping[str, Any], shape: Zyx[int]) -> Geometry:
-    """Return the grid that the attributes tell of; only the axes pass through a division."""
+    """Return the geometry in the attributes; only the axes are computed, the rest is as stored."""
     columns = np.array(attributes["affine_lps"])[:3, :3].T
     return Geometry(
         shape=shape,

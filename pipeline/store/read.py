@@ -1,4 +1,4 @@
-"""A store to read: opened lazily."""
+"""Reading of a store: opened lazily, or plane by plane."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from pipeline.volume import Mask
 
 @dataclass(frozen=True, eq=False)
 class StoredVolume:
-    """An open store: nothing is read from ``array``, ``mask`` and ``labels`` until they are indexed."""
+    """An open store; ``array``, ``mask`` and ``labels`` are read when they are indexed."""
 
     array: "zarr.Array[Any]"
     mask: "zarr.Array[Any] | None"
@@ -27,7 +27,7 @@ class StoredVolume:
 
 
 def open_store(path: Path) -> StoredVolume:
-    """Open a store for reading; law: what was written is what is read, bit for bit."""
+    """Open a store for reading; law: arrays are read as they were written, bit for bit."""
     group = zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=False)
     attributes: dict[str, Any] = dict(group.attrs["ctprep"])  # type: ignore[arg-type]  # JSON: an object, as written
     array = _array(group, "0")
@@ -49,11 +49,11 @@ def _array(group: zarr.Group, name: str) -> "zarr.Array[Any]":
 
 
 StoredPlanes = Callable[[int], tuple[NDArray[Any], Mask | None]]
-"""From z to a plane [c, y, x] as it is stored, and where it was measured [y, x], None if everywhere."""
+"""A function from z to a plane [c, y, x] as it is stored, and its valid mask [y, x], None if valid everywhere."""
 
 
 def read_planes(group: zarr.Group, image: str, mask: str | None) -> StoredPlanes:
-    """Return the planes of an image, and of a mask if there is one of that name; in memory is a layer of chunks."""
+    """Return the planes of an image, and of the mask if it exists; one layer of chunks is in memory."""
     voxels = _read_image_planes(group, image)
     valid = _read_image_planes(group, mask) if mask is not None and mask in group else None
 
@@ -64,7 +64,7 @@ def read_planes(group: zarr.Group, image: str, mask: str | None) -> StoredPlanes
 
 
 def _read_image_planes(group: zarr.Group, name: str) -> Callable[[int], NDArray[Any]]:
-    """Return from z to a plane [c, y, x], c being 1 where an array has no such axis."""
+    """Return a function from z to a plane [c, y, x], with one channel where the array has no channel axis."""
     array: Any = group[name]
     depth = array.chunks[-3]
 

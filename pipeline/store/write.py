@@ -1,4 +1,4 @@
-"""Planes to a store: written aside as they come, described, and forced to disk."""
+"""Writing of a store: planes as they come, then metadata, then a sync to disk."""
 
 import json
 import shutil
@@ -25,16 +25,16 @@ FORMAT = "ctprep-volume"
 FORMAT_VERSION = 1
 
 _ZARR_SETTINGS = {"threading.max_workers": 1, "async.concurrency": 1, "json_indent": 2}
-"""One thread a task, and the same bytes whatever the user's zarr is set to."""
+"""One thread a task, and the same bytes whatever the user's zarr settings are."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StoreContent:
-    """What a store shall hold.
+    """The content of a store.
 
-    ``planes`` is asked once for each z, from 0 on.  ``channels`` names a leading c axis, if any.  ``scale_factor`` and
-    ``add_offset`` turn stored integers into normalised values (CF conventions 8.1).  ``fill_value`` is what
-    a reader takes for chunks that are not there: give what padding has become.
+    ``planes`` is called once for each z, from 0 on.  ``channels`` names a leading c axis, if any.  ``scale_factor`` and
+    ``add_offset`` turn stored integers into normalised values (CF conventions 8.1).  ``fill_value`` is the value of
+    missing chunks: that of padding.
     """
 
     planes: StoredPlanes
@@ -53,7 +53,7 @@ class StoreContent:
 
 @dataclass(frozen=True)
 class StoreReceipt:
-    """What the manifest says of a store's bytes."""
+    """Size and hash of a store, for the manifest."""
 
     n_bytes: int
     sha256: str
@@ -61,7 +61,7 @@ class StoreReceipt:
 
 @contextmanager
 def create_store(folder: Path, options: StoreOptions) -> Iterator["NewStore"]:
-    """Make a store in a folder that is not there yet; whatever is raised inside, no folder is left.
+    """Create a store in a new folder; the folder is removed if anything is raised inside.
 
     Raises FileExistsError, or another OSError where the system refuses.
     """
@@ -76,18 +76,18 @@ def create_store(folder: Path, options: StoreOptions) -> Iterator["NewStore"]:
 
 @dataclass(frozen=True, eq=False)
 class NewStore:
-    """A store that is being written: first its planes, then what is known when all of them are."""
+    """A store that is being written: first its planes, then its attributes."""
 
     folder: Path
     group: zarr.Group
     options: StoreOptions
 
     def write(self, content: StoreContent, level: int = 0) -> None:
-        """Write the planes of a level as they come; beside the finest, 0, also the mask."""
+        """Write the planes of a level as they come; with level 0 also the mask."""
         _write_planes(self, str(level), content, with_mask=level == 0 and self.options.mask is not False)
 
     def planes(self, level: int = 0) -> StoredPlanes:
-        """Return the planes of a level that was written; beside the finest also the mask."""
+        """Return the planes of a level that was written; of level 0 also the mask."""
         return read_planes(self.group, str(level), None if level else "mask")
 
     def write_labels(self, labels: Mapping[str, NDArray[Any]]) -> None:
@@ -97,16 +97,16 @@ class NewStore:
     def finish(
         self, content: StoreContent, attributes: Mapping[str, Any], coarser: Sequence[Geometry] = ()
     ) -> StoreReceipt:
-        """Write the group's attributes, force all to disk, and return the hash of every byte.
+        """Write the attributes of the group, sync all files to disk, and return the store's size and hash.
 
-        ``attributes`` are ctprep's own but for the format and the geometry; ValueError if one is no JSON.  ``coarser``
-        are the grids of the levels above 0.  Law: what is the same, content, attributes and options, gives the same
+        ``attributes`` are those of ``ctprep`` except format and geometry; raises ValueError if one is no JSON.
+        ``coarser`` are the grids of the levels above 0.  Law: the same content, attributes and options give the same
         bytes.
         """
-        told = _group_attributes(content, attributes, coarser)
-        json.dumps(told, allow_nan=False)
-        self.group.attrs.update(told)
-        with ThreadPoolExecutor(1) as beside:  # the disk works while the processor does
+        group_attributes = _group_attributes(content, attributes, coarser)
+        json.dumps(group_attributes, allow_nan=False)
+        self.group.attrs.update(group_attributes)
+        with ThreadPoolExecutor(1) as beside:  # sync while the processor hashes
             on_disk = beside.submit(sync_tree, self.folder)
             receipt = StoreReceipt(n_bytes=size_of_store(self.folder), sha256=hash_store(self.folder))
             on_disk.result()
@@ -135,18 +135,18 @@ def _write_planes(store: "NewStore", name: str, content: StoreContent, *, with_m
 
 
 class _MaskWriter:
-    """Writes the mask as the image is written; with ``mask: auto`` there is none until a voxel is not measured."""
+    """Writes the mask beside the image; with ``mask: auto`` it is created at the first voxel that is not valid."""
 
     def __init__(self, store: "NewStore", shape: Zyx[int], layout: Layout) -> None:
         self._store, self._shape, self._layout = store, shape, choose_mask_layout(layout, shape)
         self._all = np.ones(shape[1:], np.uint8)
         self._n_whole = 0
-        self._planes = self._created() if store.options.mask is True else None
+        self._planes = self._create() if store.options.mask is True else None
 
     def put(self, valid: Mask | None) -> None:
-        """Take the next plane's mask, None where all of it was measured."""
+        """Add the mask of the next plane, None if it is valid everywhere."""
         if self._planes is None and valid is not None and not valid.all():
-            self._planes = self._created()
+            self._planes = self._create()
             for _ in range(self._n_whole):
                 self._planes.put(self._all)
         if self._planes is None:
@@ -154,7 +154,7 @@ class _MaskWriter:
         else:
             self._planes.put(self._all if valid is None else valid.view(np.uint8))
 
-    def _created(self) -> PlaneWriter:
+    def _create(self) -> PlaneWriter:
         options = self._store.options
         return create_array(self._store.group, "mask", tuple(self._shape), np.dtype("uint8"), self._layout, options)
 

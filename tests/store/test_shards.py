@@ -11,7 +11,7 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.geometry import Zyx
-from pipeline.store.arrays import NOT_THERE, PlaneWriter, StoredArray, choose_codec, make_encoder
+from pipeline.store.arrays import MISSING, PlaneWriter, StoredArray, choose_codec, make_encoder
 from pipeline.store.layout import Layout, StoreOptions
 
 CHUNKS = Zyx(2, 16, 8)
@@ -86,7 +86,7 @@ def test_a_shard_holds_the_same_chunks_as_zarrs_and_nothing_beside_them(tmp_path
     chunks = []
     for path in (tmp_path / "s" / "c").rglob("*"):
         if path.is_file():
-            there = [(offset, n) for offset, n in index_of(path, stored).tolist() if offset != NOT_THERE]
+            there = [(offset, n) for offset, n in index_of(path, stored).tolist() if offset != MISSING]
             chunks += [path.read_bytes()[offset : offset + n] for offset, n in there]
             assert path.stat().st_size == sum(n for _, n in there) + 16 * prod(stored.per_file) + 4
     assert sorted(chunks) == sorted(content for name, content in files(tmp_path / "a").items() if name != "zarr.json")
@@ -96,8 +96,8 @@ def test_a_chunk_beyond_the_array_is_not_there(tmp_path: Path) -> None:
     stored = created(tmp_path / "a", (5, 20, 30), "int16", Zyx(200, 160, 160))
     write(stored, noise((5, 20, 30)))
     index = index_of(tmp_path / "a" / "c" / "0" / "0" / "0", stored)
-    assert np.count_nonzero(index[:, 0] != NOT_THERE) == ceil(5 / 2) * ceil(20 / 16) * ceil(30 / 8)
-    np.testing.assert_array_equal(index[:, 0] == NOT_THERE, index[:, 1] == NOT_THERE)
+    assert np.count_nonzero(index[:, 0] != MISSING) == ceil(5 / 2) * ceil(20 / 16) * ceil(30 / 8)
+    np.testing.assert_array_equal(index[:, 0] == MISSING, index[:, 1] == MISSING)
 
 
 def test_what_a_chunk_holds_beyond_the_array_is_the_fill_value(tmp_path: Path) -> None:
