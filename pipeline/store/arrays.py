@@ -39,8 +39,9 @@ def choose_codec(dtype: np.dtype[Any], chunks: Zyx[int], options: StoreOptions) 
 
 def make_encoder(described: BloscCodec) -> Callable[[NDArray[Any]], bytes]:
     """Return the function that encodes a chunk as the codec in the metadata describes."""
-    shuffle = {"shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}[described.shuffle.value]
-    blosc = Blosc(described.cname.value, described.clevel, shuffle, described.blocksize)
+    configuration: Any = described.to_dict()["configuration"]  # plain words in every zarr 3; the attributes are not
+    shuffle = {"shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}[configuration["shuffle"]]
+    blosc = Blosc(configuration["cname"], configuration["clevel"], shuffle, configuration["blocksize"])
     encode: Callable[[NDArray[Any]], bytes] = blosc.encode
     return encode
 

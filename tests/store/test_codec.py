@@ -15,9 +15,9 @@ from pipeline.store.read import open_store
 def test_integers_take_bitshuffle_and_floating_point_takes_shuffle(tmp_path: Path) -> None:
     for dtype, shuffle in (("int16", "bitshuffle"), ("float16", "shuffle")):
         write_store(tmp_path / dtype, content(dtype=dtype), StoreOptions(level=3))
-        (choose_codec,) = open_store(tmp_path / dtype).array.compressors
+        (codec,) = open_store(tmp_path / dtype).array.compressors
         expected = {"typesize": 2, "cname": "zstd", "clevel": 3, "shuffle": shuffle, "blocksize": 2 * prod(SHAPE)}
-        assert choose_codec.to_dict()["configuration"] == expected
+        assert codec.to_dict()["configuration"] == expected
 
 
 @pytest.mark.parametrize(("side", "block_bytes"), [(10, 2000), (64, 2**19), (128, 2**19)])
