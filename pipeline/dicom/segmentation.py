@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -57,7 +58,8 @@ def build_segmentation(sources: Sequence[SourceImage], labels: NDArray[Any]) -> 
         msg = f"the source's headers lack what a DICOM SEG must repeat of them ({type(error).__name__} in highdicom)"
         raise UsageError(msg) from error
     content = BytesIO()
-    found.save_as(content)
+    with closing(found._db_con):  # noqa: SLF001  highdicom's index of frames in memory, which it never closes itself
+        found.save_as(content)
     return content.getvalue()
 
 

@@ -5,11 +5,12 @@ import nibabel
 import numpy as np
 import prepared
 import pytest
+from segmentations import read_segmentation
 
 from pipeline.cli import main
 from pipeline.dataset import Cohort
 
-highdicom = pytest.importorskip("highdicom", reason="needs the extra seg")
+pytest.importorskip("highdicom", reason="needs the extra seg")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_a_mask_goes_back_to_the_source_as_dicom(
     np.save(tmp_path / "mask.npy", prepared.lesion((12, 32, 32)))
     words = ["--dicom-seg", str(tmp_path / "seg.dcm"), "--mask", str(tmp_path / "mask.npy"), "P-second"]
     assert main(["export", str(cohort.output.root), *words]) == 0
-    found = highdicom.seg.segread(tmp_path / "seg.dcm")
+    found = read_segmentation(tmp_path / "seg.dcm")
     assert (found.PatientID, found.number_of_segments, found.NumberOfFrames) == ("P-second", 2, 4)
     assert capsys.readouterr().out == f"{tmp_path / 'seg.dcm'}\n"
 

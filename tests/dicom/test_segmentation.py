@@ -6,13 +6,14 @@ import numpy as np
 import phantoms
 import pytest
 from multiframe import join_frames
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
+from segmentations import read_segmentation
 
 from pipeline.errors import UsageError
 
-highdicom = pytest.importorskip("highdicom", reason="needs the extra seg")
+pytest.importorskip("highdicom", reason="needs the extra seg")
 
-from pipeline.dicom.segmentation import SourceImage, build_segmentation  # noqa: E402  it opens the library
+from pipeline.dicom.segmentation import SourceImage, build_segmentation
 
 
 def sources(folder: Path, **wanted: Any) -> list[SourceImage]:
@@ -20,7 +21,7 @@ def sources(folder: Path, **wanted: Any) -> list[SourceImage]:
 
 
 def opened(content: bytes) -> Any:
-    return highdicom.seg.Segmentation.from_dataset(dcmread(BytesIO(content)))
+    return read_segmentation(BytesIO(content))
 
 
 def test_every_value_is_a_segment(tmp_path: Path) -> None:

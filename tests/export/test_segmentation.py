@@ -5,13 +5,14 @@ import prepared
 import pydicom
 import pytest
 from prepared import Moved, ball
+from segmentations import read_segmentation
 
 from pipeline.dataset import CohortVolume
 from pipeline.errors import UsageError
 from pipeline.export.segmentation import write_segmentation
 from pipeline.output.tables import read_rows
 
-highdicom = pytest.importorskip("highdicom", reason="needs the extra seg")
+pytest.importorskip("highdicom", reason="needs the extra seg")
 
 
 def source_uids(volume: CohortVolume) -> list[str]:
@@ -25,7 +26,7 @@ def test_a_mask_lands_on_the_frames_of_its_slices(stack: str, moved: Moved, tmp_
     mask = ball(volume.geometry.shape, volume.geometry.spacing_mm, 6).astype(np.uint8) * 3
     mask[:, :2] = 0
     write_segmentation(volume, mask, tmp_path / "seg.dcm")
-    found = highdicom.seg.segread(tmp_path / "seg.dcm")
+    found = read_segmentation(tmp_path / "seg.dcm")
     expected = volume.restore(mask) == 3
     frames = found.get_pixels_by_source_instance(
         source_uids(volume), ignore_spatial_locations=True, assert_missing_frames_are_empty=True

@@ -1,4 +1,7 @@
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from math import isnan
+from typing import Any
 
 from dicom_bytes import known, read_element, us, values
 from hypothesis import given, settings
@@ -64,6 +67,17 @@ def read(reader: SliceReader, header: Values) -> tuple[SliceHeader, KnownElement
     return reader.read(FoundFile("/in/1", 10, 0), data_set)
 
 
+def plain(value: Any) -> Any:
+    """Return a header as plain data that may be compared: not-a-number is a word, for it equals nothing."""
+    if is_dataclass(value):
+        return [type(value), *(plain(getattr(value, field.name)) for field in fields(value))]
+    if isinstance(value, dict):
+        return {name: plain(found) for name, found in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(found) for found in value]
+    return "nan" if isinstance(value, float) and isnan(value) else value
+
+
 CHANGES = st.lists(st.lists(NAMED | BARE, max_size=3), min_size=2, max_size=8)
 FIRST = st.lists(NAMED | BARE, min_size=20, max_size=40)
 
@@ -75,7 +89,7 @@ def test_each_header_is_read_as_it_is_read_alone(
 ) -> None:
     reader = SliceReader(ALLOWED_ELEMENTS)
     for header in headers([first, *changes], order):
-        assert read(reader, header)[0] == read(SliceReader(ALLOWED_ELEMENTS), header)[0]
+        assert plain(read(reader, header)[0]) == plain(read(SliceReader(ALLOWED_ELEMENTS), header)[0])
 
 
 @settings(max_examples=150, deadline=None)
