@@ -17,7 +17,7 @@ from pipeline.audit.verify import verify
 from pipeline.cluster import Lost
 from pipeline.config import Config, load
 from pipeline.output.layout import OutputFolder
-from pipeline.plan.plan import State
+from pipeline.plan.plan import SeriesState
 from pipeline.run.dry_run import dry_run
 from pipeline.run.run import Outcome, run
 from pipeline.vocabulary import ExitCode, Reason
@@ -66,9 +66,9 @@ class Share:
 
     def night(self, **expected: int) -> Outcome:
         """Ask what tonight would do, do it, and see that both are what is expected."""
-        told = {**dict.fromkeys(State, 0), **expected}
+        told = {**dict.fromkeys(SeriesState, 0), **expected}
         states = [one.state for one in dry_run(self.config())]
-        assert {state: states.count(state) for state in State} == told
+        assert {state: states.count(state) for state in SeriesState} == told
         outcome = run(self.config(), Quiet())
         assert outcome.summary["plan"] == told
         return outcome

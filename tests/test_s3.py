@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from far_runs import SERIAL, far_run, stores, stores_here, two_patients
+from remote_runs import SERIAL, remote_run, stores, stores_here, two_patients
 from running import ORIENTED, Quiet, carry_out
 
 from pipeline.cli import main
@@ -41,7 +41,7 @@ class TestARun:
     def test_leaves_in_a_bucket_what_it_leaves_in_a_folder(
         self, server: "BucketServer", source: Path, tmp_path: Path
     ) -> None:
-        near, far = carry_out(tmp_path, source), far_run(tmp_path, source, server.url("out"), ORIENTED)
+        near, far = carry_out(tmp_path, source), remote_run(tmp_path, source, server.url("out"), ORIENTED)
         assert far.exit_code == near.exit_code == ExitCode.OK
         assert stores(server) == stores_here(near.output) != {}
         here = {path.relative_to(near.output.root).as_posix() for path in near.output.root.rglob("*") if path.is_file()}
@@ -56,14 +56,14 @@ class TestARun:
     def test_keeps_no_finished_store_on_this_machine(
         self, server: "BucketServer", source: Path, tmp_path: Path
     ) -> None:
-        outcome = far_run(tmp_path, source, server.url("out"))
+        outcome = remote_run(tmp_path, source, server.url("out"))
         assert list((tmp_path / "cache").rglob("*.zarr")) == []
         assert outcome.output.shown(outcome.output.manifest) == server.url("out/manifest.parquet")
 
     def test_writes_the_manifest_last_and_a_series_line_after_its_store(
         self, server: "BucketServer", source: Path, tmp_path: Path
     ) -> None:
-        key = min(record.series_key for record in far_run(tmp_path, source, server.url("out")).records)
+        key = min(record.series_key for record in remote_run(tmp_path, source, server.url("out")).records)
         written = server.written()
         assert written[-3:] == ["out/private/journal.jsonl", "out/manifest.csv", "out/manifest.parquet"]
         begun, done = (n for n, name in enumerate(written) if name == f"out/private/journal/{key}.json")
@@ -76,12 +76,12 @@ class TestARun:
     def test_finds_nothing_to_do_a_second_time_on_any_machine(
         self, server: "BucketServer", source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        first = far_run(tmp_path, source, server.url("out"))
+        first = remote_run(tmp_path, source, server.url("out"))
         before = stores(server)
         for cache in ("cache", "another"):
             monkeypatch.setenv("CTPREP_CACHE", str(tmp_path / cache))
             server.seen.clear()
-            again = far_run(tmp_path, source, server.url("out"))
+            again = remote_run(tmp_path, source, server.url("out"))
             assert [name for name in server.written() if "/volumes/" in name] == []
             assert again.records == first.records
         assert stores(server) == before
@@ -89,7 +89,7 @@ class TestARun:
     def test_reads_its_input_from_a_bucket(self, server: "BucketServer", source: Path, tmp_path: Path) -> None:
         near = carry_out(tmp_path, source, SERIAL)
         server.put_tree(source, "in")
-        far = far_run(tmp_path, server.url("in"), server.url("out"))
+        far = remote_run(tmp_path, server.url("in"), server.url("out"))
         assert stores(server) == stores_here(near.output)
         folders = {row["folder"] for row in read_table(far.output.index)}
         assert {folder.partition("/inputs/")[2] for folder in folders} == {f"{server.bucket}/in/p{n}" for n in range(2)}
@@ -106,7 +106,7 @@ class TestARun:
         assert {"slices.parquet", "tags.parquet"} <= server.tree("out").keys()
 
     def test_that_is_only_planned_writes_nothing(self, server: "BucketServer", source: Path, tmp_path: Path) -> None:
-        far_run(tmp_path, source, server.url("out"))
+        remote_run(tmp_path, source, server.url("out"))
         server.seen.clear()
         plans = list(dry_run(load(tmp_path / "far.yaml", inputs=[source], output=server.url("out"))))
         assert [plan.state for plan in plans] == ["done", "done"]
@@ -115,7 +115,7 @@ class TestARun:
     def test_keeps_out_a_second_one(self, server: "BucketServer", source: Path, tmp_path: Path) -> None:
         server.opened("out").put(LEASE, json.dumps({"holder": "another machine"}).encode())
         with pytest.raises(LockedError, match="another run holds the lock"):
-            far_run(tmp_path, source, server.url("out"))
+            remote_run(tmp_path, source, server.url("out"))
         assert server.tree("out").keys() == {LEASE}
 
     def test_that_is_stopped_keeps_what_was_finished(
@@ -132,12 +132,12 @@ class TestARun:
             run(config, Stopping())
         assert len({name.split("/")[0] for name in stores(server)}) == 1
         assert json.loads(server.tree("out")["run.json"])["exit_code"] == ExitCode.INTERRUPTED
-        assert far_run(tmp_path, source, server.url("out")).exit_code == ExitCode.OK
+        assert remote_run(tmp_path, source, server.url("out")).exit_code == ExitCode.OK
         assert len({name.split("/")[0] for name in stores(server)}) == 2
 
     def test_does_not_begin_without_its_input(self, server: "BucketServer", tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="nothing lies there"):
-            far_run(tmp_path, server.url("in"), server.url("out"))
+            remote_run(tmp_path, server.url("in"), server.url("out"))
         assert server.tree("out") == {}
 
 
@@ -145,7 +145,7 @@ def test_commands_that_only_look_reach_a_bucket_and_the_others_say_that_they_can
     server: "BucketServer", source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], in_this_process: None
 ) -> None:
     del in_this_process
-    far_run(tmp_path, source, server.url("out"))
+    remote_run(tmp_path, source, server.url("out"))
     for words, told in (
         (("status",), "2 ok, 0 rejected"),
         (("verify",), "every store is as the manifest says"),
@@ -164,7 +164,7 @@ def test_the_manifest_of_a_bucket_is_read_by_anyone(
     server: "BucketServer", source: Path, tmp_path: Path, in_this_process: None
 ) -> None:
     del in_this_process
-    far_run(tmp_path, source, server.url("out"))
+    remote_run(tmp_path, source, server.url("out"))
     output = OutputFolder(tmp_path / "read")
     output.root.mkdir()
     output.manifest.write_bytes(server.tree("out")["manifest.parquet"])

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from far_runs import SERIAL, falsely_ok, far_run, journal_of, killed_run, stores, stores_here, two_patients
+from remote_runs import SERIAL, falsely_ok, journal_of, killed_run, remote_run, stores, stores_here, two_patients
 from running import carry_out
 
 from pipeline.cli import main
@@ -37,7 +37,7 @@ def test_a_kill_and_a_rerun_leave_what_a_clean_run_leaves(
     clean = carry_out(tmp_path, source, SERIAL)
     killed_run(server, tmp_path / "out.yaml", source, n)
     assert falsely_ok(server, tmp_path) == []
-    again = far_run(tmp_path, source, server.url("out"))
+    again = remote_run(tmp_path, source, server.url("out"))
     assert again.exit_code == ExitCode.OK
     assert stores(server) == stores_here(clean.output)
     assert journal_of(server, tmp_path) == {record.series_key: record.sha256 for record in clean.records}
@@ -48,13 +48,13 @@ def test_a_store_that_was_being_replaced_is_not_called_done(
     server: "BucketServer", source: Path, tmp_path: Path, in_this_process: None
 ) -> None:
     del in_this_process
-    first = far_run(tmp_path, source, server.url("out"), SERIAL)
+    first = remote_run(tmp_path, source, server.url("out"), SERIAL)
     before = stores(server)
     (tmp_path / "clipped.yaml").write_text(CLIPPED)
     killed_run(server, tmp_path / "clipped.yaml", source, 8)
     assert stores(server) != before
     assert falsely_ok(server, tmp_path) == []
-    again = far_run(tmp_path, source, server.url("out"), SERIAL)
+    again = remote_run(tmp_path, source, server.url("out"), SERIAL)
     assert stores(server) == before
     assert [record.sha256 for record in again.records] == [record.sha256 for record in first.records]
 

@@ -1,4 +1,4 @@
-"""What two DICOM files or two series differ in, element by element, as they are written."""
+"""The differences of two DICOM files or two series, element by element, as they are written."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ElementComparison:
     """Every difference, in order of tag; ``notes`` tell which files were not, or not wholly, read."""
 
     differences: tuple[Difference, ...]
@@ -56,7 +56,7 @@ class Comparison:
         return tuple(found for found in self.differences if found.a is not None and found.b is not None)
 
 
-def compare(a: Path, b: Path) -> Comparison:
+def compare(a: Path, b: Path) -> ElementComparison:
     """Compare two files, or the files below two folders; law: ``compare(x, x)`` finds nothing.
 
     Raises UsageError where a side cannot be read or holds no DICOM.
@@ -65,10 +65,10 @@ def compare(a: Path, b: Path) -> Comparison:
     both = one.places | other.places
     values = ((name, one.value(name), other.value(name)) for name in sorted(both, key=lambda name: both[name].place))
     differences = (Difference(both[name].tag, name, *pair) for name, *pair in values if pair[0] != pair[1])
-    return Comparison(tuple(differences), one.n_files, other.n_files, (*one.notes, *other.notes))
+    return ElementComparison(tuple(differences), one.n_files, other.n_files, (*one.notes, *other.notes))
 
 
-def in_words(value: Value) -> str:
+def format_value(value: Value) -> str:
     """Return a side of a difference as a person reads it."""
     if isinstance(value, str):
         return value or "(empty)"
@@ -91,7 +91,7 @@ class _Side:
     broken: list[str] = field(default_factory=list)
 
     def add(self, found: FoundFile) -> None:
-        """Take a file in; one that is no DICOM, or tells of others only, is counted and no more."""
+        """Take a file in; one that is no DICOM, or only lists others, is counted and no more."""
         try:
             listing = None if found.refusal else list_elements(found, Limits())
         except OSError:
@@ -101,9 +101,9 @@ class _Side:
             return
         self.n_files += 1
         self.broken += [": ".join(listing.refusal)] if listing.refusal else []
-        for name, told in listing.elements.items():
-            self.places.setdefault(name, told)
-            self.counts[name][told.value] += 1
+        for name, element in listing.elements.items():
+            self.places.setdefault(name, element)
+            self.counts[name][element.value] += 1
 
     def value(self, name: str) -> Value | None:
         """Return an element's text, or its texts where it varies."""
@@ -162,7 +162,7 @@ def _order(text: str) -> tuple[float, str]:
 TEMPLATES = Path(__file__).parent
 
 
-def difference_page(compared: Comparison, a: str, b: str) -> str:
+def difference_page(compared: ElementComparison, a: str, b: str) -> str:
     """Return the page; ``a`` and ``b`` name the sides, and everything that comes from data is escaped."""
     page = environment(TEMPLATES).get_template("difference.html.j2")
-    return page.render(compared=compared, a=a, b=b, in_words=in_words)
+    return page.render(compared=compared, a=a, b=b, format_value=format_value)

@@ -1,4 +1,4 @@
-"""What an output need not keep: series whose source is gone, and stores that no accepted series has."""
+"""Garbage of an output: series whose source is gone, and stores that no accepted series has."""
 
 import shutil
 from collections.abc import Container, Iterator, Sequence

@@ -16,28 +16,28 @@ NAMES = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "folder")
 
 
 @dataclass(frozen=True)
-class Inspected:
+class SeriesDetails:
     """A series' record, and what its store says of itself; empty without a store."""
 
     record: SeriesRecord
     attributes: dict[str, Any]
 
 
-def inspect(output: OutputFolder, name: str) -> list[Inspected]:
+def find_series(output: OutputFolder, name: str) -> list[SeriesDetails]:
     """Return the series that a name means: a series_key, or a PatientID, UID or source path found in ``private/``.
 
     Raises UsageError where it means none.
     """
     records = read_records(output)
     keys = {name} | _keys_in_private(output, name)
-    found = [Inspected(record, _attributes(output, record)) for record in records if record.series_key in keys]
+    found = [SeriesDetails(record, _attributes(output, record)) for record in records if record.series_key in keys]
     if not found:
         msg = "no series of this output has that name; allowed are series_key, PatientID, UID and source path"
         raise UsageError(msg)
     return found
 
 
-def png_of(output: OutputFolder, record: SeriesRecord) -> bytes:
+def draw_png(output: OutputFolder, record: SeriesRecord) -> bytes:
     """Return the three middle planes of a series, which must have a store, as a PNG file."""
     return snapshot_of(open_store(output.store(record.series_key)))
 

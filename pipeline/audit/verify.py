@@ -1,4 +1,4 @@
-"""Every store against the manifest, many at a time.  Looks only; never repairs."""
+"""Every store against the manifest, many at a time.  Nothing is repaired."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -52,15 +52,15 @@ class Mismatch:
 
 
 @dataclass(frozen=True)
-class Look:
-    """A store to be looked at; ``fast`` reads none of its files."""
+class StoreToCheck:
+    """A store to be checked; ``fast`` reads none of its files."""
 
     folder: Path
     fast: bool
 
 
 @dataclass(frozen=True)
-class Seen:
+class StoreState:
     """What a store is; ``refusal`` says why the system would not let it be read."""
 
     n_bytes: int = 0
@@ -78,22 +78,22 @@ def verify(output: OutputFolder, *, fast: bool = False) -> list[Mismatch]:
     if output.journal.exists() and not output.manifest.exists():
         msg = "manifest.parquet is not there: `ctprep run` publishes it again, from the journal"
         raise DamageError(msg)
-    found = list(Comparison(output, read_records(output), Ledger.read(output)).mismatches(fast=fast))
+    found = list(StoreComparison(output, read_records(output), Ledger.read(output)).mismatches(fast=fast))
     if found and _stamp_unless_running(output) != before:
         msg = "a run published while the stores were read: verify again"
         raise LockedError(msg)
     return sorted(found, key=lambda mismatch: (mismatch.series_key, mismatch.kind))
 
 
-def look(job: Look) -> Seen:
-    """Look at one store, in whatever process this is."""
+def read_store(job: StoreToCheck) -> StoreState:
+    """Read one store, in this process."""
     try:
-        return Seen(size_of_store(job.folder), None if job.fast else hash_store(job.folder))
+        return StoreState(size_of_store(job.folder), None if job.fast else hash_store(job.folder))
     except OSError as error:
-        return Seen(refusal=error.strerror or type(error).__name__)
+        return StoreState(refusal=error.strerror or type(error).__name__)
 
 
-class Comparison:
+class StoreComparison:
     """What manifest and journal say of the stores, beside what there is."""
 
     def __init__(self, output: OutputFolder, records: Sequence[SeriesRecord], ledger: Ledger) -> None:
@@ -109,25 +109,25 @@ class Comparison:
         names = self._names()
         stores = {key: self._output.store(key) for key in self._published | self._journalled}
         there = [key for key, store in stores.items() if store.name in names]
-        seen = dict(zip(there, self._seen([Look(stores[key], fast) for key in there]), strict=True))
-        yield from filter(None, (self._judged(key, seen.get(key)) for key in stores))
+        seen = dict(zip(there, self._read_stores([StoreToCheck(stores[key], fast) for key in there]), strict=True))
+        yield from filter(None, (self._compare(key, seen.get(key)) for key in stores))
         for name in names - {store.name for store in stores.values()}:
             yield self._unnamed(name)
 
     def _names(self) -> set[str]:
         return {path.name for path in _visible(self._output.volumes)}
 
-    def _seen(self, looks: Sequence[Look]) -> list[Seen]:
-        """Look at every store, in as many processes as pay."""
+    def _read_stores(self, jobs: Sequence[StoreToCheck]) -> list[StoreState]:
+        """Read every store, in as many processes as pay."""
         n_bytes = sum(record.store_bytes or 0 for record in self._published.values())
-        is_little = n_bytes < MUCH_BYTES or all(job.fast for job in looks)
-        if is_little and len(looks) < MANY_STORES:
-            return list(map(look, looks))
-        with open_children(ClusterOptions(), Limits(), len(looks)) as engine:
-            told = dict(engine.run(look, looks))
-        return [look(job) if isinstance(seen := told[job], Lost) else seen for job in looks]
+        is_little = n_bytes < MUCH_BYTES or all(job.fast for job in jobs)
+        if is_little and len(jobs) < MANY_STORES:
+            return list(map(read_store, jobs))
+        with open_children(ClusterOptions(), Limits(), len(jobs)) as engine:
+            states = dict(engine.run(read_store, jobs))
+        return [read_store(job) if isinstance(state := states[job], Lost) else state for job in jobs]
 
-    def _judged(self, key: str, seen: Seen | None) -> Mismatch | None:
+    def _compare(self, key: str, seen: StoreState | None) -> Mismatch | None:
         """Compare a store with its row; what a killed run made anew is as the journal says."""
         published, journalled = self._published.get(key), self._journalled.get(key)
         if seen and published and _agrees(published, seen):
@@ -138,7 +138,7 @@ class Comparison:
             return self._unnamed(self._output.store(key).name) if seen else None
         return self._changed(published, seen) if seen else self._absent(key)
 
-    def _changed(self, record: SeriesRecord, seen: Seen) -> Mismatch:
+    def _changed(self, record: SeriesRecord, seen: StoreState) -> Mismatch:
         owner = self._owners.get(seen.sha256, record.series_key)
         if owner != record.series_key:
             return Mismatch(MismatchKind.SWAPPED, record.series_key, f"the store is that of series {owner}")
@@ -160,7 +160,7 @@ class Comparison:
         return Mismatch(MismatchKind.EXTRA, key, "no series of the manifest has this store")
 
 
-def _agrees(record: SeriesRecord, seen: Seen) -> bool:
+def _agrees(record: SeriesRecord, seen: StoreState) -> bool:
     """Tell whether a store is what its record says; one that was not read agrees by its size."""
     return seen.n_bytes == record.store_bytes and seen.sha256 in {None, record.sha256} and seen.refusal is None
 

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Never
 
 from pipeline import __version__
-from pipeline.cli.words import print_error
+from pipeline.cli.endings import print_error
 from pipeline.errors import CtprepError, TerminatedError, exit_code_for
 from pipeline.spared import spare
 from pipeline.vocabulary import ExitCode

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
-from pipeline.sources.address import address_of, plain
+from pipeline.sources.address import parse_address, resolve_file_url
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -29,21 +29,21 @@ def add_talk(parser: ArgumentParser) -> None:
     parser.add_argument("--no-progress", action="store_true", help="print a line a series, no progress bar")
 
 
-def add_output(parser: ArgumentParser, *, far: bool = False) -> None:
-    """Add the folder of an earlier run; with ``far`` it may lie in a bucket, and is text."""
-    kinds = "the output folder of a run" + (", or the URL of one in a bucket" if far else "")
-    parser.add_argument("output", metavar="OUTPUT", type=str if far else folder_here, help=kinds)
+def add_output(parser: ArgumentParser, *, remote: bool = False) -> None:
+    """Add the folder of an earlier run; with ``remote`` it may lie in a bucket, and is text."""
+    kinds = "the output folder of a run" + (", or the URL of one in a bucket" if remote else "")
+    parser.add_argument("output", metavar="OUTPUT", type=str if remote else local_folder, help=kinds)
 
 
-def folder_here(name: str) -> Path:
+def local_folder(name: str) -> Path:
     """Return the folder of this machine that a name means; raises UsageError where it lies in a bucket."""
-    if address := address_of(plain(name)):
+    if address := parse_address(resolve_file_url(name)):
         msg = f"{address}: this command needs an output on this machine; copy it here first, as with `aws s3 sync`"
         raise UsageError(msg)
-    return Path(plain(name))
+    return Path(resolve_file_url(name))
 
 
-def config_of(options: Namespace) -> "Config":
+def load_config(options: Namespace) -> "Config":
     """Read the configuration that a command line asks for."""
     from pipeline.config import load  # noqa: PLC0415  what reads YAML is slow to import
 

@@ -6,13 +6,13 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from pipeline.cli.progress import Silent, beginning
+from pipeline.cli.progress import Silent, describe_start
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Status
 
 
 class Bar(Silent):
-    """A progress bar: series worked, refused and failed, rate, time left."""
+    """A progress bar: series processed, refused and failed, rate, time left."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -38,10 +38,10 @@ class Bar(Silent):
     def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
         """Set the bar's length."""
         self._progress.update(self._task, total=n_jobs)
-        self.says(beginning(n_jobs, n_done, workers))
+        self.says(describe_start(n_jobs, n_done, workers))
 
     def finished(self, record: SeriesRecord) -> None:
-        """Move the bar on, by a series whose pixels were worked."""
+        """Move the bar on, by a series whose pixels were read."""
         if record.status in self._counts:
             self._counts[record.status] += 1
         speed = self._progress.tasks[0].speed
@@ -54,11 +54,11 @@ class Bar(Silent):
         )
 
     def says(self, message: str) -> None:
-        """Say it above the bar."""
+        """Print it above the bar."""
         self._progress.console.print(message, highlight=False, markup=False)
 
 
-def bar_on_terminal() -> Bar | None:
+def open_bar() -> Bar | None:
     """Return a bar, None where there is no terminal to show it on."""
     console = Console()
     return Bar(console) if console.is_terminal else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.vocabulary import ExitCode
 
 if TYPE_CHECKING:
-    from pipeline.audit.difference import Comparison
+    from pipeline.audit.difference import ElementComparison
 
 COLOURS = {"-": "red", "+": "green"}
 
@@ -38,7 +38,7 @@ def execute(options: Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-def _plain(compared: "Comparison") -> dict[str, list[dict[str, Any]]]:
+def _plain(compared: "ElementComparison") -> dict[str, list[dict[str, Any]]]:
     """Return what ``--json`` prints; a value that varies within a series is a list, null where a file lacks it."""
     return {
         "only_a": [{"tag": one.tag, "name": one.name, "value": one.a} for one in compared.only_a],
@@ -47,18 +47,18 @@ def _plain(compared: "Comparison") -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _print(compared: "Comparison") -> None:
+def _print(compared: "ElementComparison") -> None:
     """Print the differences in colour on a terminal, then what was not read, then their number."""
     from rich.console import Console  # noqa: PLC0415  as above
 
-    from pipeline.audit.difference import in_words  # noqa: PLC0415
+    from pipeline.audit.difference import format_value  # noqa: PLC0415
 
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     for difference in compared.differences:
         console.print(f"{difference.tag} {difference.name}")
         for sign, value in (("-", difference.a), ("+", difference.b)):
             if value is not None:
-                console.print(f"  {sign} {in_words(value)}", style=COLOURS[sign])
+                console.print(f"  {sign} {format_value(value)}", style=COLOURS[sign])
     for note in compared.notes:
         console.print(note)
     counts = len(compared.different), len(compared.only_a), len(compared.only_b)

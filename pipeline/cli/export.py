@@ -65,13 +65,13 @@ def execute(options: Namespace) -> ExitCode:
 
 def _cohort(options: Namespace) -> "Cohort":
     """Return the series that are asked for, or all."""
-    from pipeline.audit.show import inspect  # noqa: PLC0415
+    from pipeline.audit.show import find_series  # noqa: PLC0415
     from pipeline.dataset import open_cohort  # noqa: PLC0415  --help shall not wait for these
 
     cohort = open_cohort(options.output)
     if not options.series:
         return cohort
-    keys = {found.record.series_key for name in options.series for found in inspect(cohort.output, name)}
+    keys = {found.record.series_key for name in options.series for found in find_series(cohort.output, name)}
     return cohort.where(series_key=keys)
 
 

@@ -3,8 +3,8 @@
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from pipeline.cli.arguments import add_config, add_talk, config_of
-from pipeline.cli.words import print_code, print_event
+from pipeline.cli.arguments import add_config, add_talk, load_config
+from pipeline.cli.endings import print_code, print_event
 from pipeline.errors import UsageError
 from pipeline.vocabulary import ExitCode
 
@@ -23,12 +23,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Find the figures, and say what they are and where they come from."""
-    from pipeline.cli.progress import listener_for  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.cli.progress import open_listener  # noqa: PLC0415  --help shall not wait for these
     from pipeline.run.fit import fit  # noqa: PLC0415
 
     foreground = _foreground(options)
-    config = config_of(options)
-    with listener_for(options) as listener:
+    config = load_config(options)
+    with open_listener(options) as listener:
         outcome = fit(config, listener, foreground)
     if options.log_json:
         print_event("fitted", **_told(outcome), exit_code=int(outcome.exit_code))

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from pipeline.cli.arguments import add_output
-from pipeline.cli.words import print_code
+from pipeline.cli.endings import print_code
 from pipeline.cohort.options import IDENTIFIERS, TableOptions
 from pipeline.vocabulary import ExitCode
 

@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from pipeline.cli.arguments import add_config, add_talk, config_of
+from pipeline.cli.arguments import add_config, add_talk, load_config
 from pipeline.vocabulary import ExitCode
 
 
@@ -19,11 +19,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> ExitCode:
     """Print a line a series, with ``--explain`` its steps, what patches will cost, and how many are in each state."""
     from pipeline.cluster import script_of  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.plan.plan import State  # noqa: PLC0415
+    from pipeline.plan.plan import SeriesState  # noqa: PLC0415
     from pipeline.run.dry_run import dry_run  # noqa: PLC0415
     from pipeline.store.patches import advice  # noqa: PLC0415
 
-    config, counts, volumes = config_of(options), dict.fromkeys(State, 0), []
+    config, counts, volumes = load_config(options), dict.fromkeys(SeriesState, 0), []
     for plan in dry_run(config, deep=options.deep):
         counts[plan.state] += 1
         print(f"{plan.series_key} {plan.state}: {plan.why}; {plan.expectation}")

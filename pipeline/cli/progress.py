@@ -4,14 +4,14 @@ from argparse import Namespace
 from types import TracebackType
 from typing import Self
 
-from pipeline.cli.words import print_event
+from pipeline.cli.endings import print_event
 from pipeline.record import SeriesRecord
 
 
-def beginning(n_jobs: int, n_done: int, workers: str) -> str:
+def describe_start(n_jobs: int, n_done: int, workers: str) -> str:
     """Return how much there is to do, in words."""
-    told = f"{n_jobs} series to prepare, {n_done} done before"
-    return f"{told}; {workers}" if n_jobs and workers else told
+    words = f"{n_jobs} series to prepare, {n_done} done before"
+    return f"{words}; {workers}" if n_jobs and workers else words
 
 
 class Silent:
@@ -24,29 +24,29 @@ class Silent:
         return None
 
     def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
-        """Be told how much there is to do."""
+        """Take how much there is to do."""
 
     def finished(self, record: SeriesRecord) -> None:
-        """Be told of a series that was worked."""
+        """Take a series that was processed."""
 
     def says(self, message: str) -> None:
-        """Be told what a person should know."""
+        """Take a message for a person."""
 
 
 class Lines(Silent):
     """A line a series."""
 
     def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
-        """Say how much there is to do."""
-        print(beginning(n_jobs, n_done, workers), flush=True)
+        """Print how much there is to do."""
+        print(describe_start(n_jobs, n_done, workers), flush=True)
 
     def finished(self, record: SeriesRecord) -> None:
-        """Say what became of a series."""
+        """Print how a series ended."""
         what = record.reason.value if record.reason else f"{record.n_slices} slices, {record.duration_s:.1f} s"
         print(f"{record.series_key} {record.status}: {what}", flush=True)
 
     def says(self, message: str) -> None:
-        """Say it."""
+        """Print it."""
         print(message, flush=True)
 
 
@@ -54,11 +54,11 @@ class JsonLines(Silent):
     """One line of JSON an event."""
 
     def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
-        """Tell how much there is to do."""
+        """Print how much there is to do."""
         print_event("begins", jobs=n_jobs, done=n_done, workers=workers)
 
     def finished(self, record: SeriesRecord) -> None:
-        """Tell what became of a series."""
+        """Print how a series ended."""
         print_event(
             "series",
             series_key=record.series_key,
@@ -70,11 +70,11 @@ class JsonLines(Silent):
         )
 
     def says(self, message: str) -> None:
-        """Tell it."""
+        """Print it."""
         print_event("message", message=message)
 
 
-def listener_for(options: Namespace) -> Silent:
+def open_listener(options: Namespace) -> Silent:
     """Return what follows a run: as the options ask, else as the terminal allows."""
     if options.log_json:
         return JsonLines()
@@ -82,6 +82,6 @@ def listener_for(options: Namespace) -> Silent:
         return Silent()
     if options.no_progress:
         return Lines()
-    from pipeline.cli.bar import bar_on_terminal  # noqa: PLC0415  rich is slow to import
+    from pipeline.cli.bar import open_bar  # noqa: PLC0415  rich is slow to import
 
-    return bar_on_terminal() or Lines()
+    return open_bar() or Lines()

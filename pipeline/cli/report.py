@@ -16,10 +16,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> ExitCode:
     """Write, and say where."""
     from pipeline.output.layout import OutputFolder  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.run.report import redraw, write_figures  # noqa: PLC0415
+    from pipeline.run.report import rewrite_report, write_figures  # noqa: PLC0415
 
     output = OutputFolder(options.output)
-    print(f"report: {redraw(output)}")
+    print(f"report: {rewrite_report(output)}")
     if options.figures:
         print(f"figures: {len(write_figures(output, options.figures))} files in {options.figures}")
     return ExitCode.OK

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from pipeline.cli.arguments import add_output, add_talk
-from pipeline.cli.run import told
+from pipeline.cli.endings import print_end
 from pipeline.vocabulary import ExitCode, Reason, Status
 
 REASONS = [reason.value for reason in Reason if reason.status is not Status.EXCLUDED]
@@ -26,11 +26,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Run as the last run was configured, and say how it ended."""
-    from pipeline.cli.progress import listener_for  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.cli.progress import open_listener  # noqa: PLC0415  --help shall not wait for these
     from pipeline.output.layout import OutputFolder  # noqa: PLC0415
     from pipeline.run.run import retry  # noqa: PLC0415
 
     reasons = {Reason[name] for name in options.reason}
-    with listener_for(options) as listener:
+    with open_listener(options) as listener:
         outcome = retry(OutputFolder(options.output), reasons, listener)
-    return told(outcome, options)
+    return print_end(outcome, options)

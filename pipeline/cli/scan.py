@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from pipeline.cli.arguments import add_config, add_talk, config_of
+from pipeline.cli.arguments import add_config, add_talk, load_config
 from pipeline.vocabulary import ExitCode
 
 
@@ -17,6 +17,6 @@ def execute(options: Namespace) -> ExitCode:
     from pipeline.cli.tables import print_fields  # noqa: PLC0415  --help shall not wait for these
     from pipeline.run.scan import scan_only  # noqa: PLC0415
 
-    counts = scan_only(config_of(options))
+    counts = scan_only(load_config(options))
     print_fields(list(counts.items()))
     return ExitCode.OK

@@ -10,7 +10,7 @@ from pipeline.errors import UsageError
 from pipeline.vocabulary import ExitCode, SeriesWarning
 
 if TYPE_CHECKING:
-    from pipeline.audit.show import Inspected
+    from pipeline.audit.show import SeriesDetails
     from pipeline.output.layout import OutputFolder
 
 BY_KEY = Path()
@@ -33,12 +33,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Print the record, the geometry, the trail and the warnings."""
-    from pipeline.audit.show import inspect  # noqa: PLC0415
+    from pipeline.audit.show import find_series  # noqa: PLC0415
     from pipeline.cli.tables import print_fields  # noqa: PLC0415  --help shall not wait for these
     from pipeline.output.layout import OutputFolder  # noqa: PLC0415
 
     output = OutputFolder(options.output)
-    series = inspect(output, options.series)
+    series = find_series(output, options.series)
     for found in series:
         print_fields(_fields(found))
         print()
@@ -47,8 +47,8 @@ def execute(options: Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-def _write_pictures(output: "OutputFolder", series: "list[Inspected]", png: Path) -> None:
-    from pipeline.audit.show import png_of  # noqa: PLC0415
+def _write_pictures(output: "OutputFolder", series: "list[SeriesDetails]", png: Path) -> None:
+    from pipeline.audit.show import draw_png  # noqa: PLC0415
     from pipeline.cli.tables import print_path  # noqa: PLC0415  as above
     from pipeline.output.durable import write_bytes  # noqa: PLC0415
 
@@ -61,11 +61,11 @@ def _write_pictures(output: "OutputFolder", series: "list[Inspected]", png: Path
         raise UsageError(msg)
     for record in stored:
         path = png if png != BY_KEY else Path(f"{record.series_key}.png")
-        write_bytes(path, png_of(output, record))
+        write_bytes(path, draw_png(output, record))
         print_path("picture", path)
 
 
-def _fields(found: "Inspected") -> list[tuple[str, object]]:
+def _fields(found: "SeriesDetails") -> list[tuple[str, object]]:
     record = found.record
     own = [(name, _shown(value)) for name, value in record.own_columns().items() if value not in (None, ())]
     warnings = [(word, SeriesWarning[word].meaning) for word in record.warnings]

@@ -8,18 +8,18 @@ from pipeline.vocabulary import ExitCode, Status
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's options."""
-    add_output(parser, far=True)
+    add_output(parser, remote=True)
 
 
 def execute(options: Namespace) -> ExitCode:
     """Print the counts by status and reason, when the last run ended and what it found new, and the next step."""
-    from pipeline.audit.far import looked_at  # noqa: PLC0415
+    from pipeline.audit.remote import open_tables  # noqa: PLC0415
     from pipeline.cli.tables import print_counts, print_fields  # noqa: PLC0415  --help shall not wait for these
     from pipeline.output.manifest import read_records  # noqa: PLC0415
     from pipeline.output.summary import last_summary  # noqa: PLC0415
     from pipeline.report.cohort_tables import history  # noqa: PLC0415
 
-    with looked_at(options.output) as output:
+    with open_tables(options.output) as output:
         records = read_records(output)
         last = last_summary(output)
     print_counts(records)

@@ -8,15 +8,15 @@ from pipeline.vocabulary import ExitCode
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's options."""
-    add_output(parser, far=True)
+    add_output(parser, remote=True)
     parser.add_argument("--fast", action="store_true", help="compare names and sizes only")
 
 
 def execute(options: Namespace) -> ExitCode:
     """Print a line for each store that is not as the manifest says, and what to do; nothing is repaired."""
-    from pipeline.audit.far import verified  # noqa: PLC0415  --help shall not wait for it
+    from pipeline.audit.remote import verify_anywhere  # noqa: PLC0415  --help shall not wait for it
 
-    found = verified(options.output, fast=options.fast)
+    found = verify_anywhere(options.output, fast=options.fast)
     for mismatch in found:
         print(f"{mismatch.kind} {mismatch.series_key}: {mismatch.what}")
     n_damaged = sum(mismatch.kind.is_damage for mismatch in found)

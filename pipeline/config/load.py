@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from pipeline.config.dialect import MAX_DEPTH, is_encodable, parse, parse_value
 from pipeline.config.document import Document, Keys, Place, about
 from pipeline.config.model import Config, adapter
-from pipeline.config.order import impossible_program
-from pipeline.config.paths import folder_clash, unknown_place, without_file_urls
+from pipeline.config.order import check_program
+from pipeline.config.paths import find_folder_clash, find_unknown_place, resolve_file_urls
 from pipeline.config.problems import first_problem
 from pipeline.errors import UsageError
 
@@ -90,13 +90,13 @@ def _build(document: Document) -> Config:
         config = adapter().validate_json(json.dumps(document.data))
     except ValidationError as error:
         raise first_problem(error, document) from None
-    if impossible := impossible_program(config):
+    if impossible := check_program(config):
         keys, message = impossible
         raise document.place(keys).error(about(keys, message))
-    if unknown := unknown_place(config):
+    if unknown := find_unknown_place(config):
         keys, message = unknown
         raise document.place(keys).error(about(keys, message))
-    config = without_file_urls(config)
-    if clash := folder_clash(config):
+    config = resolve_file_urls(config)
+    if clash := find_folder_clash(config):
         raise document.place(("output", "folder")).error(clash)
     return config

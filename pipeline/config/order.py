@@ -26,7 +26,7 @@ def steps_with_usual_statistics(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     return fill_in_statistics(steps, make_typical_statistics(steps))
 
 
-def impossible_program(config: Config) -> tuple[Keys, str] | None:
+def check_program(config: Config) -> tuple[Keys, str] | None:
     """Return the place and the fault of the first step that cannot follow those before it, or of a dtype too small.
 
     None where all can be done.

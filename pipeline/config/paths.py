@@ -12,7 +12,7 @@ from pipeline.config.document import Keys
 from pipeline.config.model import Config
 from pipeline.errors import UsageError
 from pipeline.output.manifest import ManifestOptions
-from pipeline.sources.address import Address, address_of, plain
+from pipeline.sources.address import Address, parse_address, resolve_file_url
 
 
 def check_paths(config: Config) -> None:
@@ -24,17 +24,17 @@ def check_paths(config: Config) -> None:
         Where they are not, or do not.
     """
     for root in config.input.roots:
-        if address_of(root):
+        if parse_address(root):
             continue
         found = _stat(Path(root))
         if found is None or not S_ISDIR(found.st_mode):
             message = f"input.roots: {root} is not a folder that exists"
             raise UsageError(message)
-    if clash := folder_clash(config):
+    if clash := find_folder_clash(config):
         raise UsageError(clash)
 
 
-def folder_clash(config: Config) -> str | None:
+def find_folder_clash(config: Config) -> str | None:
     """Return why the output folder may not be used with the input roots, None where it may.
 
     Links are followed; what does not exist yet is judged by its name.
@@ -51,26 +51,26 @@ def folder_clash(config: Config) -> str | None:
     return None
 
 
-def unknown_place(config: Config) -> tuple[Keys, str] | None:
+def find_unknown_place(config: Config) -> tuple[Keys, str] | None:
     """Return the place and the fault of the first folder that is named by a URL which nothing here can reach."""
     roots: list[tuple[Keys, str]] = [(("input", "roots", n), root) for n, root in enumerate(config.input.roots)]
     for keys, folder in (*roots, (("output", "folder"), config.output.folder)):
         try:
-            address_of(plain(folder))
+            parse_address(resolve_file_url(folder))
         except UsageError as error:
             return keys, str(error)
     return None
 
 
-def without_file_urls(config: Config) -> Config:
+def resolve_file_urls(config: Config) -> Config:
     """Return the same configuration, what lies on this machine named by paths."""
-    roots = tuple(map(plain, config.input.roots))
-    output = replace(config.output, folder=plain(config.output.folder))
+    roots = tuple(map(resolve_file_url, config.input.roots))
+    output = replace(config.output, folder=resolve_file_url(config.output.folder))
     return replace(config, input=replace(config.input, roots=roots), output=output)
 
 
 def _place(folder: str) -> Path | Address:
-    return address_of(folder) or Path(os.path.realpath(folder))
+    return parse_address(folder) or Path(os.path.realpath(folder))
 
 
 def _is_everything(folder: Path | Address) -> bool:
@@ -121,4 +121,4 @@ def _placed(options: ManifestOptions) -> ManifestOptions:
 
 def _whole(folder: str) -> str:
     """Return an absolute path; links stay as they were named, and so does what lies in a bucket."""
-    return folder if address_of(folder) else os.path.abspath(folder)  # noqa: PTH100  it would follow links
+    return folder if parse_address(folder) else os.path.abspath(folder)  # noqa: PTH100  it would follow links

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pipeline.dicom.files.encoding import EFFORT
 from pipeline.dicom.headers.slice import Refusal
 from pipeline.output.state import Finished
-from pipeline.plan.selection import Choice
+from pipeline.plan.selection import Selection
 from pipeline.record import SeriesRecord
 from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.sources.folders import InputOptions, empty_roots
@@ -18,7 +18,7 @@ UNREAD = frozenset({Reason.UNREADABLE, Reason.UNSTABLE})
 """What the system refused and not the data: every run tries again."""
 
 
-class State(StrEnum):
+class SeriesState(StrEnum):
     """How a series stands to what an output holds of it."""
 
     NEW = "new"
@@ -29,18 +29,18 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedSeries:
     """One series' state; ``scanned`` is None where its files are gone."""
 
     series_key: str
-    state: State
+    state: SeriesState
     why: str
     scanned: ScannedSeries | None = None
 
     @property
     def is_work(self) -> bool:
         """True where pixels are to be read."""
-        return self.scanned is not None and self.scanned.refusal is None and self.state is not State.DONE
+        return self.scanned is not None and self.scanned.refusal is None and self.state is not SeriesState.DONE
 
     @property
     def effort(self) -> float:
@@ -52,7 +52,7 @@ class Planned:
     @property
     def is_refusal(self) -> bool:
         """True where headers or `select` refuse the series, and the output does not say so yet."""
-        return self.scanned is not None and self.scanned.refusal is not None and self.state is not State.DONE
+        return self.scanned is not None and self.scanned.refusal is not None and self.state is not SeriesState.DONE
 
     @property
     def is_left_out(self) -> bool:
@@ -74,12 +74,12 @@ class Versions:
     retries: int = 2
 
 
-def sort_by_effort(plans: Iterable[Planned]) -> list[Planned]:
+def sort_by_effort(plans: Iterable[PlannedSeries]) -> list[PlannedSeries]:
     """Return plans with the most work first, so that no long one begins when all others are done."""
     return sorted(plans, key=lambda plan: (-plan.effort, plan.series_key))
 
 
-def iterate_rounds(replan: Callable[[], Sequence[Planned]]) -> Iterator[list[Planned]]:
+def iterate_rounds(replan: Callable[[], Sequence[PlannedSeries]]) -> Iterator[list[PlannedSeries]]:
     """Yield what is to be processed, most work first, then what follows from its results, until nothing does.
 
     ``replan`` returns the plans as they stand; no series comes twice.
@@ -90,68 +90,72 @@ def iterate_rounds(replan: Callable[[], Sequence[Planned]]) -> Iterator[list[Pla
         begun |= {plan.series_key for plan in jobs}
 
 
-def count_states(plans: Sequence[Planned]) -> dict[str, int]:
+def count_states(plans: Sequence[PlannedSeries]) -> dict[str, int]:
     """Return how many series are in each state."""
-    return {state.value: sum(plan.state is state for plan in plans) for state in State}
+    return {state.value: sum(plan.state is state for plan in plans) for state in SeriesState}
 
 
-def is_kept(plan: Planned, found: Finished | None) -> bool:
+def is_kept(plan: PlannedSeries, found: Finished | None) -> bool:
     """Tell whether the manifest keeps what is known of a series: of one that is gone, as long as it has a store."""
-    if found is None or plan.state is not State.GONE:
+    if found is None or plan.state is not SeriesState.GONE:
         return found is not None
     return found.record.status is Status.OK and found.has_store
 
 
-def plan_series(choice: Choice, finished: Mapping[str, Finished], versions: Versions) -> list[Planned]:
+def plan_series(selection: Selection, finished: Mapping[str, Finished], versions: Versions) -> list[PlannedSeries]:
     """Return what there is to do with the series chosen, the next best taken where one was refused at its pixels."""
     spent: set[str] = set()
     while True:
-        plans = compare_with_output(choice.without(spent), finished, versions)
+        plans = compare_with_output(selection.without(spent), finished, versions)
         refused = {plan.series_key for plan in plans if _was_refused_at_its_pixels(plan, finished)}
         if refused <= spent:
             return plans
         spent |= refused
 
 
-def _was_refused_at_its_pixels(plan: Planned, finished: Mapping[str, Finished]) -> bool:
-    if plan.scanned is None or plan.scanned.refusal or plan.state is not State.DONE:
+def _was_refused_at_its_pixels(plan: PlannedSeries, finished: Mapping[str, Finished]) -> bool:
+    if plan.scanned is None or plan.scanned.refusal or plan.state is not SeriesState.DONE:
         return False
     return finished[plan.series_key].record.status is Status.REJECTED
 
 
-def compare_with_output(scan: Scan, finished: Mapping[str, Finished], versions: Versions) -> list[Planned]:
+def compare_with_output(scan: Scan, finished: Mapping[str, Finished], versions: Versions) -> list[PlannedSeries]:
     """Return what there is to do, in order of series_key; ``finished`` is what the output holds, by key."""
     seen = {scanned.record.series_key: scanned for scanned in scan.series}
-    plans = [Planned(key, *_state(scanned, finished.get(key), versions), scanned) for key, scanned in seen.items()]
-    plans += [Planned(key, State.GONE, "its files are no longer there") for key in finished if key not in seen]
+    plans = [
+        PlannedSeries(key, *_state(scanned, finished.get(key), versions), scanned) for key, scanned in seen.items()
+    ]
+    plans += [
+        PlannedSeries(key, SeriesState.GONE, "its files are no longer there") for key in finished if key not in seen
+    ]
     return sorted(plans, key=lambda plan: plan.series_key)
 
 
-def _state(scanned: ScannedSeries, found: Finished | None, versions: Versions) -> tuple[State, str]:
+def _state(scanned: ScannedSeries, found: Finished | None, versions: Versions) -> tuple[SeriesState, str]:
     if found is None:
-        return State.NEW, "never seen before"
+        return SeriesState.NEW, "never seen before"
     if found.signature != scanned.signature:
-        return State.CHANGED, "its files changed"
+        return SeriesState.CHANGED, "its files changed"
     if not (found.has_store and found.has_rows):
-        return State.NEW, f"its {'rows are' if found.has_store else 'store is'} not there any more"
+        return SeriesState.NEW, f"its {'rows are' if found.has_store else 'store is'} not there any more"
     if scanned.refusal:
         stale = _why_judged_otherwise(scanned.refusal, found.record)
-        return (State.STALE, stale) if stale else (State.DONE, "nothing changed")
+        return (SeriesState.STALE, stale) if stale else (SeriesState.DONE, "nothing changed")
     if stale := _why_stale(found, versions):
-        return State.STALE, stale
+        return SeriesState.STALE, stale
     return _state_of_processed(found, versions.retries)
 
 
-def _state_of_processed(found: Finished, retries: int) -> tuple[State, str]:
+def _state_of_processed(found: Finished, retries: int) -> tuple[SeriesState, str]:
     """Tell how a series stands whose files and terms are those that it was processed with."""
     record = found.record
     if record.reason in UNREAD:
-        return State.NEW, f"could not be read last time ({record.reason})"
+        return SeriesState.NEW, f"could not be read last time ({record.reason})"
     if record.status is not Status.FAILED:
-        return State.DONE, "nothing changed"
+        return SeriesState.DONE, "nothing changed"
     if found.n_failures > retries:
-        return State.DONE, f"failed {found.n_failures} times ({record.reason}); `ctprep retry` runs it again"
-    return State.NEW, f"failed last time ({record.reason}); try {found.n_failures + 1} of {retries + 1}"
+        return SeriesState.DONE, f"failed {found.n_failures} times ({record.reason}); `ctprep retry` runs it again"
+    return SeriesState.NEW, f"failed last time ({record.reason}); try {found.n_failures + 1} of {retries + 1}"
 
 
 def _why_judged_otherwise(refusal: Refusal, record: SeriesRecord) -> str | None:
@@ -197,12 +201,12 @@ def has_no_ct_left(found: Scan, finished: Mapping[str, Finished]) -> bool:
     return not found.n_files or (had_ct and not found.has_ct)
 
 
-def describe_missing(options: InputOptions, found: Scan, plans: Iterable[Planned]) -> Iterator[str]:
+def describe_missing(options: InputOptions, found: Scan, plans: Iterable[PlannedSeries]) -> Iterator[str]:
     """Yield in words which roots are empty, and how many series are gone; nothing where none is.
 
     A share that is not mounted is an empty folder, so nothing is deleted.
     """
-    n_gone = sum(plan.state is State.GONE for plan in plans)
+    n_gone = sum(plan.state is SeriesState.GONE for plan in plans)
     if n_gone:
         for root in empty_roots(options, _some_paths(found)):
             yield f"{root} holds no file at all (is it mounted?)"

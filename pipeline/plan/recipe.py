@@ -9,12 +9,12 @@ from pipeline.config import Config, config_hash
 from pipeline.dicom.policy import Policy
 from pipeline.output.layout import OutputFolder
 from pipeline.plan.plan import Versions
-from pipeline.plan.selection import Choice, slice_count_before
+from pipeline.plan.selection import Selection, slice_count_before
 from pipeline.prepare.job import Recipe
 from pipeline.privacy import PseudonymKey
 from pipeline.scan.headers import Reading
 from pipeline.scan.series import NOBODY, People, Scan, add_masks, scan
-from pipeline.sources.address import address_of
+from pipeline.sources.address import parse_address
 from pipeline.versions import describe_stages
 
 
@@ -43,13 +43,13 @@ def scan_inputs(
 
 def shared_folders(config: Config, output: OutputFolder) -> tuple[Path, ...]:
     """Return what workers on other machines must see: where they write, and what they read."""
-    roots = (Path(root) for root in config.input.roots if not address_of(root))
+    roots = (Path(root) for root in config.input.roots if not parse_address(root))
     return (output.private, *roots)
 
 
-def choose_series(config: Config, found: Scan, output: OutputFolder) -> Choice:
+def select_series(config: Config, found: Scan, output: OutputFolder) -> Selection:
     """Return what of a scan is selected, by the same slice count as in the output's first run."""
-    return Choice.of(found, config.select, policy_of(config), slice_count_before(output))
+    return Selection.of(found, config.select, policy_of(config), slice_count_before(output))
 
 
 def build_recipe(config: Config, key: PseudonymKey) -> Recipe:

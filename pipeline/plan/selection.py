@@ -33,7 +33,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class Selection:
     """A scan and what is left out of it.
 
     ``left_out`` holds, by series_key, the rule that leaves a series out whatever becomes of others.  ``contests`` hold
@@ -47,7 +47,7 @@ class Choice:
     slice_count: int | None = None
 
     @classmethod
-    def of(cls, scan: Scan, options: SelectOptions, policy: Policy, slice_count: int | None = None) -> "Choice":
+    def of(cls, scan: Scan, options: SelectOptions, policy: Policy, slice_count: int | None = None) -> "Selection":
         """Weigh every series; ``slice_count`` is the most common one of an earlier run.
 
         A series that its headers or its geometry refuse is left to its own reason: it is no candidate.

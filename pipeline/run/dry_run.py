@@ -7,8 +7,8 @@ from pipeline.cluster import Lost, Pool
 from pipeline.config import Config
 from pipeline.output.state import Ledger
 from pipeline.plan.estimate import describe_program, estimate_program
-from pipeline.plan.plan import Planned, State, plan_series
-from pipeline.plan.recipe import build_recipe, choose_series, versions_of
+from pipeline.plan.plan import PlannedSeries, SeriesState, plan_series
+from pipeline.plan.recipe import build_recipe, select_series, versions_of
 from pipeline.prepare.job import Recipe
 from pipeline.prepare.source import measure_series
 from pipeline.program.explain import explain
@@ -26,7 +26,7 @@ class SeriesPreview:
     """
 
     series_key: str
-    state: State
+    state: SeriesState
     why: str
     expectation: str
     program: tuple[str, ...] = ()
@@ -50,19 +50,21 @@ def dry_run(config: Config, *, deep: bool = False) -> Iterator[SeriesPreview]:
             yield _preview(plan, recipe)
 
 
-def _plan(session: Session, cluster: Pool, state: Ledger, *, deep: bool) -> list[Planned]:
+def _plan(session: Session, cluster: Pool, state: Ledger, *, deep: bool) -> list[PlannedSeries]:
     found = session.scan(cluster, uses_cache=not deep, looks_only=True)
-    choice = choose_series(session.config, found, session.output)
-    return plan_series(choice, state.finished, versions_of(session.config))
+    selection = select_series(session.config, found, session.output)
+    return plan_series(selection, state.finished, versions_of(session.config))
 
 
-def _compare_content(plans: Sequence[Planned], state: Ledger, recipe: Recipe, cluster: Pool) -> list[Planned]:
+def _compare_content(
+    plans: Sequence[PlannedSeries], state: Ledger, recipe: Recipe, cluster: Pool
+) -> list[PlannedSeries]:
     """Return the plans, those of series that are done as CHANGED where their files hold something else now."""
     made = {key: found.record.fingerprint for key, found in state.finished.items() if found.record.fingerprint}
     jobs = [
         build_job(plan.scanned, recipe)
         for plan in plans
-        if plan.scanned and plan.state is State.DONE and plan.series_key in made
+        if plan.scanned and plan.state is SeriesState.DONE and plan.series_key in made
     ]
     changed = set()
     for job, result in cluster.engine(len(jobs)).run(measure_series, jobs) if jobs else ():
@@ -70,11 +72,12 @@ def _compare_content(plans: Sequence[Planned], state: Ledger, recipe: Recipe, cl
         if isinstance(result, Lost) or result.record.fingerprint != made[key]:
             changed.add(key)
     return [
-        replace(plan, state=State.CHANGED, why=OTHER_CONTENT) if plan.series_key in changed else plan for plan in plans
+        replace(plan, state=SeriesState.CHANGED, why=OTHER_CONTENT) if plan.series_key in changed else plan
+        for plan in plans
     ]
 
 
-def _preview(plan: Planned, recipe: Recipe) -> SeriesPreview:
+def _preview(plan: PlannedSeries, recipe: Recipe) -> SeriesPreview:
     if plan.scanned is None:
         return SeriesPreview(plan.series_key, plan.state, plan.why, "its store stays until gc")
     if plan.scanned.refusal:

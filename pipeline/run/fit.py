@@ -20,15 +20,15 @@ from pipeline.features.histogram import Histogram
 from pipeline.features.statistics import USUAL_PERCENTILES, Statistics, format_percent
 from pipeline.output.state import Finished
 from pipeline.plan.cohort_statistics import fit_terms, write_statistics
-from pipeline.plan.plan import Planned, Versions, plan_series
-from pipeline.plan.recipe import build_recipe, choose_series, versions_of
-from pipeline.plan.selection import Choice
+from pipeline.plan.plan import PlannedSeries, Versions, plan_series
+from pipeline.plan.recipe import build_recipe, select_series, versions_of
+from pipeline.plan.selection import Selection
 from pipeline.prepare.job import Recipe
 from pipeline.prepare.series import warm
 from pipeline.prepare.source import measure_series
 from pipeline.record import SeriesRecord
 from pipeline.run.fit_cache import FitCache, reading_config
-from pipeline.run.processing import Processed, build_job, process_series
+from pipeline.run.processing import ProcessedSeries, build_job, process_series
 from pipeline.run.session import Listener, Session, open_session
 from pipeline.steps.cohort import list_percentiles
 from pipeline.vocabulary import ExitCode, Status
@@ -87,10 +87,10 @@ class _Fit:
         """Read what is not known yet, split the patients, and count the training split."""
         config, path = self.session.config, self.session.output.statistics
         found = self.session.scan(self.cluster)
-        choice = choose_series(config, found, self.session.output)
-        for processed in self._read(choice):
+        selection = select_series(config, found, self.session.output)
+        for processed in self._read(selection):
             self._keep(processed)
-        records = self._records(choice)
+        records = self._records(selection)
         training = [record for record in records if _trains(record, config)]
         code = ExitCode.FAILED if any(record.status is Status.FAILED for record in records) else ExitCode.OK
         if code is ExitCode.OK and not training:
@@ -102,18 +102,18 @@ class _Fit:
         self.cache.compact()
         return FitOutcome(statistics, path, code, tuple(records))
 
-    def _read(self, choice: Choice) -> Iterator[Processed]:
+    def _read(self, selection: Selection) -> Iterator[ProcessedSeries]:
         """Yield the series that are not known, and those that follow where one is refused; the caller keeps each."""
-        plans = self._plans(choice)
+        plans = self._plans(selection)
         n_known = sum(plan.scanned is not None and not plan.is_work and not plan.scanned.refusal for plan in plans)
         self.session.listener.begins(sum(plan.is_work for plan in plans), n_known)
         job_of = partial(build_job, recipe=self.recipe)
-        yield from process_series(self.cluster, measure_series, job_of, partial(self._plans, choice))
+        yield from process_series(self.cluster, measure_series, job_of, partial(self._plans, selection))
 
-    def _plans(self, choice: Choice) -> list[Planned]:
-        return plan_series(choice, self.cache.finished, self.versions)
+    def _plans(self, selection: Selection) -> list[PlannedSeries]:
+        return plan_series(selection, self.cache.finished, self.versions)
 
-    def _keep(self, processed: Processed) -> None:
+    def _keep(self, processed: ProcessedSeries) -> None:
         result, versions = processed.result, self.versions
         self.cache.keep(
             Finished(
@@ -126,11 +126,11 @@ class _Fit:
         )
         self.session.listener.finished(result.record)
 
-    def _records(self, choice: Choice) -> list[SeriesRecord]:
+    def _records(self, selection: Selection) -> list[SeriesRecord]:
         """Return the records of the series that are there and chosen, with their splits."""
-        keys = [plan.series_key for plan in self._plans(choice) if plan.scanned and not plan.scanned.refusal]
+        keys = [plan.series_key for plan in self._plans(selection) if plan.scanned and not plan.scanned.refusal]
         records = [self.cache.finished[key].record for key in keys if key in self.cache.finished]
-        return list(self.session.cohort.completed(records, choice.scan).records)
+        return list(self.session.cohort.completed(records, selection.scan).records)
 
     def _statistics(self, training: Sequence[SeriesRecord], foreground: Foreground | None) -> Statistics:
         config = self.session.config

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 from pipeline.cluster import Engine, Lost, Pool
 from pipeline.plan.estimate import estimate_memory_mb
-from pipeline.plan.plan import Planned, iterate_rounds
+from pipeline.plan.plan import PlannedSeries, iterate_rounds
 from pipeline.prepare.job import Job, Recipe, SeriesResult, refuse
 from pipeline.scan.series import ScannedSeries
 
 
 @dataclass(frozen=True)
-class Processed:
+class ProcessedSeries:
     """A series' result, the ``signature`` of its files, and the traceback where its worker met an internal error."""
 
     result: SeriesResult
@@ -23,8 +23,8 @@ def process_series(
     cluster: Pool,
     task: Callable[[Job], SeriesResult],
     build_job: Callable[[ScannedSeries], Job],
-    replan: Callable[[], Sequence[Planned]],
-) -> Iterator[Processed]:
+    replan: Callable[[], Sequence[PlannedSeries]],
+) -> Iterator[ProcessedSeries]:
     """Yield the result of each series that ``replan`` calls work, in order of completion, the largest begun first.
 
     Then those that follow: where a series was refused, the next best of its study is work too.  So the caller keeps
@@ -50,8 +50,8 @@ def _with_memory(job: Job) -> Job:
     return replace(job, memory_mb=estimate_memory_mb(job.series, job.recipe))
 
 
-def _processed(job: Job, result: SeriesResult | Lost, signature: str) -> Processed:
+def _processed(job: Job, result: SeriesResult | Lost, signature: str) -> ProcessedSeries:
     if isinstance(result, Lost):
         refusal = refuse(job.record, job.series, result.reason, result.detail)
-        return Processed(refusal, signature, result.traceback)
-    return Processed(result, signature)
+        return ProcessedSeries(refusal, signature, result.traceback)
+    return ProcessedSeries(result, signature)

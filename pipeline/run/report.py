@@ -15,7 +15,7 @@ from pipeline.report.page import write_report
 from pipeline.report.pdf import to_pdf
 
 
-def redraw(output: OutputFolder) -> Path:
+def rewrite_report(output: OutputFolder) -> Path:
     """Write ``report/`` again with the last run's options; return its first page.
 
     Raises UsageError where there is no output, OutputError where the report cannot be written.

@@ -17,8 +17,8 @@ from pipeline.output.manifest import read_records
 from pipeline.output.state import Finished, Ledger
 from pipeline.output.summary import Summary, exit_code_of
 from pipeline.plan.plan import (
-    Planned,
-    State,
+    PlannedSeries,
+    SeriesState,
     Versions,
     count_failures,
     count_states,
@@ -27,14 +27,14 @@ from pipeline.plan.plan import (
     is_kept,
     plan_series,
 )
-from pipeline.plan.recipe import build_recipe, choose_series, versions_of
-from pipeline.plan.selection import Choice, slice_count_before
+from pipeline.plan.recipe import build_recipe, select_series, versions_of
+from pipeline.plan.selection import Selection, slice_count_before
 from pipeline.prepare.job import Job, Recipe, SeriesResult, refuse
 from pipeline.prepare.work import process, warm
 from pipeline.record import SeriesRecord
 from pipeline.run.history import History
 from pipeline.run.notify import notify_at_end
-from pipeline.run.processing import Processed, build_job, process_series
+from pipeline.run.processing import ProcessedSeries, build_job, process_series
 from pipeline.run.publish import Published, publish_run
 from pipeline.run.session import Listener, Session, open_session
 from pipeline.run.unchanged import LastRun
@@ -97,7 +97,7 @@ def _carry_out(session: Session, history: History, server: ForkServer | None = N
 
 def _repeat(session: Session, history: History, summary: Summary) -> Outcome:
     """End a run that found nothing new: all that the last one wrote stands."""
-    session.listener.begins(0, summary["plan"][State.DONE])
+    session.listener.begins(0, summary["plan"][SeriesState.DONE])
     written = history.write(history.repeat(summary))
     return Outcome(ExitCode(written["exit_code"]), session.output, written, tuple(read_records(session.output)))
 
@@ -123,14 +123,14 @@ class _Run:
         found = self.session.scan(self.cluster)
         if has_no_ct_left(found, self.state.finished):
             return self._end_without_input()
-        choice = choose_series(self.session.config, found, self.session.output)
-        account: dict[str, Any] = {"slice_count": choice.slice_count, "plan": count_states(self._plans(choice))}
+        selection = select_series(self.session.config, found, self.session.output)
+        account: dict[str, Any] = {"slice_count": selection.slice_count, "plan": count_states(self._plans(selection))}
         tracebacks: list[str] = []
         try:
-            for processed in self._prepare(choice):
+            for processed in self._prepare(selection):
                 self._keep(processed)
                 tracebacks += [processed.traceback] if processed.traceback else []
-            published = self._publish(choice)
+            published = self._publish(selection)
             code = exit_code_of(published.records, saw_ct=found.has_ct)
             summary = self._summarise(published, code, account | {"tracebacks": tracebacks})
             self._report(published.records, summary, published.histograms)
@@ -138,9 +138,9 @@ class _Run:
         except BaseException as error:
             tracebacks.append(trace(error))
             account["tracebacks"] = tracebacks
-            self.history.write(self._summarise(self._publish(choice), exit_code_for(error), account))
+            self.history.write(self._summarise(self._publish(selection), exit_code_for(error), account))
             raise
-        self._remember(last, choice, summary)
+        self._remember(last, selection, summary)
         return Outcome(code, self.session.output, summary, published.records)
 
     def _end_without_input(self) -> Outcome:
@@ -153,39 +153,39 @@ class _Run:
         summary = self.history.summarise(records, code, self.recipe.config_hash, extra)
         return Outcome(code, output, self.history.write(summary), records)
 
-    def _plans(self, choice: Choice) -> list[Planned]:
-        return plan_series(choice, self.state.finished, self.versions)
+    def _plans(self, selection: Selection) -> list[PlannedSeries]:
+        return plan_series(selection, self.state.finished, self.versions)
 
-    def _prepare(self, choice: Choice) -> Iterator[Processed]:
+    def _prepare(self, selection: Selection) -> Iterator[ProcessedSeries]:
         """Yield each series that the headers refuse, then those that were processed, then those left out for another.
 
         The caller keeps each at once: what follows depends on it.
         """
-        plans, listener = self._plans(choice), self.session.listener
-        for message in describe_missing(self.session.config.input, choice.scan, plans):
+        plans, listener = self._plans(selection), self.session.listener
+        for message in describe_missing(self.session.config.input, selection.scan, plans):
             listener.says(message)
-        n_done = sum(plan.state is State.DONE for plan in plans)
+        n_done = sum(plan.state is SeriesState.DONE for plan in plans)
         listener.begins(sum(plan.is_work for plan in plans), n_done, self.cluster.bounds())
         yield from self._refuse(plan for plan in plans if not plan.is_left_out)
-        yield from process_series(self.cluster, process, self._job, partial(self._plans, choice))
-        yield from self._refuse(self._plans(choice))
+        yield from process_series(self.cluster, process, self._job, partial(self._plans, selection))
+        yield from self._refuse(self._plans(selection))
         self.state.settle_stores()  # a worker that died left what it was writing
 
     def _job(self, scanned: ScannedSeries) -> Job:
         folder = self.session.output.unfinished_store(scanned.record.series_key).absolute()
         return build_job(scanned, self.recipe, str(folder))
 
-    def _refuse(self, plans: Iterator[Planned] | Sequence[Planned]) -> Iterator[Processed]:
+    def _refuse(self, plans: Iterator[PlannedSeries] | Sequence[PlannedSeries]) -> Iterator[ProcessedSeries]:
         for plan in plans:
             if plan.scanned and plan.is_refusal:
-                yield Processed(self._unprocessed(plan.scanned), plan.scanned.signature)
+                yield ProcessedSeries(self._unprocessed(plan.scanned), plan.scanned.signature)
 
     def _unprocessed(self, scanned: ScannedSeries) -> SeriesResult:
         """Return the result of a series whose pixels were not read."""
         reason, detail = scanned.refusal or (Reason.CANCELLED, "the run ended before it")
         return refuse(self._job(scanned).record, scanned.series, reason, detail)
 
-    def _keep(self, processed: Processed) -> None:
+    def _keep(self, processed: ProcessedSeries) -> None:
         """Put a result into the output's state, where it survives this process."""
         result, versions = processed.result, self.versions
         now = Finished(
@@ -196,16 +196,16 @@ class _Run:
         self.state.commit(finished, result.folder)
         self.session.listener.finished(finished.record)
 
-    def _publish(self, choice: Choice) -> Published:
+    def _publish(self, selection: Selection) -> Published:
         """Write every table; a series not reached has its row too, a gone one as long as its store is kept."""
         records = []
-        for plan in self._plans(choice):
+        for plan in self._plans(selection):
             known = self.state.finished.get(plan.series_key)
             if known and is_kept(plan, known):
                 records.append(known.record)
             elif known is None and plan.scanned:
                 records.append(self._unprocessed(plan.scanned).record)
-        published = publish_run(self.session, records, choice.scan, self.state)
+        published = publish_run(self.session, records, selection.scan, self.state)
         for join in published.joins:
             self.session.listener.says(join.message)
         return published
@@ -227,8 +227,8 @@ class _Run:
 
             write_report(self.session.output, records, summary, options, histograms)
 
-    def _remember(self, last: LastRun, choice: Choice, summary: Summary) -> None:
+    def _remember(self, last: LastRun, selection: Selection, summary: Summary) -> None:
         """Let the next run skip everything, if it would find the same and have nothing to do."""
-        plans = self._plans(choice)
+        plans = self._plans(selection)
         is_settled = not any(plan.is_work for plan in plans)
-        last.write(choice.scan, summary | {"plan": count_states(plans)}, is_settled=is_settled)
+        last.write(selection.scan, summary | {"plan": count_states(plans)}, is_settled=is_settled)

@@ -28,7 +28,7 @@ class Address:
         return self.bucket == other.bucket and f"{other.prefix}/".startswith(f"{self.prefix}/" if self.prefix else "")
 
 
-def address_of(folder: str) -> Address | None:
+def parse_address(folder: str) -> Address | None:
     """Return where in a bucket a folder lies, None for one of this machine; raises UsageError for any other URL."""
     if not _URL.match(folder) or is_file_url(folder):
         return None
@@ -47,7 +47,7 @@ def is_file_url(folder: str) -> bool:
     return folder[:7].lower() == "file://"
 
 
-def plain(folder: str) -> str:
+def resolve_file_url(folder: str) -> str:
     """Return the path that a ``file://`` URL names, anything else as it is; raises UsageError for another machine's."""
     if not is_file_url(folder):
         return folder

@@ -31,7 +31,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True)
-class Found:
+class BucketObject:
     """One object, by its name below the folder; ``etag`` changes with its bytes."""
 
     name: str
@@ -67,19 +67,19 @@ class Bucket:
             ),
         )
 
-    def objects(self, folder: str = "") -> Iterator[Found]:
+    def objects(self, folder: str = "") -> Iterator[BucketObject]:
         """Yield every object below a folder of this one, at any depth."""
         with self._refused():
             for part in self.store.list(prefix=folder or None):
                 yield from map(_found, part)
 
-    def top(self, folder: str = "") -> tuple[list[Found], list[str]]:
+    def top(self, folder: str = "") -> tuple[list[BucketObject], list[str]]:
         """Return the objects that lie in a folder itself, and the folders in it."""
         with self._refused():
             listed = self.store.list_with_delimiter(prefix=folder or None)
             return [_found(one) for one in listed["objects"]], list(listed["common_prefixes"])
 
-    def read(self, name: str) -> tuple[bytes, Found] | None:
+    def read(self, name: str) -> tuple[bytes, BucketObject] | None:
         """Return an object's bytes and what it is, None where there is none."""
         with self._refused():
             try:
@@ -93,7 +93,7 @@ class Bucket:
         with self._refused():
             yield from map(bytes, self.store.get(name).stream())
 
-    def fetch(self, name: str, path: Path) -> Found | None:
+    def fetch(self, name: str, path: Path) -> BucketObject | None:
         """Write an object into a file and return what it is, None where there is none."""
         with self._refused():
             try:
@@ -153,8 +153,8 @@ def _may_be_plain() -> bool:
     return endpoint.hostname in LOOPBACK or os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"
 
 
-def _found(meta: Any) -> Found:
-    return Found(meta["path"], meta["size"], _etag(meta), meta["last_modified"])
+def _found(meta: Any) -> BucketObject:
+    return BucketObject(meta["path"], meta["size"], _etag(meta), meta["last_modified"])
 
 
 def _etag(told: Any) -> str:

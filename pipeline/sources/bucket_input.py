@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.sources.address import Address
-from pipeline.sources.bucket import Bucket, Found
-from pipeline.sources.cache import alone, cache_folder, input_folder, made
+from pipeline.sources.bucket import Bucket, BucketObject
+from pipeline.sources.cache import cache_folder, hold_alone, input_folder, make_private_folder
 
 THREADS = 16
 """Objects fetched at a time: slices are small, and most of the time is spent waiting."""
@@ -18,7 +18,7 @@ THREADS = 16
 NS = 10**9
 
 
-def mirrored(address: Address, say: Callable[[str], None]) -> Path:
+def mirror_input(address: Address, say: Callable[[str], None]) -> Path:
     """Return a folder that holds what lies under an input root in a bucket, each object as a file.
 
     A file's time is the object's, and in the nanoseconds stands what its etag says: so a change of either is a change
@@ -26,7 +26,7 @@ def mirrored(address: Address, say: Callable[[str], None]) -> Path:
     """
     bucket = Bucket.open(address, UsageError)
     folder = input_folder(address)
-    with alone(cache_folder() / "inputs.lock", waits=True):
+    with hold_alone(cache_folder() / "inputs.lock", waits=True):
         wanted = _wanted(bucket)
         kept = _kept(folder, wanted)
         if missing := [found for name, found in wanted.items() if name not in kept]:
@@ -35,7 +35,7 @@ def mirrored(address: Address, say: Callable[[str], None]) -> Path:
     return folder
 
 
-def _wanted(bucket: Bucket) -> dict[str, Found]:
+def _wanted(bucket: Bucket) -> dict[str, BucketObject]:
     """Return the objects under a root by name, without those that only mark a folder."""
     listed = {found.name: found for found in bucket.objects()}
     if not listed:
@@ -49,7 +49,7 @@ def _wanted(bucket: Bucket) -> dict[str, Found]:
     return {name: found for name, found in listed.items() if name not in folders}
 
 
-def _kept(folder: Path, wanted: Mapping[str, Found]) -> set[str]:
+def _kept(folder: Path, wanted: Mapping[str, BucketObject]) -> set[str]:
     """Return the names of the files that are as their objects are, and remove all others."""
     kept = set()
     for path in [path for path in folder.rglob("*") if not path.is_dir()]:
@@ -66,13 +66,13 @@ def _parents(name: str) -> Iterable[str]:
     return ("/".join(parts[:n]) for n in range(1, len(parts)))
 
 
-def _stamp(found: Found) -> tuple[int, int]:
+def _stamp(found: BucketObject) -> tuple[int, int]:
     """Return the size and the time in nanoseconds that an object has as a file."""
     told = int.from_bytes(hashlib.blake2b(found.etag.encode(), digest_size=8).digest())
     return found.size, int(found.modified.timestamp()) * NS + told % NS
 
 
-def _fetch(bucket: Bucket, folder: Path, missing: Sequence[Found], say: Callable[[str], None]) -> None:
+def _fetch(bucket: Bucket, folder: Path, missing: Sequence[BucketObject], say: Callable[[str], None]) -> None:
     """Fetch objects aside, each moved to its place when it is whole, so that no other run reads half a file."""
     n_bytes = sum(found.size for found in missing)
     say(f"fetching {len(missing)} objects, {n_bytes / 2**20:.1f} MB, from {bucket.address}")
@@ -81,9 +81,9 @@ def _fetch(bucket: Bucket, folder: Path, missing: Sequence[Found], say: Callable
         raise UsageError(msg)
     aside = cache_folder() / "fetching"
     shutil.rmtree(aside, ignore_errors=True)
-    made(aside)
+    make_private_folder(aside)
 
-    def fetch(numbered: tuple[int, Found]) -> None:
+    def fetch(numbered: tuple[int, BucketObject]) -> None:
         number, found = numbered
         _fetch_one(bucket, found, aside / str(number), folder / found.name)
 
@@ -98,7 +98,7 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _fetch_one(bucket: Bucket, listed: Found, aside: Path, path: Path) -> None:
+def _fetch_one(bucket: Bucket, listed: BucketObject, aside: Path, path: Path) -> None:
     """Fetch an object as it is now; an empty one that is not there by its name marks a folder."""
     found = bucket.fetch(listed.name, aside)
     if found is None and listed.size:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pipeline.output.durable import PRIVATE_MODE, write_bytes
 from pipeline.output.layout import OutputFolder
-from pipeline.sources.bucket import Bucket, Found
+from pipeline.sources.bucket import Bucket, BucketObject
 from pipeline.sources.bucket_stores import VOLUMES, remove_store, store_name
-from pipeline.sources.cache import made
+from pipeline.sources.cache import make_private_folder
 from pipeline.sources.lease import LEASE
 
 JOURNAL = "private/journal.jsonl"
@@ -36,7 +36,7 @@ Known = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
-class State:
+class OutputCopy:
     """An output in a bucket and its copy here, without stores; ``index`` remembers what is the same on both sides."""
 
     bucket: Bucket
@@ -49,7 +49,7 @@ class State:
         Returns the keys of the series whose stores it had only begun; with ``mends`` these are removed.
         """
         shutil.rmtree(self.output.volumes, ignore_errors=True)
-        made(self.output.private)
+        make_private_folder(self.output.private)
         there = {found.name: found for found in self._listed()}
         pieces = [there.pop(name) for name in list(there) if name.startswith(f"{PIECES}/")]
         known = self._known()
@@ -83,7 +83,7 @@ class State:
         self.bucket.remove(found.name for found in self.bucket.objects(PIECES))
         self._remember({name: known[name] for name in names})
 
-    def _listed(self) -> Iterator[Found]:
+    def _listed(self) -> Iterator[BucketObject]:
         """Yield every object but those of stores and those that are nobody else's."""
         files, folders = self.bucket.top()
         yield from files
@@ -141,7 +141,7 @@ class State:
         kept = [line for line in before if json.loads(line)["series_key"] not in lines]
         write_bytes(journal, b"".join([*kept, *lines.values()]), private=True)
 
-    def _content(self, piece: Found) -> bytes:
+    def _content(self, piece: BucketObject) -> bytes:
         got = self.bucket.read(piece.name)
         return got[0] if got else b""
 
@@ -151,5 +151,5 @@ def piece_name(series_key: str) -> str:
     return f"{PIECES}/{series_key}.json"
 
 
-def _key_of(piece: Found) -> str:
+def _key_of(piece: BucketObject) -> str:
     return piece.name.removeprefix(f"{PIECES}/").removesuffix(".json")

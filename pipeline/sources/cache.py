@@ -28,17 +28,17 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 def input_folder(address: Address) -> Path:
     """Return where an input root is mirrored: a readable place, the same on every machine with the same cache."""
-    return made(cache_folder() / "inputs" / address.bucket / address.prefix)
+    return make_private_folder(cache_folder() / "inputs" / address.bucket / address.prefix)
 
 
 def output_folder(address: Address, environment: Mapping[str, str] = os.environ) -> Path:
     """Return where an output is worked: a place of its own for each address at each endpoint."""
     endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL", "")
     name = hashlib.blake2b(f"{endpoint}\n{address}".encode(), digest_size=10).hexdigest()
-    return made(cache_folder() / "outputs" / name)
+    return make_private_folder(cache_folder() / "outputs" / name)
 
 
-def made(folder: Path) -> Path:
+def make_private_folder(folder: Path) -> Path:
     """Return a folder that is there and its owner's alone; raises OutputError where it cannot be made."""
     try:
         for place in (*reversed(folder.parents), folder):
@@ -51,7 +51,7 @@ def made(folder: Path) -> Path:
 
 
 @contextmanager
-def alone(path: Path, *, waits: bool) -> Iterator[None]:
+def hold_alone(path: Path, *, waits: bool) -> Iterator[None]:
     """Hold a lock that the kernel frees, however the process ends; raises LockedError where another has it."""
     with open_for(path, os.O_RDWR, private=True) as file:
         try:

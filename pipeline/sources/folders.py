@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pipeline.sources.address import address_of
+from pipeline.sources.address import parse_address
 from pipeline.vocabulary import Reason
 
 
@@ -58,7 +58,7 @@ def find_files(options: InputOptions) -> Iterator[FoundFile]:
 def empty_roots(options: InputOptions, paths: Iterable[str]) -> list[str]:
     """Return the roots under which none of these files lies; a bucket is never one, as it is not mounted."""
     found = list(paths)
-    return [root for root in options.roots if not (address_of(root) or _holds_any(root, found))]
+    return [root for root in options.roots if not (parse_address(root) or _holds_any(root, found))]
 
 
 def _holds_any(root: str, paths: Iterable[str]) -> bool:

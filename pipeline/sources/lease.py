@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 
 from pipeline.errors import CtprepError, LockedError
-from pipeline.sources.bucket import Bucket, Found
+from pipeline.sources.bucket import Bucket, BucketObject
 
 LEASE = "private/lease.json"
 
@@ -51,7 +51,7 @@ class Lease:
 
 
 @contextmanager
-def leased(bucket: Bucket, holder: str) -> Iterator[Lease]:
+def hold_lease(bucket: Bucket, holder: str) -> Iterator[Lease]:
     """Hold the lease of an output; raises LockedError while another run has it.
 
     A lease of the same ``holder`` is taken over at once: the caller makes sure that nobody else of that name lives.
@@ -102,7 +102,7 @@ def _taken_over(bucket: Bucket, holder: str) -> str:
     return etag
 
 
-def _seconds_left(found: Found) -> float:
+def _seconds_left(found: BucketObject) -> float:
     return LASTS_SECONDS - (datetime.now(UTC) - found.modified).total_seconds()
 
 

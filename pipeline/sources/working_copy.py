@@ -9,19 +9,19 @@ from pathlib import Path
 from pipeline.errors import OutputError
 from pipeline.output.durable import write_bytes
 from pipeline.output.layout import OutputFolder
-from pipeline.sources.address import Address, address_of
+from pipeline.sources.address import Address, parse_address
 from pipeline.sources.bucket import Bucket
-from pipeline.sources.bucket_input import mirrored
-from pipeline.sources.bucket_output import State
-from pipeline.sources.cache import alone, made, output_folder
-from pipeline.sources.lease import leased
+from pipeline.sources.bucket_input import mirror_input
+from pipeline.sources.bucket_output import OutputCopy
+from pipeline.sources.cache import hold_alone, make_private_folder, output_folder
+from pipeline.sources.lease import hold_lease
 from pipeline.sources.uploads import Uploads
 
 
 def fetch_root(root: str, say: Callable[[str], None]) -> str:
     """Return the folder of this machine that holds what lies under an input root; one in a bucket is fetched."""
-    address = address_of(root)
-    return root if address is None else str(mirrored(address, say))
+    address = parse_address(root)
+    return root if address is None else str(mirror_input(address, say))
 
 
 @contextmanager
@@ -32,12 +32,12 @@ def open_output(folder: str, say: Callable[[str], None], *, writes: bool = True)
     is changed there.  Raises LockedError where another run holds the output, OutputError where that cannot be reached
     or written.
     """
-    address = address_of(folder)
+    address = parse_address(folder)
     if address is None:
         yield OutputFolder(Path(folder))
         return
     place = output_folder(address)
-    with alone(place / "lock", waits=False):
+    with hold_alone(place / "lock", waits=False):
         state = _state_of(address, place)
         if writes:
             with _send_back_at_end(state, say) as output:
@@ -47,15 +47,15 @@ def open_output(folder: str, say: Callable[[str], None], *, writes: bool = True)
             yield replace(state.output, remote=Uploads(state.bucket, state.output))
 
 
-def _state_of(address: Address, place: Path) -> State:
-    copy = OutputFolder(made(place / "copy"))
-    return State(Bucket.open(address, OutputError), copy, place / "known.json")
+def _state_of(address: Address, place: Path) -> OutputCopy:
+    copy = OutputFolder(make_private_folder(place / "copy"))
+    return OutputCopy(Bucket.open(address, OutputError), copy, place / "known.json")
 
 
 @contextmanager
-def _send_back_at_end(state: State, say: Callable[[str], None]) -> Iterator[OutputFolder]:
+def _send_back_at_end(state: OutputCopy, say: Callable[[str], None]) -> Iterator[OutputFolder]:
     """Fetch an output, yield it, and send back what was written, unless the bucket itself was lost."""
-    with leased(state.bucket, _holder(state.index.with_name("holder"))) as lease:
+    with hold_lease(state.bucket, _holder(state.index.with_name("holder"))) as lease:
         if lease.warning:
             say(lease.warning)
         state.fetch(mends=True)
@@ -73,7 +73,7 @@ def _send_back_at_end(state: State, say: Callable[[str], None]) -> Iterator[Outp
             uploads.pool.shutdown(cancel_futures=True)
 
 
-def _send_back(state: State, uploads: Uploads) -> None:
+def _send_back(state: OutputCopy, uploads: Uploads) -> None:
     uploads.settle()
     state.publish()
 

@@ -5,11 +5,11 @@ from dicom_bytes import element, file_bytes
 from phantoms import write_series
 from pydicom.dataset import Dataset
 
-from pipeline.audit.difference import Comparison, compare, in_words
+from pipeline.audit.difference import ElementComparison, compare, format_value
 from pipeline.errors import UsageError
 
 
-def named(compared: Comparison) -> dict[str, tuple[object, object]]:
+def named(compared: ElementComparison) -> dict[str, tuple[object, object]]:
     return {found.name: (found.a, found.b) for found in compared.differences}
 
 
@@ -114,4 +114,4 @@ def test_a_folder_without_files_is_a_usage_error(tmp_path: Path, series: Path) -
     ],
 )
 def test_a_side_in_words(value: str | tuple[str | None, ...], words: str) -> None:
-    assert in_words(value) == words
+    assert format_value(value) == words

@@ -8,7 +8,7 @@ import pytest
 from running import InThisProcess
 from stores import StoreContent, write_store
 
-from pipeline.audit.verify import Look, Mismatch, MismatchKind, Seen, look, verify
+from pipeline.audit.verify import Mismatch, MismatchKind, StoreState, StoreToCheck, read_store, verify
 from pipeline.cluster import Lost
 from pipeline.errors import DamageError, LockedError, UsageError
 from pipeline.geometry import Geometry, Xyz, Zyx
@@ -200,11 +200,11 @@ def test_nothing_is_called_damaged_while_a_run_is_at_work(
     with run_lock(output), pytest.raises(LockedError, match="at work"):
         verify(output)
 
-    def look_and_publish(job: Look) -> Seen:
+    def look_and_publish(job: StoreToCheck) -> StoreState:
         publish(output, [])
-        return replace(look(job), n_bytes=0)
+        return replace(read_store(job), n_bytes=0)
 
-    monkeypatch.setattr("pipeline.audit.verify.look", look_and_publish)
+    monkeypatch.setattr("pipeline.audit.verify.read_store", look_and_publish)
     with pytest.raises(LockedError, match="published"):
         verify(output)
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.arguments import add_config, add_output, add_talk, config_of
+from pipeline.cli.arguments import add_config, add_output, add_talk, load_config
 from pipeline.errors import UsageError
 
 
@@ -26,7 +26,7 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
         "--cluster",
         "serial",
     ]
-    read = config_of(parser.parse_args([*words, "--quiet"]))
+    read = load_config(parser.parse_args([*words, "--quiet"]))
     assert read.input.roots == ("c", "d")
     assert read.output.folder == "e"
     assert read.store.level == 4
@@ -40,10 +40,10 @@ def test_an_output_is_a_path() -> None:
 
 
 def test_an_output_in_a_bucket_is_for_the_commands_that_can_reach_it() -> None:
-    near, far = ArgumentParser(), ArgumentParser()
-    add_output(near)
-    add_output(far, far=True)
-    assert far.parse_args(["s3://box/out"]).output == "s3://box/out"
-    assert near.parse_args(["file:///data/out"]).output == Path("/data/out")
+    local, remote = ArgumentParser(), ArgumentParser()
+    add_output(local)
+    add_output(remote, remote=True)
+    assert remote.parse_args(["s3://box/out"]).output == "s3://box/out"
+    assert local.parse_args(["file:///data/out"]).output == Path("/data/out")
     with pytest.raises(UsageError, match="s3://box/out: this command needs an output on this machine"):
-        near.parse_args(["s3://box/out"])
+        local.parse_args(["s3://box/out"])

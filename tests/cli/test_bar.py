@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.cli.bar import Bar, bar_on_terminal
+from pipeline.cli.bar import Bar, open_bar
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Reason, Status
 
@@ -27,4 +27,4 @@ def test_a_bar_counts_what_was_refused_and_leaves_what_was_said() -> None:
 @pytest.mark.parametrize(("forced", "kind"), [("1", Bar), ("", type(None))])
 def test_there_is_a_bar_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch, forced: str, kind: type) -> None:
     monkeypatch.setenv("FORCE_COLOR", forced)  # by which rich takes anything for a terminal
-    assert isinstance(bar_on_terminal(), kind)
+    assert isinstance(open_bar(), kind)

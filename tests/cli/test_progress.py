@@ -4,7 +4,7 @@ from argparse import Namespace
 
 import pytest
 
-from pipeline.cli.progress import JsonLines, Lines, Silent, listener_for
+from pipeline.cli.progress import JsonLines, Lines, Silent, open_listener
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Reason, Status
 
@@ -18,7 +18,7 @@ REJECTED = SeriesRecord(series_key="b" * 20, status=Status.REJECTED, reason=Reas
 )
 def test_the_options_and_the_terminal_choose_who_listens(asked: dict[str, bool], kind: type[Silent]) -> None:
     options = Namespace(**{"log_json": False, "quiet": False, "no_progress": False} | asked)
-    assert type(listener_for(options)) is kind
+    assert type(open_listener(options)) is kind
 
 
 def test_a_line_a_series(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,10 +35,10 @@ def test_a_line_a_series(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_where_nobody_looks_no_bar_is_imported() -> None:
+def test_a_quiet_run_imports_no_bar() -> None:
     program = (
-        "import sys; from argparse import Namespace; from pipeline.cli.progress import listener_for\n"
-        "listener_for(Namespace(log_json=False, quiet=True, no_progress=False)); print('rich' in sys.modules)"
+        "import sys; from argparse import Namespace; from pipeline.cli.progress import open_listener\n"
+        "open_listener(Namespace(log_json=False, quiet=True, no_progress=False)); print('rich' in sys.modules)"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "False"

@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.config.model import Config, OutputOptions
-from pipeline.config.order import impossible_program
+from pipeline.config.order import check_program
 from pipeline.program.step import Step
 from pipeline.sources.folders import InputOptions
 from pipeline.steps.centre import Centre
@@ -28,7 +28,7 @@ def config(*steps: Step, store: StoreOptions = StoreOptions()) -> Config:  # noq
     ],
 )
 def test_steps_that_can_follow_each_other_are_possible(steps: tuple[Step, ...]) -> None:
-    assert impossible_program(config(*steps)) is None
+    assert check_program(config(*steps)) is None
 
 
 @pytest.mark.parametrize(
@@ -40,21 +40,21 @@ def test_steps_that_can_follow_each_other_are_possible(steps: tuple[Step, ...]) 
     ],
 )
 def test_the_first_step_that_cannot_follow_is_named(steps: tuple[Step, ...], keys: tuple[str | int, ...]) -> None:
-    found = impossible_program(config(*steps))
+    found = check_program(config(*steps))
     assert found is not None
     assert found[0] == keys
     assert found[1]
 
 
 def test_a_dtype_that_cannot_hold_the_result_is_named() -> None:
-    found = impossible_program(config(store=StoreOptions(dtype="uint8")))
+    found = check_program(config(store=StoreOptions(dtype="uint8")))
     assert found is not None
     assert found[0] == ("store", "dtype")
-    assert impossible_program(config(Clip(low_hu=0, high_hu=80), store=StoreOptions(dtype="uint8"))) is None
+    assert check_program(config(Clip(low_hu=0, high_hu=80), store=StoreOptions(dtype="uint8"))) is None
 
 
 def test_what_waits_for_statistics_of_the_cohort_is_judged_by_its_order_too() -> None:
     steps = (Normalise("z_score", "cohort"), CLIP)
-    found = impossible_program(config(*steps))
+    found = check_program(config(*steps))
     assert found is not None
     assert found[0] == ("steps", 1, "clip")

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.output.state import Finished
-from pipeline.plan.plan import Planned, State, describe_missing, has_no_ct_left
+from pipeline.plan.plan import PlannedSeries, SeriesState, describe_missing, has_no_ct_left
 from pipeline.record import SeriesRecord
 from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.sources.folders import FoundFile, InputOptions
@@ -49,7 +49,11 @@ def test_what_is_gone_is_counted_and_empty_roots_are_named(tmp_path: Path) -> No
     for name in ("full", "empty"):
         (tmp_path / name).mkdir()
     options = InputOptions((str(tmp_path / "full"), str(tmp_path / "empty")))
-    gone = [Planned("b", State.GONE, ""), Planned("c", State.GONE, ""), Planned("a", State.DONE, "")]
+    gone = [
+        PlannedSeries("b", SeriesState.GONE, ""),
+        PlannedSeries("c", SeriesState.GONE, ""),
+        PlannedSeries("a", SeriesState.DONE, ""),
+    ]
     messages = list(describe_missing(options, scan_of(tmp_path / "full/1"), gone))
     assert messages == [
         f"{tmp_path / 'empty'} holds no file at all (is it mounted?)",

@@ -7,8 +7,8 @@ from pipeline.dicom.files.encoding import EXPLICIT_LE
 from pipeline.dicom.headers.slice import Identity, Pixels, Series, SliceHeader
 from pipeline.output.state import Finished
 from pipeline.plan.plan import (
-    Planned,
-    State,
+    PlannedSeries,
+    SeriesState,
     Versions,
     compare_with_output,
     count_states,
@@ -30,7 +30,7 @@ SCANNED = ScannedSeries(Series(("uid",), ()), RECORD, frozenset(), None, "signat
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
 
 
-def plan_of(known: Finished | None, scanned: ScannedSeries | None = SCANNED) -> Planned:
+def plan_of(known: Finished | None, scanned: ScannedSeries | None = SCANNED) -> PlannedSeries:
     found = compare_with_output(Scan((scanned,) if scanned else (), ()), {"a": known} if known else {}, VERSIONS)
     assert len(found) == 1
     return found[0]
@@ -47,30 +47,32 @@ def failed(n_failures: int) -> Finished:
 @pytest.mark.parametrize(
     ("before", "state"),
     [
-        (None, State.NEW),
-        (KNOWN, State.DONE),
-        (replace(KNOWN, has_store=False), State.NEW),
-        (replace(KNOWN, has_rows=False), State.NEW),
-        (replace(KNOWN, signature="other"), State.CHANGED),
-        (known(config_hash="other"), State.STALE),
-        (known(code_version="0.9"), State.DONE),
-        (replace(KNOWN, stages="other"), State.STALE),
-        (known(status=Status.FAILED, reason=Reason.TIMEOUT), State.NEW),
-        (failed(2), State.NEW),
-        (failed(3), State.DONE),
-        (replace(failed(3), rules="other"), State.STALE),
-        (replace(failed(3), signature="other"), State.CHANGED),
-        (known(status=Status.REJECTED, reason=Reason.SLICE_GAP), State.DONE),
-        (known(status=Status.REJECTED, reason=Reason.UNSTABLE), State.NEW),
-        (known(status=Status.REJECTED, reason=Reason.UNREADABLE), State.NEW),
-        (replace(known(status=Status.REJECTED, reason=Reason.LIMIT), rules="other"), State.STALE),
-        (replace(KNOWN, rules="other"), State.DONE),
+        (None, SeriesState.NEW),
+        (KNOWN, SeriesState.DONE),
+        (replace(KNOWN, has_store=False), SeriesState.NEW),
+        (replace(KNOWN, has_rows=False), SeriesState.NEW),
+        (replace(KNOWN, signature="other"), SeriesState.CHANGED),
+        (known(config_hash="other"), SeriesState.STALE),
+        (known(code_version="0.9"), SeriesState.DONE),
+        (replace(KNOWN, stages="other"), SeriesState.STALE),
+        (known(status=Status.FAILED, reason=Reason.TIMEOUT), SeriesState.NEW),
+        (failed(2), SeriesState.NEW),
+        (failed(3), SeriesState.DONE),
+        (replace(failed(3), rules="other"), SeriesState.STALE),
+        (replace(failed(3), signature="other"), SeriesState.CHANGED),
+        (known(status=Status.REJECTED, reason=Reason.SLICE_GAP), SeriesState.DONE),
+        (known(status=Status.REJECTED, reason=Reason.UNSTABLE), SeriesState.NEW),
+        (known(status=Status.REJECTED, reason=Reason.UNREADABLE), SeriesState.NEW),
+        (replace(known(status=Status.REJECTED, reason=Reason.LIMIT), rules="other"), SeriesState.STALE),
+        (replace(KNOWN, rules="other"), SeriesState.DONE),
     ],
 )
-def test_a_series_stands_to_the_output_as_its_files_and_settings_say(before: Finished | None, state: State) -> None:
+def test_a_series_stands_to_the_output_as_its_files_and_settings_say(
+    before: Finished | None, state: SeriesState
+) -> None:
     plan = plan_of(before)
     assert plan.state is state
-    assert plan.is_work == (state is not State.DONE)
+    assert plan.is_work == (state is not SeriesState.DONE)
     assert plan.why
 
 
@@ -84,32 +86,44 @@ def test_a_program_that_changed_says_in_which_stage() -> None:
 
 
 def test_the_most_work_comes_first_equal_work_by_its_keys() -> None:
-    def plan(key: str, n: int, syntax: str = EXPLICIT_LE) -> Planned:
+    def plan(key: str, n: int, syntax: str = EXPLICIT_LE) -> PlannedSeries:
         pixels = Pixels(rows=4, columns=5, transfer_syntax=syntax)
         image = SliceHeader(file=FILE, identity=Identity(modality="CT"), pixels=pixels)
         scanned = replace(SCANNED, series=Series(("uid",), (image,) * n))
-        return Planned(key, State.NEW, "", scanned)
+        return PlannedSeries(key, SeriesState.NEW, "", scanned)
 
-    plans = [plan("a", 1), plan("c", 3), plan("b", 3), Planned("d", State.GONE, ""), plan("e", 2, JPEG_2000)]
+    plans = [
+        plan("a", 1),
+        plan("c", 3),
+        plan("b", 3),
+        PlannedSeries("d", SeriesState.GONE, ""),
+        plan("e", 2, JPEG_2000),
+    ]
     assert [one.series_key for one in sort_by_effort(plans)] == ["e", "b", "c", "a", "d"]
     assert plans[1].effort == 60
 
 
 def test_states_are_counted() -> None:
-    counts = count_states([Planned("a", State.NEW, ""), Planned("b", State.NEW, ""), Planned("c", State.GONE, "")])
+    counts = count_states(
+        [
+            PlannedSeries("a", SeriesState.NEW, ""),
+            PlannedSeries("b", SeriesState.NEW, ""),
+            PlannedSeries("c", SeriesState.GONE, ""),
+        ]
+    )
     assert counts == {"new": 2, "changed": 0, "stale": 0, "done": 0, "gone": 1}
 
 
 def test_of_a_series_that_is_gone_a_store_is_kept_and_a_refusal_is_not() -> None:
-    gone = Planned("a", State.GONE, "")
+    gone = PlannedSeries("a", SeriesState.GONE, "")
     assert is_kept(gone, KNOWN)
     assert not is_kept(gone, known(status=Status.REJECTED, reason=Reason.SLICE_GAP))
-    assert not is_kept(Planned("a", State.NEW, ""), None)
+    assert not is_kept(PlannedSeries("a", SeriesState.NEW, ""), None)
 
 
 def test_a_series_whose_files_are_gone_is_gone_and_no_work() -> None:
     plan = plan_of(KNOWN, None)
-    assert plan.state is State.GONE
+    assert plan.state is SeriesState.GONE
     assert not plan.is_work
 
 
@@ -120,8 +134,8 @@ def test_a_series_refused_by_its_headers_is_no_work() -> None:
 
 def test_a_refusal_that_is_known_is_done_and_a_new_one_is_not() -> None:
     scanned = replace(SCANNED, refusal=(Reason.TAG_MISSING, "Rows"))
-    assert plan_of(known(status=Status.REJECTED, reason=Reason.TAG_MISSING), scanned).state is State.DONE
-    assert plan_of(KNOWN, scanned).state is State.STALE
+    assert plan_of(known(status=Status.REJECTED, reason=Reason.TAG_MISSING), scanned).state is SeriesState.DONE
+    assert plan_of(KNOWN, scanned).state is SeriesState.STALE
 
 
 def test_plans_are_in_the_order_of_their_keys() -> None:
@@ -130,7 +144,7 @@ def test_plans_are_in_the_order_of_their_keys() -> None:
 
 
 def test_what_follows_from_results_is_processed_and_no_series_twice() -> None:
-    first, second = (Planned(key, State.NEW, "", SCANNED) for key in "ab")
+    first, second = (PlannedSeries(key, SeriesState.NEW, "", SCANNED) for key in "ab")
     later = iter([[first], [first, second], [first, second]])
     rounds = [[one.series_key for one in plans] for plans in iterate_rounds(lambda: next(later))]
     assert rounds == [["a"], ["b"]]

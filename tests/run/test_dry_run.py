@@ -7,7 +7,7 @@ from running import carry_out
 
 from pipeline.config import load
 from pipeline.dicom.headers import read
-from pipeline.plan.plan import State
+from pipeline.plan.plan import SeriesState
 from pipeline.run.dry_run import OTHER_CONTENT, SeriesPreview, dry_run
 from pipeline.store.read import open_store
 
@@ -24,7 +24,7 @@ def preview(tmp_path: Path, *, deep: bool = False) -> list[SeriesPreview]:
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     write_series(tmp_path / "in")
     (plan,) = preview(tmp_path)
-    assert plan.state is State.NEW
+    assert plan.state is SeriesState.NEW
     assert not (tmp_path / "out").exists()
 
 
@@ -36,7 +36,7 @@ def test_a_dry_run_uses_what_the_last_run_read_and_leaves_it_as_it_is(
     series.paths[0].unlink()
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
     monkeypatch.setattr(read, "read_data_set", lambda *_: pytest.fail("a file that did not change was opened"))
-    assert [plan.state for plan in preview(tmp_path)] == [State.CHANGED]
+    assert [plan.state for plan in preview(tmp_path)] == [SeriesState.CHANGED]
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
@@ -48,10 +48,10 @@ def test_content_that_changed_behind_its_size_and_time_is_found_only_deep(tmp_pa
     content[-1] ^= 1
     spoilt.write_bytes(content)
     os.utime(spoilt, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert {plan.state for plan in preview(tmp_path)} == {State.DONE}
+    assert {plan.state for plan in preview(tmp_path)} == {SeriesState.DONE}
     deep = preview(tmp_path, deep=True)
-    assert sorted(plan.state for plan in deep) == [State.CHANGED, State.DONE]
-    assert [OTHER_CONTENT in plan.why for plan in deep if plan.state is State.CHANGED] == [True]
+    assert sorted(plan.state for plan in deep) == [SeriesState.CHANGED, SeriesState.DONE]
+    assert [OTHER_CONTENT in plan.why for plan in deep if plan.state is SeriesState.CHANGED] == [True]
 
 
 def test_what_was_planned_is_what_comes_out(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_what_was_planned_is_what_comes_out(tmp_path: Path) -> None:
     array = open_store(outcome.output.root / str(outcome.records[0].store)).array
     assert plan.expectation.startswith(f"{' x '.join(map(str, array.shape))} {array.dtype}")
     (after,) = preview(tmp_path)
-    assert after.state is State.DONE
+    assert after.state is SeriesState.DONE
     assert after.series_key == outcome.records[0].series_key
 
 

@@ -6,7 +6,7 @@ from running import carry_out
 
 from pipeline.errors import UsageError
 from pipeline.output.layout import OutputFolder
-from pipeline.run.report import redraw, write_figures
+from pipeline.run.report import rewrite_report, write_figures
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -18,7 +18,7 @@ def test_a_report_that_was_lost_is_written_as_it_was(tmp_path: Path) -> None:
     for path in report.rglob("*.html"):
         path.unlink()
     (report / "made.json").unlink()
-    assert redraw(OutputFolder(tmp_path / "out")) == report / "index.html"
+    assert rewrite_report(OutputFolder(tmp_path / "out")) == report / "index.html"
     after = {path.relative_to(report): path.read_bytes() for path in report.rglob("*.html")}
     assert after.keys() == before.keys()
 
@@ -35,4 +35,4 @@ def test_every_figure_is_written_as_svg_and_as_pdf(tmp_path: Path) -> None:
 
 def test_what_is_no_output_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        redraw(OutputFolder(tmp_path))
+        rewrite_report(OutputFolder(tmp_path))

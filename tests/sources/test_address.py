@@ -1,12 +1,12 @@
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.sources.address import Address, address_of, plain
+from pipeline.sources.address import Address, parse_address, resolve_file_url
 
 
 @pytest.mark.parametrize("folder", ["out", "/data/out", "file:///data/out", "C:/out", "a:b", "s3"])
 def test_a_path_lies_on_this_machine(folder: str) -> None:
-    assert address_of(folder) is None
+    assert parse_address(folder) is None
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ def test_a_path_lies_on_this_machine(folder: str) -> None:
     ],
 )
 def test_a_url_names_a_bucket_and_a_prefix(url: str, address: Address) -> None:
-    assert address_of(url) == address
-    assert address_of(str(address)) == address
+    assert parse_address(url) == address
+    assert parse_address(str(address)) == address
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_a_url_names_a_bucket_and_a_prefix(url: str, address: Address) -> None:
 )
 def test_any_other_url_is_refused_with_what_is_allowed(url: str) -> None:
     with pytest.raises(UsageError, match="allowed are a path, file:///PATH and s3://BUCKET/PREFIX"):
-        address_of(url)
+        parse_address(url)
 
 
 def test_an_address_holds_itself_and_what_is_below_it_by_whole_names() -> None:
@@ -42,12 +42,12 @@ def test_an_address_holds_itself_and_what_is_below_it_by_whole_names() -> None:
 
 
 def test_a_file_url_is_the_path_it_names() -> None:
-    assert plain("file:///data/my%20scans") == "/data/my scans"
-    assert plain("file://localhost/data") == "/data"
-    assert plain("data") == "data"
+    assert resolve_file_url("file:///data/my%20scans") == "/data/my scans"
+    assert resolve_file_url("file://localhost/data") == "/data"
+    assert resolve_file_url("data") == "data"
 
 
 @pytest.mark.parametrize("url", ["file://elsewhere/data", "file://"])
 def test_a_file_url_of_another_machine_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="no folder of this machine"):
-        plain(url)
+        resolve_file_url(url)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.output.layout import OutputFolder
-from pipeline.sources.bucket_output import JOURNAL, State, piece_name
+from pipeline.sources.bucket_output import JOURNAL, OutputCopy, piece_name
 from pipeline.sources.bucket_stores import store_name
 from pipeline.sources.lease import LEASE
 
@@ -19,7 +19,7 @@ def line(key: str, told: int = 0) -> bytes:
 
 
 @pytest.fixture
-def state(server: "BucketServer", tmp_path: Path) -> State:
+def state(server: "BucketServer", tmp_path: Path) -> OutputCopy:
     """Put an output of three tables and two stores into a bucket."""
     bucket = server.opened("out")
     for name in ("manifest.parquet", "run.json", JOURNAL):
@@ -27,10 +27,10 @@ def state(server: "BucketServer", tmp_path: Path) -> State:
     for key in ("aa", "bb"):
         bucket.put(f"{store_name(key)}/zarr.json", b"{}")
     bucket.put(LEASE, b"")
-    return State(bucket, OutputFolder(tmp_path / "copy"), tmp_path / "known.json")
+    return OutputCopy(bucket, OutputFolder(tmp_path / "copy"), tmp_path / "known.json")
 
 
-def names(state: State) -> set[str]:
+def names(state: OutputCopy) -> set[str]:
     return state._names()
 
 
@@ -38,19 +38,21 @@ def written(server: "BucketServer") -> list[str]:
     return [name.removeprefix("out/") for name in server.written()]
 
 
-def test_everything_but_stores_and_the_lease_is_fetched(state: State) -> None:
+def test_everything_but_stores_and_the_lease_is_fetched(state: OutputCopy) -> None:
     state.fetch(mends=True)
     assert names(state) == {"manifest.parquet", "run.json", JOURNAL}
     assert not state.output.volumes.exists()
     assert stat.S_IMODE(state.output.journal.stat().st_mode) == 0o600
 
 
-def test_some_of_it_can_be_enough(state: State) -> None:
+def test_some_of_it_can_be_enough(state: OutputCopy) -> None:
     state.fetch({"run.json"}, mends=False)
     assert names(state) == {"run.json"}
 
 
-def test_what_is_here_already_is_not_fetched_again_and_what_changed_is(state: State, server: "BucketServer") -> None:
+def test_what_is_here_already_is_not_fetched_again_and_what_changed_is(
+    state: OutputCopy, server: "BucketServer"
+) -> None:
     state.fetch(mends=True)
     server.opened("out").put("run.json", b"new")
     (state.output.root / "manifest.parquet").write_bytes(b"touched")
@@ -66,7 +68,7 @@ def test_what_is_here_already_is_not_fetched_again_and_what_changed_is(state: St
     assert not state.output.volumes.exists()
 
 
-def test_what_changed_is_published_and_the_manifest_at_the_end(state: State, server: "BucketServer") -> None:
+def test_what_changed_is_published_and_the_manifest_at_the_end(state: OutputCopy, server: "BucketServer") -> None:
     state.fetch(mends=True)
     for name in ("manifest.parquet", "manifest.csv", "slices.parquet", JOURNAL):
         (state.output.root / name).write_bytes(b"new")
@@ -75,7 +77,7 @@ def test_what_changed_is_published_and_the_manifest_at_the_end(state: State, ser
     assert written(server) == ["slices.parquet", JOURNAL, "manifest.csv", "manifest.parquet"]
 
 
-def test_what_was_removed_here_is_removed_there(state: State, server: "BucketServer") -> None:
+def test_what_was_removed_here_is_removed_there(state: OutputCopy, server: "BucketServer") -> None:
     state.fetch(mends=True)
     (state.output.root / "run.json").unlink()
     state.publish()
@@ -83,7 +85,7 @@ def test_what_was_removed_here_is_removed_there(state: State, server: "BucketSer
     assert f"{store_name('aa')}/zarr.json" in server.tree("out")
 
 
-def test_publishing_twice_writes_once(state: State, server: "BucketServer") -> None:
+def test_publishing_twice_writes_once(state: OutputCopy, server: "BucketServer") -> None:
     state.fetch(mends=True)
     (state.output.root / "slices.parquet").write_bytes(b"new")
     state.publish()
@@ -92,7 +94,7 @@ def test_publishing_twice_writes_once(state: State, server: "BucketServer") -> N
     assert written(server) == []
 
 
-def test_pieces_win_over_the_journal_and_go_when_it_is_published(state: State, server: "BucketServer") -> None:
+def test_pieces_win_over_the_journal_and_go_when_it_is_published(state: OutputCopy, server: "BucketServer") -> None:
     state.bucket.put(piece_name("bb"), line("bb", told=1))
     state.bucket.put(piece_name("cc"), line("cc", told=2))
     assert state.fetch(mends=True) == set()
@@ -104,7 +106,9 @@ def test_pieces_win_over_the_journal_and_go_when_it_is_published(state: State, s
 
 
 @pytest.mark.parametrize("mends", [True, False])
-def test_a_store_that_was_only_begun_is_in_no_journal(state: State, server: "BucketServer", *, mends: bool) -> None:
+def test_a_store_that_was_only_begun_is_in_no_journal(
+    state: OutputCopy, server: "BucketServer", *, mends: bool
+) -> None:
     state.bucket.put(piece_name("bb"), b"")
     assert state.fetch(mends=mends) == {"bb"}
     assert state.output.journal.read_bytes() == line("aa")
@@ -112,7 +116,7 @@ def test_a_store_that_was_only_begun_is_in_no_journal(state: State, server: "Buc
     assert f"{store_name('aa')}/zarr.json" in server.tree("out")
 
 
-def test_a_lost_index_costs_a_fetch_and_nothing_else(state: State) -> None:
+def test_a_lost_index_costs_a_fetch_and_nothing_else(state: OutputCopy) -> None:
     state.fetch(mends=True)
     state.index.write_text("?")
     state.fetch(mends=True)

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import LockedError, OutputError
 from pipeline.sources.address import Address
-from pipeline.sources.cache import alone, cache_folder, input_folder, made, output_folder
+from pipeline.sources.cache import cache_folder, hold_alone, input_folder, make_private_folder, output_folder
 
 
 def test_the_cache_lies_where_the_user_says_or_where_caches_do(tmp_path: Path) -> None:
@@ -28,21 +28,21 @@ def test_each_output_of_each_endpoint_has_a_place_of_its_own(tmp_path: Path, mon
 
 
 def test_a_folder_of_the_cache_is_its_owners_alone(tmp_path: Path) -> None:
-    folder = made(tmp_path / "a" / "b")
+    folder = make_private_folder(tmp_path / "a" / "b")
     assert {stat.S_IMODE(place.stat().st_mode) for place in (folder, folder.parent)} == {0o700}
-    assert made(folder) == folder
+    assert make_private_folder(folder) == folder
 
 
 def test_a_cache_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="CTPREP_CACHE names another"):
-        made(tmp_path / "file" / "cache")
+        make_private_folder(tmp_path / "file" / "cache")
 
 
 def test_one_process_at_a_time_is_at_work_in_a_place(tmp_path: Path) -> None:
-    with alone(tmp_path / "lock", waits=False):
-        with pytest.raises(LockedError), alone(tmp_path / "lock", waits=False):
+    with hold_alone(tmp_path / "lock", waits=False):
+        with pytest.raises(LockedError), hold_alone(tmp_path / "lock", waits=False):
             pass
         assert os.access(tmp_path / "lock", os.R_OK)
-    with alone(tmp_path / "lock", waits=True):
+    with hold_alone(tmp_path / "lock", waits=True):
         pass

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.errors import LockedError
 from pipeline.sources import lease as room
-from pipeline.sources.lease import LEASE, NO_CONDITIONS, leased
+from pipeline.sources.lease import LEASE, NO_CONDITIONS, hold_lease
 
 if TYPE_CHECKING:
     from bucket_server import BucketServer
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 def test_one_run_at_a_time_holds_an_output(server: "BucketServer") -> None:
     bucket = server.opened("out")
-    with leased(bucket, "one") as lease:
+    with hold_lease(bucket, "one") as lease:
         assert lease.warning is None
         with (
             pytest.raises(LockedError, match=r"another run holds the lock .* or if it was killed 1\d\d s"),
-            leased(bucket, "two"),
+            hold_lease(bucket, "two"),
         ):
             pass
     assert server.tree("out") == {}
@@ -33,9 +33,9 @@ def test_a_lease_that_was_not_renewed_for_long_is_a_dead_runs(
         def now(cls, tz: Any = None) -> datetime:
             return datetime.now(tz or UTC) + timedelta(seconds=room.LASTS_SECONDS)
 
-    with leased(bucket, "dead") as dead:
+    with hold_lease(bucket, "dead") as dead:
         monkeypatch.setattr(room, "datetime", Later)
-        with leased(bucket, "next"):
+        with hold_lease(bucket, "next"):
             dead.renew()
             with pytest.raises(LockedError, match="lost to another run"):
                 dead.check()
@@ -45,14 +45,14 @@ def test_a_lease_that_was_not_renewed_for_long_is_a_dead_runs(
 def test_who_comes_back_under_the_same_name_need_not_wait(server: "BucketServer") -> None:
     bucket = server.opened("out")
     bucket.put(LEASE, room._content("one"))
-    with leased(bucket, "one") as lease:
+    with hold_lease(bucket, "one") as lease:
         lease.check()
 
 
 def test_a_lease_is_renewed_while_it_is_held(server: "BucketServer", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "RENEWED_SECONDS", 0.01)
     bucket = server.opened("out")
-    with leased(bucket, "one") as lease:
+    with hold_lease(bucket, "one") as lease:
         first = lease.etag
         while lease.etag == first:
             lease.check()
@@ -62,7 +62,7 @@ def test_a_server_that_does_not_answer_is_asked_again_until_the_lease_has_ended(
     server: "BucketServer", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket = server.opened("out")
-    with leased(bucket, "one") as lease:
+    with hold_lease(bucket, "one") as lease:
         server.stop()
         lease.renew()
         lease.check()
@@ -75,7 +75,7 @@ def test_a_server_that_does_not_answer_is_asked_again_until_the_lease_has_ended(
 def test_a_server_without_conditions_is_warned_of(server: "BucketServer", monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = server.opened("out")
     monkeypatch.setattr(type(bucket), "create", lambda self, name, content: self.put(name, content))
-    with leased(bucket, "one") as lease:
+    with hold_lease(bucket, "one") as lease:
         assert lease.warning == NO_CONDITIONS
         lease.check()
 
@@ -84,5 +84,5 @@ def test_a_server_without_conditions_is_warned_of(server: "BucketServer", monkey
 def test_a_lease_that_says_nothing_is_anothers(server: "BucketServer", content: bytes) -> None:
     bucket = server.opened("out")
     bucket.put(LEASE, content)
-    with pytest.raises(LockedError), leased(bucket, "one"):
+    with pytest.raises(LockedError), hold_lease(bucket, "one"):
         pass

@@ -1,4 +1,4 @@
-"""An output in a bucket, looked at from here: its tables are fetched, its stores are read where they lie."""
+"""An output in a bucket: its tables are fetched, its stores are read where they lie."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.audit.verify import Comparison, Look, Mismatch, Seen, verify
+from pipeline.audit.verify import Mismatch, StoreComparison, StoreState, StoreToCheck, verify
 from pipeline.errors import LockedError, OutputError, UsageError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
 from pipeline.output.state import Ledger
-from pipeline.sources.address import Address, address_of, plain
+from pipeline.sources.address import Address, parse_address, resolve_file_url
 from pipeline.sources.bucket import Bucket
-from pipeline.sources.bucket_output import JOURNAL, State
+from pipeline.sources.bucket_output import JOURNAL, OutputCopy
 from pipeline.sources.bucket_stores import VOLUMES, hash_of_store, sizes_of_store
 from pipeline.sources.lease import is_leased
 
@@ -26,14 +26,14 @@ THREADS = 8
 
 
 @contextmanager
-def looked_at(folder: str) -> Iterator[OutputFolder]:
+def open_tables(folder: str) -> Iterator[OutputFolder]:
     """Yield an output to read the manifest and the last run's summary of, wherever it lies.
 
     Raises UsageError where a bucket holds no output, OutputError where it cannot be reached.
     """
-    address = address_of(plain(folder))
+    address = parse_address(resolve_file_url(folder))
     if address is None:
-        yield OutputFolder(Path(plain(folder)))
+        yield OutputFolder(Path(resolve_file_url(folder)))
         return
     with _tables(Bucket.open(address, OutputError)) as (output, _):
         if not output.manifest.exists():
@@ -41,27 +41,27 @@ def looked_at(folder: str) -> Iterator[OutputFolder]:
         yield output
 
 
-def verified(folder: str, *, fast: bool = False) -> list[Mismatch]:
+def verify_anywhere(folder: str, *, fast: bool = False) -> list[Mismatch]:
     """Return what differs between an output's stores and its manifest, wherever it lies; raises as `verify` does.
 
     In a bucket, names and sizes are listed; without ``fast`` every byte is read too.
     """
-    address = address_of(plain(folder))
+    address = parse_address(resolve_file_url(folder))
     if address is None:
-        return verify(OutputFolder(Path(plain(folder))), fast=fast)
+        return verify(OutputFolder(Path(resolve_file_url(folder))), fast=fast)
     bucket = Bucket.open(address, OutputError)
     before = _stamp_unless_running(bucket)
     with _tables(bucket) as (output, begun):
         if not output.manifest.exists():
             raise _no_output(address)
-        found = list(_FarComparison(bucket, output, begun).mismatches(fast=fast))
+        found = list(_RemoteComparison(bucket, output, begun).mismatches(fast=fast))
     if found and _stamp_unless_running(bucket) != before:
         msg = "a run published while the stores were read: verify again"
         raise LockedError(msg)
     return sorted(found, key=lambda mismatch: (mismatch.series_key, mismatch.kind))
 
 
-class _FarComparison(Comparison):
+class _RemoteComparison(StoreComparison):
     """The same comparison, of stores in a bucket."""
 
     def __init__(self, bucket: Bucket, output: OutputFolder, begun: set[str]) -> None:
@@ -75,14 +75,14 @@ class _FarComparison(Comparison):
         names = {Path(name).name for name in (*folders, *(found.name for found in files))}
         return names - (self._begun - {self._output.store(key).name for key in self._rows})
 
-    def _seen(self, looks: Sequence[Look]) -> list[Seen]:
+    def _read_stores(self, stores: Sequence[StoreToCheck]) -> list[StoreState]:
         with ThreadPoolExecutor(THREADS) as pool:
-            return list(pool.map(self._look, looks))
+            return list(pool.map(self._read_store, stores))
 
-    def _look(self, job: Look) -> Seen:
+    def _read_store(self, job: StoreToCheck) -> StoreState:
         name = f"{VOLUMES}/{job.folder.name}"
         n_bytes = sum(sizes_of_store(self._bucket, name).values())
-        return Seen(n_bytes, None if job.fast else hash_of_store(self._bucket, name))
+        return StoreState(n_bytes, None if job.fast else hash_of_store(self._bucket, name))
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def _tables(bucket: Bucket) -> Iterator[tuple[OutputFolder, set[str]]]:
     """Yield a folder that holds the tables of an output, and the keys of the series whose stores were only begun."""
     with TemporaryDirectory() as folder:
         output = OutputFolder(Path(folder, "copy"))
-        yield output, State(bucket, output, Path(folder, "known.json")).fetch(TABLES, mends=False)
+        yield output, OutputCopy(bucket, output, Path(folder, "known.json")).fetch(TABLES, mends=False)
 
 
 def _stamp_unless_running(bucket: Bucket) -> str | None:

@@ -3,9 +3,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from far_runs import far_run, two_patients
+from remote_runs import remote_run, two_patients
 
-from pipeline.audit.far import looked_at, verified
+from pipeline.audit.remote import open_tables, verify_anywhere
 from pipeline.audit.verify import MismatchKind
 from pipeline.errors import LockedError, UsageError
 from pipeline.output.manifest import read_records
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def url(server: "BucketServer", tmp_path: Path, in_this_process: None) -> str:
     """Run two series into a bucket."""
     del in_this_process
-    far_run(tmp_path, two_patients(tmp_path / "in"), server.url("out"))
+    remote_run(tmp_path, two_patients(tmp_path / "in"), server.url("out"))
     return server.url("out")
 
 
@@ -34,25 +34,25 @@ def chunk(server: "BucketServer", key: str) -> str:
 
 
 def kinds(url: str, *, fast: bool) -> list[tuple[MismatchKind, str]]:
-    return [(found.kind, found.series_key) for found in verified(url, fast=fast)]
+    return [(found.kind, found.series_key) for found in verify_anywhere(url, fast=fast)]
 
 
 def test_the_manifest_of_an_output_is_read_wherever_it_lies(url: str, server: "BucketServer") -> None:
-    with looked_at(url) as output:
+    with open_tables(url) as output:
         assert [record.series_key for record in read_records(output)] == keys(server)
         assert output.run.exists()
 
 
 def test_a_folder_of_this_machine_is_looked_at_where_it_is(tmp_path: Path) -> None:
     for name in (str(tmp_path), tmp_path.as_uri()):
-        with looked_at(name) as output:
+        with open_tables(name) as output:
             assert output.root == tmp_path
 
 
 def test_stores_in_a_bucket_are_verified(url: str, server: "BucketServer") -> None:
     bucket = server.opened("out")
     one, other = keys(server)
-    assert verified(url) == verified(url, fast=True) == []
+    assert verify_anywhere(url) == verify_anywhere(url, fast=True) == []
     content = bytearray(server.tree("out")[chunk(server, one)])
     content[-1] ^= 1
     bucket.put(chunk(server, one), bytes(content))
@@ -70,18 +70,18 @@ def test_a_store_that_a_killed_run_had_only_begun_is_no_damage(url: str, server:
     bucket = server.opened("out")
     bucket.put(piece_name("cc"), b"")
     bucket.put(f"{store_name('cc')}/0/c/0", b"half")
-    assert verified(url) == []
+    assert verify_anywhere(url) == []
     assert f"{store_name('cc')}/0/c/0" in server.tree("out")
 
 
 def test_a_bucket_without_an_output_is_said(server: "BucketServer") -> None:
     with pytest.raises(UsageError, match=r"holds no manifest.parquet"):
-        verified(server.url("nothing"))
-    with pytest.raises(UsageError, match=r"holds no manifest.parquet"), looked_at(server.url("nothing")):
+        verify_anywhere(server.url("nothing"))
+    with pytest.raises(UsageError, match=r"holds no manifest.parquet"), open_tables(server.url("nothing")):
         pass
 
 
 def test_a_run_at_work_is_waited_for(url: str, server: "BucketServer") -> None:
     server.opened("out").put(LEASE, json.dumps({"holder": "x"}).encode())
     with pytest.raises(LockedError, match="a run is at work"):
-        verified(url)
+        verify_anywhere(url)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pipeline.cli.words import print_code, print_error, print_event
+from pipeline.cli.endings import print_code, print_error, print_event
 from pipeline.vocabulary import ExitCode
 
 

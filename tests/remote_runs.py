@@ -13,7 +13,7 @@ from pipeline.config import load
 from pipeline.output.layout import OutputFolder
 from pipeline.output.state import Journal, Ledger
 from pipeline.run.run import Outcome, run
-from pipeline.sources.bucket_output import JOURNAL, State
+from pipeline.sources.bucket_output import JOURNAL, OutputCopy
 from pipeline.sources.bucket_stores import hash_of_store, store_name
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def two_patients(folder: Path) -> Path:
     return folder
 
 
-def far_run(tmp_path: Path, source: Path | str, output: str, yaml: str = SERIAL) -> Outcome:
+def remote_run(tmp_path: Path, source: Path | str, output: str, yaml: str = SERIAL) -> Outcome:
     """Run with an output in a bucket."""
     config = tmp_path / "far.yaml"
     config.write_text(yaml)
@@ -83,6 +83,6 @@ def killed_run(server: "BucketServer", config: Path, source: Path, n: int) -> No
 def falsely_ok(server: "BucketServer", tmp_path: Path) -> list[str]:
     """Return the series that the journal in the bucket calls ok, and whose store is not what it says."""
     bucket, copy = server.opened("out"), OutputFolder(tmp_path / "seen")
-    State(bucket, copy, tmp_path / "seen.json").fetch({JOURNAL}, mends=False)
+    OutputCopy(bucket, copy, tmp_path / "seen.json").fetch({JOURNAL}, mends=False)
     records = [found.record for found in Ledger.read(copy).finished.values()]
     return [one.series_key for one in records if hash_of_store(bucket, store_name(one.series_key)) != one.sha256]
