@@ -54,7 +54,7 @@ test-slow: $(READY) ## Runs the tests that take minutes.
 	@$(BIN)/python -m pytest -m slow
 
 fuzz: $(READY) ## Gives the program spoilt files to read, for five minutes; FUZZ_SECONDS=N for longer or shorter.
-	@FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/test_fuzz.py
+	@FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/system/test_fuzz.py
 
 check: $(READY) ## Looks at style, types and the house's walls; changes nothing.
 	@$(BIN)/ruff check .

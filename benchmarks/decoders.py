@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from time import process_time
 from typing import Any
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))  # the phantom series of the tests
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))  # the phantom series of the tests
 
 import numpy as np
 from numpy.typing import NDArray

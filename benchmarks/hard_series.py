@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))  # the phantom series of the tests
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))  # the phantom series of the tests
 
 from hard.judge import RULE, Outcome, Verdict, verdict_on
 from hard.peers import Peer, peers

@@ -1,5 +1,6 @@
-"""Where the shared data lies: beside the project, never in it."""
+"""Fixtures for all tests, and the profile that property tests run under."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,17 @@ if TYPE_CHECKING:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell put in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")  # what a property says does not depend on how fast it is tried
+settings.register_profile(
+    "project",
+    deadline=None,  # a loaded machine is no failure
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,  # a change is judged on the examples that the last one was judged on
+    print_blob=True,
+)
+settings.load_profile("project")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+"""Where shared data lies: beside the project, never in it."""
 
 
 def _folder(path: Path) -> Path:
@@ -47,7 +55,7 @@ def bad_inputs() -> Path:
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work series without a child process."""
+    """Process series without a child process."""
     monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: InThisProcess())
 
 

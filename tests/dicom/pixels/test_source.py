@@ -229,5 +229,5 @@ def test_no_loop_is_compiled_for_a_series_after_warming(tmp_path: Path) -> None:
         dataset.PixelData, dataset.PixelPaddingValue, dataset.ReconstructionDiameter = pixels.tobytes(), 0, 18
 
     write_series(tmp_path, n=3, change=padded)
-    tests = str(Path(__file__).parents[2])
+    tests = str(Path(__file__).parents[2] / "support")
     subprocess.run([sys.executable, "-c", READ_AFTER_WARMING, tests, str(tmp_path)], check=True)

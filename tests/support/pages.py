@@ -14,7 +14,7 @@ from unittest.mock import patch
 from pipeline.cli import main
 from pipeline.vocabulary import ExitCode
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^ *```(?P<language>\w+)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 PROGRAM = ".venv/bin/ctprep"
 SETTING = re.compile(r"[A-Z_]+=")

@@ -14,7 +14,7 @@ from pipeline.output.tables import read_table
 from pipeline.run.run import Outcome
 from pipeline.store.read import open_store
 
-DEFAULT = (Path(__file__).parents[1] / "configs" / "default.yaml").read_text()
+DEFAULT = (Path(__file__).parents[2] / "configs" / "default.yaml").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A SLURM of one node on this machine: start.sh FOLDER.  Says "ready" when it takes jobs, and ends with its standard input.
+# A SLURM of one node on this machine: start_slurm.sh FOLDER.  Says "ready" when it takes jobs, and ends with its standard input.
 # Needs root and Debian's slurmctld, slurmd, slurm-client and munge; listens on the loopback interface only.
 set -euo pipefail
 

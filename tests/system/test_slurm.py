@@ -19,9 +19,9 @@ from pipeline.vocabulary import ExitCode
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).parents[2]
 SUBMIT = ROOT / "scripts/submit_slurm.sh"
-START = ROOT / "tests/slurm/start.sh"
+START = Path(__file__).with_name("start_slurm.sh")
 NEEDED = ("slurmctld", "slurmd", "sbatch", "munged")
 KEPT = ORIENTED + "manifest: {identifiers: keep}\nreport: {enabled: false}\n"
 SLURM = KEPT + "cluster: {kind: slurm, workers: 2, wait_seconds: 120, options: {memory: 1GiB, walltime: '00:10:00'}}\n"

@@ -15,7 +15,7 @@ from pages import blocks
 from pipeline.program.step import Step
 from pipeline.vocabulary import Reason, SeriesWarning
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 CODE = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
 
 

@@ -126,7 +126,7 @@ def test_what_the_page_says_of_a_store_is_there(output: Path) -> None:
 
 
 def test_every_attribute_is_on_the_page(output: Path) -> None:
-    page = (Path(__file__).parents[1] / "docs/output-format.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/output-format.md").read_text(encoding="utf-8")
     (row,) = manifest(output)
     attributes = set(zarr.open_group(output / row["store"], mode="r").attrs["ctprep"])
     assert {name for name in attributes if f"`{name}`" not in page} == set()
@@ -137,6 +137,6 @@ def test_every_attribute_is_on_the_page(output: Path) -> None:
 
 
 def test_every_file_is_on_the_page(output: Path) -> None:
-    page = (Path(__file__).parents[1] / "docs/output-format.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/output-format.md").read_text(encoding="utf-8")
     names = {path.name for path in (*output.iterdir(), *(output / "private").iterdir())}
     assert {name for name in names if f"`{name}" not in page} == set()

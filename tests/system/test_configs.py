@@ -29,7 +29,7 @@ def _fit_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: InThisProcess())
 
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 FEET_FIRST = {"row_axis": Xyz(-1.0, 0.0, 0.0), "column_axis": Xyz(0.0, 1.0, 0.0)}
 PRONE = {"row_axis": Xyz(-1.0, 0.0, 0.0), "column_axis": Xyz(0.0, -1.0, 0.0)}
 PADDED = {"signed": True, "bits_stored": 16}

@@ -16,7 +16,7 @@ from pipeline.record import SeriesRecord
 from pipeline.run.run import Outcome
 from pipeline.store.read import open_store
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "bad_inputs"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "bad_inputs"
 CASES = json.loads((SHARED / "cases.json").read_text())["cases"] if SHARED.exists() else []
 DICOM_CASES = [case for case in CASES if case["kind"] == "dicom"]
 CONFIG_CASES = [case for case in CASES if case["kind"] == "config"]
