@@ -19,7 +19,7 @@ import errno
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pipeline.vocabulary import ExitCode, Reason
+from pipeline.vocabulary import ExitCode, Reason, Refusal
 
 
 class CtprepError(Exception):
@@ -85,7 +85,7 @@ class SeriesRefusedError(CtprepError):
         self.reason = reason
         self.detail = detail
 
-    def __reduce__(self) -> tuple[type["SeriesRefusedError"], tuple[Reason, str]]:
+    def __reduce__(self) -> tuple[type["SeriesRefusedError"], Refusal]:
         return type(self), (self.reason, self.detail)
 
 

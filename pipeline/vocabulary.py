@@ -262,6 +262,10 @@ class Reason(StrEnum):
     )
 
 
+Refusal = tuple[Reason, str]
+"""A reason and a detail: figures and keywords, never text of a header."""
+
+
 class SeriesWarning(StrEnum):
     """What was noticed about an accepted series, or repaired in it."""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.dicom.headers.listing import ListedElement, Listing, list_elements
+from pipeline.dicom.files.listing import ListedElement, Listing, list_elements
 from pipeline.errors import UsageError
 from pipeline.limits import Limits
 from pipeline.report.render import environment

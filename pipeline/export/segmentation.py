@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pipeline.dataset import CohortVolume
-from pipeline.dicom.segmentation import SourceImage, build_segmentation
+from pipeline.dicom.masks.write import SourceImage, build_segmentation
 from pipeline.errors import UsageError
 from pipeline.output.durable import write_bytes
 from pipeline.output.tables import read_rows

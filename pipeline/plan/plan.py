@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pipeline.dicom.files.encoding import EFFORT
-from pipeline.dicom.headers.slice import Refusal
 from pipeline.output.state import Finished
 from pipeline.plan.selection import Selection
 from pipeline.record import SeriesRecord
 from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.sources.folders import InputOptions, empty_roots
 from pipeline.versions import find_changed_stages
-from pipeline.vocabulary import Reason, Status
+from pipeline.vocabulary import Reason, Refusal, Status
 
 UNREAD = frozenset({Reason.UNREADABLE, Reason.UNSTABLE})
 """What the system refused and not the data: every run tries again."""

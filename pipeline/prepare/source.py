@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
-from pipeline.dicom.pixels.duplicates import UniqueSlices, drop_copies
 from pipeline.dicom.pixels.plausible import Rescaling, check_hounsfield
+from pipeline.dicom.pixels.raw import UniqueSlices, drop_copies
 from pipeline.dicom.pixels.source import SliceSource, SourceFacts
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.checks import check_stack

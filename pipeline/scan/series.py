@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from pipeline.dicom.headers.batch import Terms
 from pipeline.dicom.headers.group import Groups, find_shared_patient_ids, group_slices, has_uid, warn_of_unassigned
-from pipeline.dicom.headers.slice import Refusal, Series, SliceHeader
+from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.select.rules import SelectOptions
 from pipeline.dicom.series.checks import check_headers
@@ -23,7 +23,7 @@ from pipeline.record import SeriesRecord
 from pipeline.scan.census import Census
 from pipeline.scan.headers import Reading
 from pipeline.sources.folders import InputOptions, find_files
-from pipeline.vocabulary import Reason, SeriesWarning, Status
+from pipeline.vocabulary import Reason, Refusal, SeriesWarning, Status
 
 People = Mapping[str, str]
 """The person that a PatientID means, where several mean one."""

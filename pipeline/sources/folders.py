@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pipeline.sources.address import parse_address
-from pipeline.vocabulary import Reason
+from pipeline.vocabulary import Reason, Refusal
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class FoundFile:
     path: str
     size: int
     mtime_ns: int
-    refusal: tuple[Reason, str] | None = None
+    refusal: Refusal | None = None
 
     @property
     def folder(self) -> str:

@@ -19,7 +19,7 @@ from pipeline.dicom.files.encoding import (
 from pipeline.dicom.files.structure import Element, StructureError, Walker, Window
 from pipeline.limits import Limits
 from pipeline.sources.folders import FoundFile
-from pipeline.vocabulary import Reason, SeriesWarning
+from pipeline.vocabulary import Reason, Refusal, SeriesWarning
 
 PREAMBLE_BYTES = 128
 MEGABYTE = 1 << 20
@@ -45,7 +45,7 @@ class DataSet:
     transfer_syntax: str = ""
     little_endian: bool = True
     warnings: set[SeriesWarning] = field(default_factory=set)
-    refusal: tuple[Reason, str] | None = None
+    refusal: Refusal | None = None
 
 
 def read_data_set(found: FoundFile, limits: Limits) -> DataSet:

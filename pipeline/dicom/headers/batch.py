@@ -19,7 +19,7 @@ from pipeline.elements import Observation
 from pipeline.geometry import Xyz
 from pipeline.limits import Limits
 from pipeline.sources.folders import FoundFile
-from pipeline.vocabulary import Reason, SeriesWarning
+from pipeline.vocabulary import Reason, Refusal, SeriesWarning
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def _unpack(packed: Packed) -> dict[str, Any]:
     }
 
 
-def _refusal(packed: Any) -> tuple[Reason, str] | None:
+def _refusal(packed: Any) -> Refusal | None:
     return None if packed is None else (Reason[packed[0]], packed[1])
 
 

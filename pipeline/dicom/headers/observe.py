@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.dicom.files.encoding import PIXEL_TAGS
+from pipeline.dicom.files.listing import CREATOR_NUMBERS, name_creators
 from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import (
     BINARY_NUMBERS,
@@ -19,7 +20,6 @@ from pipeline.dicom.files.values import (
     tag_of,
     tag_text,
 )
-from pipeline.dicom.headers.listing import CREATOR_NUMBERS, name_creators
 from pipeline.dicom.headers.parts import read_padding
 from pipeline.dicom.headers.read import KnownElement, KnownElements, is_long
 from pipeline.elements import SEPARATOR, Observation, canonical

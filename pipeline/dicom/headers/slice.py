@@ -8,7 +8,7 @@ from pipeline.dicom.files.values import Flaw
 from pipeline.geometry import Xyz
 from pipeline.record import ElementValue
 from pipeline.sources.folders import FoundFile
-from pipeline.vocabulary import Reason, SeriesWarning
+from pipeline.vocabulary import Refusal, SeriesWarning
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.1"
@@ -36,9 +36,6 @@ PHASE_ELEMENTS = (
     "InConcatenationTotalNumber",
 )
 """What may tell apart the volumes that share one series, or put the parts of one together."""
-
-Refusal = tuple[Reason, str]
-"""A reason of the vocabulary and a detail: figures and keywords, never text of a header."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,8 @@
-"""A compressed frame to its values, by a named decoder for each transfer syntax."""
+"""A compressed frame to its values, by a named decoder for each transfer syntax; JPEG lossless by a loop of our own."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,10 +19,180 @@ from pipeline.dicom.files.encoding import (
     RLE_LOSSLESS,
 )
 from pipeline.dicom.headers.slice import Pixels
-from pipeline.dicom.pixels.encapsulated import has_end, read_size
-from pipeline.dicom.pixels.lossless import decode_lossless, find_scan
+from pipeline.dicom.pixels.raw import JPEG_END
 from pipeline.errors import SeriesRefusedError
+from pipeline.kernels.lossless import BROKEN, Codes, Values, list_steps, put_values, remove_stuffing
 from pipeline.vocabulary import Reason
+
+JPEG_START = b"\xff\xd8"
+JPEG_2000_SIZE = b"\xff\x4f\xff\x51"
+"""Start of codestream and, always next, its size (ISO/IEC 15444-1, A.5.1)."""
+FRAME_MARKERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
+"""What begins a frame of JPEG (ITU-T T.81, table B.1) or of JPEG-LS (ITU-T T.87, C.1.1)."""
+SCAN_MARKER = 0xDA
+
+
+def read_size(codestream: bytes) -> tuple[int, int] | None:
+    """Return the rows and columns that a codestream tells, None where it tells none, as RLE does not."""
+    if codestream.startswith(JPEG_START):
+        return next(
+            (read_frame_size(told) for marker, told, _ in walk_segments(codestream) if marker in FRAME_MARKERS), None
+        )
+    start = codestream.find(JPEG_2000_SIZE)
+    return None if start < 0 else _jpeg_2000_size(codestream[start + 8 : start + 24])
+
+
+def walk_segments(codestream: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Step from marker to marker of a JPEG to the start of its scan: each marker, what it tells, where that ends."""
+    place = len(JPEG_START) if codestream.startswith(JPEG_START) else len(codestream)
+    while place + 4 <= len(codestream) and codestream[place] == 0xFF:
+        marker = codestream[place + 1]
+        if marker == 0xFF:  # any number of them may come before a marker (ITU-T T.81, B.1.1.2)
+            place += 1
+            continue
+        start, place = place + 4, place + 2 + _number(codestream[place + 2 : place + 4])
+        yield marker, codestream[start:place], place
+        if marker == SCAN_MARKER:
+            return
+
+
+def has_end(codestream: bytes) -> bool:
+    """Report whether a codestream of the JPEG family ends with its marker; CharLS takes seconds to miss it."""
+    return codestream.rstrip(b"\0").endswith(JPEG_END)
+
+
+def read_frame_size(frame: bytes) -> tuple[int, int]:
+    """Return the rows and columns that the segment of a frame tells, after its bits."""
+    return _number(frame[1:3]), _number(frame[3:5])
+
+
+def _jpeg_2000_size(sizes: bytes) -> tuple[int, int]:
+    """Return the extent of the reference grid less the image's offset in it."""
+    right, bottom, left, top = (_number(sizes[place : place + 4]) for place in (0, 4, 8, 12))
+    return bottom - top, right - left
+
+
+def _number(digits: bytes) -> int:
+    return int.from_bytes(digits, "big")
+
+
+FRAME, TABLES, RESTART_INTERVAL = 0xC3, 0xC4, 0xDD
+RESTARTS = tuple(bytes((0xFF, 0xD0 + k)) for k in range(8))
+SPARE = 12
+"""The loop looks so many bytes ahead, at most."""
+
+
+@dataclass(frozen=True)
+class LosslessScan:
+    """One component of JPEG lossless: values of ``precision`` bits, of which the lowest ``shift`` are not told.
+
+    ``table`` has the numbers of codes of 1 to 16 bits, and the category of each code; ``restart`` says after how many
+    values prediction begins anew, 0 for never; the bits begin at ``place``.  Raises SeriesRefusedError with
+    PIXEL_DECODE for what the standard does not allow.
+    """
+
+    rows: int
+    columns: int
+    precision: int
+    shift: int
+    predictor: int
+    restart: int
+    table: bytes
+    place: int
+
+    def __post_init__(self) -> None:
+        taken = sum(count << 16 - length for length, count in enumerate(self.table[:16], 1))
+        if not (
+            self.columns > 0
+            and self.shift < self.precision <= 16
+            and 1 <= self.predictor <= 7
+            and self.restart % self.columns == 0
+            and len(self.table) == 16 + sum(self.table[:16])
+            and taken <= 1 << 16
+            and max(self.table[16:], default=0) <= 16
+        ):
+            raise SeriesRefusedError(Reason.PIXEL_DECODE, "the codestream is not as the standard says")
+
+
+def find_scan(codestream: bytes) -> LosslessScan | None:
+    """Return the scan of a codestream, None where it is no single component of JPEG lossless."""
+    told: dict[int, bytes] = {}
+    tables: dict[int, bytes] = {}
+    end = 0
+    for marker, content, end in walk_segments(codestream):  # noqa: B007  the bits begin at the end of the last one
+        told.setdefault(marker, content)
+        tables.update(_tables(content) if marker == TABLES else ())
+    frame, scan = told.get(FRAME, b""), told.get(SCAN_MARKER, b"")
+    if frame[5:6] != b"\1" or len(told.keys() & FRAME_MARKERS) > 1:
+        return None
+    if len(scan) != 6 or scan[:2] != frame[5:7] or scan[2] >> 4 not in tables:
+        raise SeriesRefusedError(Reason.PIXEL_DECODE, "the codestream has no scan of its image")
+    rows, columns = read_frame_size(frame)
+    return LosslessScan(
+        rows=rows,
+        columns=columns,
+        precision=frame[0],
+        shift=scan[5] & 0x0F,
+        predictor=scan[3],
+        restart=int.from_bytes(told.get(RESTART_INTERVAL, b""), "big"),
+        table=tables[scan[2] >> 4],
+        place=end,
+    )
+
+
+def decode_lossless(codestream: bytes, scan: LosslessScan) -> Values:
+    """Return the values [y, x] of a scan, modulo 2**16.
+
+    Each stretch between restarts must end in the byte of its last value, so a codestream that was cut, or has lost or
+    won bytes, is refused; one with other bits in their place need not be.  Raises SeriesRefusedError with PIXEL_DECODE.
+    """
+    stuffed, plain = np.frombuffer(codestream, np.uint8), np.zeros(len(codestream) + SPARE, np.uint8)
+    codes, first = _codes(scan.table), 1 << scan.precision - scan.shift - 1
+    tables = codes, list_steps(codes)
+    values = np.empty((scan.rows, scan.columns), np.uint16)
+    place = scan.place
+    for k, stretch in enumerate(_stretches(scan, values)):
+        place = _after_restart(codestream, place, k) if k else place
+        n_bytes, place = remove_stuffing(stuffed, place, plain)
+        words = plain[: n_bytes + SPARE & ~3].view(">u4").astype(np.uint32)
+        n_bits = put_values(words, tables, scan.predictor, first, stretch)
+        if n_bits == BROKEN or not 0 <= n_bytes * 8 - n_bits < 8:
+            raise SeriesRefusedError(Reason.PIXEL_DECODE, "the codestream has not the bits of its pixels")
+    return values << np.uint16(scan.shift)
+
+
+def _stretches(scan: LosslessScan, values: Values) -> Iterator[Values]:
+    """Part rows where prediction begins anew."""
+    rows = scan.restart // scan.columns or scan.rows
+    return (values[y : y + rows] for y in range(0, scan.rows, rows))
+
+
+def _after_restart(codestream: bytes, place: int, k: int) -> int:
+    """Step over the marker before the ``k``th stretch; they are numbered, and come in turn."""
+    if codestream[place : place + 2] != RESTARTS[(k - 1) % 8]:
+        raise SeriesRefusedError(Reason.PIXEL_DECODE, "the codestream has not the restarts that it tells")
+    return place + 2
+
+
+def _tables(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Step from table to table of a segment, each with its number (T.81, B.2.4.2)."""
+    while content:
+        end = 17 + sum(content[1:17])
+        yield content[0], content[1:end]
+        content = content[end:]
+
+
+def _codes(table: bytes) -> Codes:
+    """Give codes from 0 upwards, the shorter first: what begins with each lies side by side (T.81, annex C)."""
+    codes, first = np.zeros(1 << 16, np.uint16), 0
+    categories = iter(table[16:])
+    for length, count in enumerate(table[:16], 1):
+        for category in islice(categories, count):
+            last = first + (1 << 16 - length)
+            codes[first:last] = length << 8 | category
+            first = last
+    return codes
+
 
 Frame = NDArray[np.integer[Any]]
 

@@ -1,18 +1,111 @@
-"""The bytes of a slice's pixels: read where the header found them, and only from the file that was scanned."""
+"""The bytes of a slice's pixels: read where the header found them, and only from the file that was scanned.
 
+Frames of compressed pixel data lie in fragments (DICOM PS3.5 annex A.4).  Slices with the same bytes are copies.
+"""
+
+import hashlib
 import os
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from struct import unpack
 
 from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES, DEFLATED_LE
 from pipeline.dicom.files.part10 import inflate_data_set
 from pipeline.dicom.files.structure import StructureError
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.pixels.encapsulated import FragmentsError, Frame, Read, find_frames
 from pipeline.errors import SeriesRefusedError
 from pipeline.limits import Limits
 from pipeline.sources.folders import FoundFile
-from pipeline.vocabulary import Reason
+from pipeline.vocabulary import Reason, SeriesWarning
+
+Read = Callable[[int, int], bytes]
+"""Returns what lies at an offset of a file: so many bytes, or as many as there are."""
+
+ITEM, END_OF_SEQUENCE = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
+UNDEFINED_LENGTH = 0xFFFFFFFF
+JPEG_END = b"\xff\xd9"
+MARKER_REACH = 10
+"""The marker that ends a frame is among the last bytes of its last fragment: zeros may fill it up."""
+
+
+class FragmentsError(ValueError):
+    """The fragments cannot be told apart, or cannot be given to frames."""
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A part of a frame's codestream: the ``offset`` of its first byte in the file, and its length."""
+
+    offset: int
+    length: int
+
+
+FrameFragments = tuple[Fragment, ...]
+
+
+def find_frames(read: Read, offset: int, n_frames: int) -> list[FrameFragments]:
+    """Return the fragments of each frame of the element whose value begins at ``offset``.
+
+    They are told by the Basic Offset Table; without one by their number, or by the markers that end frames.  Raises
+    FragmentsError.
+    """
+    table, *fragments = [*_items(read, offset)] or [Fragment(offset, 0)]
+    if not fragments:
+        msg = "there is no fragment"
+        raise FragmentsError(msg)
+    if table.length:
+        return _by_table(fragments, _starts(read(table.offset, table.length)))
+    if len(fragments) in {1, n_frames}:
+        return [(fragment,) for fragment in fragments]
+    if n_frames == 1:
+        return [tuple(fragments)]
+    return list(_by_end_markers(read, fragments))
+
+
+def _items(read: Read, offset: int) -> Iterator[Fragment]:
+    """Step from item to item, the first of which is the table, to the end of the sequence or of the file."""
+    while len(head := read(offset, 8)) >= 4:
+        group, number = unpack("<HH", head[:4])
+        if (group, number) == END_OF_SEQUENCE:
+            return
+        (length,) = unpack("<L", head[4:]) if len(head) == 8 else (UNDEFINED_LENGTH,)
+        if (group, number) != ITEM or length == UNDEFINED_LENGTH:
+            msg = "what lies between fragments is no fragment"
+            raise FragmentsError(msg)
+        yield Fragment(offset + 8, length)
+        offset += 8 + length
+
+
+def _starts(table: bytes) -> list[int]:
+    """Return the first byte of each frame's first item, counted from the end of the table."""
+    return list(unpack(f"<{len(table) // 4}L", table[: len(table) // 4 * 4]))
+
+
+def _by_table(fragments: Sequence[Fragment], starts: Sequence[int]) -> list[FrameFragments]:
+    """Give each frame the fragments from its start to the next; a start that is none of an item is refused."""
+    items = {fragment.offset - fragments[0].offset: k for k, fragment in enumerate(fragments)}
+    firsts = [items.get(start, -1) for start in starts]
+    if min(firsts) < 0 or firsts != sorted(set(firsts)):
+        msg = "the Basic Offset Table does not fit the fragments"
+        raise FragmentsError(msg)
+    return [tuple(fragments[first:last]) for first, last in pairwise([*firsts, len(fragments)])]
+
+
+def _by_end_markers(read: Read, fragments: Sequence[Fragment]) -> Iterator[FrameFragments]:
+    """Take fragments together up to one that ends with the marker of the JPEG family."""
+    frame: list[Fragment] = []
+    for fragment in fragments:
+        frame.append(fragment)
+        reach = min(fragment.length, MARKER_REACH)
+        if JPEG_END in read(fragment.offset + fragment.length - reach, reach):
+            yield tuple(frame)
+            frame = []
+    if frame:
+        yield tuple(frame)
+
 
 Buffer = bytes | memoryview
 
@@ -23,7 +116,7 @@ class PixelReader:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._buffer = bytearray()
-        self._frames: dict[str, list[Frame]] = {}
+        self._frames: dict[str, list[FrameFragments]] = {}
 
     def raw_pixels(self, header: SliceHeader) -> Buffer:
         """Return one native frame, or one frame's codestream; good until the next slice is read.
@@ -69,7 +162,7 @@ class PixelReader:
                 raise SeriesRefusedError(Reason.PIXEL_DECODE, str(error)) from error
             return b"".join(read(fragment.offset, fragment.length) for fragment in frame)
 
-    def _frame_of(self, header: SliceHeader, read: Read) -> Frame:
+    def _frame_of(self, header: SliceHeader, read: Read) -> FrameFragments:
         path, pixels, index = header.file.path, header.pixels, (header.frame or 1) - 1
         frames = self._frames.get(path) or find_frames(read, pixels.offset, pixels.n_frames)
         if pixels.n_frames > 1:
@@ -113,3 +206,52 @@ def _check_unchanged(found: FoundFile, descriptor: int) -> None:
     status = os.fstat(descriptor)
     if (status.st_size, status.st_mtime_ns) != (found.size, found.mtime_ns):
         raise SeriesRefusedError(Reason.UNSTABLE, "a file changed between scan and reading")
+
+
+@dataclass(frozen=True, eq=False)
+class UniqueSlices:
+    """Slices with identical copies dropped; ``dropped`` in the order of their paths."""
+
+    slices: tuple[SliceHeader, ...]
+    dropped: tuple[SliceHeader, ...]
+
+    @property
+    def warnings(self) -> set[SeriesWarning]:
+        """W_DUPLICATE_SERIES where every slice is there again in another folder, else W_DUPLICATE_DROPPED."""
+        if not self.dropped:
+            return set()
+        kept_in = {header.file.folder for header in self.slices}
+        elsewhere = all(header.file.folder not in kept_in for header in self.dropped)
+        if elsewhere and len(self.dropped) >= len(self.slices):
+            return {SeriesWarning.W_DUPLICATE_SERIES}
+        return {SeriesWarning.W_DUPLICATE_DROPPED}
+
+
+def drop_copies(slices: Sequence[SliceHeader], limits: Limits) -> UniqueSlices:
+    """Drop slices that repeat another's position, rescale and pixels; the first by path is kept.
+
+    Pixels are read only where two slices share a position.
+    """
+    by_place: dict[tuple[object, ...], list[SliceHeader]] = defaultdict(list)
+    for header in slices:
+        by_place[_place(header)].append(header)
+    dropped, reader = set(), PixelReader(limits)
+    for group in by_place.values():
+        seen = set()
+        for header in group if len(group) > 1 else ():
+            digest = _pixel_hash(header, reader)
+            if digest in seen:
+                dropped.add(id(header))
+            seen.add(digest)
+    return UniqueSlices(
+        tuple(header for header in slices if id(header) not in dropped),
+        tuple(header for header in slices if id(header) in dropped),
+    )
+
+
+def _place(header: SliceHeader) -> tuple[object, ...]:
+    return header.plane.position, header.rescale.slope, header.rescale.intercept
+
+
+def _pixel_hash(header: SliceHeader, reader: PixelReader) -> bytes:
+    return hashlib.sha256(reader.raw_pixels(header)).digest()

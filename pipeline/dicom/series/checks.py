@@ -9,12 +9,12 @@ import numpy as np
 
 from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES, NATIVE_SYNTAXES
 from pipeline.dicom.files.values import Flaw
-from pipeline.dicom.headers.slice import CT_IMAGE, Refusal, Series, SliceHeader
+from pipeline.dicom.headers.slice import CT_IMAGE, Series, SliceHeader
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.series.split import describe_missing_parts
 from pipeline.dicom.stack.stack import unit_directions
 from pipeline.geometry import Xyz
-from pipeline.vocabulary import Reason, Stage
+from pipeline.vocabulary import Reason, Refusal, Stage
 
 OF_EVERY_FILE = frozenset({Stage.ACCESS, Stage.FILE, Stage.OBJECT})
 """Stages in which every file of a series is checked; in later ones only its images are."""

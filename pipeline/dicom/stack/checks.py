@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.dicom.headers.slice import Refusal, SliceHeader
+from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.stack import SAME_MM, Stack, same_tolerance_mm
-from pipeline.vocabulary import Reason, Verdict
+from pipeline.vocabulary import Reason, Refusal, Verdict
 
 SMALLEST_STEP_MM, LARGEST_STEP_MM = 0.01, 100.0
 """Beyond these no scanner moves its table between two slices."""

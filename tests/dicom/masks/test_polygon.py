@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dicom.masks.polygon import fill_polygon
+from pipeline.dicom.masks.rtstruct import fill_polygon
 
 quarters = st.integers(-12, 60).map(lambda quarter: quarter / 4)
 corners = st.lists(st.tuples(quarters, quarters), min_size=3, max_size=9)

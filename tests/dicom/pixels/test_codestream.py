@@ -10,7 +10,7 @@ from phantoms import write_series
 from pydicom.encaps import get_frame
 from pydicom.uid import RLELossless
 
-from pipeline.dicom.pixels.encapsulated import has_end, read_size, walk_segments
+from pipeline.dicom.pixels.decode import has_end, read_size, walk_segments
 
 COMPRESSED = tuple(GDCM_SYNTAX)
 JPEG_2000 = b"\xff\x4f\xff\x51" + (41).to_bytes(2, "big") + bytes(2)

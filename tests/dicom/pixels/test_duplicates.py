@@ -10,7 +10,7 @@ from pydicom.uid import RLELossless
 from stored_slices import LIMITS, headers_of
 
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.pixels.duplicates import UniqueSlices, drop_copies
+from pipeline.dicom.pixels.raw import UniqueSlices, drop_copies
 from pipeline.vocabulary import SeriesWarning
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.encaps import encapsulate, get_frame, itemize_frame
 
-from pipeline.dicom.pixels.encapsulated import FragmentsError, Frame, Read, find_frames
+from pipeline.dicom.pixels.raw import FragmentsError, FrameFragments, Read, find_frames
 
 BEFORE = b"what comes before"
 END = b"\xfe\xff\xdd\xe0\0\0\0\0"
@@ -18,7 +18,7 @@ def reading(content: bytes) -> Read:
 
 def codestreams(element: bytes, n_frames: int) -> list[bytes]:
     read = reading(BEFORE + element)
-    frames: list[Frame] = find_frames(read, len(BEFORE), n_frames)
+    frames: list[FrameFragments] = find_frames(read, len(BEFORE), n_frames)
     return [b"".join(read(part.offset, part.length) for part in frame) for frame in frames]
 
 

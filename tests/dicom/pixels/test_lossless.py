@@ -11,7 +11,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import JPEGLossless
 
-from pipeline.dicom.pixels.lossless import decode_lossless, find_scan
+from pipeline.dicom.pixels.decode import decode_lossless, find_scan
 from pipeline.errors import SeriesRefusedError
 from pipeline.vocabulary import Reason
 

@@ -13,7 +13,7 @@ from pipeline.errors import UsageError
 
 pytest.importorskip("highdicom", reason="needs the extra seg")
 
-from pipeline.dicom.segmentation import SourceImage, build_segmentation
+from pipeline.dicom.masks.write import SourceImage, build_segmentation
 
 
 def sources(folder: Path, **wanted: Any) -> list[SourceImage]:

@@ -11,8 +11,8 @@ from phantoms import write_series
 from pydicom.uid import RLELossless
 
 from pipeline.dicom.files.encoding import DEFLATED_LE, IMPLICIT_LE, IMPLICIT_LITTLE
+from pipeline.dicom.files.listing import ListedElement, Listing, describe_bytes, list_elements
 from pipeline.dicom.files.values import tag_text
-from pipeline.dicom.headers.listing import ListedElement, Listing, describe_bytes, list_elements
 from pipeline.limits import Limits
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason

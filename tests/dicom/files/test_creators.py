@@ -1,7 +1,7 @@
 from dicom_bytes import element, walker
 
+from pipeline.dicom.files.listing import WITHHELD, name_creators
 from pipeline.dicom.files.values import Values
-from pipeline.dicom.headers.listing import WITHHELD, name_creators
 
 NAME, MAKER, CREATOR, OTHER = 0x00100010, 0x00080070, 0x00290010, 0x00290011
 

@@ -25,10 +25,10 @@ from pipeline.dicom.files.values import (
     keyword_of,
     tag_text,
 )
-from pipeline.dicom.headers.slice import Refusal
 from pipeline.limits import Limits
 from pipeline.privacy import ALLOWED_ELEMENTS, cleaned
 from pipeline.sources.folders import FoundFile
+from pipeline.vocabulary import Refusal
 
 CREATOR_NUMBERS = range(0x10, 0x100)
 """Element numbers that reserve blocks for private elements (PS3.5 section 7.8.1)."""
