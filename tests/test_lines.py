@@ -31,7 +31,7 @@ def test_folding_does_not_depend_on_where_one_begins(a: ClampedLine, b: ClampedL
 
 
 @given(lines())
-def test_an_array_becomes_what_float64_says_but_for_float32_rounding(line: ClampedLine) -> None:
+def test_a_line_equals_float64_up_to_rounding(line: ClampedLine) -> None:
     expected = oracles.line(HU, line)
     scale = line.a * 3100 + abs(line.b)
     np.testing.assert_allclose(line(HU), expected, rtol=1.2e-7, atol=3e-7 * scale + 1e-6)
@@ -39,7 +39,7 @@ def test_an_array_becomes_what_float64_says_but_for_float32_rounding(line: Clamp
 
 
 @given(lines(), st.floats(-1100, 3100))
-def test_one_value_becomes_what_an_array_of_it_becomes(line: ClampedLine, x: float) -> None:
+def test_a_value_and_an_array_are_transformed_alike(line: ClampedLine, x: float) -> None:
     assert line.at(x) == pytest.approx(float(oracles.line(np.array([x]), line)[0]))
 
 
@@ -70,7 +70,7 @@ def test_the_inverse_leads_back_between_the_clamps(line: ClampedLine, x: float) 
         assert slope * y + intercept == pytest.approx(x, abs=1e-6 * (1 + 1 / line.a) * 3000)
 
 
-def test_what_was_flattened_has_no_inverse() -> None:
+def test_a_flat_line_has_no_inverse() -> None:
     assert ClampedLine(high=0).then(ClampedLine(low=100)).inverse is None
 
 

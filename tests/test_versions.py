@@ -19,7 +19,7 @@ report: {enabled: false}
 """
 
 
-def test_what_is_kept_today_tells_of_no_change() -> None:
+def test_the_current_stages_are_unchanged() -> None:
     assert find_changed_stages(describe_stages()) == []
 
 
@@ -34,7 +34,7 @@ def test_of_a_series_that_kept_nothing_every_stage_changed() -> None:
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_what_a_series_becomes_is_what_these_versions_stand_for(tmp_path: Path) -> None:
+def test_stage_versions_match_the_result_of_a_series(tmp_path: Path) -> None:
     """Where this fails on purpose, count up the stage that changed, so that old stores are made again."""
     write_series(tmp_path / "in", tilt_deg=12)
     outcome = carry_out(tmp_path, tmp_path / "in", EVERY_STAGE)

@@ -5,7 +5,7 @@ import volumes
 from pipeline.volume import ClampedLine, Scale, Volume, VolumeSpec
 
 
-def test_a_source_is_hounsfield_units_with_nothing_done_to_them() -> None:
+def test_a_source_holds_unchanged_hounsfield_units() -> None:
     spec = VolumeSpec(volumes.grid())
     assert (spec.scale, spec.lines, spec.shape) == (Scale.HU, (ClampedLine(),), (6, 8, 7))
 
@@ -16,7 +16,7 @@ def test_padding_goes_through_the_lines() -> None:
     assert spec.shape == (2, 6, 8, 7)
 
 
-def test_channels_are_seen_one_by_one() -> None:
+def test_channels_are_a_view() -> None:
     plain = volumes.noise()
     assert plain.by_channel.shape == (1, 6, 8, 7)
     several = Volume(np.stack([plain.voxels] * 3), plain.valid, plain.geometry)

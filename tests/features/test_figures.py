@@ -14,7 +14,7 @@ from pipeline.volume import Volume
 
 @given(masked_volumes)
 @settings(max_examples=60, deadline=None)
-def test_extremes_mean_and_spread_are_those_of_the_measured_voxels(volume: Volume) -> None:
+def test_statistics_use_valid_voxels_only(volume: Volume) -> None:
     features = features_of(volume)
     values = volume.voxels[volume.valid].astype(np.float64)
     assert features.padding_share == pytest.approx(1 - values.size / volume.voxels.size)
@@ -26,7 +26,7 @@ def test_extremes_mean_and_spread_are_those_of_the_measured_voxels(volume: Volum
     assert features.hu_std == pytest.approx(values.std(), rel=1e-6, abs=1e-6)
 
 
-def test_features_fit_into_a_record_under_their_own_names_as_plain_numbers() -> None:
+def test_features_are_columns_of_a_record() -> None:
     features = features_of(volume_of(noisy(0, 10)))
     record = SeriesRecord(series_key="0" * 20, status=Status.OK, **asdict(features))
     assert {field.name for field in fields(Features)} <= set(SeriesRecord.__dataclass_fields__)
@@ -34,7 +34,7 @@ def test_features_fit_into_a_record_under_their_own_names_as_plain_numbers() -> 
     assert record.hu_mean == features.hu_mean
 
 
-def test_what_is_not_measured_changes_nothing_but_its_share() -> None:
+def test_invalid_voxels_change_only_their_share() -> None:
     voxels = noisy(40, 10)
     padded = np.concatenate([voxels, np.full_like(voxels, -1024)], axis=2)
     valid = np.arange(padded.shape[2]) < voxels.shape[2]
@@ -42,7 +42,7 @@ def test_what_is_not_measured_changes_nothing_but_its_share() -> None:
     assert features == replace(features_of(volume_of(voxels)), padding_share=0.5)
 
 
-def test_body_and_metal_are_shares_of_the_measured_voxels() -> None:
+def test_body_and_metal_are_shares_of_valid_voxels() -> None:
     features = features_of(volume_of(np.array([[[-1000, -300, -299, 0, 3000, 3001, 5000, 40]]])))
     assert (features.body_share, features.metal_share) == (6 / 8, 2 / 8)
 
@@ -71,7 +71,7 @@ def test_slices_may_pass_in_any_order() -> None:
     assert forwards.features(0) == backwards.features(0)
 
 
-def test_the_memory_of_the_figures_does_not_grow_with_the_slices() -> None:
+def test_memory_of_features_does_not_grow_with_slices() -> None:
     plane = noisy(0, 10, (1, 64, 64)).astype(np.float32)[0]
     values_hu, counts = np.unique(plane, return_counts=True)
     running = RunningFeatures(1000)

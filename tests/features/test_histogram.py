@@ -20,7 +20,7 @@ def test_a_bin_counts_the_voxels_that_round_to_it() -> None:
 
 @given(masked_volumes)
 @settings(max_examples=60, deadline=None)
-def test_every_measured_voxel_is_counted_once_and_no_other(volume: Volume) -> None:
+def test_every_valid_voxel_is_counted_once(volume: Volume) -> None:
     histogram = histogram_of(volume)
     assert histogram.total == volume.valid.sum()
     expected, counts = np.unique(np.rint(volume.voxels[volume.valid]), return_counts=True)
@@ -28,7 +28,7 @@ def test_every_measured_voxel_is_counted_once_and_no_other(volume: Volume) -> No
     assert histogram.counts[histogram.counts > 0].tolist() == counts.tolist()
 
 
-def test_a_hostile_rescale_slope_does_not_ask_for_endless_bins() -> None:
+def test_a_hostile_rescale_slope_does_not_allocate_endless_bins() -> None:
     histogram = histogram_of(volume_of(np.array([[[-1e30, 0.0, 1e30]]])))
     assert histogram.counts.size == 2 * BIN_LIMIT_HU + 1
     assert histogram.counts[[0, BIN_LIMIT_HU, -1]].tolist() == [1, 1, 1]
@@ -53,7 +53,7 @@ def test_a_percentile_is_within_half_a_bin_of_the_voxels_own(voxels: np.ndarray,
     assert histogram_of(volume_of(voxels)).percentile(percent) == exact
 
 
-def test_a_histogram_knows_mean_and_spread_of_whole_numbers_exactly() -> None:
+def test_mean_and_deviation_of_whole_numbers_are_exact() -> None:
     values = np.rint(noisy(40, 300))
     histogram = histogram_of(volume_of(values))
     assert histogram.mean_hu == pytest.approx(values.mean(), rel=1e-12)

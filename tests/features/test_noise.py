@@ -20,7 +20,7 @@ def test_edges_and_air_hardly_move_the_noise_estimate() -> None:
     assert features_of(volume_of(voxels)).noise_hu == pytest.approx(12, rel=0.1)
 
 
-def test_no_noise_is_named_without_soft_tissue_or_in_planes_too_small_for_it() -> None:
+def test_noise_is_undefined_without_soft_tissue() -> None:
     assert features_of(volume_of(noisy(-900, 10))).noise_hu is None
     assert features_of(volume_of(noisy(40, 10, (64, 2, 64)))).noise_hu is None
 

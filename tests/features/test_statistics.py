@@ -30,5 +30,5 @@ def test_a_percentile_that_was_not_fitted_is_refused_by_name() -> None:
         FOUND.percentile(2)
 
 
-def test_a_whole_percent_is_told_without_its_point() -> None:
+def test_a_whole_percent_is_written_without_a_point() -> None:
     assert [format_percent(percent) for percent in (1.0, 99, 99.9, 0.1 + 0.2)] == ["1", "99", "99.9", "0.3"]

@@ -50,7 +50,7 @@ def test_padding_is_an_edge_of_the_field_too() -> None:
     assert narrow == 0
 
 
-def test_lungs_and_single_voxels_of_air_that_read_like_padding_are_no_edge() -> None:
+def test_lungs_and_single_voxels_of_air_are_no_edge() -> None:
     body = ellipse(25, 28)
     voxels = slices(body & ~ellipse(10, 8))
     valid = np.random.default_rng(1).random(voxels.shape) > 0.3

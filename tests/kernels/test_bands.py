@@ -75,9 +75,7 @@ def test_sums_between_planes_are_rounded_once(data: st.DataObject, taps: int, n:
 
 @EXAMPLES
 @given(st.data(), st.tuples(st.integers(1, 7), st.integers(1, 7)))
-def test_an_extent_says_whether_any_and_whether_all_samples_were_measured(
-    data: st.DataObject, shape: tuple[int, int]
-) -> None:
+def test_an_extent_is_none_some_or_all_valid(data: st.DataObject, shape: tuple[int, int]) -> None:
     valid = data.draw(arrays(np.bool_, shape))
     rows, columns = (data.draw(bands(n)) for n in shape)
     found = np.full((len(rows[0]), len(columns[0])), 9, np.uint8)
@@ -90,9 +88,7 @@ def test_an_extent_says_whether_any_and_whether_all_samples_were_measured(
 
 @EXAMPLES
 @given(st.data(), st.tuples(st.integers(1, 7), st.integers(1, 7)))
-def test_measured_sums_are_those_of_the_plane_without_the_rest_bit_for_bit(
-    data: st.DataObject, shape: tuple[int, int]
-) -> None:
+def test_valid_sums_equal_those_of_a_masked_plane_bit_for_bit(data: st.DataObject, shape: tuple[int, int]) -> None:
     source = data.draw(arrays(np.float32, shape, elements=hounsfield))
     valid = data.draw(arrays(np.bool_, shape))
     rows, columns = (data.draw(bands(n)) for n in shape)
@@ -105,7 +101,7 @@ def test_measured_sums_are_those_of_the_plane_without_the_rest_bit_for_bit(
 
 @EXAMPLES
 @given(st.integers(0, 99), st.integers(1, 40))
-def test_measured_values_are_divided_by_their_weight_where_there_is_enough(seed: int, n: int) -> None:
+def test_valid_sums_are_divided_by_their_weight(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     parts = rng.integers(0, 3, (3, n)).astype(np.uint8)
     shares = np.where(parts == SOME, rng.integers(0, 5, (3, n)) / 4, np.nan).astype(np.float32)

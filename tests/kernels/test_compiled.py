@@ -9,11 +9,11 @@ def doubled(numbers: np.ndarray) -> np.ndarray:
     return numbers * 2
 
 
-def test_a_compiled_loop_returns_what_the_plain_one_does() -> None:
+def test_a_compiled_loop_equals_the_plain_one() -> None:
     assert compile_loop(doubled)(np.arange(3)).tolist() == [0, 2, 4]
 
 
-def test_where_no_folder_can_be_written_to_a_loop_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_is_compiled_without_a_writable_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
     assert compile_loop(doubled)(np.arange(3)).tolist() == [0, 2, 4]
 

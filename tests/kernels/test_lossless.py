@@ -34,14 +34,14 @@ def test_bytes_are_unstuffed_up_to_the_next_marker(stuffed: bytes, plain: bytes,
     assert (found[:n].tobytes(), marker) == (plain, 4 + place)
 
 
-def test_a_step_tells_a_difference_and_how_many_bits_it_took() -> None:
+def test_a_step_holds_a_difference_and_its_number_of_bits() -> None:
     steps = list_steps(CODES)
     told = {digits: int(steps[int(digits.ljust(STEP_BITS, "0"), 2)]) for digits in (NOTHING, TWO + "00", TWO + "11")}
     assert told == {NOTHING: 1, TWO + "00": -3 * 64 + 4, TWO + "11": 3 * 64 + 4}
     assert steps[-1] == 0  # of a longer code, or of none
 
 
-def test_differences_are_added_to_what_is_expected_and_bits_are_counted() -> None:
+def test_differences_are_added_to_the_prediction() -> None:
     plane = np.zeros((2, 3), np.uint16)
     digits = TWO + "11" + NOTHING + TWO + "00" + NOTHING + HALF + TWO + "01"
     assert taken(digits, plane) == len(digits)
@@ -55,11 +55,11 @@ def test_values_wrap_around_at_16_bits() -> None:
 
 
 @pytest.mark.parametrize("digits", ["11", TWO + "11" + "11", NOTHING * 64, NOTHING * 96], ids=str)
-def test_what_is_no_code_or_ends_too_soon_is_told(digits: str) -> None:
+def test_invalid_and_truncated_codes_are_reported(digits: str) -> None:
     assert taken(digits, np.zeros((1, 97), np.uint16)) == BROKEN
 
 
-def test_what_is_warmed_is_what_is_called() -> None:
+def test_warming_compiles_the_types_in_use() -> None:
     warm()
     before = [len(loop.signatures) for loop in (remove_stuffing, list_steps, put_values)]  # type: ignore[attr-defined]
     taken(NOTHING * 4, np.zeros((4, 4), np.uint16)[:2])

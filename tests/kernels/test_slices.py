@@ -70,7 +70,7 @@ def beside(places: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 @EXAMPLES
 @given(arrays(np.bool_, (6, 7)), arrays(np.bool_, (6, 7)))
-def test_an_outline_is_where_a_neighbour_is_not_of_the_body_or_not_in_the_field(
+def test_an_outline_borders_on_other_pixels_or_on_the_edge_of_the_field(
     body: NDArray[np.bool_], field: NDArray[np.bool_]
 ) -> None:
     cut = body & beside(~field)

@@ -29,9 +29,7 @@ EXAMPLES = settings(max_examples=80, deadline=None)
 
 @EXAMPLES
 @given(codes_of_four, st.sampled_from(KINDS), tables_of_four)
-def test_places_joined_to_the_border_are_the_pieces_that_touch_it(
-    codes: np.ndarray, kind: type, is_open: np.ndarray
-) -> None:
+def test_pieces_that_touch_the_border_are_joined_to_it(codes: np.ndarray, kind: type, is_open: np.ndarray) -> None:
     pieces, _ = ndimage.label(is_open[codes])
     touching = np.unique(np.r_[pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])
     expected = np.isin(pieces, touching[touching > 0])
@@ -59,7 +57,7 @@ def test_the_largest_piece_is_the_first_of_the_largest(places: np.ndarray) -> No
 
 @EXAMPLES
 @given(codes_of_four, tables_of_four)
-def test_a_walk_has_seen_what_it_went_over_and_what_lies_beside(codes: np.ndarray, is_open: np.ndarray) -> None:
+def test_a_walk_sees_its_places_and_their_neighbours(codes: np.ndarray, is_open: np.ndarray) -> None:
     seen, joined = explore_from_border(codes, is_open), find_joined_to_border(codes, is_open)
     np.testing.assert_array_equal(seen == OPEN, joined)
     around = ndimage.binary_dilation(np.pad(joined, 1, constant_values=True))[1:-1, 1:-1]
@@ -68,9 +66,7 @@ def test_a_walk_has_seen_what_it_went_over_and_what_lies_beside(codes: np.ndarra
 
 @EXAMPLES
 @given(codes_of_four, tables_of_four, st.data())
-def test_what_a_walk_has_not_seen_does_not_change_it(
-    codes: np.ndarray, is_open: np.ndarray, data: st.DataObject
-) -> None:
+def test_unseen_places_do_not_change_a_walk(codes: np.ndarray, is_open: np.ndarray, data: st.DataObject) -> None:
     seen = explore_from_border(codes, is_open)
     other = data.draw(arrays(np.uint8, codes.shape, elements=st.integers(0, 3)))
     np.testing.assert_array_equal(explore_from_border(np.where(seen == UNSEEN, other, codes), is_open), seen)
@@ -90,7 +86,7 @@ def test_places_that_are_looked_at_are_open_or_shut(
 
 @EXAMPLES
 @given(marks)
-def test_spans_tell_all_that_was_seen(seen: np.ndarray) -> None:
+def test_spans_hold_all_seen_places(seen: np.ndarray) -> None:
     told, before = np.zeros(seen.size, np.uint8), (0, UNSEEN)
     for first, behind, mark in find_spans(seen):
         assert first < behind
@@ -101,7 +97,7 @@ def test_spans_tell_all_that_was_seen(seen: np.ndarray) -> None:
 
 @EXAMPLES
 @given(marks, tables_of_four, st.data())
-def test_a_slice_looks_alike_if_it_is_open_and_shut_where_the_spans_say(
+def test_a_slice_matches_spans_where_it_is_open_and_shut_alike(
     seen: np.ndarray, is_open: np.ndarray, data: st.DataObject
 ) -> None:
     codes = data.draw(arrays(np.uint16, seen.shape, elements=st.integers(0, 3)))
@@ -114,7 +110,7 @@ def test_a_slice_looks_alike_if_it_is_open_and_shut_where_the_spans_say(
 
 @EXAMPLES
 @given(codes_of_four, st.data())
-def test_what_is_filled_is_counted_no_more(codes: np.ndarray, data: st.DataObject) -> None:
+def test_filled_places_are_not_counted(codes: np.ndarray, data: st.DataObject) -> None:
     seen = data.draw(arrays(np.uint8, codes.shape, elements=st.sampled_from([UNSEEN, OPEN, SHUT])))
     plane, counts = look_up(codes.astype(np.uint16), np.arange(4, dtype=np.float32))
     fill_spans(codes.astype(np.uint16), find_spans(seen), -1024.0, plane, counts)

@@ -17,14 +17,14 @@ def series(tmp_path: Path) -> Series:
     return write_series(tmp_path / "in")
 
 
-def test_a_refusal_keeps_what_was_known_before(series: Series) -> None:
+def test_a_refusal_keeps_the_record(series: Series) -> None:
     job = job_of(series.folder)
     result = refuse(job.record, job.series, Reason.NOT_SELECTED, "ranked second")
     expected = replace(job.record, status=Status.EXCLUDED, reason=Reason.NOT_SELECTED, detail="ranked second")
     assert result.record == expected
 
 
-def test_a_refusal_tells_its_reason_of_every_slice_and_has_no_store(series: Series) -> None:
+def test_a_refused_series_has_a_reason_for_every_slice(series: Series) -> None:
     job = job_of(series.folder)
     result = refuse(job.record, job.series, Reason.OUTPUT_IO, "")
     assert {outcome.path for outcome in result.slices} == {str(path) for path in series.paths}
@@ -40,7 +40,7 @@ def test_a_job_and_its_result_can_travel(series: Series) -> None:
     assert arrived.slices == result.slices
 
 
-def test_what_travels_is_small(series: Series) -> None:
+def test_a_job_is_small(series: Series) -> None:
     job = job_of(series.folder)
     assert len(pickle.dumps(job)) < 12 * 4000
     assert len(pickle.dumps(process(job))) < 200_000

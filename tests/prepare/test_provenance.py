@@ -29,7 +29,7 @@ def test_a_fingerprint_does_not_depend_on_order_but_on_the_key(series: Series) -
     assert compute_fingerprint(slices, hashes, PseudonymKey(b"l" * 32)) != turned
 
 
-def test_equal_content_has_one_hash_whoever_it_is_said_to_be_of(tmp_path: Path) -> None:
+def test_equal_content_has_one_hash_for_any_patient(tmp_path: Path) -> None:
     one = write_series(tmp_path / "a" / "in")
     other = write_series(tmp_path / "b" / "in", patient_id="P-2", series_uid=uid("x"), transfer_syntax=JPEG2000Lossless)
     changed = write_series(tmp_path / "c" / "in", seed=1)
@@ -38,7 +38,7 @@ def test_equal_content_has_one_hash_whoever_it_is_said_to_be_of(tmp_path: Path) 
     assert len({first.fingerprint, second.fingerprint, third.fingerprint}) == 3
 
 
-def test_the_store_tells_its_trail_and_nobody_s_name(series: Series) -> None:
+def test_the_store_holds_its_trail_and_no_name(series: Series) -> None:
     processed(series.folder, Orient("LPS"), Clip(-1000, 400), Normalise("zero_one"))
     attributes = open_store(series.folder.parent / "out.zarr").attributes
     assert [step["step"] for step in attributes["trail"]] == ["orient", "clip", "normalise"]
@@ -50,7 +50,7 @@ def test_the_store_tells_its_trail_and_nobody_s_name(series: Series) -> None:
     )
 
 
-def test_figures_of_the_source_are_told_before_any_repair_and_of_the_volume_after_it(tmp_path: Path) -> None:
+def test_a_record_describes_the_source_before_repairs(tmp_path: Path) -> None:
     write_series(tmp_path / "in", n=7, positions_mm=(0, 2.5, 5, 7.5, 15, 17.5, 20))
     record = processed(tmp_path / "in", policy=LENIENT).record
     assert (record.shape_in.z if record.shape_in else None, record.n_slices) == (7, 9)
@@ -62,7 +62,7 @@ def test_figures_of_the_source_are_told_before_any_repair_and_of_the_volume_afte
     assert attributes["trail"][0]["step"] == "interpolate_gap"
 
 
-def test_a_tilt_is_told_in_degrees(tmp_path: Path) -> None:
+def test_a_tilt_is_recorded_in_degrees(tmp_path: Path) -> None:
     write_series(tmp_path / "in", tilt_deg=12)
     record = processed(tmp_path / "in").record
     assert record.geometry == "tilted"

@@ -64,7 +64,7 @@ def test_every_level_is_the_one_before_filtered_and_halved(tmp_path: Path, dtype
         np.testing.assert_array_equal(array, wanted)
 
 
-def test_padding_does_not_leak_into_what_was_measured(tmp_path: Path) -> None:
+def test_padding_does_not_leak_into_valid_voxels(tmp_path: Path) -> None:
     array, valid = np.full(GEOMETRY.shape, -1024, np.int16), np.zeros(GEOMETRY.shape, np.bool_)
     valid[:, :13], array[:, :13] = True, 40
     write_levels(tmp_path / "s", replace(content(), array=array, valid=valid), 3)
@@ -79,7 +79,7 @@ def test_the_pyramid_ends_at_a_single_voxel(tmp_path: Path) -> None:
     assert shapes == [(3, 5, 1), (2, 3, 1), (1, 2, 1), (1, 1, 1)]
 
 
-def test_the_same_content_gives_the_same_bytes_and_one_level_those_of_a_store_without(tmp_path: Path) -> None:
+def test_the_same_content_gives_the_same_bytes_with_or_without_a_pyramid(tmp_path: Path) -> None:
     given = content(whole=False)
     assert write_levels(tmp_path / "a", given, 3) == write_levels(tmp_path / "b", given, 3)
     assert write_levels(tmp_path / "c", given, 1) == stores.write_store(tmp_path / "d", given, OPTIONS)
@@ -118,7 +118,7 @@ def test_xarray_opens_one_level_when_told_to_drop_the_others(tmp_path: Path) -> 
         np.testing.assert_array_equal(dataset["0"].values, given.array)
 
 
-def test_a_run_writes_the_levels_that_are_asked_for(tmp_path: Path) -> None:
+def test_a_run_writes_the_levels_of_its_configuration(tmp_path: Path) -> None:
     yaml = "steps: [{orient: {to: LPS}}, {clip: {low_hu: -1000, high_hu: 400}}, {normalise: {to: zero_one}}]\n"
     volume = only(prepared(tmp_path, yaml + "store: {dtype: int16, pyramid_levels: 3}\n", series={}))
     folder = volume.output.root / volume.row["store"]

@@ -63,7 +63,7 @@ def test_a_tilt_is_corrected_or_kept_as_the_policy_says(tmp_path: Path, choice: 
         assert len(repair.offsets_mm) == 12
 
 
-def test_slices_thinner_than_their_interval_speak_for_their_own_thickness(tmp_path: Path) -> None:
+def test_a_plane_is_valid_only_within_the_thickness_of_a_slice(tmp_path: Path) -> None:
     write_series(tmp_path / "in", change=lambda dataset, _: setattr(dataset, "SliceThickness", "0.5"))
     stack = stack_of(tmp_path / "in")
     assert compile_program(stack, RECIPE).source.reach == (stack.reach, None, None) == (pytest.approx(0.1), None, None)
@@ -80,7 +80,7 @@ def test_slices_thinner_than_their_interval_speak_for_their_own_thickness(tmp_pa
         (Limits(max_slices=20), Resample(spacing_mm=(1, None, None)), "30 planned slices are over max_slices 20"),
     ],
 )
-def test_a_planned_volume_over_the_limit_is_refused_before_it_is_made(
+def test_a_volume_over_a_limit_is_refused_before_it_is_allocated(
     series: Series, limits: Limits, step: Step, told: str
 ) -> None:
     policy = Policy(limits=limits)

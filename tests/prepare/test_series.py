@@ -29,7 +29,7 @@ def series(tmp_path: Path) -> Series:
     return write_series(tmp_path / "in")
 
 
-def test_a_series_becomes_a_store_of_its_true_values(series: Series) -> None:
+def test_a_series_is_stored_with_its_true_values(series: Series) -> None:
     record = processed(series.folder).record
     store = open_store(series.folder.parent / "out.zarr")
     np.testing.assert_array_equal(store.array[...], series.truth)
@@ -83,7 +83,7 @@ def test_names_and_order_of_the_files_change_no_byte_of_the_store(tmp_path: Path
     assert len(hashes) == 1
 
 
-def test_warnings_of_scan_headers_stack_and_pixels_are_joined_in_order(tmp_path: Path) -> None:
+def test_warnings_of_all_stages_are_sorted(tmp_path: Path) -> None:
     def spoil(dataset: Dataset, z: int) -> None:
         dataset.BurnedInAnnotation = "YES"
         dataset.SpacingBetweenSlices = 7
@@ -106,7 +106,7 @@ def scout(dataset: Dataset, z: int) -> None:
         dataset.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
 
 
-def test_what_is_left_out_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_a_mask_left_out_has_a_reason(tmp_path: Path) -> None:
     series = write_series(tmp_path / "in", change=scout)
     copy = series.folder / "copy.dcm"
     copy.write_bytes(series.paths[4].read_bytes())
@@ -153,9 +153,7 @@ def test_a_file_that_changed_since_the_scan_makes_the_series_unstable(series: Se
         (Xyz(0, 1, 0), Xyz(0, 0, -1), "PIR"),
     ],
 )
-def test_without_orient_a_volume_stays_in_the_frame_of_its_acquisition(
-    tmp_path: Path, row: Xyz, column: Xyz, letters: str
-) -> None:
+def test_without_orient_a_volume_keeps_its_axes(tmp_path: Path, row: Xyz, column: Xyz, letters: str) -> None:
     series = write_series(tmp_path / "in", row_axis=row, column_axis=column)
     record = processed(series.folder).record
     store = open_store(tmp_path / "out.zarr")
@@ -176,7 +174,7 @@ def spoilt_at(z: int) -> Callable[[Dataset, int], None]:
 
 
 @pytest.mark.parametrize("steps", [(), (Normalise("z_score"),), (Resample(spacing_mm=(1, 1, 1)),)])
-def test_a_slice_in_the_middle_that_cannot_be_decoded_leaves_no_folder(tmp_path: Path, steps: tuple[Step, ...]) -> None:
+def test_an_undecodable_slice_leaves_no_folder(tmp_path: Path, steps: tuple[Step, ...]) -> None:
     series = write_series(tmp_path / "in", transfer_syntax=JPEG2000Lossless, change=spoilt_at(7))
     result = processed(series.folder, *steps)
     assert (result.record.reason, result.folder) == (Reason.PIXEL_DECODE, None)
@@ -184,9 +182,7 @@ def test_a_slice_in_the_middle_that_cannot_be_decoded_leaves_no_folder(tmp_path:
 
 
 @pytest.mark.parametrize("steps", [(), (Normalise("z_score"),), (CropOrPad((4, 8, 8)), Normalise("z_score"))])
-def test_values_that_are_no_hounsfield_units_are_named_before_a_statistic_that_they_lack(
-    tmp_path: Path, steps: tuple[Step, ...]
-) -> None:
+def test_implausible_values_are_reported_before_a_missing_statistic(tmp_path: Path, steps: tuple[Step, ...]) -> None:
     series = write_series(tmp_path / "in", hu=np.full((6, 16, 16), 40, np.int16))
     result = processed(series.folder, *steps)
     assert result.record.reason is Reason.HU_IMPLAUSIBLE
@@ -194,14 +190,14 @@ def test_values_that_are_no_hounsfield_units_are_named_before_a_statistic_that_t
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
-def test_a_statistic_that_good_values_lack_is_the_reason_itself(series: Series) -> None:
+def test_a_missing_statistic_of_plausible_values_is_the_reason(series: Series) -> None:
     result = processed(series.folder, Clip(2900, 3000), Normalise("z_score"))
     assert result.record.reason is Reason.HU_IMPLAUSIBLE
     assert result.record.detail is not None
     assert "at this step" in result.record.detail
 
 
-def test_a_slice_that_cannot_be_decoded_is_told_though_no_plane_needs_it(tmp_path: Path) -> None:
+def test_an_undecodable_slice_is_refused_though_no_plane_needs_it(tmp_path: Path) -> None:
     flat = np.full((6, 16, 16), 40, np.int16)
     series = write_series(tmp_path / "in", hu=flat, transfer_syntax=JPEG2000Lossless, change=spoilt_at(0))
     for number, steps in enumerate([(CropOrPad((2, 8, 8)),), (CropOrPad((2, 8, 8)), Normalise("z_score"))]):
@@ -211,9 +207,7 @@ def test_a_slice_that_cannot_be_decoded_is_told_though_no_plane_needs_it(tmp_pat
 @pytest.mark.parametrize(
     "steps", [(CropOrPad((3, 9, 9)),), (Resample(factor=(0.25, 1, 1), method="nearest"),), (CropOrPad((20, 40, 40)),)]
 )
-def test_slices_that_no_plane_needs_are_read_hashed_and_counted_all_the_same(
-    series: Series, steps: tuple[Step, ...]
-) -> None:
+def test_slices_that_no_plane_needs_are_read_and_counted(series: Series, steps: tuple[Step, ...]) -> None:
     whole, part = processed(series.folder), processed(series.folder, *steps, folder="part.zarr")
     assert part.histogram is not None
     assert whole.histogram is not None
@@ -237,7 +231,7 @@ def test_each_try_writes_into_a_folder_of_its_own(series: Series) -> None:
     assert first.record.sha256 == second.record.sha256
 
 
-def test_a_store_that_cannot_be_written_is_a_reason_that_is_tried_again(series: Series) -> None:
+def test_a_failed_write_can_be_retried(series: Series) -> None:
     result = process(job_of(series.folder, folder="absent/key.unfinished"))
     assert (result.record.status, result.record.reason) == (Status.FAILED, Reason.OUTPUT_IO)
     assert result.record.detail == "writing failed: No such file or directory"

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,20 @@ import pytest
 from jobs import LENIENT, processed, series_of, stack_of
 from phantoms import Series, write_series
 from pydicom.dataset import Dataset
+from running import ORIENTED, InThisProcess, carry_out
 
 from pipeline.dicom.pixels.source import SliceSource, SourceFacts
 from pipeline.dicom.policy import GeometryOptions, HounsfieldOptions, Policy
 from pipeline.errors import SeriesRefusedError
-from pipeline.prepare.source import build_accepted_stack, hash_content, read_plausible_facts, remove_duplicates
+from pipeline.prepare.job import Job
+from pipeline.prepare.series import process
+from pipeline.prepare.source import (
+    build_accepted_stack,
+    hash_content,
+    measure_series,
+    read_plausible_facts,
+    remove_duplicates,
+)
 from pipeline.store.read import open_store
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
@@ -59,7 +69,7 @@ def test_a_stack_that_is_not_accepted_is_refused_with_its_reason(
     assert refused.value.detail
 
 
-def test_what_a_policy_repairs_is_accepted(tmp_path: Path) -> None:
+def test_a_stack_that_the_policy_repairs_is_accepted(tmp_path: Path) -> None:
     write_series(tmp_path / "in", n=6, positions_mm=(0, 2.5, 5, 10, 12.5, 15))
     assert stack_of(tmp_path / "in", LENIENT).verdict == "gap"
 
@@ -74,7 +84,7 @@ def test_values_that_cannot_be_hounsfield_units_are_refused(tmp_path: Path, hu: 
     assert refused.value.reason is Reason.HU_IMPLAUSIBLE
 
 
-def test_the_verdict_is_on_slices_that_were_asked_for_and_on_all_others(series: Series) -> None:
+def test_every_slice_is_checked_whether_requested_or_not(series: Series) -> None:
     stack = stack_of(series.folder)
     source = SliceSource(stack, POLICY)
     source.plane(3)
@@ -99,3 +109,43 @@ def test_without_rescale_stored_values_are_hounsfield_units_where_that_is_allowe
     result = processed(series.folder, policy=Policy(hounsfield=HounsfieldOptions(rescale_missing="assume_hu")))
     assert (result.record.status, result.record.warnings) == (Status.OK, (SeriesWarning.W_RESCALE_TYPE,))
     np.testing.assert_array_equal(open_store(tmp_path / "out.zarr").array[...], series.truth)
+
+
+def jobs_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Return the jobs of a run over ``in``."""
+    seen: list[Job] = []
+
+    class Watched(InThisProcess):
+        def run(self, function: Any, jobs: Any) -> Iterator[tuple[Any, Any]]:
+            for job in jobs:
+                seen.append(job)
+                yield job, function(job)
+
+    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: Watched())
+    carry_out(tmp_path, tmp_path / "in", ORIENTED + "report: {enabled: false}\n")
+    return seen
+
+
+def test_measuring_equals_processing_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_series(tmp_path / "in" / "a", n=5, rows=16, columns=16)
+    (job,) = jobs_of(tmp_path, monkeypatch)
+    whole, looked = process(job), measure_series(job)
+    for name in ("series_key", "status", "content_hash", "fingerprint", "elements", "n_slices"):
+        assert getattr(looked.record, name) == getattr(whole.record, name)
+    assert looked.histogram is not None
+    assert whole.histogram is not None
+    assert looked.histogram.first_bin_hu == whole.histogram.first_bin_hu
+    np.testing.assert_array_equal(looked.histogram.counts, whole.histogram.counts)
+    assert (looked.record.store, looked.slices) == (None, ())
+
+
+@pytest.mark.parametrize("wanted", [{"n": 2}, {"hu": np.full((5, 16, 16), 40, np.int16)}])
+def test_measuring_refuses_the_same_series_as_processing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: dict[str, Any]
+) -> None:
+    write_series(tmp_path / "in" / "a", **({"n": 5, "rows": 16, "columns": 16} | wanted))
+    (job,) = jobs_of(tmp_path, monkeypatch)
+    whole, looked = process(job).record, measure_series(job).record
+    assert (looked.status, looked.reason, looked.detail) == (whole.status, whole.reason, whole.detail)
+    assert looked.status is Status.REJECTED
+    assert looked.reason in {Reason.TOO_FEW_SLICES, Reason.HU_IMPLAUSIBLE}

@@ -20,13 +20,13 @@ def test_the_work_is_that_of_a_series(tmp_path: Path) -> None:
     assert result.slices == expected.slices
 
 
-def test_naming_the_work_imports_nothing_that_only_a_worker_needs() -> None:
+def test_importing_the_work_imports_no_heavy_library() -> None:
     program = f"import sys; import pipeline.prepare.work; print([name for name in {HEAVY} if name in sys.modules])"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "[]"
 
 
-def test_after_warming_a_worker_has_imported_what_it_needs_and_no_tables() -> None:
+def test_a_warm_worker_has_imported_zarr_and_loops_but_no_tables() -> None:
     program = (
         "import sys; from pipeline.prepare import work; work.warm()\n"
         "from pipeline.kernels.bands import blend_between_planes\n"

@@ -54,7 +54,7 @@ def taken(prepared: PreparedVolume) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(programs())
-def test_a_streamed_program_computes_what_its_steps_mean_and_reads_each_plane_once(drawn: Drawn) -> None:
+def test_a_streamed_program_equals_its_steps_and_reads_each_plane_once(drawn: Drawn) -> None:
     source = Counted(cut_planes(drawn.source))
     try:
         prepared = execute(Program.compile(drawn.steps, drawn.spec, "float32"), source)
@@ -117,7 +117,7 @@ def test_a_plane_is_read_when_it_is_first_needed() -> None:
     assert asked == list(range(last + 1))
 
 
-def test_a_statistic_reads_all_planes_before_the_first_is_asked_for() -> None:
+def test_a_statistic_reads_all_planes_first() -> None:
     prepared, asked = begun(Clip(-1000, 400), Normalise("z_score"), CropOrPad((4, 4, 4)))
     assert asked == list(range(40))
     taken(prepared)
@@ -135,14 +135,14 @@ def test_planes_one_by_one_are_the_whole() -> None:
         np.testing.assert_array_equal(True if mask is None else mask, whole.valid[z])
 
 
-def test_a_plane_that_was_measured_everywhere_has_no_mask() -> None:
+def test_a_plane_valid_everywhere_has_no_mask() -> None:
     prepared, _ = begun(Clip(-1000, 400), source=volumes.noise())
     assert prepared.plane(0)[1] is None
     padded, _ = begun(CropOrPad((8, 8, 7)), source=volumes.noise())
     assert [mask is None for _, mask in map(padded.plane, range(8))] == [False, *[True] * 6, False]
 
 
-def test_what_was_taken_stays_as_it_was_when_more_is_taken() -> None:
+def test_a_plane_is_unchanged_by_later_requests() -> None:
     prepared, _ = begun(FINER, Clip(-1000, 400))
     first, mask = prepared.plane(40)
     kept = first.copy(), mask is not None and mask.copy()
@@ -152,7 +152,7 @@ def test_what_was_taken_stays_as_it_was_when_more_is_taken() -> None:
     np.testing.assert_array_equal(mask, kept[1])
 
 
-def test_a_statistic_that_does_not_exist_is_refused_before_any_plane_is_given() -> None:
+def test_a_missing_statistic_is_refused_before_any_plane() -> None:
     flat = Volume(np.full_like(SOURCE.voxels, 7), SOURCE.valid, SOURCE.geometry)
     with pytest.raises(SeriesRefusedError, match="same value"):
         begun(Normalise("z_score"), source=flat)

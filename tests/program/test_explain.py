@@ -12,7 +12,7 @@ SPEC = VolumeSpec(volumes.grid((12, 24, 20)))
 DEFAULT = (Orient("LPS"), Resample(spacing_mm=(1, 1, 1)), Clip(-1000, 400), Normalise("zero_one"))
 
 
-def test_every_step_is_explained_on_a_line_and_then_what_they_fold_into() -> None:
+def test_steps_are_explained_before_the_changes_they_fold_into() -> None:
     lines = explain(Program.compile(DEFAULT, SPEC))
     assert [line.split(":")[0] for line in lines] == [
         "source",
@@ -30,6 +30,6 @@ def test_every_step_is_explained_on_a_line_and_then_what_they_fold_into() -> Non
     assert "float16" in lines[-1]
 
 
-def test_what_waits_for_the_whole_volume_is_told() -> None:
+def test_a_barrier_is_explained() -> None:
     lines = explain(Program.compile([Clip(-1000, 400), Normalise("z_score")], SPEC))
     assert "the whole volume in memory" in lines[-2]

@@ -80,7 +80,7 @@ def test_no_mask_makes_a_program_take_more_than_was_said(spacing_mm: tuple[float
     assert used(program.steps, volumes.noise(GEOMETRY, valid=scattered)) <= said + BESIDE
 
 
-def test_what_streams_needs_no_more_for_a_longer_series() -> None:
+def test_streaming_memory_does_not_grow_with_slices() -> None:
     steps = (Resample(spacing_mm=(1, 1, 1)), Clip(-1000, 400))
     longer = VolumeSpec(GEOMETRY.regrid((0, 0, 0), (1, 1, 1), GEOMETRY.shape._replace(z=4000)))  # type: ignore[arg-type]
     said = [Program.compile(steps, spec).peak_bytes for spec in (SPEC, longer)]

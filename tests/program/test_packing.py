@@ -48,9 +48,7 @@ def test_normalised_values_in_int16_are_whole_hounsfield_units() -> None:
 
 @pytest.mark.parametrize("spec", [ZERO_ONE, CHANNELS])
 @pytest.mark.parametrize("dtype", ["int16", "uint16", "uint8"])
-def test_packed_values_come_back_within_half_a_step_and_use_the_codes_there_are(
-    spec: VolumeSpec, dtype: StoredType
-) -> None:
+def test_packed_values_are_within_half_a_step(spec: VolumeSpec, dtype: StoredType) -> None:
     packed = choose_packing(dtype, spec)
     assert packed is not None
     values = np.linspace(0, 1, 500, dtype=np.float32)[None, None]
@@ -73,3 +71,19 @@ def test_a_z_score_without_limits_is_stored_as_hounsfield_units() -> None:
 def test_floats_and_hounsfield_units_are_not_packed() -> None:
     assert choose_packing("float16", ZERO_ONE) is None
     assert choose_packing("int16", CLIPPED) is None
+
+
+def test_whole_numbers_are_rounded_to_nearest_and_saturate() -> None:
+    voxels = np.array([[[-40000, -1.5, -0.4, 0.5, 1.5, 40000]]], np.float32)
+    np.testing.assert_array_equal(convert_to_stored(voxels, "int16", None), [[[-32768, -2, 0, 0, 2, 32767]]])
+    np.testing.assert_array_equal(convert_to_stored(voxels, "uint8", None), [[[0, 0, 0, 0, 2, 255]]])
+
+
+def test_half_precision_saturates_at_its_largest_finite_value() -> None:
+    stored = convert_to_stored(np.array([[[-1e9, 1e9, 0.5]]], np.float32), "float16", None)
+    np.testing.assert_array_equal(stored, np.array([[[-65504, 65504, 0.5]]], np.float16))
+
+
+def test_single_precision_is_stored_bit_for_bit() -> None:
+    voxels = volumes.noise().voxels / np.float32(3)
+    assert convert_to_stored(voxels, "float32", None).tobytes() == voxels.tobytes()

@@ -35,7 +35,7 @@ def test_a_plane_of_a_volume_is_no_copy() -> None:
     assert np.shares_memory(cut_planes(SOURCE)(2).voxels, SOURCE.voxels)
 
 
-def test_what_may_be_blended_though_it_was_invented_travels_with_its_plane() -> None:
+def test_usable_masks_stay_with_their_planes() -> None:
     usable = np.ones_like(SOURCE.valid)
     has_interpolated = Volume(SOURCE.voxels, SOURCE.valid, SOURCE.geometry, usable)
     assert cut_planes(SOURCE)(0).usable is None
@@ -44,7 +44,7 @@ def test_what_may_be_blended_though_it_was_invented_travels_with_its_plane() -> 
     np.testing.assert_array_equal(again.usable, usable)
 
 
-def test_in_a_volume_with_invented_planes_others_may_be_blended_where_they_were_measured() -> None:
+def test_valid_planes_beside_interpolated_ones_are_usable_where_valid() -> None:
     again = gather_volume(cut_planes(SOURCE), VolumeSpec(SOURCE.geometry, has_interpolated=True))
     np.testing.assert_array_equal(again.usable, SOURCE.valid)
 

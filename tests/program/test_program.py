@@ -66,7 +66,7 @@ def test_neighbours_of_a_kind_become_one(steps: list[Step], kinds: list[type]) -
         ),
     ],
 )
-def test_folded_steps_do_what_they_do_one_by_one(steps: tuple[Step, ...]) -> None:
+def test_folded_steps_equal_single_steps(steps: tuple[Step, ...]) -> None:
     at_once = execute_on_volume(Program.compile(steps, SPEC, "float32"), SOURCE)
     volume, spec = SOURCE, SPEC
     for step in steps:
@@ -103,7 +103,7 @@ def turned(volume: Volume, order: Zyx[int], signs: Zyx[int]) -> Volume:
     return Volume(volume.voxels.transpose(order)[ways], volume.valid.transpose(order)[ways], geometry)
 
 
-def test_a_nearest_sample_that_was_chosen_stays_when_it_is_turned() -> None:
+def test_nearest_samples_are_the_same_after_a_flip() -> None:
     nearest, orient = Resample(factor=(0.5, 0.5, 0.5), method="nearest"), Orient("LPS")
     scanned = turned(volumes.noise(volumes.grid((6, 8, 10))), Zyx(1, 0, 2), Zyx(-1, 1, -1))
     spec = VolumeSpec(scanned.geometry)
@@ -115,7 +115,7 @@ def test_a_nearest_sample_that_was_chosen_stays_when_it_is_turned() -> None:
     )
 
 
-def test_what_was_described_is_what_comes_out() -> None:
+def test_a_result_matches_its_description() -> None:
     program = Program.compile(DEFAULT, SPEC)
     prepared = execute_on_volume(program, SOURCE)
     assert prepared.spec == program.result
@@ -125,7 +125,7 @@ def test_what_was_described_is_what_comes_out() -> None:
     assert prepared.array.flags.c_contiguous
 
 
-def test_padding_added_after_a_statistic_has_the_value_that_padding_became() -> None:
+def test_padding_added_after_a_statistic_has_the_transformed_value() -> None:
     steps = (Clip(-1000, 400), Normalise("z_score"), CropOrPad((14, 24, 20)))
     prepared = execute_on_volume(Program.compile(steps, SPEC, "float32"), SOURCE)
     assert prepared.spec.padding[0] == pytest.approx(float(prepared.array[0, 0, 0]), rel=1e-6)
@@ -135,7 +135,7 @@ def test_padding_added_after_a_statistic_has_the_value_that_padding_became() -> 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int16", "uint16"])
 @pytest.mark.parametrize("normalise", [Normalise("zero_one"), Normalise("z_score")])
-def test_the_inverse_turns_what_is_stored_back_into_hounsfield_units(dtype: str, normalise: Normalise) -> None:
+def test_the_inverse_gives_hounsfield_units(dtype: str, normalise: Normalise) -> None:
     prepared = execute_on_volume(Program.compile([Clip(-1000, 400), normalise], SPEC, dtype), SOURCE)  # type: ignore[arg-type]
     values = prepared.array.astype(np.float64)
     if prepared.scale_factor is not None and prepared.add_offset is not None:
@@ -152,7 +152,7 @@ def test_channels_have_an_inverse_each() -> None:
     assert prepared.array.shape == (2, 12, 24, 20)
 
 
-def test_what_was_flattened_has_no_inverse() -> None:
+def test_a_flat_line_has_no_inverse() -> None:
     assert execute_on_volume(Program.compile([Clip(0, 10), Clip(20, 30)], SPEC), SOURCE).inverse is None
 
 
@@ -181,7 +181,7 @@ def test_a_dtype_that_does_not_fit_is_refused_before_anything_runs() -> None:
         Program.compile([Clip(-1000, 400)], SPEC, "uint8")
 
 
-def test_a_volume_without_contrast_becomes_a_reason() -> None:
+def test_a_volume_without_contrast_is_refused() -> None:
     flat = replace(SOURCE, voxels=np.full_like(SOURCE.voxels, 50))
     with pytest.raises(SeriesRefusedError, match="same value"):
         execute_on_volume(Program.compile([Normalise("z_score")], SPEC), flat)

@@ -22,14 +22,14 @@ def test_no_steps_leave_nothing_to_describe() -> None:
     assert describe([], SOURCE) == []
 
 
-def test_an_impossible_order_names_the_step_that_cannot_follow() -> None:
+def test_an_impossible_order_names_the_step() -> None:
     with pytest.raises(StepOrderError, match="clip works on Hounsfield units") as refused:
         describe([Clip(-1000, 400), Normalise("zero_one"), Clip(-500, 300)], SOURCE)
     assert refused.value.index == 2
     assert refused.value.exit_code is ExitCode.USAGE
 
 
-def test_parameters_that_are_not_set_are_not_told() -> None:
+def test_parameters_that_are_not_set_are_left_out() -> None:
     assert Clip(-1000, 400).parameters == {"low_hu": -1000, "high_hu": 400}
 
 

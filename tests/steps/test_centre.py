@@ -14,7 +14,7 @@ SOURCE = volumes.half_valid()
 SPEC = VolumeSpec(SOURCE.geometry)
 
 
-def test_the_mean_of_the_measured_voxels_is_subtracted() -> None:
+def test_the_mean_of_valid_voxels_is_subtracted() -> None:
     result = execute_on_volume(Program.compile([Clip(-1000, 2000), Centre("volume")], SPEC, "float32"), SOURCE)
     assert result.array[SOURCE.valid].mean(dtype=np.float64) == pytest.approx(0, abs=1e-3)
     clipped = np.clip(SOURCE.voxels, -1000, 2000)
@@ -26,7 +26,7 @@ def test_a_given_number_is_subtracted() -> None:
     np.testing.assert_array_equal(result.array, SOURCE.voxels - 25)
 
 
-def test_what_comes_out_is_no_longer_hounsfield_units() -> None:
+def test_the_result_is_not_in_hounsfield_units() -> None:
     assert Centre("volume").after(SPEC).scale is Scale.NORMALISED
     assert Centre(25).after(SPEC).scale is Scale.NORMALISED
 

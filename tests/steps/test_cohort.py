@@ -24,7 +24,7 @@ FOUND = replace(
 )
 
 
-def test_what_waits_for_the_cohort_is_known_by_its_place() -> None:
+def test_steps_that_need_the_cohort_are_found() -> None:
     assert find_waiting_steps(STEPS) == [1, 2]
     assert find_waiting_steps([Orient(to="LPS"), Clip(low_hu=0, high_hu=1), Normalise(to="z_score")]) == []
     assert list_percentiles(STEPS) == {0.5, 99.5}
@@ -46,7 +46,7 @@ def test_a_range_is_that_of_the_training_split(target: str, low: int, high: int)
     assert [line.at(hu) for hu in (-1024, 2000, 5000)] == [low, high, high]
 
 
-def test_the_trail_tells_what_was_asked_and_what_it_came_to() -> None:
+def test_the_trail_holds_the_request_and_the_values() -> None:
     trail = Program.compile(fill_in_statistics(STEPS, FOUND), VolumeSpec(grid())).trail()
     assert trail[1:] == [
         {

@@ -34,7 +34,7 @@ def leaning(drift: tuple[float, float], degrees: float = 0.0) -> tuple[Geometry,
 
 @settings(max_examples=60, deadline=None)
 @given(drifts, st.floats(-40, 40))
-def test_what_grows_evenly_through_the_patient_still_does(drift: tuple[float, float], degrees: float) -> None:
+def test_a_ramp_through_the_patient_stays_a_ramp(drift: tuple[float, float], degrees: float) -> None:
     sheared, step = leaning(drift, degrees)
     source = volumes.ramp(sheared)
     result = apply(step.change(VolumeSpec(sheared)), source, (-1024.0,))
@@ -91,7 +91,7 @@ def test_labels_move_with_their_slices() -> None:
     np.testing.assert_array_equal(carried, values)
 
 
-def test_a_program_says_what_was_repaired() -> None:
+def test_a_program_lists_repairs() -> None:
     sheared, step = leaning((0.1, 0.2))
     program = Program.compile([step], VolumeSpec(sheared))
     assert program.trail() == [
@@ -101,7 +101,7 @@ def test_a_program_says_what_was_repaired() -> None:
     assert execute_on_volume(program, volumes.ramp(sheared)).spec == step.after(spec)
 
 
-def test_what_the_header_says_otherwise_is_told() -> None:
+def test_a_tilt_in_the_header_that_differs_is_kept() -> None:
     assert CorrectTilt(10.04, ((0.0, 0.0), (3.0, 4.0)), told_deg=-15.0).parameters == {
         "tilt_deg": 10.04,
         "told_deg": -15.0,

@@ -38,7 +38,7 @@ def run(*steps: Step, source: Volume = TORSO) -> PreparedVolume:
 
 
 @CROPS
-def test_no_bit_of_what_stays_changes_and_every_voxel_keeps_its_place(crop: CropToTarget) -> None:
+def test_a_crop_changes_no_bit_and_no_position(crop: CropToTarget) -> None:
     prepared = run(crop)
     (found,) = prepared.program.steps
     assert isinstance(found, FoundBodyCrop | FoundLungCrop)
@@ -48,7 +48,7 @@ def test_no_bit_of_what_stays_changes_and_every_voxel_keeps_its_place(crop: Crop
 
 
 @CROPS
-def test_what_was_found_does_it_again_without_voxels(crop: CropToTarget) -> None:
+def test_a_found_crop_is_repeated_without_voxels(crop: CropToTarget) -> None:
     first = run(Orient("LPS"), crop, Resample(spacing_mm=(2, 2, 2)))
     trail = json.loads(json.dumps(first.program.trail()))
     assert [entry["step"] for entry in trail] == ["orient", crop.name, "resample"]
@@ -91,7 +91,7 @@ def test_the_box_does_not_depend_on_the_order_of_axes(crop: CropToTarget, order:
 
 
 @CROPS
-def test_where_there_is_nothing_to_find_nothing_is_cut_and_it_is_told(crop: CropToTarget) -> None:
+def test_without_a_target_nothing_is_cut_and_the_record_says_so(crop: CropToTarget) -> None:
     air = volumes.volume(np.full(TORSO.geometry.shape, -1000, np.float32), TORSO.geometry)
     prepared = run(crop, source=air)
     assert prepared.spec.geometry == air.geometry
@@ -114,7 +114,7 @@ def test_until_it_is_found_a_box_is_the_whole_volume(crop: CropToTarget) -> None
 
 
 @CROPS
-def test_hounsfield_units_that_it_looks_at_must_not_be_cut_before(crop: CropToTarget) -> None:
+def test_a_crop_needs_its_range_of_hounsfield_units(crop: CropToTarget) -> None:
     with pytest.raises(StepOrderError, match="put it before the clip or window"):
         crop.after(Clip(-200, 400).after(SPEC))
     with pytest.raises(StepOrderError, match="put it before the clip or window"):
@@ -135,7 +135,7 @@ def test_a_margin_that_cannot_be_is_refused(margin_mm: float) -> None:
         CropBody(margin_mm)
 
 
-def test_a_volume_of_which_a_later_step_leaves_nothing_is_refused() -> None:
+def test_a_volume_without_a_voxel_left_is_refused() -> None:
     with pytest.raises(SeriesRefusedError, match="nothing but padding"):
         run(CropLung(0), CropOrPad((4, 4, 4), around=(0, -70, 0)))
 

@@ -26,7 +26,7 @@ def run(shape: tuple[int, int, int], source: Volume = SOURCE) -> Volume:
 
 @settings(max_examples=40, deadline=None)
 @given(shapes)
-def test_the_shape_is_as_asked_and_the_centre_stays_within_half_a_voxel(shape: tuple[int, int, int]) -> None:
+def test_the_shape_is_exact_and_the_centre_within_half_a_voxel(shape: tuple[int, int, int]) -> None:
     result = run(shape)
     assert result.voxels.shape == shape
     moved = np.subtract(result.geometry.centre_mm, SOURCE.geometry.centre_mm)
@@ -56,7 +56,7 @@ def test_the_own_shape_changes_nothing() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(shapes, st.tuples(*[st.floats(0, 1)] * 3))
-def test_around_a_point_the_middle_lies_within_half_a_voxel_of_it(
+def test_the_centre_is_within_half_a_voxel_of_the_point(
     shape: tuple[int, int, int], share: tuple[float, float, float]
 ) -> None:
     index = Zyx(*(at * (n - 1) for at, n in zip(share, SOURCE.geometry.shape, strict=True)))
@@ -68,7 +68,7 @@ def test_around_a_point_the_middle_lies_within_half_a_voxel_of_it(
     assert around.after(VolumeSpec(result)).geometry == result
 
 
-def test_around_a_point_no_bit_changes_and_the_rest_is_padding() -> None:
+def test_a_crop_around_a_point_changes_no_bit() -> None:
     result = execute.execute_on_volume(
         Program.compile([CropOrPad((5, 5, 5), SOURCE.geometry.origin_mm)], SPEC, "float32"), SOURCE
     )
@@ -78,7 +78,7 @@ def test_around_a_point_no_bit_changes_and_the_rest_is_padding() -> None:
     assert (result.array[~result.valid] == -1024).all()
 
 
-def test_a_point_so_far_away_that_nothing_is_left_refuses_the_series() -> None:
+def test_a_crop_that_leaves_no_voxel_refuses_the_series() -> None:
     program = Program.compile([CropOrPad((4, 4, 4), (0, 0, 5000))], SPEC)
     with pytest.raises(SeriesRefusedError, match="nothing but padding"):
         execute.execute_on_volume(program, SOURCE)

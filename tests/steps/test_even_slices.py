@@ -44,7 +44,7 @@ def done(step: EvenSlices, source: Volume) -> Volume:
 
 @settings(max_examples=60, deadline=None)
 @given(intervals)
-def test_what_grows_evenly_through_the_patient_still_does(gaps: list[float]) -> None:
+def test_a_ramp_through_the_patient_stays_a_ramp(gaps: list[float]) -> None:
     positions_mm = tuple(accumulate(gaps, initial=0.0))
     result = done(ResampleSlices(positions_mm, STEP_MM), regrid(positions_mm))
     truth = volumes.ramp(result.geometry)
@@ -64,7 +64,7 @@ def test_the_planes_cover_the_first_slice_to_the_last(gaps: list[float]) -> None
     assert positions_mm[-1] - 1e-5 <= (result.shape.z - 1) * STEP_MM < positions_mm[-1] + STEP_MM
 
 
-def test_slices_that_are_there_keep_their_bits_and_their_planes() -> None:
+def test_present_slices_keep_their_bits_and_planes() -> None:
     planes = [0, 1, 3, 4, 7]
     source = volumes.noise(grid(5))
     result = done(missing(planes), source)
@@ -82,7 +82,7 @@ def test_slices_that_are_there_keep_their_bits_and_their_planes() -> None:
         ((0.0, 2.5, 6.5, 9.0, 11.5), [1, 1, 0, 1, 1, 0]),  # 4 mm is not: 5 mm is too far from 6.5, 7.5 is near to it
     ],
 )
-def test_a_plane_is_measured_if_a_slice_is_near_or_two_are_close_together(
+def test_a_plane_is_valid_near_one_slice_or_between_two_close_ones(
     positions_mm: tuple[float, ...], valid: list[int]
 ) -> None:
     step = ResampleSlices(positions_mm, STEP_MM)
@@ -100,7 +100,7 @@ def test_beyond_the_last_slice_stands_its_own_value() -> None:
 
 
 @pytest.mark.parametrize("spacing_mm", [0.7, 1.0, 2.0])
-def test_a_filled_gap_is_resampled_as_if_it_were_there_and_stays_marked(spacing_mm: float) -> None:
+def test_a_filled_gap_is_resampled_and_stays_invalid(spacing_mm: float) -> None:
     planes = [0, 1, 2, 3, 6, 7, 8, 9, 10]
     source = regrid(tuple(STEP_MM * plane for plane in planes))
     steps = [missing(planes), Orient("LPS"), Clip(-5000, 5000), Resample(spacing_mm=(spacing_mm, None, None))]

@@ -113,7 +113,7 @@ def test_values_lie_between_the_limits_that_are_described(step: Step) -> None:
 
 
 @every_step
-def test_padding_becomes_what_is_described(step: Step) -> None:
+def test_padding_has_the_described_value(step: Step) -> None:
     padded = CropOrPad((30, 40, 40))
     prepared = run(padded, step)
     corner = prepared.array.reshape(-1, *prepared.valid.shape)[:, 0, 0, 0]
@@ -140,7 +140,7 @@ def test_parameters_survive_the_way_through_json(step: Step) -> None:
 
 
 @every_step
-def test_parameters_told_are_enough_to_make_the_step_again(step: Step) -> None:
+def test_parameters_recreate_a_step(step: Step) -> None:
     assert TypeAdapter(type(step)).validate_json(json.dumps(step.parameters), strict=True) == step
 
 
@@ -156,7 +156,7 @@ def test_twice_is_once(step: Step) -> None:
 
 
 @pytest.mark.parametrize("step", examples((*GRIDS, "clip", "window")), ids=titled)
-def test_nothing_becomes_measured_that_was_not(step: Step) -> None:
+def test_no_invalid_voxel_becomes_valid(step: Step) -> None:
     nothing = Volume(SOURCE.voxels, np.zeros_like(SOURCE.valid), SOURCE.geometry)
     assert not run(step, source=nothing).valid.any()
 

@@ -34,7 +34,7 @@ def test_each_channel_has_its_own_range() -> None:
     np.testing.assert_allclose(result.array[1], np.interp(SOURCE.voxels, (-500, 1300), (0, 1)), atol=1e-6)
 
 
-def test_z_score_leaves_mean_zero_and_deviation_one_of_the_measured_voxels() -> None:
+def test_z_score_gives_valid_voxels_mean_zero_and_deviation_one() -> None:
     values = prepared(Clip(-1000, 400), Normalise("z_score")).array[SOURCE.valid].astype(np.float64)
     assert (values.mean(), values.std()) == pytest.approx((0, 1), abs=1e-6)
 
@@ -46,14 +46,14 @@ def test_padding_that_is_added_counts_for_nothing(to: Any, statistics: Any) -> N
     np.testing.assert_array_equal(padded.array[padded.valid], plain.array[plain.valid])
 
 
-def test_the_volumes_own_range_is_that_of_its_measured_voxels() -> None:
+def test_the_range_of_a_volume_is_that_of_its_valid_voxels() -> None:
     result = prepared(Normalise("minus_one_one", "volume"))
     values = result.array[SOURCE.valid]
     assert (values.min(), values.max()) == pytest.approx((-1, 1), abs=1e-6)
     assert (result.array[~SOURCE.valid] == -1).all()
 
 
-def test_the_default_statistics_are_told() -> None:
+def test_the_default_statistics_are_in_the_parameters() -> None:
     assert Normalise("zero_one").statistics == "range"
     assert Normalise("z_score").statistics == "volume"
 

@@ -24,7 +24,7 @@ def resampled(source: Volume, step: Resample) -> Volume:
 
 @settings(max_examples=60, deadline=None)
 @given(st.tuples(spacings, spacings, spacings))
-def test_spacing_is_as_asked_the_shape_covers_the_extent_and_the_centre_stays(asked: tuple[Any, Any, Any]) -> None:
+def test_resampling_covers_the_extent_and_keeps_the_centre(asked: tuple[Any, Any, Any]) -> None:
     source = volumes.grid()
     target = Resample(spacing_mm=asked).change(VolumeSpec(source)).geometry
     for axis, mm in enumerate(asked):
@@ -62,7 +62,7 @@ def test_to_the_own_spacing_changes_no_bit(step: Resample) -> None:
     assert result.geometry.shape == source.geometry.shape
 
 
-def test_a_spacing_that_is_the_own_but_for_its_last_digits_is_written_as_asked() -> None:
+def test_a_spacing_equal_up_to_rounding_is_written_as_given() -> None:
     source = volumes.grid((6, 8, 7), (1.0000000001, 0.7, 0.7))
     assert Resample(spacing_mm=(1, None, None)).change(VolumeSpec(source)).geometry.spacing_mm == Zyx(1, 0.7, 0.7)
 
@@ -81,7 +81,7 @@ def deviation(step: Resample) -> float:
 
 @settings(max_examples=60, deadline=None)
 @given(st.one_of(st.floats(0.1, 1), st.integers(2, 20)), st.floats(0.1, 20))
-def test_a_ramp_is_reproduced_inside_unless_a_filter_stands_askew(even: float, any_spacing: float) -> None:
+def test_a_ramp_is_reproduced_by_symmetric_filters(even: float, any_spacing: float) -> None:
     assert deviation(Resample(spacing_mm=(None, None, even))) < 1e-3
     assert deviation(Resample(spacing_mm=(None, None, any_spacing), antialias=False)) < 1e-3
 
@@ -100,7 +100,7 @@ def test_a_ramp_in_space_stays_where_it_is() -> None:
     assert result.valid[inner].all()
 
 
-def test_the_rim_beyond_the_source_takes_the_edge_value_and_is_not_measured() -> None:
+def test_the_rim_beyond_the_source_takes_the_edge_value_and_is_not_valid() -> None:
     source = volumes.noise(volumes.grid((4, 4, 4), (1, 1, 1)))
     result = resampled(source, Resample(shape=(8, None, None)))
     np.testing.assert_array_equal(result.voxels[[0, -1]], source.voxels[[0, -1]])
@@ -133,7 +133,7 @@ def test_a_coarser_axis_is_filtered_and_a_finer_is_not() -> None:
     assert [axis_weights(axis)[1].shape[1] for axis in change.axes] == [2, 6, 1]
 
 
-def test_a_single_slice_made_finer_is_measured_only_where_it_was() -> None:
+def test_a_single_slice_made_finer_is_valid_only_within_its_thickness() -> None:
     result = resampled(volumes.noise(volumes.grid((1, 4, 4), (5, 1, 1))), Resample(spacing_mm=(1, None, None)))
     np.testing.assert_array_equal(result.valid.all(axis=(1, 2)), [False, False, True, False, False])
 
@@ -156,7 +156,7 @@ def test_impossible_parameters_are_refused_in_a_sentence(wrong: dict[str, Any], 
 
 
 @pytest.mark.parametrize("new_mm", [0.5, 1.0, 5.0])
-def test_of_slices_that_lie_apart_only_planes_near_one_are_measured(new_mm: float) -> None:
+def test_planes_in_wide_intervals_are_valid_only_near_a_slice(new_mm: float) -> None:
     """Slices of 1 mm every 10 mm: one speaks for half a millimetre on each side, or for half a new step."""
     spec = VolumeSpec(volumes.grid((5, 3, 3), (10.0, 1.0, 1.0)), reach=Zyx(0.05, None, None))
     source = volumes.volume(np.ones(spec.shape, np.float32), spec.geometry)
@@ -170,7 +170,7 @@ def test_of_slices_that_lie_apart_only_planes_near_one_are_measured(new_mm: floa
     assert change.after(spec).reach == Zyx(None, None, None)
 
 
-def test_slices_that_touch_are_measured_in_between() -> None:
+def test_planes_between_touching_slices_are_valid() -> None:
     spec = VolumeSpec(volumes.grid((5, 3, 3), (10.0, 1.0, 1.0)))
     change = Resample(spacing_mm=(1.0, None, None)).change(spec)
     result = regridded(volumes.volume(np.ones(spec.shape, np.float32), spec.geometry), change, (-1024,))

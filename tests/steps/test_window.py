@@ -14,7 +14,7 @@ SPEC = VolumeSpec(volumes.grid())
 HEAD = Window(channels=(Channel("brain"), Channel("subdural"), Channel(centre_hu=600, width_hu=2800)))
 
 
-def test_a_window_limits_to_half_its_width_on_either_side_of_its_centre() -> None:
+def test_a_window_clips_to_its_centre_plus_and_minus_half_its_width() -> None:
     assert Window(centre_hu=-600, width_hu=1500).after(SPEC) == Clip(-1350, 150).after(SPEC)
 
 
@@ -26,7 +26,7 @@ def test_every_preset_has_its_numbers() -> None:
     assert set(PRESETS) == set(get_args(Preset))
 
 
-def test_channels_see_the_same_voxels_each_through_its_window() -> None:
+def test_each_channel_has_its_window() -> None:
     source = volumes.noise()
     result = apply(HEAD.change(SPEC), source, SPEC.padding)
     expected = [np.clip(source.voxels, *limits) for limits in ((0, 80), (-20, 180), (-800, 2000))]

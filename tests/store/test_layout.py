@@ -1,6 +1,7 @@
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_shards_are_whole_layers_of_chunks_and_few(
     assert ceil(shape[0] / layout.depth) <= MOST_SHARDS
 
 
-def test_shards_are_as_asked_but_for_the_size_of_the_array() -> None:
+def test_shards_are_as_given_up_to_the_size_of_the_array() -> None:
     options = StoreOptions(chunks=(2, 16, 16), shards=(4, 32, 160))
     assert Layout.of((100, 100, 100), np.dtype("int16"), options) == Layout(Zyx(2, 16, 16), Zyx(4, 32, 112))
     assert Layout.of((2, 100, 100, 100), np.dtype("int16"), options).depth == 4
@@ -69,7 +70,29 @@ def test_a_mask_has_chunks_four_times_as_wide_and_never_wider_than_the_array() -
     assert choose_mask_layout(image, Zyx(300, 360, 200)) == Layout(Zyx(64, 256, 200), Zyx(128, 512, 200))
 
 
-def test_planes_and_what_they_are_packed_to_wait_in_buffers_of_a_layer_of_chunks() -> None:
+def test_buffers_hold_a_layer_of_chunks() -> None:
     options = StoreOptions()
     assert buffer_bytes((1000, 300, 300), "int16", options) == 2 * 64 * 300 * 300 * 3
     assert buffer_bytes((2, 10, 300, 300), "float16", options) == 2 * 10 * 300 * 300 * 5
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"chunks": (0, 64, 64)}, "chunks must be at least 1"),
+        ({"shards": (64, 64, 100)}, "whole multiples"),
+        ({"shards": (0, 64, 64)}, "whole multiples"),
+        ({"level": 10}, "level must be from 0 to 9"),
+        ({"level": -1}, "level must be from 0 to 9"),
+        ({"pyramid_levels": 0}, "at least 1"),
+        ({"pyramid_levels": 13}, "at most 12"),
+    ],
+)
+def test_impossible_options_are_refused(options: dict[str, Any], rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        StoreOptions(**options)
+
+
+@pytest.mark.parametrize("shards", ["auto", None, (64, 64, 64), (128, 64, 640)])
+def test_shards_of_whole_chunks_are_accepted(shards: Any) -> None:
+    assert StoreOptions(shards=shards).shards == shards

@@ -31,7 +31,7 @@ def _transformations(ome: dict[str, Any]) -> tuple[list[float], list[float]]:
     return scale["scale"], translation["translation"]
 
 
-def test_a_grid_along_the_patients_axes_is_told_exactly() -> None:
+def test_a_grid_along_the_patients_axes_is_exact() -> None:
     scale, translation = _transformations(describe_multiscales(STRAIGHT, has_channels=False))
     assert scale == [2.5, 0.8, 0.7]
     assert translation == [-100.0, -12.8, -11.2]

@@ -17,7 +17,7 @@ from pipeline.vocabulary import Reason
 
 @pytest.mark.parametrize("dtype", ["int16", "uint8", "uint16", "float16", "float32"])
 @pytest.mark.parametrize("shards", ["auto", None, (2, 16, 32), (200, 160, 160)])
-def test_a_store_gives_back_what_was_written(tmp_path: Path, dtype: str, shards: Any) -> None:
+def test_a_store_is_read_as_it_was_written(tmp_path: Path, dtype: str, shards: Any) -> None:
     written = content(dtype=dtype)
     receipt = write_store(tmp_path / "s", written, replace(CHUNKED, shards=shards))
     store = open_store(tmp_path / "s")
@@ -30,7 +30,7 @@ def test_a_store_gives_back_what_was_written(tmp_path: Path, dtype: str, shards:
     assert receipt.n_bytes == size_of_store(tmp_path / "s")
 
 
-def test_the_same_content_gives_the_same_bytes_whatever_zarr_is_set_to(tmp_path: Path) -> None:
+def test_zarr_settings_do_not_change_bytes(tmp_path: Path) -> None:
     first = write_store(tmp_path / "a", content(), CHUNKED)
     with zarr.config.set({"array.write_empty_chunks": True, "array.order": "F", "json_indent": None}):
         second = write_store(tmp_path / "b", content(array=np.asfortranarray(content().array)), CHUNKED)
@@ -45,7 +45,7 @@ def test_another_voxel_or_name_gives_another_hash(tmp_path: Path) -> None:
     assert len(hashes) == 3
 
 
-def test_the_attributes_say_what_the_array_is_and_where_it_lies(tmp_path: Path) -> None:
+def test_the_attributes_describe_the_array_and_its_position(tmp_path: Path) -> None:
     write_store(tmp_path / "s", content(), CHUNKED)
     attributes = open_store(tmp_path / "s").attributes
     assert attributes.items() >= ATTRIBUTES.items()
@@ -60,7 +60,7 @@ def test_the_attributes_say_what_the_array_is_and_where_it_lies(tmp_path: Path) 
     ("option", "all_measured", "expected"),
     [("auto", True, False), ("auto", False, True), (True, True, True), (False, False, False)],
 )
-def test_the_mask_is_written_where_it_says_something_or_is_asked_for(
+def test_a_mask_is_written_if_a_voxel_is_invalid_or_on_request(
     tmp_path: Path, option: Any, *, all_measured: bool, expected: bool
 ) -> None:
     valid = np.ones(SHAPE, bool) if all_measured else content().valid
@@ -68,7 +68,7 @@ def test_the_mask_is_written_where_it_says_something_or_is_asked_for(
     assert (open_store(tmp_path / "s").mask is not None) is expected
 
 
-def test_padding_alone_takes_hardly_any_room_and_reads_as_padding(tmp_path: Path) -> None:
+def test_padding_compresses_to_little_and_reads_as_padding(tmp_path: Path) -> None:
     padding = np.full((64, 64, 64), -1024, np.int16)
     written = content(shape=padding.shape, array=padding, fill_value=-1024.0)
     write_store(tmp_path / "s", written, StoreOptions(mask=False))
@@ -76,7 +76,7 @@ def test_padding_alone_takes_hardly_any_room_and_reads_as_padding(tmp_path: Path
     np.testing.assert_array_equal(open_store(tmp_path / "s").array[...], padding)
 
 
-def test_what_cannot_be_prepared_to_its_end_leaves_no_folder(tmp_path: Path) -> None:
+def test_a_failed_series_leaves_no_folder(tmp_path: Path) -> None:
     written = content()
 
     def failing(z: int) -> Any:
@@ -107,7 +107,7 @@ def test_an_attribute_that_is_no_json_is_refused(tmp_path: Path) -> None:
         write_store(tmp_path / "s", content(attributes={"inverse": float("nan")}), CHUNKED)
 
 
-def test_planes_are_asked_for_once_from_the_first_to_the_last(tmp_path: Path) -> None:
+def test_planes_are_requested_once_in_order(tmp_path: Path) -> None:
     written, asked = content(), []
 
     def plane(z: int) -> Any:
@@ -121,7 +121,7 @@ def test_planes_are_asked_for_once_from_the_first_to_the_last(tmp_path: Path) ->
     assert asked == list(range(SHAPE[0]))
 
 
-def test_a_plane_that_is_used_again_after_it_was_given_is_stored_as_it_was_given(tmp_path: Path) -> None:
+def test_a_plane_may_be_reused_after_it_was_added(tmp_path: Path) -> None:
     written = content()
     reused, mask = np.empty((1, *SHAPE[1:]), np.int16), np.empty(SHAPE[1:], np.bool_)
 
@@ -137,7 +137,7 @@ def test_a_plane_that_is_used_again_after_it_was_given_is_stored_as_it_was_given
     np.testing.assert_array_equal(open_store(tmp_path / "s").mask[...], written.valid)
 
 
-def test_a_store_that_is_refused_after_all_was_written_leaves_no_folder(tmp_path: Path) -> None:
+def test_a_store_refused_at_its_end_leaves_no_folder(tmp_path: Path) -> None:
     written = content()
     given = write.StoreContent(planes=written.plane, dtype="int16", geometry=written.geometry)
 
@@ -154,7 +154,7 @@ def test_a_store_that_is_refused_after_all_was_written_leaves_no_folder(tmp_path
 
 @pytest.mark.parametrize("shards", ["auto", None, (2, 16, 32)])
 @pytest.mark.parametrize("dtype", ["int16", "float16"])
-def test_chunks_compress_to_the_same_bytes_whatever_the_threads(tmp_path: Path, shards: Any, dtype: str) -> None:
+def test_the_number_of_threads_does_not_change_bytes(tmp_path: Path, shards: Any, dtype: str) -> None:
     options = replace(CHUNKED, shards=shards)
     first = write_store(tmp_path / "a", content(dtype=dtype), options)
     with zarr.config.set({"threading.max_workers": 4, "async.concurrency": 16}):

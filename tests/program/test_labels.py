@@ -35,7 +35,7 @@ def test_labels_go_through_a_warp() -> None:
 
 
 @pytest.mark.parametrize("offset_px", [0.0, 0.3, 1.0])
-def test_of_a_sheared_stack_few_labels_win_by_share_and_many_values_are_the_nearest(offset_px: float) -> None:
+def test_sheared_labels_are_chosen_by_share_and_many_values_by_the_nearest_sample(offset_px: float) -> None:
     geometry = volumes.grid((6, 24, 20), (2.0, 1.0, 1.0))
     change = CorrectTilt(10.0, tuple((offset_px * k, 0.0) for k in range(6))).change(VolumeSpec(geometry))
     few = (np.indices(geometry.shape)[2] // 10).astype(np.int16) + 1
@@ -46,7 +46,7 @@ def test_of_a_sheared_stack_few_labels_win_by_share_and_many_values_are_the_near
     np.testing.assert_array_equal(carry_labels(few, change) > 0, nearest > 0)
 
 
-def test_a_label_keeps_its_volume_where_the_nearest_sample_would_miss() -> None:
+def test_a_label_keeps_its_volume() -> None:
     geometry = volumes.grid((24, 120, 120), (3.27, 0.977, 0.977))
     change = Resample(spacing_mm=(1, 1, 1)).change(VolumeSpec(geometry))
     inside = sum(np.square(axis) for axis in np.ogrid[-1.3:1.3:24j, -1.3:1.3:120j, -1.3:1.3:120j]) < 1

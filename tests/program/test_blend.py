@@ -28,7 +28,7 @@ def matrices(axes: Zyx[AxisMap]) -> tuple[oracles.Floats, oracles.Floats, oracle
     return z, y, x
 
 
-def test_sums_are_those_of_dense_matrices_renormalised_over_measured_voxels() -> None:
+def test_sums_equal_dense_matrices_renormalised_over_valid_voxels() -> None:
     source = volumes.half_valid()
     expected, share = oracles.weighted_sums(source.voxels, source.valid, matrices(COARSER))
     voxels, valid = weighted(source.by_channel, source.valid, COARSER)
@@ -38,7 +38,7 @@ def test_sums_are_those_of_dense_matrices_renormalised_over_measured_voxels() ->
     np.testing.assert_array_equal(valid, inside & (share >= 0.5 - 1e-6))
 
 
-def test_no_padding_leaks_into_what_was_measured() -> None:
+def test_padding_does_not_leak_into_valid_voxels() -> None:
     source = volumes.half_valid()
     flat = np.where(source.valid, np.float32(40), np.float32(-1024))[None]
     voxels, valid = weighted(flat, source.valid, COARSER)
@@ -47,7 +47,7 @@ def test_no_padding_leaks_into_what_was_measured() -> None:
     np.testing.assert_allclose(voxels[0][valid], 40)
 
 
-def test_what_was_invented_keeps_its_value_where_nothing_was_measured() -> None:
+def test_interpolated_values_are_kept_where_nothing_is_valid() -> None:
     source = np.full((1, 6, 8, 7), 25, np.float32)
     voxels, valid = weighted(source, np.zeros((6, 8, 7), np.bool_), COARSER)
     np.testing.assert_array_equal(voxels, 25)
@@ -79,7 +79,7 @@ def test_channels_are_summed_each_by_itself() -> None:
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.5e-6, -0.5e-6])
-def test_a_position_on_the_outermost_samples_is_measured(shift: float) -> None:
+def test_a_position_on_the_outermost_samples_is_valid(shift: float) -> None:
     axes = Zyx(AxisMap(3, 6, 0, 2.5), AxisMap(8, 8, shift), AxisMap(7, 7, 0))
     _, valid = weighted(np.zeros((1, 6, 8, 7), np.float32), np.ones((6, 8, 7), np.bool_), axes)
     assert valid.all()
@@ -138,7 +138,7 @@ def blend(masks: list[Mask | None], method: Method, step: float) -> Blend:
     st.sampled_from([0.6, 1.0, 2.3, -0.7]),
     st.lists(st.integers(0, 6), min_size=1, max_size=12),
 )
-def test_a_plane_is_the_same_bit_for_bit_whatever_was_asked_for_before(
+def test_a_plane_does_not_depend_on_earlier_requests(
     kinds: list[str], method: Method, step: float, asked: list[int]
 ) -> None:
     masks = [MASKS[kind] for kind in kinds]
@@ -155,9 +155,7 @@ def test_a_plane_is_the_same_bit_for_bit_whatever_was_asked_for_before(
     st.sampled_from(["linear", "cubic", "nearest"]),
     st.sampled_from([0.6, 1.0, 2.3, -0.7]),
 )
-def test_a_mask_that_is_known_and_one_that_is_equal_come_to_the_same_bits(
-    kinds: list[str], method: Method, step: float
-) -> None:
+def test_the_same_mask_and_an_equal_one_give_the_same_bits(kinds: list[str], method: Method, step: float) -> None:
     """Masks that are one object are dealt with at once, equal ones plane by plane where `Field` is made anew."""
     masks = [MASKS[kind] for kind in kinds]
     known, anew = blend(masks, method, step), blend(masks, method, step)
@@ -169,7 +167,7 @@ def test_a_mask_that_is_known_and_one_that_is_equal_come_to_the_same_bits(
 
 
 @pytest.mark.parametrize("method", ["linear", "cubic", "nearest"])
-def test_padding_elsewhere_moves_no_bit_of_what_was_measured_wholly(method: Method) -> None:
+def test_padding_elsewhere_changes_no_valid_bit(method: Method) -> None:
     masks: list[Mask | None] = [np.broadcast_to(np.arange(7) < 4, (8, 7)) for _ in range(6)]
     in_part, everywhere = blend(masks, method, 0.6), blend([None] * 6, method, 0.6)
     for z in range(7):
