@@ -36,6 +36,7 @@ from pipeline.privacy import PseudonymKey
 from pipeline.program.execute import PreparedVolume, execute
 from pipeline.program.planes import Plane, gather_volume
 from pipeline.program.program import Program
+from pipeline.scan.headers import Reading
 from pipeline.store.layout import StoreOptions
 from pipeline.store.write import create_store
 from pipeline.volume import VolumeSpec
@@ -62,7 +63,7 @@ def main(arguments: list[str]) -> None:
         source = options.folder or Path(scratch, "cohort")
         config = load(config_file, inputs=[source], output=Path(scratch, "out"))
         with open_pool(config.cluster, config.limits) as pool:
-            (scanned,) = scan_inputs(config, PseudonymKey(), None, pool).series
+            (scanned,) = scan_inputs(config, PseudonymKey(), Reading(pool)).series
         stack, policy = build_stack(scanned.series.images), policy_of(config)
         warm()
         program = Program.compile(config.steps, VolumeSpec(stack.geometry()))

@@ -69,7 +69,7 @@ def _ended(words: list[str]) -> int:
     except KeyboardInterrupt as error:
         message = "stopped; what was finished is kept: run the same command again to go on"
         return print_error(message, exit_code_for(error), words)
-    except Exception as error:  # noqa: BLE001  the roof: a person is told, and the traceback goes to the log
+    except Exception as error:  # noqa: BLE001  a person gets a message, and the log the traceback
         message = f"internal error ({type(error).__name__}); --log-json shows where"
         if isinstance(error, OSError) and exit_code_for(error) is ExitCode.OUTPUT:
             message = f"what there is to say, or to keep, cannot be written: {error.strerror}"

@@ -31,7 +31,7 @@ def execute(options: Namespace) -> ExitCode:
     from pipeline.card import About, write_card  # noqa: PLC0415  --help shall not wait for these
     from pipeline.output.layout import OutputFolder  # noqa: PLC0415
 
-    about = About(**{name: told for name in ABOUT if (told := getattr(options, name)) is not None})
+    about = About(**{name: text for name in ABOUT if (text := getattr(options, name)) is not None})
     for path in write_card(OutputFolder(options.output), about, options.to):
         print(path)
     if about.missing:

@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="IDENTIFIER",
         choices=IDENTIFIERS,
         default="PatientID",
-        help=f"what tells which series a row speaks of (default PatientID): {', '.join(IDENTIFIERS)}",
+        help=f"the identifier that a row's series is found by (default PatientID): {', '.join(IDENTIFIERS)}",
     )
     parser.add_argument("--column", metavar="NAME", help="the table's column that holds it, if it is called otherwise")
 

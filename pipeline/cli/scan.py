@@ -13,7 +13,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def execute(options: Namespace) -> ExitCode:
-    """Read every header, and print what was found and where it is told."""
+    """Read every header, and print what was found."""
     from pipeline.cli.tables import print_fields  # noqa: PLC0415  --help shall not wait for these
     from pipeline.run.scan import scan_only  # noqa: PLC0415
 

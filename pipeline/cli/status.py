@@ -24,8 +24,8 @@ def execute(options: Namespace) -> ExitCode:
         last = last_summary(output)
     print_counts(records)
     fields = [("last run", f"{last.get('finished_at', 'unknown')}, exit code {last.get('exit_code', 'unknown')}")]
-    if (told := history(last)) and told.sentences:
-        fields += [("it found", "\n".join(told.sentences))]
+    if (found := history(last)) and found.sentences:
+        fields += [("it found", "\n".join(found.sentences))]
     print_fields([*fields, ("next", _next_step({record.status for record in records}))])
     return ExitCode.OK
 

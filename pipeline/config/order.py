@@ -1,4 +1,4 @@
-"""Whether the steps can follow each other and the store can hold the result, tried on a usual chest without data."""
+"""Whether the steps can follow each other and the store can hold the result, tried on a typical chest without data."""
 
 from dataclasses import replace
 

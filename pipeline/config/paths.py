@@ -52,7 +52,7 @@ def find_folder_clash(config: Config) -> str | None:
 
 
 def find_unknown_place(config: Config) -> tuple[Keys, str] | None:
-    """Return the place and the fault of the first folder that is named by a URL which nothing here can reach."""
+    """Return the place and the fault of the first folder that is named by a URL that cannot be reached."""
     roots: list[tuple[Keys, str]] = [(("input", "roots", n), root) for n, root in enumerate(config.input.roots)]
     for keys, folder in (*roots, (("output", "folder"), config.output.folder)):
         try:
@@ -96,7 +96,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _stat(path: Path) -> os.stat_result | None:
-    """Return what the system says of a path, None where there is nothing or it does not tell."""
+    """Return what the system says of a path, None where there is nothing, or nothing that may be seen."""
     try:
         return path.stat()
     except OSError:

@@ -55,7 +55,7 @@ class Problem:
         return self.details["type"] == "missing" and isinstance(self.found, dict)
 
     def rank(self) -> tuple[bool, int, int]:
-        """Return the order in which problems are told: as in the file, then what is missing."""
+        """Return the order in which problems are reported: as in the file, then what is missing."""
         place = self.document.place(self.keys)
         return self.is_missing, place.line, place.column
 

@@ -14,7 +14,7 @@ from pipeline.versions import find_changed_stages
 from pipeline.vocabulary import Reason, Refusal, Status
 
 UNREAD = frozenset({Reason.UNREADABLE, Reason.UNSTABLE})
-"""What the system refused and not the data: every run tries again."""
+"""Reasons of the system and not of the data: every run tries again."""
 
 
 class SeriesState(StrEnum):
@@ -43,7 +43,7 @@ class PlannedSeries:
 
     @property
     def effort(self) -> float:
-        """How much work it is, in voxels of native images."""
+        """The cost of processing it, in voxels of native images."""
         images = self.scanned.series.images if self.scanned else ()
         pixels = (image.pixels for image in images)
         return sum(one.rows * one.columns * EFFORT.get(one.transfer_syntax, 1.0) for one in pixels)
@@ -62,7 +62,7 @@ class PlannedSeries:
 
 @dataclass(frozen=True)
 class Versions:
-    """What a series is made and judged by, and how often one that fails is tried again.
+    """The versions that a series is made and judged by, and how often one that fails is tried again.
 
     ``stages`` are those of the program; ``rules`` is a hash of the limits and of select.min_slices.
     """
@@ -215,4 +215,4 @@ def describe_missing(options: InputOptions, found: Scan, plans: Iterable[Planned
 def _some_paths(found: Scan) -> Iterator[str]:
     """Yield a file of each series, and each file of no series."""
     yield from (one.series.slices[0].file.path for one in found.series)
-    yield from (stray.file.path for stray in found.unassigned)
+    yield from (header.file.path for header in found.unassigned)

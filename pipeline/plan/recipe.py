@@ -1,10 +1,10 @@
 """A configuration to what a run needs of it: policy, recipe, the scan, and what makes a store stale."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline import __version__
-from pipeline.cluster import Pool
 from pipeline.config import Config, config_hash
 from pipeline.dicom.policy import Policy
 from pipeline.output.layout import OutputFolder
@@ -15,29 +15,29 @@ from pipeline.privacy import PseudonymKey
 from pipeline.scan.headers import Reading
 from pipeline.scan.series import NOBODY, People, Scan, add_masks, scan
 from pipeline.sources.address import parse_address
+from pipeline.sources.folders import FoundFile
 from pipeline.versions import describe_stages
 
 
 def policy_of(config: Config) -> Policy:
-    """Return what the checks are told."""
+    """Return the parameters of the checks."""
     return Policy(config.limits, config.geometry, config.hounsfield, config.select.min_slices)
 
 
 def scan_inputs(
     config: Config,
     key: PseudonymKey,
-    cache: Path | None = None,
-    pool: Pool | None = None,
+    reading: Reading | None = None,
     *,
     people: People = NOBODY,
-    looks_only: bool = False,
+    files: Iterable[FoundFile] | None = None,
 ) -> Scan:
-    """Read every header under the roots, as the configuration asks; with a cache, those of new files only.
+    """Read every header under the roots, as the configuration asks.
 
-    ``people`` are the persons that PatientIDs mean.  With ``looks_only`` the cache stays as it is.
+    ``people`` are the persons that PatientIDs mean, ``files`` those under the roots where they are listed already.
     """
-    reading = Reading(pool, cache, looks_only)
-    found = scan(config.input, policy_of(config), key, config.manifest.tags, config.select, reading, people=people)
+    policy, tags = policy_of(config), config.manifest.tags
+    found = scan(config.input, policy, key, tags, config.select, reading, people=people, files=files)
     return add_masks(found, config.manifest.labels.masks if config.manifest.labels else ())
 
 

@@ -1,4 +1,4 @@
-"""Which series of a scan are worked, and what leaves out the others: the rules under ``select``."""
+"""Which series of a scan are processed, and why the others are left out: the rules under ``select``."""
 
 import json
 from collections import Counter, defaultdict
@@ -36,7 +36,7 @@ class Candidate:
 class Selection:
     """A scan and what is left out of it.
 
-    ``left_out`` holds, by series_key, the rule that leaves a series out whatever becomes of others.  ``contests`` hold
+    ``left_out`` holds, by series_key, the rule that leaves a series out for itself alone.  ``contests`` hold
     the candidates of each study or patient, the best first.  ``slice_count`` is the most common one, once it is known.
     """
 

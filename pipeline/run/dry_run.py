@@ -8,12 +8,13 @@ from pipeline.config import Config
 from pipeline.output.state import Ledger
 from pipeline.plan.estimate import describe_program, estimate_program
 from pipeline.plan.plan import PlannedSeries, SeriesState, plan_series
-from pipeline.plan.recipe import build_recipe, select_series, versions_of
+from pipeline.plan.recipe import build_recipe, scan_inputs, select_series, versions_of
 from pipeline.prepare.job import Recipe
 from pipeline.prepare.source import measure_series
 from pipeline.program.explain import explain
 from pipeline.run.processing import build_job
 from pipeline.run.session import NoListener, Session, open_session
+from pipeline.scan.headers import Reading
 
 OTHER_CONTENT = "its files hold something else, though their sizes and times are the same: touch them"
 
@@ -51,7 +52,8 @@ def dry_run(config: Config, *, deep: bool = False) -> Iterator[SeriesPreview]:
 
 
 def _plan(session: Session, cluster: Pool, state: Ledger, *, deep: bool) -> list[PlannedSeries]:
-    found = session.scan(cluster, uses_cache=not deep, looks_only=True)
+    reading = Reading(cluster, None if deep else session.output.scan, looks_only=True)
+    found = scan_inputs(session.config, session.key, reading, people=session.cohort.people)
     selection = select_series(session.config, found, session.output)
     return plan_series(selection, state.finished, versions_of(session.config))
 

@@ -59,7 +59,7 @@ def _path(output: OutputFolder) -> Path:
 def _of_last_run(output: OutputFolder, config: Config) -> Iterator[tuple[str, Finished]]:
     """Yield the series with a store whose pixels the last run would read as ``config`` does.
 
-    config.yaml is the last run's, and run.json tells its config_hash: how others were read is not known.
+    config.yaml is the last run's, and run.json holds its config_hash: how others were read is not known.
     """
     made_by = _hash_of_last_run(output, config)
     if made_by is None:

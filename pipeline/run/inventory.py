@@ -1,7 +1,7 @@
 """The inventory of files: which series each belongs to, and whether it was used or why not."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.dicom.headers.slice import SliceHeader
@@ -58,13 +58,9 @@ SLICE_COLUMNS: dict[str, ColumnType] = {
 def publish_inventory(output: OutputFolder, scan: Scan, finished: Mapping[str, Finished], key: PseudonymKey) -> None:
     """Write index.parquet and files.parquet under ``private/``, and slices.parquet without what identifies."""
     index = [_index_row(scanned) for scanned in scan.series]
-    slices = [
-        (series_key, header, outcome)
-        for series_key, headers, outcomes in _members(scan, finished, _outcomes_before(output, key))
-        for header in headers
-        for outcome in [outcomes.get(_place(header)) or _unknown(header)]
-    ]
-    slices.sort(key=lambda row: (row[1].file.path, row[1].frame or 0))
+    slices = sorted(
+        _slices(scan, finished, _outcomes_before(output, key)), key=lambda row: (row[1].file.path, row[1].frame or 0)
+    )
     write_table(output.index, INDEX_COLUMNS, index, private=True)
     write_table(output.files, FILE_COLUMNS, (_file_row(*row) for row in slices), private=True)
     public = sorted(
@@ -79,16 +75,19 @@ def publish_tag_statistics(output: OutputFolder, scan: Scan, *, keep_identifiers
     write_findings(output.findings, findings_of(scan))
 
 
-def _members(
+def _slices(
     scan: Scan, finished: Mapping[str, Finished], before: Mapping[Place, SliceOutcome]
-) -> Iterator[tuple[str | None, Iterable[SliceHeader], Mapping[Place, SliceOutcome]]]:
-    """Yield each series' key, its slices and their outcomes, then the files of no series."""
+) -> Iterator[tuple[str | None, SliceHeader, SliceOutcome]]:
+    """Yield each slice with its series' key and its outcome, then the files of no series."""
     for scanned in scan.series:
         series_key = scanned.record.series_key
-        found = finished.get(series_key)
-        now = {(one.path, one.frame): one for one in found.slices} if found and found.slices is not None else before
-        yield series_key, scanned.series.slices, now
-    yield None, scan.unassigned, {}
+        found, outcomes = finished.get(series_key), before
+        if found and found.slices is not None:
+            outcomes = {(one.path, one.frame): one for one in found.slices}
+        for header in scanned.series.slices:
+            yield series_key, header, outcomes.get((header.file.path, header.frame)) or _unknown(header)
+    for header in scan.unassigned:
+        yield None, header, _unknown(header)
 
 
 def _outcomes_before(output: OutputFolder, key: PseudonymKey) -> dict[Place, SliceOutcome]:
@@ -108,10 +107,6 @@ def _outcomes_before(output: OutputFolder, key: PseudonymKey) -> dict[Place, Sli
         )
         for row in read_table(output.files)
     }
-
-
-def _place(header: SliceHeader) -> Place:
-    return header.file.path, header.frame
 
 
 def _unknown(header: SliceHeader) -> SliceOutcome:

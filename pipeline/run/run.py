@@ -39,6 +39,7 @@ from pipeline.run.publish import Published, publish_run
 from pipeline.run.session import Listener, Session, open_session
 from pipeline.run.unchanged import LastRun
 from pipeline.scan.series import ScannedSeries
+from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import ExitCode, Reason, Status
 
 RETRIED = frozenset({Status.REJECTED, Status.FAILED})
@@ -87,12 +88,12 @@ def _is_retried(record: SeriesRecord, reasons: Collection[Reason]) -> bool:
 
 
 def _carry_out(session: Session, history: History, server: ForkServer | None = None) -> Outcome:
-    last = LastRun(session.config, session.output)
-    if summary := last.read():
+    last, files = LastRun(session.config, session.output), session.list_files()
+    if summary := last.read(files):
         return _repeat(session, history, summary)
     last.remove()
     with session.open_cluster(warm, server) as cluster:
-        return _Run.of(session, cluster, history).carry_out(last)
+        return _Run.of(session, cluster, history).carry_out(files, last)
 
 
 def _repeat(session: Session, history: History, summary: Summary) -> Outcome:
@@ -118,9 +119,9 @@ class _Run:
         recipe, versions = build_recipe(session.config, session.key), versions_of(session.config)
         return cls(session, cluster, history, Ledger.open(session.output), recipe, versions)
 
-    def carry_out(self, last: LastRun) -> Outcome:
+    def carry_out(self, files: Sequence[FoundFile], last: LastRun) -> Outcome:
         """Scan, plan, prepare, publish, report; what ends it early, what was finished is published first."""
-        found = self.session.scan(self.cluster)
+        found = self.session.scan(self.cluster, files)
         if has_no_ct_left(found, self.state.finished):
             return self._end_without_input()
         selection = select_series(self.session.config, found, self.session.output)

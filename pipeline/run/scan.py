@@ -1,10 +1,13 @@
 """``ctprep scan``: headers alone, and every table that follows from them."""
 
+from collections.abc import Sequence
+
 from pipeline.config import Config
 from pipeline.output.state import Ledger
 from pipeline.run.publish import publish_scan
 from pipeline.run.session import NoListener, Session, open_session
 from pipeline.run.unchanged import LastScan
+from pipeline.sources.folders import FoundFile
 
 
 def scan_only(config: Config) -> dict[str, int]:
@@ -13,14 +16,14 @@ def scan_only(config: Config) -> dict[str, int]:
     Nothing is read where neither the files nor the configuration have changed since the last scan.
     """
     with open_session(config, NoListener(), needs_statistics=False) as session:
-        last = LastScan(session.config, session.output)
-        return last.read() or _scan(session, last)
+        last, files = LastScan(session.config, session.output), session.list_files()
+        return last.read(files) or _scan(session, files, last)
 
 
-def _scan(session: Session, last: LastScan) -> dict[str, int]:
+def _scan(session: Session, files: Sequence[FoundFile], last: LastScan) -> dict[str, int]:
     """Scan, and write every table that follows from headers."""
     with session.open_cluster() as cluster:
-        found = session.scan(cluster)
+        found = session.scan(cluster, files)
     publish_scan(session, found, Ledger.open(session.output).finished)
     counts = {
         "files": found.n_files,

@@ -1,7 +1,7 @@
 """An opened output: its configuration checked once, its folders on this machine, prepared and locked."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -20,7 +20,9 @@ from pipeline.plan.recipe import scan_inputs, shared_folders
 from pipeline.privacy import PseudonymKey
 from pipeline.record import SeriesRecord
 from pipeline.run.notify import split_command
+from pipeline.scan.headers import Reading
 from pipeline.scan.series import Scan
+from pipeline.sources.folders import FoundFile, find_files
 from pipeline.sources.working_copy import fetch_root, open_output
 
 
@@ -28,7 +30,7 @@ class Listener(Protocol):
     """Hears how a run goes on."""
 
     def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
-        """Take how many series are to be processed, how many need no work, and in words who processes them."""
+        """Take how many series are to be processed, how many are done, and a description of the workers."""
 
     def finished(self, record: SeriesRecord) -> None:
         """Take a series that was processed."""
@@ -52,7 +54,7 @@ class NoListener:
 
 @dataclass(frozen=True)
 class Session:
-    """What each command starts from that works on an output.
+    """What every command starts from that changes or plans an output.
 
     ``asked`` is the configuration as it was given.  In ``config`` every folder is one of this machine, and the steps
     that wait for the cohort have its statistics where they are needed.  ``cohort`` is the tables it names, read.
@@ -73,13 +75,14 @@ class Session:
         shared = shared_folders(self.config, self.output) if warm else ()
         return open_pool(self.config.cluster, self.config.limits, warm, shared, server)
 
-    def scan(self, cluster: Pool, *, uses_cache: bool = True, looks_only: bool = False) -> Scan:
-        """Read the header of every file; those that were read before come from the output's cache, unless told not to.
+    def list_files(self) -> list[FoundFile]:
+        """Return every file under the input roots."""
+        return list(find_files(self.config.input))
 
-        With ``looks_only`` the cache stays as it is.
-        """
-        cache = self.output.scan if uses_cache else None
-        return scan_inputs(self.config, self.key, cache, cluster, people=self.cohort.people, looks_only=looks_only)
+    def scan(self, cluster: Pool, files: Sequence[FoundFile]) -> Scan:
+        """Read the header of every file; those that were read before come from the output's cache."""
+        reading = Reading(cluster, self.output.scan)
+        return scan_inputs(self.config, self.key, reading, people=self.cohort.people, files=files)
 
 
 @contextmanager

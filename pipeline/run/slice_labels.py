@@ -1,4 +1,4 @@
-"""Labels of single slices put into slices.parquet, and what is left over of all labels listed."""
+"""Labels of single slices: joined into slices.parquet, and what found no partner listed."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def label_slices(output: OutputFolder, key: PseudonymKey, tables: Sequence[Label
 
 
 def join_to_slices(output: OutputFolder, key: PseudonymKey, table: LabelTable) -> Joined:
-    """Join a table to the slices that were used, as the accounts of the output tell."""
+    """Join a table to the slices that were used, as the inventory of the output lists them."""
     used = [row for row in read_table(output.files) if row["status"] == FileStatus.USED]
     names = [slice_key(row["SOPInstanceUID"] or row["path"], row["frame"], key) for row in used]
     members = {
@@ -37,7 +37,7 @@ def publish_slice_labels(output: OutputFolder, joins: Sequence[Joined], dropped:
     rows = read_table(output.slices)
     labels = [_labels_of(row, joins, dropped) for row in rows]
     own = [{name: row[name] for name in SLICE_COLUMNS} for row in rows]
-    whole = [row | told for row, told in zip(own, labels, strict=True)]
+    whole = [row | labelled for row, labelled in zip(own, labels, strict=True)]
     write_table(output.slices, SLICE_COLUMNS | columns_of(labels), whole)
 
 

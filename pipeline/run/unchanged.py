@@ -14,7 +14,7 @@ from pipeline.output.durable import make_folder, remove, write_bytes
 from pipeline.output.layout import OWNER_ONLY, OutputFolder
 from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
 from pipeline.scan.series import Scan
-from pipeline.sources.folders import FoundFile, find_files
+from pipeline.sources.folders import FoundFile
 from pipeline.versions import describe_stages
 from pipeline.vocabulary import Reason
 
@@ -31,16 +31,15 @@ class _LastResult:
         self.output = output
         named = {path: _state(path) for path in _named_by(config)}
         self._terms = repr((__version__, describe_stages(), config, named))
-        self._input = config.input
 
-    def read(self) -> Result | None:
-        """Return it, None where a file, the configuration, the program or what was written is not as it was."""
+    def read(self, files: Iterable[FoundFile]) -> Result | None:
+        """Return what was found, None where a file, the configuration, the program or an output has changed."""
         try:
             kept = json.loads(self._path.read_bytes())
         except (OSError, ValueError):
             return None
         result: Result | None = kept.get("result")
-        return result if result and kept["digest"] == self._digest(find_files(self._input)) else None
+        return result if result and kept["digest"] == self._digest(files) else None
 
     def write(self, found: Scan, result: Result, *, is_settled: bool = True) -> None:
         """Remember what was found in the files that were scanned, unless the next time may find more in the same."""
@@ -59,7 +58,7 @@ class _LastResult:
         return self.output.scan / self.name
 
     def _written(self) -> Iterable[Path]:
-        """Return what was written and stands untouched; a folder's time tells what came into it or went."""
+        """Return the outputs that must be as they were; a folder's time changes with what is added or removed."""
         output = self.output
         tables = (output.slices, output.tags, output.findings, output.index, output.files)
         return *tables, output.journal, output.key, output.private / "labels"
@@ -105,9 +104,9 @@ def _named_by(config: Config) -> list[Path]:
     return [Path(name) for name in (*names, *masks) if name]
 
 
-def _may_be_read_yet(stray: SliceHeader) -> bool:
+def _may_be_read_yet(header: SliceHeader) -> bool:
     """Report a file that the system refused although nothing about it forbids reading: permissions leave no trace."""
-    return stray.file.refusal is None and stray.refusal is not None and stray.refusal[0] is Reason.UNREADABLE
+    return header.file.refusal is None and header.refusal is not None and header.refusal[0] is Reason.UNREADABLE
 
 
 def _state(path: Path) -> tuple[int, int] | None:

@@ -22,7 +22,7 @@ from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
 from pipeline.record import SeriesRecord
 from pipeline.scan.census import Census
 from pipeline.scan.headers import Reading
-from pipeline.sources.folders import InputOptions, find_files
+from pipeline.sources.folders import FoundFile, InputOptions, find_files
 from pipeline.vocabulary import Reason, Refusal, SeriesWarning, Status
 
 People = Mapping[str, str]
@@ -106,15 +106,18 @@ def scan(  # noqa: PLR0913  where from, how, and what of it is wanted
     reading: Reading | None = None,
     *,
     people: People = NOBODY,
+    files: Iterable[FoundFile] | None = None,
 ) -> Scan:
     """Read every header under the roots; ``tags`` names elements to keep beside those of the manifest.
 
     ``select`` tells which elements its rules look at, and whether series of one slice are joined; ``reading`` how
-    headers are read, and ``people`` which PatientIDs mean one person.
+    headers are read, and ``people`` which PatientIDs mean one person.  ``files`` are those under the roots, where they
+    are listed already.
     """
     select = select or SelectOptions()
     wanted = ALLOWED_ELEMENTS | frozenset(KEPT_IDENTIFIERS) | frozenset(tags) | select.keywords
-    headers = (reading or Reading()).headers_of(find_files(options), Terms(policy.limits, wanted))
+    files = find_files(options) if files is None else files
+    headers = (reading or Reading()).headers_of(files, Terms(policy.limits, wanted))
     groups = group_slices(headers.slices)
     groups = regroup_series(groups) if select.regroup == "geometry" else groups
     days, beside, shared = _study_days(groups, people), warn_of_unassigned(groups), find_shared_patient_ids(groups)

@@ -42,7 +42,7 @@ class BucketObject:
 
 @dataclass(frozen=True, eq=False)
 class Bucket:
-    """A folder of a bucket; whatever the server refuses is raised as ``refusal``, in words for a person."""
+    """A folder of a bucket; what the server refuses is raised as ``refusal``, with a message for a person."""
 
     address: Address
     refusal: type[CtprepError]
@@ -157,8 +157,8 @@ def _found(meta: Any) -> BucketObject:
     return BucketObject(meta["path"], meta["size"], _etag(meta), meta["last_modified"])
 
 
-def _etag(told: Any) -> str:
-    return (told["e_tag"] or "").strip('"')
+def _etag(meta: Any) -> str:
+    return (meta["e_tag"] or "").strip('"')
 
 
 _MEANINGS = (
@@ -169,7 +169,7 @@ _MEANINGS = (
     (r"error sending request|kind: Connect", "the server cannot be reached, or was lost; look at AWS_ENDPOINT_URL"),
     (r"status code: (?P<status>\d{3} [A-Za-z ]+)", "the server answers {status}"),
 )
-"""What is found in an error of obstore, and what a person is told: the first that fits."""
+"""What is found in an error of obstore, and the message for a person: the first that fits."""
 
 
 def _in_words(error: Exception) -> str:

@@ -68,8 +68,8 @@ def _parents(name: str) -> Iterable[str]:
 
 def _stamp(found: BucketObject) -> tuple[int, int]:
     """Return the size and the time in nanoseconds that an object has as a file."""
-    told = int.from_bytes(hashlib.blake2b(found.etag.encode(), digest_size=8).digest())
-    return found.size, int(found.modified.timestamp()) * NS + told % NS
+    digest = int.from_bytes(hashlib.blake2b(found.etag.encode(), digest_size=8).digest())
+    return found.size, int(found.modified.timestamp()) * NS + digest % NS
 
 
 def _fetch(bucket: Bucket, folder: Path, missing: Sequence[BucketObject], say: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""What an output holds beside its stores, as a folder of this machine: fetched before a run, written back after it."""
+"""An output in a bucket without its stores, as a folder of this machine: fetched before a run, sent back after it."""
 
 import json
 import shutil
@@ -59,7 +59,7 @@ class OutputCopy:
             (self.output.root / name).unlink()
         with ThreadPoolExecutor(THREADS) as pool:
             fetched = pool.map(self._fetch, there.keys() - same)
-            fresh = {name: told for name, told in fetched if told}
+            fresh = {name: known for name, known in fetched if known}
         self._remember({name: known[name] for name in same} | fresh)
         lines = {_key_of(piece): self._content(piece) for piece in pieces}
         begun = {key for key, line in lines.items() if not line}
@@ -84,7 +84,7 @@ class OutputCopy:
         self._remember({name: known[name] for name in names})
 
     def _listed(self) -> Iterator[BucketObject]:
-        """Yield every object but those of stores and those that are nobody else's."""
+        """Yield every object but those of stores and those of this machine or of the lease alone."""
         files, folders = self.bucket.top()
         yield from files
         for folder in folders:
@@ -124,16 +124,16 @@ class OutputCopy:
 
     def _known(self) -> dict[str, Known]:
         try:
-            told = json.loads(self.index.read_bytes())
+            entries = json.loads(self.index.read_bytes())
         except (OSError, ValueError):
             return {}
-        return {name: (etag, size, time_ns) for name, (etag, size, time_ns) in told.items()}
+        return {name: (etag, size, time_ns) for name, (etag, size, time_ns) in entries.items()}
 
     def _remember(self, known: dict[str, Known]) -> None:
         write_bytes(self.index, json.dumps(known).encode(), private=True)
 
     def _join(self, lines: Mapping[str, bytes]) -> None:
-        """Put what a killed run told of each series into the journal; one whose store was only begun is not in it."""
+        """Put the entries that a killed run left into the journal; one whose store was only begun is not in it."""
         if not lines:
             return
         journal = self.output.journal

@@ -1,4 +1,4 @@
-"""A finished store in a bucket: written so that it is readable when it is whole, and looked at afterwards."""
+"""A finished store in a bucket: written so that it is readable only when it is whole, and checked afterwards."""
 
 import hashlib
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def put_store(bucket: Bucket, folder: Path, name: str) -> None:
 
 
 def remove_store(bucket: Bucket, name: str) -> None:
-    """Remove whatever lies under the name of a store."""
+    """Remove everything that lies under the name of a store."""
     names = sizes_of_store(bucket, name)
     if GROUP in names:
         bucket.remove([f"{name}/{GROUP}"])

@@ -1,4 +1,4 @@
-"""Where on this machine what lies in a bucket is kept for a while, and one process at a time in each place."""
+"""The cache folder: local copies of what lies in buckets, with one process at a time in each."""
 
 import fcntl
 import hashlib
@@ -13,7 +13,7 @@ from pipeline.output.durable import open_for
 from pipeline.sources.address import Address
 
 CACHE_VARIABLE = "CTPREP_CACHE"
-"""Names the folder in which inputs are mirrored and outputs are worked."""
+"""Names the folder in which inputs are mirrored and outputs have their working copies."""
 
 OWNER_ONLY = 0o700
 
@@ -32,7 +32,7 @@ def input_folder(address: Address) -> Path:
 
 
 def output_folder(address: Address, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where an output is worked: a place of its own for each address at each endpoint."""
+    """Return where an output has its working copy: a place of its own for each address at each endpoint."""
     endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL", "")
     name = hashlib.blake2b(f"{endpoint}\n{address}".encode(), digest_size=10).hexdigest()
     return make_private_folder(cache_folder() / "outputs" / name)

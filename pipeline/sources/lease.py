@@ -24,7 +24,7 @@ NO_CONDITIONS = "The server knows no conditional writes: make sure that no other
 
 @dataclass
 class Lease:
-    """A lease that is held: ``check`` tells whether it still is; ``warning`` that the server keeps nobody out."""
+    """A lease that is held: ``check`` looks whether it still is, ``warning`` says that others are not kept out."""
 
     bucket: Bucket
     holder: str
@@ -54,7 +54,7 @@ class Lease:
 def hold_lease(bucket: Bucket, holder: str) -> Iterator[Lease]:
     """Hold the lease of an output; raises LockedError while another run has it.
 
-    A lease of the same ``holder`` is taken over at once: the caller makes sure that nobody else of that name lives.
+    A lease of the same ``holder`` is taken over at once: the caller makes sure that no other process has that name.
     """
     lease = _taken(bucket, holder)
     stop = Event()
@@ -113,10 +113,10 @@ def _held(left: float) -> str:
 
 def _holder(content: bytes) -> str | None:
     try:
-        told = json.loads(content)
+        lease = json.loads(content)
     except ValueError:
         return None
-    return told.get("holder") if isinstance(told, dict) else None
+    return lease.get("holder") if isinstance(lease, dict) else None
 
 
 def _content(holder: str) -> bytes:

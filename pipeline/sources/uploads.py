@@ -1,4 +1,4 @@
-"""Finished series on their way to a bucket, while others are worked: each store, then its line of the journal."""
+"""Finished series on their way to a bucket, while others are processed: each store, then its line of the journal."""
 
 import shutil
 from collections.abc import Iterator

@@ -14,6 +14,7 @@ from pipeline.run import session
 from pipeline.run.scan import scan_only
 from pipeline.run.unchanged import LastRun
 from pipeline.scan.series import Scan
+from pipeline.sources.folders import FoundFile, find_files
 
 
 @pytest.fixture
@@ -78,6 +79,10 @@ def test_a_file_that_may_yet_be_read_is_tried_again(
     assert len(scans) == 2
 
 
+def files(tmp_path: Path) -> list[FoundFile]:
+    return list(find_files(config(tmp_path).input))
+
+
 def kept(tmp_path: Path) -> LastRun:
     """Return what a run over three files remembers."""
     write_series(tmp_path / "in", n=3)
@@ -89,7 +94,7 @@ def kept(tmp_path: Path) -> LastRun:
 
 
 def test_a_run_that_left_nothing_to_do_is_remembered(tmp_path: Path) -> None:
-    assert kept(tmp_path).read() == {"exit_code": 0}
+    assert kept(tmp_path).read(files(tmp_path)) == {"exit_code": 0}
 
 
 def test_a_file_that_came_while_the_run_went_on_is_no_part_of_what_it_found(tmp_path: Path) -> None:
@@ -100,13 +105,13 @@ def test_a_file_that_came_while_the_run_went_on_is_no_part_of_what_it_found(tmp_
     (tmp_path / "in/late").write_text("no DICOM")
     last = LastRun(config(tmp_path), output)
     last.write(found, {"exit_code": 0})
-    assert last.read() is None
+    assert last.read(files(tmp_path)) is None
 
 
 def test_what_may_end_otherwise_the_next_time_is_not_remembered(tmp_path: Path) -> None:
     last = kept(tmp_path)
     last.write(scan_inputs(config(tmp_path), PseudonymKey()), {"exit_code": 4}, is_settled=False)
-    assert last.read() is None
+    assert last.read(files(tmp_path)) is None
 
 
 @pytest.mark.parametrize("spoiled", ["store", "manifest", "key file", "stage"])
@@ -122,4 +127,4 @@ def test_whatever_a_run_follows_from_makes_it_look_again(
         monkeypatch.setenv("CTPREP_KEY_FILE", str(tmp_path / "key"))
     elif spoiled == "stage":
         monkeypatch.setattr("pipeline.versions.STAGES", {"steps": 2})
-    assert LastRun(config(tmp_path), OutputFolder(tmp_path / "out")).read() is None
+    assert LastRun(config(tmp_path), OutputFolder(tmp_path / "out")).read(files(tmp_path)) is None
