@@ -24,7 +24,7 @@ export INPUT CONFIG CLUSTER
 export OUTPUT := $(OUTPUT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup preprocess report nightly-install nightly-remove test test-slow fuzz check fix bench lock clean
+.PHONY: help setup preprocess report nightly-install nightly-remove test test-slow test-pythons fuzz check fix bench lock clean
 
 help: ## Prints this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,9 @@ test: $(READY) ## Runs every check and every test but the slow ones.
 
 test-slow: $(READY) ## Runs the tests that take minutes.
 	@$(BIN)/python -m pytest -m slow
+
+test-pythons: ## Runs the main job with every supported Python that is here, and compares the stores.
+	@sh scripts/test_pythons.sh
 
 fuzz: $(READY) ## Gives the program spoilt files to read, for five minutes; FUZZ_SECONDS=N for longer or shorter.
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_SEED=$$(date +%s) $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/system/test_fuzz.py

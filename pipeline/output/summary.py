@@ -21,13 +21,27 @@ Summary = dict[str, Any]
 """What run.json holds."""
 
 
+def find_common_failure(records: Iterable[SeriesRecord]) -> str | None:
+    """Return the internal error by which every series failed whose pixels were to be read; None where one did not.
+
+    Such an error is the program's, not the data's: a second try ends in the same way.
+    """
+    details: set[str | None] = set()
+    for record in records:
+        if record.status in {Status.OK, Status.FAILED}:
+            details.add((record.detail or "").split(";")[0] if record.reason is Reason.INTERNAL else None)
+    return details.pop() if len(details) == 1 else None
+
+
 def exit_code_of(records: Iterable[SeriesRecord], *, saw_ct: bool) -> ExitCode:
-    """Return the code of a run that came to its end: of several that hold, 7 before 4 before 3 before 5 before 0.
+    """Return the code of a run that came to its end: the first that holds of 1, 7, 4, 3, 5 and 0.
 
     ``records`` are the manifest as it now stands; ``saw_ct`` tells whether this run's input held a CT image series.
     """
     records = list(records)
     statuses = {record.status for record in records}
+    if find_common_failure(records):
+        return ExitCode.INTERNAL
     if any(record.reason is Reason.OUTPUT_IO for record in records):
         return ExitCode.OUTPUT
     if Status.FAILED in statuses:

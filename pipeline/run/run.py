@@ -15,7 +15,7 @@ from pipeline.features.histogram import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
 from pipeline.output.state import Finished, Ledger
-from pipeline.output.summary import Summary, exit_code_of
+from pipeline.output.summary import Summary, exit_code_of, find_common_failure
 from pipeline.plan.plan import (
     PlannedSeries,
     SeriesState,
@@ -132,6 +132,8 @@ class _Run:
                 self._keep(processed)
                 tracebacks += [processed.traceback] if processed.traceback else []
             published = self._publish(selection)
+            if place := find_common_failure(published.records):
+                self.session.listener.says(f"Every series failed with the same internal error of ctprep: {place}.")
             code = exit_code_of(published.records, saw_ct=found.has_ct)
             summary = self._summarise(published, code, account | {"tracebacks": tracebacks})
             self._report(published.records, summary, published.histograms)

@@ -12,6 +12,7 @@ from pipeline.vocabulary import ExitCode, Reason, Status
 OK = SeriesRecord(series_key="a", status=Status.OK)
 REJECTED = SeriesRecord(series_key="b", status=Status.REJECTED, reason=Reason.SLICE_GAP)
 FAILED = SeriesRecord(series_key="c", status=Status.FAILED, reason=Reason.TIMEOUT)
+BROKEN = SeriesRecord(series_key="e", status=Status.FAILED, reason=Reason.INTERNAL, detail="KeyError at write.py:7")
 LEFT_OUT = SeriesRecord(series_key="d", status=Status.EXCLUDED, reason=Reason.NOT_SELECTED)
 
 
@@ -26,6 +27,11 @@ LEFT_OUT = SeriesRecord(series_key="d", status=Status.EXCLUDED, reason=Reason.NO
         ([], False, ExitCode.NO_INPUT),
         ([OK], False, ExitCode.NO_INPUT),
         ([REJECTED], False, ExitCode.REJECTED),
+        ([BROKEN, BROKEN, REJECTED], True, ExitCode.INTERNAL),
+        ([BROKEN, replace(BROKEN, detail="KeyError at write.py:7; tried 2 times")], True, ExitCode.INTERNAL),
+        ([BROKEN, replace(BROKEN, detail="KeyError at read.py:7")], True, ExitCode.FAILED),
+        ([BROKEN, FAILED], True, ExitCode.FAILED),
+        ([BROKEN, OK], True, ExitCode.FAILED),
     ],
 )
 def test_of_several_codes_that_hold_the_gravest_is_given(

@@ -1,4 +1,4 @@
-"""A job that takes its process with it: found again by its module's name where jobs are worked."""
+"""Jobs that fail, and one that takes its process with it: found again by its module's name where jobs are worked."""
 
 import os
 import signal
@@ -12,3 +12,8 @@ def deadly(job: Job) -> SeriesResult:
     if job.series.slices[0].identity.patient_id == "p7":
         os.kill(os.getpid(), signal.SIGKILL)
     return process(job)
+
+
+def raise_key_error(job: Job) -> SeriesResult:
+    """Fail as a program with a fault in it does, whatever the series holds."""
+    raise KeyError(job.record.series_key)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from deadly_jobs import deadly
+from deadly_jobs import deadly, raise_key_error
 from nights import lasting
 from phantoms import uid, write_series
 from pydicom.dataset import Dataset
@@ -83,6 +83,21 @@ def test_a_killer_among_twenty_costs_no_neighbour_a_try(tmp_path: Path, monkeypa
     assert Counter(record.status for record in outcome.records) == {Status.OK: 19, Status.FAILED: 1}
     assert {record.reason for record in outcome.records} == {None, Reason.WORKER_LOST}
     assert sorted(found.n_failures for found in Ledger.read(outcome.output).finished.values()) == [0] * 19 + [1]
+
+
+def test_one_internal_error_in_every_series_is_a_fault_of_the_program(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.run.session.open_pool", open_pool)
+    monkeypatch.setattr("pipeline.run.run.process", raise_key_error)
+    (tmp_path / "out.yaml").write_text(UNTOLD)
+    listener = Quiet()
+    outcome = run(load(tmp_path / "out.yaml", inputs=[source], output=tmp_path / "out"), listener)
+    assert outcome.exit_code == ExitCode.INTERNAL
+    (sentence,) = (heard for heard in listener.heard if isinstance(heard, str) and "same internal error" in heard)
+    assert "KeyError at deadly_jobs.py:" in sentence
+    monkeypatch.undo()
+    assert carry_out(tmp_path, source, UNTOLD).exit_code == ExitCode.OK
 
 
 def test_large_series_are_worked_first_and_tell_what_they_will_take(
