@@ -79,7 +79,8 @@ def _walk(root: str, options: InputOptions, seen: set[str]) -> Iterator[str]:
             continue
         seen.add(real)
         try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
         except OSError:
             yield folder
             continue
