@@ -34,6 +34,7 @@ PYTHON
 }
 
 first=
+found=
 absent=
 failures=0
 for version in $supported; do
@@ -42,6 +43,7 @@ for version in $supported; do
         absent="$absent $version"
         continue
     fi
+    found="$found $version"
     clone="$work/$version"
     git clone --quiet "$project" "$clone"
     echo "== Python $version"
@@ -63,5 +65,5 @@ for version in $supported; do
 done
 
 [ -z "$absent" ] || echo "Not on this machine:$absent"
-[ -n "$first" ] || { echo "No supported Python was found."; exit 1; }
+[ -n "$found" ] || { echo "No supported Python was found."; exit 1; }
 [ "$failures" -eq 0 ] && echo "Every Python that is here gives the same stores."

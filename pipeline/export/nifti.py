@@ -1,4 +1,4 @@
-"""Volumes, masks and labels to NIfTI, and masks from it.  The only room that knows nibabel."""
+"""Volumes, masks and labels to NIfTI, and masks from it."""
 
 import gzip
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Rows to Parquet and CSV and back.  The only room that knows pyarrow."""
+"""Rows to Parquet and CSV and back.  The only module that knows pyarrow."""
 
 import csv
 import io

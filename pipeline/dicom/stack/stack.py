@@ -7,7 +7,7 @@ InstanceNumber, SpacingBetweenSlices and file names are never believed here.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import atan, degrees, hypot
+from math import atan, degrees, fsum, hypot
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +46,8 @@ def number_planes(positions: Floats, step_mm: float) -> NDArray[np.intp]:
 
 def fit_even_step(positions: Floats, planes: NDArray[np.intp]) -> tuple[float, float]:
     """Fit an even stack by least squares: its step, and the largest residual."""
-    slope, start = np.polyfit(planes, positions, 1)
-    residuals = positions - (start + slope * planes)
-    return round(float(slope), STEP_DECIMALS), float(np.max(np.abs(residuals)))
+    slope, residuals = _fit_line(planes.astype(float), positions)
+    return round(slope, STEP_DECIMALS), float(np.max(np.abs(residuals)))
 
 
 def measure_deviation_mm(positions: Floats, planes: NDArray[np.intp], step_mm: float) -> float:
@@ -269,6 +268,15 @@ def _line_through(positions: Floats, offsets: Floats) -> tuple[tuple[float, floa
     along = positions - positions[0]
     if along[-1] <= SAME_MM:
         return (0.0, 0.0), float(np.max(np.abs(offsets - offsets[0])))
-    slopes, starts = np.polyfit(along, offsets, 1)
-    residuals = offsets - (starts + np.outer(along, slopes))
-    return (float(slopes[0]), float(slopes[1])), float(np.max(np.hypot(*residuals.T)))
+    along_row, along_column = (_fit_line(along, offset) for offset in offsets.T)
+    return (along_row[0], along_column[0]), float(np.max(np.hypot(along_row[1], along_column[1])))
+
+
+def _fit_line(x: Floats, y: Floats) -> tuple[float, Floats]:
+    """Fit a line by least squares: its slope, and the residuals [k].
+
+    Sums are exact, so that a store's affine is the same with every numpy: its own solver differs in the last digit.
+    """
+    from_mean_x, from_mean_y = x - fsum(x) / len(x), y - fsum(y) / len(y)
+    slope = fsum(from_mean_x * from_mean_y) / fsum(from_mean_x**2)
+    return slope, from_mean_y - slope * from_mean_x
