@@ -20,7 +20,8 @@ may have **warnings**. Both stand in the manifest, in the columns `reason` and `
 SECTIONS = {
     Status.REJECTED: "Rejected: the data cannot be trusted as it is, and the run ends with exit code 3.",
     Status.EXCLUDED: "Excluded: not what is wanted; the exit code does not change.",
-    Status.FAILED: "Failed: not the data's fault; the next run tries again, and this one ends with exit code 4.",
+    Status.FAILED: "Failed: not the data's fault; the next run tries again, and this one ends with exit code 4 "
+    "(1, where the same internal error failed every series).",
 }
 
 NOTHING = "Nothing; the voxels are right."

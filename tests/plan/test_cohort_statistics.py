@@ -2,11 +2,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fitted import FOUND
 
 from pipeline.config import Config, config_hash, load
 from pipeline.config.order import steps_with_usual_statistics
 from pipeline.errors import UsageError
-from pipeline.features.statistics import Statistics
 from pipeline.output.layout import OutputFolder
 from pipeline.plan.cohort_statistics import fit_terms, read_statistics, resolve_statistics, write_statistics
 from pipeline.steps.cohort import find_waiting_steps, make_typical_statistics
@@ -94,23 +94,6 @@ def test_statistics_of_another_split_or_reading_are_refused(tmp_path: Path, chan
 
 def test_a_program_can_be_tried_before_there_are_statistics(tmp_path: Path) -> None:
     assert find_waiting_steps(steps_with_usual_statistics(asked(tmp_path).steps)) == []
-
-
-FOUND = Statistics(
-    n_voxels=12,
-    mean_hu=-512.25,
-    std_hu=300.5,
-    min_hu=-1024,
-    max_hu=1500,
-    percentiles_hu={"0.5": -1000, "99.5": 400.25},
-    foreground_hu=(-900, 300),
-    n_series=2,
-    n_patients=1,
-    series_keys=("a", "b"),
-    fitted_on={"manifest.split": {"train": 0.8}, "geometry": {"gap": "reject"}},
-    fitted_at="2026-05-04T02:00:00+00:00",
-    code_version="1.2.3",
-)
 
 
 def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
