@@ -1,11 +1,11 @@
-"""The closed vocabulary: what may become of a series and why.  Machine codes beside human words."""
+"""The closed vocabulary of results and reasons: machine codes beside human words."""
 
 from enum import IntEnum, StrEnum
 from typing import Self
 
 
 class Status(StrEnum):
-    """What became of a series."""
+    """The result of a series."""
 
     OK = "ok"
     REJECTED = "rejected"
@@ -14,7 +14,7 @@ class Status(StrEnum):
 
 
 class FileStatus(StrEnum):
-    """What became of a file: part of a stored volume, set aside, or refused with its series."""
+    """The result of a file: part of a stored volume, skipped, or refused with its series."""
 
     USED = "used"
     SKIPPED = "skipped"
@@ -22,7 +22,7 @@ class FileStatus(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What the positions and orientations of a series' slices add up to."""
+    """How regular the positions of a series' slices are."""
 
     REGULAR = "regular"
     TILTED = "tilted"
@@ -54,7 +54,7 @@ class Stage(StrEnum):
     """What a reason is about, in the order in which a series is checked."""
 
     ACCESS = "access"
-    """Whether the system lets a file be read, and nobody writes it meanwhile."""
+    """Whether the system lets a file be read, and it is not being written."""
     FILE = "file"
     """The structure of a file: where it breaks, an element may lie in the part that was not read."""
     OBJECT = "object"

@@ -1,4 +1,4 @@
-"""What the checks are told by the configuration."""
+"""Options of the configuration that decide which series are accepted, repaired or refused."""
 
 from dataclasses import dataclass, field
 from typing import Literal

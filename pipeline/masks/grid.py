@@ -19,7 +19,7 @@ TURNED = 1e-3
 
 
 class MaskMismatchError(Exception):
-    """A mask speaks of this series, and does not lie on its slices or cannot be read; no text of it is told."""
+    """A mask of this series does not lie on its slices, or cannot be read; the message holds no text of the mask."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class SourceGrid:
             raise MaskMismatchError(msg)
 
     def require_frame_of_reference(self, uid: str) -> None:
-        """Refuse another frame of reference; one that is not told is believed.  Raises MaskMismatchError."""
+        """Refuse another frame of reference; none counts as the same.  Raises MaskMismatchError."""
         if uid and self.frame_of_reference_uid and uid != self.frame_of_reference_uid:
             msg = "the mask has another frame of reference"
             raise MaskMismatchError(msg)

@@ -23,7 +23,7 @@ def has_nifti() -> bool:
 
 
 def read_nifti(path: Path, grid: SourceGrid) -> Labels:
-    """Return the labels [z, y, x] of a file whose voxels are those of the slices, in whatever order of axes.
+    """Return the labels [z, y, x] of a file whose voxels are those of the slices, in any order of axes.
 
     Raises MaskMismatchError where they are not, or where it cannot be read or holds other than whole numbers from 0.
     """
@@ -35,7 +35,7 @@ def read_nifti(path: Path, grid: SourceGrid) -> Labels:
         values = np.asarray(image.dataobj).reshape(image.shape[:3])
     except MaskMismatchError:
         raise
-    except Exception as error:  # a damaged file raises whatever its format's readers do
+    except Exception as error:  # damaged files raise errors of any kind
         msg = f"the NIfTI file cannot be read ({type(error).__name__})"
         raise MaskMismatchError(msg) from error
     return _whole(np.flip(values.transpose(order), tuple(axis for axis in range(3) if flips[axis])))

@@ -70,7 +70,7 @@ def _check_pattern(pattern: str | None) -> None:
 
 @dataclass(frozen=True)
 class MaskSource:
-    """A series' mask of one name: a NIfTI file, or DICOM objects of which one may speak of the series."""
+    """A series' mask of one name: a NIfTI file, or DICOM objects of which one may refer to the series."""
 
     name: str
     kind: Literal["NIFTI", "SEG", "RTSTRUCT"]

@@ -53,7 +53,7 @@ def stream_slices(source: SliceSource) -> Planes:
 
     def at(k: int) -> Plane:
         plane = source.plane(k)
-        return Plane(plane.hu[None], plane.measured)
+        return Plane(plane.hu[None], plane.valid)
 
     return at
 

@@ -1,1 +1,1 @@
-"""Headers to series: files are read once, grouped, judged by their headers and counted."""
+"""Headers to series: files are read once, grouped, checked by their headers and counted."""

@@ -77,7 +77,7 @@ def _hash(value: str) -> int:
 
 
 Owner = tuple[str, str, str]
-"""What a patient, a study and a series are known by; a series belongs to the first patient and study it comes with."""
+"""The keys of a patient, a study and a series."""
 
 Level = Literal["cohort", "patient", "study", "series", "none"]
 
@@ -176,9 +176,9 @@ def _agree(pairs: Iterable[tuple[str, str]]) -> bool:
 
 @dataclass
 class Census:
-    """Counts over files, by keyword; ``owners`` knows the patient and the study of each series.
+    """Counts over files, by keyword; ``owners`` holds the patient and the study of each series.
 
-    Law: adding up the parts of a cohort gives the same, however it is parted and in any order.
+    Law: adding up the parts of a cohort gives the same for any parts in any order.
     """
 
     n_files: int = 0
@@ -186,7 +186,7 @@ class Census:
     owners: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def count(self, pool: Sequence[Observation], files: Iterable[tuple[Owner, Iterable[int]]]) -> None:
-        """Count files, each told by its owner and the places of its observations in ``pool``; a keyword once a file."""
+        """Count files, each given by its owner and the places of its observations in ``pool``."""
         by_series: dict[str, list[Iterable[int]]] = defaultdict(list)
         for (patient, study, series), seen in files:
             self.n_files += 1

@@ -95,8 +95,8 @@ def _together(files: Sequence[FoundFile], batches: Iterable[Batch]) -> Headers:
 
 def _stamp(terms: Terms) -> str:
     """Return what decides whether a cached batch may be used at all."""
-    told = (FORMAT, __version__, STAGES["reading"], repr(terms.limits), sorted(terms.wanted))
-    return hashlib.blake2b(json.dumps(told).encode(), digest_size=DIGEST_BYTES).hexdigest()
+    basis = (FORMAT, __version__, STAGES["reading"], repr(terms.limits), sorted(terms.wanted))
+    return hashlib.blake2b(json.dumps(basis).encode(), digest_size=DIGEST_BYTES).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class _Cache:
     looks_only: bool
 
     def batches_of(self, files: Iterable[FoundFile]) -> list[Batch]:
-        """Return what is known of these files, and forget all else: other terms, changed and vanished files."""
+        """Return what is known of these files, and remove all else: other terms, changed and missing files."""
         unknown = {file.path: file for file in files}
         batches = []
         for path in sorted(self.folder.glob("*-*.json")) if self.folder.is_dir() else ():

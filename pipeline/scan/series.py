@@ -1,4 +1,4 @@
-"""Input folders to series: every file's header is read once, and what belongs together is named and judged."""
+"""Input folders to series: every file's header is read once, and series are built, named and checked."""
 
 import hashlib
 from collections import defaultdict
@@ -36,10 +36,10 @@ NO_CT = frozenset({Reason.NOT_CT, Reason.LOCALIZER, Reason.NOT_DICOM})
 
 @dataclass(frozen=True)
 class ScannedSeries:
-    """A series as its headers tell it, before its pixels are read.
+    """A series as its headers describe it, before its pixels are read.
 
     ``record`` holds what is known already; ``signature`` changes when a file is added, removed, moved or touched.
-    ``masks`` tell where it may have some.
+    ``masks`` are the files that may hold its masks.
     """
 
     series: Series
@@ -110,9 +110,9 @@ def scan(  # noqa: PLR0913  where from, how, and what of it is wanted
 ) -> Scan:
     """Read every header under the roots; ``tags`` names elements to keep beside those of the manifest.
 
-    ``select`` tells which elements its rules look at, and whether series of one slice are joined; ``reading`` how
-    headers are read, and ``people`` which PatientIDs mean one person.  ``files`` are those under the roots, where they
-    are listed already.
+    ``select`` names the elements of its rules, and whether series of one slice are joined; ``reading`` is how headers
+    are read, and ``people`` which PatientIDs mean one person.  ``files`` are those under the roots, where they are
+    listed already.
     """
     select = select or SelectOptions()
     wanted = ALLOWED_ELEMENTS | frozenset(KEPT_IDENTIFIERS) | frozenset(tags) | select.keywords
@@ -147,7 +147,7 @@ def _identity_warnings(series: Series, shared: set[str]) -> set[SeriesWarning]:
 
 
 def identify_patient(header: SliceHeader, people: People = NOBODY) -> tuple[str, ...]:
-    """Return what a patient is known by: PatientID (or the person it means), else the study, else the series."""
+    """Return the key of a patient: PatientID (or the person it means), else the study, else the series."""
     identity = header.identity
     if identity.patient_id:
         return ("patient", people.get(identity.patient_id, identity.patient_id))

@@ -1,4 +1,4 @@
-"""What to make of an element: keep it, drop it, or look at it, and why."""
+"""The tag statistics as a table: what each element holds, and whether to keep, drop or look at it, and why."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -33,14 +33,14 @@ BY_DESIGN = frozenset({"SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"
 
 @dataclass(frozen=True)
 class ElementVerdict:
-    """A judgement, and its reasons as a person reads them."""
+    """A judgement, and its reasons in words."""
 
     judgement: Judgement
     why: str
 
 
 def judge_element(keyword: str, census: Census) -> ElementVerdict:
-    """Return the verdict on an element: the first rule that holds decides, what to look at before what to drop."""
+    """Judge an element by the first rules that hold: ``look`` comes before ``drop``, and ``keep`` is the rest."""
     counts = census.elements.get(keyword, ElementCounts())
     kind = kind_of(keyword)
     for judgement, rules in _RULES:
@@ -185,7 +185,7 @@ def _row(keyword: str, counts: ElementCounts, census: Census, shown: frozenset[s
 
 
 def _values(keyword: str, counts: ElementCounts) -> dict[str, Any]:
-    """Return what tells values; minimum, maximum and mean only where every value is one number."""
+    """Return the columns of values; minimum, maximum and mean only where every value is one number."""
     top = [{"value": value, "count": n} for value, n in _top(keyword, counts)]
     if (mean := counts.mean) is None:
         return {"top_values": top}
@@ -193,7 +193,7 @@ def _values(keyword: str, counts: ElementCounts) -> dict[str, Any]:
 
 
 def _top(keyword: str, counts: ElementCounts) -> Iterator[tuple[str, int]]:
-    """Yield the most frequent values, made harmless; great ages are told as one."""
+    """Yield the most frequent values, without control characters; great ages are counted as one."""
     if keyword != AGE:
         for value, n in counts.canonical.most_common(MOST_TOP_VALUES):
             yield cleaned(value), n

@@ -29,7 +29,7 @@ class InputOptions:
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file under a root, or something that cannot be read as one: then ``refusal`` says why."""
+    """A file under a root, or something that cannot be read as one: then ``refusal`` is the reason."""
 
     path: str
     size: int
@@ -46,7 +46,7 @@ def find_files(options: InputOptions) -> Iterator[FoundFile]:
     """Yield everything under the roots that is no folder, by any name and at any depth, each path once.
 
     A folder's files come before its folders, each by name.
-    Links are followed only where ``follow_symlinks`` says so, and never out of their root.
+    Links are followed only with ``follow_symlinks``, and never out of their root.
     """
     newest_ns = time.time_ns() - int(options.settle_seconds * 1e9) if options.settle_seconds else None
     seen: set[str] = set()

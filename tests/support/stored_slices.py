@@ -28,7 +28,7 @@ def headers_of(*paths: Path) -> list[SliceHeader]:
 def read_all(source: SliceSource) -> tuple[Voxels, Mask, SourceFacts]:
     """Return the voxels of every slice, where they were measured, and what they told."""
     planes = [source.plane(k) for k in range(source.geometry.shape.z)]
-    measured = [np.ones(each.hu.shape, bool) if each.measured is None else each.measured for each in planes]
+    measured = [np.ones(each.hu.shape, bool) if each.valid is None else each.valid for each in planes]
     return np.array([each.hu for each in planes]), np.array(measured), source.facts()
 
 

@@ -20,7 +20,7 @@ JPEG_2000_SYNTAXES = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (90
 COMPRESSED_SYNTAXES = JPEG_SYNTAXES | JPEG_LS_SYNTAXES | JPEG_2000_SYNTAXES | {RLE_LOSSLESS}
 
 LOSSY_SYNTAXES = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 81))
-"""Those that always lose something; JPEG 2000 and its kin may, and then say so in LossyImageCompression."""
+"""Always lossy; JPEG 2000 and HTJ2K may be, and LossyImageCompression says so."""
 
 EFFORT = (
     dict.fromkeys(JPEG_SYNTAXES | JPEG_LS_SYNTAXES, 3.0)
@@ -81,7 +81,7 @@ PlainHead = tuple[int, str, int]
 
 
 class PlainHeads(dict[bytes, PlainHead | None]):
-    """The first eight bytes of a plain element to what they say; None for all that needs a second look.
+    """Maps the first eight bytes of a plain element to its head; to None what the short cut leaves to the full walk.
 
     That are sequences, delimiters, pixels, padding, what is no element at all, and other groups than ``group``.
     """

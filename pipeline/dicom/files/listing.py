@@ -1,4 +1,4 @@
-"""One file to a flat list of its elements, each told as one line of text; nested and private ones have names too."""
+"""One file to a flat list of its elements, each as one line of text; nested and private ones have names too."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -66,7 +66,7 @@ def _words(text: str) -> set[str]:
 
 
 DIGEST_DIGITS = 16
-"""Of the SHA-256 that stands for a value of bytes: enough to tell two values apart."""
+"""Of the SHA-256 that stands for a value of bytes."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ def list_elements(found: FoundFile, limits: Limits) -> Listing:
 
 
 def _add(listing: Listing, lister: "_Lister") -> None:
-    """Add elements by name; where a creator owns two blocks of a group, the second is told apart by its tags."""
-    for name, told in lister.told():
-        listing.elements[f"{name}({told.tag})" if name in listing.elements else name] = told
+    """Add elements by name; where a creator owns two blocks of a group, the second is named with its tags."""
+    for name, element in lister.list_all():
+        listing.elements[f"{name}({element.tag})" if name in listing.elements else name] = element
 
 
 def _opened(found: FoundFile, data_set: DataSet, limits: Limits) -> BinaryIO:
@@ -134,7 +134,7 @@ class _Lister:
     name: str = ""
     inherited: Mapping[int, Element] = field(default_factory=dict)
 
-    def told(self) -> Iterator[tuple[str, ListedElement]]:
+    def list_all(self) -> Iterator[tuple[str, ListedElement]]:
         """Yield name and text of each element, those of a sequence behind it."""
         for tag, element in sorted(self.values.elements.items()):
             if tag in self.inherited:
@@ -142,7 +142,7 @@ class _Lister:
             name, place = self.name + self._name(tag), (*self.place, tag)
             yield name, ListedElement(place, self._text(element))
             for number, item in enumerate(element.items, start=1):
-                yield from self._inside(item, (*place, number), f"{name}[{number}].").told()
+                yield from self._inside(item, (*place, number), f"{name}[{number}].").list_all()
 
     def _inside(self, item: Mapping[int, Element], place: tuple[int, ...], name: str) -> "_Lister":
         """Return the lister of an item, which has the character set of what holds it (PS3.3 C.12.1.1.2)."""

@@ -24,7 +24,7 @@ from pipeline.vocabulary import Reason, Refusal, SeriesWarning
 PREAMBLE_BYTES = 128
 MEGABYTE = 1 << 20
 INFLATE_FREE_BYTES = 16 * MEGABYTE
-"""Below this much inflated data the ratio is not judged: an empty slice deflates far."""
+"""Below this much inflated data the ratio is not checked: an empty slice deflates far."""
 INFLATED_PREFIX_BYTES = MEGABYTE
 """What is kept of a file that inflates too far: enough to say which series it belongs to."""
 DEFLATED_BLOCK_BYTES = 1 << 12
@@ -38,7 +38,7 @@ OTHER_FORMATS = (b"MZ", b"\x7fELF", b"#!", b"PK\x03\x04", b"%PDF", b"GIF8", b"\x
 
 @dataclass
 class DataSet:
-    """What a file holds, as far as it could be read; ``refusal`` says why it is not whole."""
+    """What a file holds, as far as it could be read; ``refusal`` is why it is not whole."""
 
     meta: dict[int, Element] = field(default_factory=dict)
     elements: dict[int, Element] = field(default_factory=dict)

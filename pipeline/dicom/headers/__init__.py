@@ -1,1 +1,1 @@
-"""Elements to slices: what each image says of itself, and which of them call themselves one series."""
+"""Elements to slices: the header of each image, and which images belong to one series."""

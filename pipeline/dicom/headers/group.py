@@ -37,7 +37,7 @@ def group_slices(slices: Iterable[SliceHeader]) -> Groups:
 
 
 def identify_series(header: SliceHeader) -> tuple[str, ...] | None:
-    """Return what a slice's series is known by, None where it belongs to none."""
+    """Return the key of a slice's series, None where it belongs to none."""
     identity = header.identity
     if identity.series_instance_uid:
         return (identity.series_instance_uid,)
@@ -86,7 +86,7 @@ def _nearest(folder: str, folders: dict[str, set[tuple[str, ...]]]) -> set[tuple
 
 
 def find_shared_patient_ids(groups: Groups) -> set[str]:
-    """Return the PatientIDs that belong to several people, told apart by birth date and sex."""
+    """Return the PatientIDs that belong to several people, with different birth dates or sexes."""
     people: dict[str, set[str]] = defaultdict(set)
     for series in groups.series:
         for header in series.slices:
@@ -96,5 +96,5 @@ def find_shared_patient_ids(groups: Groups) -> set[str]:
 
 
 def has_uid(series: Series) -> bool:
-    """Report whether a series is known by a valid SeriesInstanceUID."""
+    """Report whether the key of a series is a valid SeriesInstanceUID."""
     return len(series.identity) == 1 and is_uid(series.identity[0])

@@ -1,4 +1,4 @@
-"""What one slice's header alone gives cause to warn of."""
+"""Warnings that follow from one slice's header alone."""
 
 import re
 from functools import lru_cache

@@ -25,7 +25,7 @@ from pipeline.dicom.headers.read import KnownElement, KnownElements, is_long
 from pipeline.elements import SEPARATOR, Observation, canonical
 
 LONGEST_TEXT = 256
-"""A longer value is told by its beginning, its length and a hash."""
+"""A longer value is cut, and its length and a hash are added."""
 ITEM_JOINT = " | "
 PADDING_TAGS = frozenset({tag_of("PixelPaddingValue"), tag_of("PixelPaddingRangeLimit")})
 CONTEXT_TAGS = (SPECIFIC_CHARACTER_SET, tag_of("PixelRepresentation"), tag_of("BitsStored"))

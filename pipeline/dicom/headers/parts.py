@@ -87,7 +87,7 @@ SMALLEST_SPACING_MM, LARGEST_SPACING_MM = 0.01, 100.0
 FARTHEST_MM = 1e7
 """No table moves ten kilometres; a position beyond is a value lost, and would overflow what counts with it."""
 LARGEST_US = 0xFFFF
-"""All that says how pixels lie is an unsigned short (PS3.6), whatever representation a file may give it."""
+"""The elements that describe pixels are unsigned shorts (PS3.6), even if a file has another representation."""
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 RECONSTRUCTION = ("ConvolutionKernel", "KVP", "SliceThickness", "ContrastBolusAgent")
 """What is constant within one reconstruction, beside the geometry."""
@@ -132,7 +132,7 @@ class Reader:
 
 
 def read_identity(reader: Reader) -> Identity:
-    """Read what an object says it is and whose."""
+    """Read the kind of an object, and its identifiers."""
     values = reader.values
     return Identity(
         sop_class_uid=values.text("SOPClassUID"),
@@ -184,7 +184,7 @@ def _pixel_element(reader: Reader) -> Element | None:
 
 
 def _is_signed(reader: Reader) -> bool:
-    """Report signed pixels; without pixels nothing has to say so."""
+    """Report signed pixels; without pixels PixelRepresentation is not required."""
     if _pixel_element(reader) is None:
         return False
     numbers = reader.required("PixelRepresentation", 1, lambda number: number in {0, 1})
@@ -244,7 +244,7 @@ def read_reconstruction_diameter(reader: Reader) -> float | None:
 
 
 def read_phase(reader: Reader) -> dict[str, str]:
-    """Read what may tell apart the volumes that share one series."""
+    """Read what may separate the volumes that share one series."""
     return {word: text for word in PHASE_ELEMENTS if (text := _as_text(reader.values, word))}
 
 
@@ -306,4 +306,4 @@ PARTS = (
     _part("reconstruction_diameter", read_reconstruction_diameter, "ReconstructionDiameter"),
     _part("phase", read_phase, *PHASE_ELEMENTS),
 )
-"""All that a slice's own elements tell, but for warnings and the elements that are kept for the manifest."""
+"""All parts of a slice, except warnings and the elements that are kept for the manifest."""

@@ -126,7 +126,7 @@ def is_long(element: Element) -> bool:
 
 
 def content_of(element: Element) -> Any:
-    """Return all that tells elements apart; where an element lies in its file matters for pixels alone."""
+    """Return the key by which elements are equal; the offset in the file counts only for pixels."""
     if element.items:
         return element.tag, tuple(tuple(map(content_of, item.values())) for item in element.items)
     if element.tag in PIXEL_TAGS:

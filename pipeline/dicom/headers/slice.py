@@ -1,4 +1,4 @@
-"""The nouns of this room: a slice as its header tells it, and a series of slices."""
+"""A slice as its header describes it, and a series of slices."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,12 +35,12 @@ PHASE_ELEMENTS = (
     "InConcatenationNumber",
     "InConcatenationTotalNumber",
 )
-"""What may tell apart the volumes that share one series, or put the parts of one together."""
+"""What may separate the volumes that share one series, or join the parts of one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What an object says it is and whose."""
+    """The kind of an object, and its identifiers."""
 
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
@@ -83,7 +83,7 @@ class Pixels:
 
 @dataclass(frozen=True, kw_only=True)
 class Plane:
-    """Where a slice lies in the patient, and what the scanner says of its neighbours; millimetres and degrees."""
+    """Where a slice lies in the patient, and its distance to its neighbours; millimetres and degrees."""
 
     position: Xyz | None = None
     row_direction: Xyz | None = None
@@ -137,7 +137,7 @@ class SliceHeader:
 
     @property
     def is_ct(self) -> bool:
-        """True for a CT image; one without SOP class counts where Modality says CT, and a page of text never."""
+        """True for a CT image; without SOP class it counts where Modality is CT, and a page of text never counts."""
         if self.identity.modality not in {"CT", ""} or SCREENS & set(self.identity.image_type):
             return False
         return self.identity.sop_class_uid in CT_CLASSES | ({""} if self.identity.modality else set())
@@ -150,7 +150,7 @@ class SliceHeader:
 
 @dataclass(frozen=True)
 class Series:
-    """A group of slices that calls itself one series; ``identity`` is its UID, or the parts of the next best key."""
+    """The slices of one series; ``identity`` is its UID, or the parts of the next best key."""
 
     identity: tuple[str, ...]
     slices: tuple[SliceHeader, ...]

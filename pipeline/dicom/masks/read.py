@@ -1,4 +1,4 @@
-"""A file that holds a SEG or an RTSTRUCT to labels on a series' slices, where it speaks of that series."""
+"""A file that holds a SEG or an RTSTRUCT to labels on the slices of the series that it refers to."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +22,9 @@ _READERS: dict[str, tuple[Callable[[Any], set[str]], Reader]] = {
 def read_mask(
     path: Path, kind: Literal["SEG", "RTSTRUCT"], grid: SourceGrid, pattern: str | None, limits: Limits
 ) -> Labels | None:
-    """Return labels [z, y, x]; None where the file speaks of another series, or of nothing that the pattern finds.
+    """Return labels [z, y, x]; None where the file refers to another series, or has no name that the pattern finds.
 
-    Raises MaskMismatchError where it speaks of this series, and does not lie on its slices or cannot be read.
+    Raises MaskMismatchError where it refers to this series, and does not lie on its slices or cannot be read.
     """
     series_of, read = _READERS[kind]
     try:
@@ -33,7 +33,7 @@ def read_mask(
         return read(dataset, grid, pattern) if grid.series_uid in series_of(dataset) else None
     except MaskMismatchError:
         raise
-    except Exception as error:  # a damaged object raises whatever lies on the way
+    except Exception as error:  # damaged objects raise errors of any kind
         msg = f"the {kind} cannot be read ({type(error).__name__})"
         raise MaskMismatchError(msg) from error
 

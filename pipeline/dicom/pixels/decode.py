@@ -33,17 +33,17 @@ SCAN_MARKER = 0xDA
 
 
 def read_size(codestream: bytes) -> tuple[int, int] | None:
-    """Return the rows and columns that a codestream tells, None where it tells none, as RLE does not."""
+    """Return the rows and columns in a codestream, None where it holds none, as in RLE."""
     if codestream.startswith(JPEG_START):
         return next(
-            (read_frame_size(told) for marker, told, _ in walk_segments(codestream) if marker in FRAME_MARKERS), None
+            (read_frame_size(found) for marker, found, _ in walk_segments(codestream) if marker in FRAME_MARKERS), None
         )
     start = codestream.find(JPEG_2000_SIZE)
     return None if start < 0 else _jpeg_2000_size(codestream[start + 8 : start + 24])
 
 
 def walk_segments(codestream: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """Step from marker to marker of a JPEG to the start of its scan: each marker, what it tells, where that ends."""
+    """Step from marker to marker of a JPEG to the start of its scan: each marker, its content, and where that ends."""
     place = len(JPEG_START) if codestream.startswith(JPEG_START) else len(codestream)
     while place + 4 <= len(codestream) and codestream[place] == 0xFF:
         marker = codestream[place + 1]
@@ -62,7 +62,7 @@ def has_end(codestream: bytes) -> bool:
 
 
 def read_frame_size(frame: bytes) -> tuple[int, int]:
-    """Return the rows and columns that the segment of a frame tells, after its bits."""
+    """Return the rows and columns in the segment of a frame, which follow its precision."""
     return _number(frame[1:3]), _number(frame[3:5])
 
 
@@ -84,7 +84,7 @@ SPARE = 12
 
 @dataclass(frozen=True)
 class LosslessScan:
-    """One component of JPEG lossless: values of ``precision`` bits, of which the lowest ``shift`` are not told.
+    """One component of JPEG lossless: values of ``precision`` bits, of which the lowest ``shift`` are not coded.
 
     ``table`` has the numbers of codes of 1 to 16 bits, and the category of each code; ``restart`` says after how many
     values prediction begins anew, 0 for never; the bits begin at ``place``.  Raises SeriesRefusedError with
@@ -116,14 +116,14 @@ class LosslessScan:
 
 def find_scan(codestream: bytes) -> LosslessScan | None:
     """Return the scan of a codestream, None where it is no single component of JPEG lossless."""
-    told: dict[int, bytes] = {}
+    found: dict[int, bytes] = {}
     tables: dict[int, bytes] = {}
     end = 0
     for marker, content, end in walk_segments(codestream):  # noqa: B007  the bits begin at the end of the last one
-        told.setdefault(marker, content)
+        found.setdefault(marker, content)
         tables.update(_tables(content) if marker == TABLES else ())
-    frame, scan = told.get(FRAME, b""), told.get(SCAN_MARKER, b"")
-    if frame[5:6] != b"\1" or len(told.keys() & FRAME_MARKERS) > 1:
+    frame, scan = found.get(FRAME, b""), found.get(SCAN_MARKER, b"")
+    if frame[5:6] != b"\1" or len(found.keys() & FRAME_MARKERS) > 1:
         return None
     if len(scan) != 6 or scan[:2] != frame[5:7] or scan[2] >> 4 not in tables:
         raise SeriesRefusedError(Reason.PIXEL_DECODE, "the codestream has no scan of its image")
@@ -134,7 +134,7 @@ def find_scan(codestream: bytes) -> LosslessScan | None:
         precision=frame[0],
         shift=scan[5] & 0x0F,
         predictor=scan[3],
-        restart=int.from_bytes(told.get(RESTART_INTERVAL, b""), "big"),
+        restart=int.from_bytes(found.get(RESTART_INTERVAL, b""), "big"),
         table=tables[scan[2] >> 4],
         place=end,
     )
@@ -203,7 +203,7 @@ OTHER_SIZE = "the codestream has another size than the header"
 
 
 def decode_frame(codestream: bytes, pixels: Pixels) -> Frame:
-    """Decode one frame to [y, x]; whatever a decoder raises means that it refuses.
+    """Decode one frame to [y, x]; any error of a decoder means that it refuses the frame.
 
     Sign and unused bits are the decoder's.  Raises SeriesRefusedError with PIXEL_DECODE.
     """
@@ -221,7 +221,7 @@ def decode_frame(codestream: bytes, pixels: Pixels) -> Frame:
 
 
 def _rle(codestream: bytes, pixels: Pixels) -> Frame:
-    """Decode RLE (PS3.5 annex G), which tells no size; past pydicom, whose wrapping takes half as long again."""
+    """Decode RLE (PS3.5 annex G), which holds no size; without pydicom, which would take half as long again."""
     flat = decode_pixel_data(
         codestream, version=2, rows=pixels.rows, columns=pixels.columns, bits_allocated=pixels.bits_allocated
     )
@@ -258,9 +258,9 @@ def _by_pydicom(codestream: bytes, pixels: Pixels) -> Frame:
 
 
 def _check_codestream(codestream: bytes, pixels: Pixels) -> None:
-    """Refuse a frame that tells another size than its header, or breaks off, before a decoder spends time on it.
+    """Refuse a frame of another size than its header, or one that breaks off, before a decoder spends time on it.
 
-    And one of more bits than JPEG has (PS3.5, 8.2.1), which makes gdcm abort the process.
+    More bits than JPEG has (PS3.5, 8.2.1) are refused too: they make gdcm abort the process.
     """
     if pixels.transfer_syntax in JPEG_SYNTAXES and pixels.bits_allocated > 16:
         raise SeriesRefusedError(Reason.PIXEL_DECODE, "JPEG has not so many bits as the header tells")

@@ -23,28 +23,28 @@ from pipeline.volume import Mask, Voxels
 
 @dataclass(frozen=True, eq=False)
 class PaddingRegion:
-    """Where a slice was measured [y, x], and all that was looked at to say so: ``spans`` of padding and of its ends."""
+    """The valid mask [y, x] of a slice, and ``spans``: the padding that was found and the pixels at its ends."""
 
-    measured: Mask
+    valid: Mask
     outside: Mask | None
     spans: walks.Spans
 
     @classmethod
     def of(cls, codes: Codes, candidates: Places, outside: Mask | None) -> "PaddingRegion":
-        """Find the places that hold a candidate and hang together with the border, or lie outside the circle."""
+        """Find the pixels that hold a candidate value and are connected with the border, or lie outside the circle."""
         seen = walks.explore_from_border(codes, candidates)
         if outside is not None:
             walks.mark_open(codes, candidates, outside, seen)
         return cls(seen != walks.OPEN, outside, walks.find_spans(seen))
 
     def fits(self, codes: Codes, candidates: Places, outside: Mask | None) -> bool:
-        """Return whether another slice is padded alike: nothing that was looked at differs."""
-        is_comparable = outside is self.outside and codes.shape == self.measured.shape
+        """Report whether another slice has the same padding: no pixel of the spans differs."""
+        is_comparable = outside is self.outside and codes.shape == self.valid.shape
         return is_comparable and walks.matches_spans(codes, candidates, self.spans)
 
 
 class PaddingFinder:
-    """Finds the padding of one slice after another: it seldom moves, and then the last slice's is returned."""
+    """Finds the padding of one slice after another; while it does not move, the last result is used again."""
 
     def __init__(self) -> None:
         self._last: PaddingRegion | None = None
@@ -63,14 +63,14 @@ PLATEAU = 3
 
 @dataclass(frozen=True, eq=False)
 class HounsfieldSlice:
-    """One slice in HU [y, x], and where it was measured: None where every voxel was.
+    """One slice in HU [y, x], and its valid mask: None where every voxel is valid.
 
-    ``counts`` says how many measured voxels have each of ``values_hu``; ``has_odd_padding`` whether its padding is
+    ``counts`` says how many valid voxels have each of ``values_hu``; ``has_odd_padding`` whether its padding is
     worth a warning.
     """
 
     hu: Voxels
-    measured: Mask | None
+    valid: Mask | None
     values_hu: Voxels
     counts: Counts
     has_odd_padding: bool = False
@@ -79,14 +79,14 @@ class HounsfieldSlice:
 def to_hounsfield(
     stored: StoredSlice, header: SliceHeader, options: HounsfieldOptions, finder: PaddingFinder | None = None
 ) -> HounsfieldSlice:
-    """Rescale one slice by its own slope and intercept, and put ``padding_hu`` where it was not measured.
+    """Rescale one slice by its own slope and intercept, and put ``padding_hu`` where it is not valid.
 
     Rescaling is done in float64 and kept in float32, exact for whole numbers up to 2**24.
 
-    Padding are voxels of a padding value that hang together with the border, or lie outside the circle.  Equal values
-    inside the body stay.  Odd are these, unless they are air, and repaired and undeclared padding.
+    Voxels with a padding value are padding if they are connected with the border or lie outside the circle; inside the
+    body they stay.  Padding is odd if it is repaired or undeclared, or if such values stay that are not air.
 
-    The slices of a series share a ``finder``; what it finds does not depend on the slices before.
+    The slices of a series may share a ``finder``; its results do not depend on earlier slices.
     """
     rescale = header.rescale
     values_hu = (stored.values * rescale.slope + rescale.intercept).astype(np.float32)
@@ -101,7 +101,7 @@ def to_hounsfield(
     padding = (finder or PaddingFinder()).find(stored.codes, candidates, outside)
     fill_spans(stored.codes, padding.spans, float(options.padding_hu), hu, counts)
     is_odd = is_repaired or undeclared.any() or _has_tissue(values_hu[candidates & (counts > 0)])
-    return HounsfieldSlice(hu, padding.measured, values_hu, counts, bool(is_odd))
+    return HounsfieldSlice(hu, padding.valid, values_hu, counts, bool(is_odd))
 
 
 def _has_tissue(kept_hu: Voxels) -> bool:
@@ -110,7 +110,7 @@ def _has_tissue(kept_hu: Voxels) -> bool:
 
 
 def _declared(values: Stored, rescale: Rescale) -> Mask:
-    """Return which values are padding by the header."""
+    """Return which values are padding according to the header."""
     if rescale.padding is None:
         return np.zeros(values.shape, bool)
     if rescale.padding_limit is None:

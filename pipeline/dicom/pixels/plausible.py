@@ -1,4 +1,4 @@
-"""The errors by which values miss being Hounsfield units, each with what would undo it, judged over a histogram.
+"""Known errors by which values are not Hounsfield units, each with what would undo it, tested on a histogram.
 
 An error is believed only where undoing it raises the histogram's score by more than chance, a phantom or a narrow
 field of view could.  The score is the share of voxels between air and bone, and the peaks: the lesser share of air and
@@ -43,7 +43,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Rescaling:
-    """How stored values were read as Hounsfield units, the same way in every slice."""
+    """How stored values were rescaled to Hounsfield units, the same in every slice."""
 
     slope: float
     intercept: float
@@ -52,12 +52,12 @@ class Rescaling:
 
     @classmethod
     def of(cls, slices: Sequence[SliceHeader]) -> Self | None:
-        """Return how a series was read, None where its slices differ."""
-        readings = {
+        """Return the rescaling of a series, None where its slices differ."""
+        rescalings = {
             cls(header.rescale.slope, header.rescale.intercept, header.pixels.signed, header.pixels.bits_stored)
             for header in slices
         }
-        return readings.pop() if len(readings) == 1 else None
+        return rescalings.pop() if len(rescalings) == 1 else None
 
     def stored(self, hu: Values) -> Values:
         """Return the stored values that were read as ``hu``."""
@@ -73,7 +73,7 @@ class Unwrap:
 
     @property
     def trail(self) -> dict[str, Any]:
-        """What a store says of the repair."""
+        """The provenance of the repair, as a store keeps it."""
         return {"step": "unwrap", "parameters": {"from": self.first, "subtract": self.period}}
 
     def values(self, stored: Stored) -> Stored:
@@ -92,9 +92,9 @@ class Unwrap:
 
 @dataclass(frozen=True)
 class KnownError:
-    """An error in words, what the values would be without it (None where it cannot have happened), and its evidence.
+    """An error in words, and the values without it: None where it cannot have happened.
 
-    ``least_gain`` of the score makes it believed, if what was undone has ``least_peaks``; ``unwrap`` is its repair,
+    It is believed if undoing it raises the score by ``least_gain`` and gives ``least_peaks``; ``unwrap`` is its repair,
     where there is one.
     """
 
@@ -104,18 +104,18 @@ class KnownError:
     least_peaks: float = 0
     unwrap: Unwrap | None = None
 
-    def gain(self, reading: Rescaling, hu: Values, counts: Counts) -> float:
+    def gain(self, rescaling: Rescaling, hu: Values, counts: Counts) -> float:
         """Return what undoing the error adds to the score, 0 where it is not believed."""
-        undone = self.undone(reading, hu, counts)
+        undone = self.undone(rescaling, hu, counts)
         if undone is None or measure_peaks(undone, counts) < self.least_peaks:
             return 0.0
         gain = score_values(undone, counts) - score_values(hu, counts)
         return gain if gain >= self.least_gain else 0.0
 
 
-def find_error(hu: Values, counts: Counts, reading: Rescaling) -> tuple[KnownError, str] | None:
+def find_error(hu: Values, counts: Counts, rescaling: Rescaling) -> tuple[KnownError, str] | None:
     """Return the error that explains ``counts`` of values ``hu`` best, with the figures, None where none does."""
-    gains = {error: error.gain(reading, hu, counts) for error in KNOWN_ERRORS}
+    gains = {error: error.gain(rescaling, hu, counts) for error in KNOWN_ERRORS}
     best, gain = max(gains.items(), key=lambda item: item[1])
     if not gain:
         return None
@@ -138,9 +138,9 @@ def measure_share(hu: Values, counts: Counts, low_hu: float, high_hu: float) -> 
     return float(counts[(hu >= low_hu) & (hu <= high_hu)].sum() / max(1, int(counts.sum())))
 
 
-def is_eight_bit(hu: Values, counts: Counts, reading: Rescaling) -> bool:
-    """Report stored values that fill 0 to 255, as after a conversion to 8 bits; what they were, nobody can tell."""
-    stored = reading.stored(hu[counts > 0])
+def is_eight_bit(hu: Values, counts: Counts, rescaling: Rescaling) -> bool:
+    """Report stored values that fill 0 to 255, as after a conversion to 8 bits, which cannot be undone."""
+    stored = rescaling.stored(hu[counts > 0])
     fills = stored.size > 0 and stored.min() == 0 and EIGHT_BIT_TOP[0] <= stored.max() <= EIGHT_BIT_TOP[1]
     return bool(fills) and np.unique(stored).size >= EIGHT_BIT_CODES
 
@@ -150,31 +150,35 @@ TWELVE_BITS = Unwrap(first=(1 << 12) - 1200, period=1 << 12)
 """Negative values of 12 bits: down to -1200, for the noise of air; what is denser than 2896 HU counts as metal."""
 
 
-def _sign(reading: Rescaling, hu: Values, _: Counts) -> Values | None:
-    if reading.signed or reading.bits_stored < 16:
+def _sign(rescaling: Rescaling, hu: Values, _: Counts) -> Values | None:
+    if rescaling.signed or rescaling.bits_stored < 16:
         return None
-    return _unwrapped(reading, hu, SIGN)
+    return _unwrapped(rescaling, hu, SIGN)
 
 
-def _wrapped(reading: Rescaling, hu: Values, _: Counts) -> Values | None:
-    if reading.signed or reading.intercept <= NO_INTERCEPT or reading.stored(hu).max(initial=0) >= TWELVE_BITS.period:
+def _wrapped(rescaling: Rescaling, hu: Values, _: Counts) -> Values | None:
+    if (
+        rescaling.signed
+        or rescaling.intercept <= NO_INTERCEPT
+        or rescaling.stored(hu).max(initial=0) >= TWELVE_BITS.period
+    ):
         return None
-    return _unwrapped(reading, hu, TWELVE_BITS)
+    return _unwrapped(rescaling, hu, TWELVE_BITS)
 
 
-def _unwrapped(reading: Rescaling, hu: Values, unwrap: Unwrap) -> Values:
-    stored = reading.stored(hu)
-    return hu - reading.slope * unwrap.period * ((stored >= unwrap.first) & (stored < unwrap.period))
+def _unwrapped(rescaling: Rescaling, hu: Values, unwrap: Unwrap) -> Values:
+    stored = rescaling.stored(hu)
+    return hu - rescaling.slope * unwrap.period * ((stored >= unwrap.first) & (stored < unwrap.period))
 
 
-def _forgotten_intercept(reading: Rescaling, hu: Values, counts: Counts) -> Values | None:
-    if reading.intercept <= NO_INTERCEPT or measure_share(hu, counts, -np.inf, BODY_ABOVE_HU) > STRAY_SHARE:
+def _forgotten_intercept(rescaling: Rescaling, hu: Values, counts: Counts) -> Values | None:
+    if rescaling.intercept <= NO_INTERCEPT or measure_share(hu, counts, -np.inf, BODY_ABOVE_HU) > STRAY_SHARE:
         return None
     return hu - 1024
 
 
-def _double_rescale(reading: Rescaling, hu: Values, _: Counts) -> Values | None:
-    return hu - reading.intercept if reading.intercept < SCANNER_INTERCEPT else None
+def _double_rescale(rescaling: Rescaling, hu: Values, _: Counts) -> Values | None:
+    return hu - rescaling.intercept if rescaling.intercept < SCANNER_INTERCEPT else None
 
 
 KNOWN_ERRORS = (
@@ -183,7 +187,7 @@ KNOWN_ERRORS = (
     KnownError("stored values are taken for HU, the intercept was forgotten", _forgotten_intercept, 0.6, 0.15),
     KnownError("values were rescaled twice", _double_rescale, 0.45, 0.15),
 )
-"""The bits of the first two leave hardly a doubt; for the others a body must appear where none was."""
+"""The first two are recognised by their bits; for the others a body must appear that was not there before."""
 
 
 MOST = 0.5
@@ -192,17 +196,17 @@ DENSE_SHARE = 0.2
 STRAY_SHARE = 0.01
 
 
-def check_hounsfield(first_bin_hu: int, counts: NDArray[np.int64], reading: Rescaling | None) -> str | None:
-    """Say why a histogram of measured voxels in bins of 1 HU cannot be of a CT, None where it can.
+def check_hounsfield(first_bin_hu: int, counts: NDArray[np.int64], rescaling: Rescaling | None) -> str | None:
+    """Say why a histogram of valid voxels in bins of 1 HU cannot be of a CT, None where it can.
 
-    Errors are named only where all slices were read alike.
+    Known errors are tested only where all slices were rescaled in the same way.
     """
     if not counts.sum():
         return "no voxel was measured"
     if np.count_nonzero(counts) == 1:
         return "every measured voxel has the same value"
     hu = bin_centres_hu(first_bin_hu, counts)
-    if reading and (named := _named(hu, counts, reading)):
+    if rescaling and (named := _named(hu, counts, rescaling)):
         return named
     outside = 1 - measure_share(hu, counts, *PLAUSIBLE_HU)
     return (
@@ -210,10 +214,10 @@ def check_hounsfield(first_bin_hu: int, counts: NDArray[np.int64], reading: Resc
     )
 
 
-def _named(hu: Values, counts: NDArray[np.int64], reading: Rescaling) -> str | None:
-    if is_eight_bit(hu, counts, reading):
+def _named(hu: Values, counts: NDArray[np.int64], rescaling: Rescaling) -> str | None:
+    if is_eight_bit(hu, counts, rescaling):
         return "stored values fill 0 to 255: the image was converted to 8 bits"
-    found = find_error(hu, counts, reading)
+    found = find_error(hu, counts, rescaling)
     return found[1] if found else None
 
 

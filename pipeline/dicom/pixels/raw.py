@@ -32,7 +32,7 @@ MARKER_REACH = 10
 
 
 class FragmentsError(ValueError):
-    """The fragments cannot be told apart, or cannot be given to frames."""
+    """Fragments cannot be found, or cannot be assigned to frames."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ FrameFragments = tuple[Fragment, ...]
 def find_frames(read: Read, offset: int, n_frames: int) -> list[FrameFragments]:
     """Return the fragments of each frame of the element whose value begins at ``offset``.
 
-    They are told by the Basic Offset Table; without one by their number, or by the markers that end frames.  Raises
+    They follow from the Basic Offset Table; without one from their number, or from the markers that end frames.  Raises
     FragmentsError.
     """
     table, *fragments = [*_items(read, offset)] or [Fragment(offset, 0)]
@@ -145,7 +145,7 @@ class PixelReader:
             return frame[: os.preadv(descriptor, [frame], _frame_offset(header))]
 
     def _inflated(self, header: SliceHeader) -> bytes:
-        with _opened(header.file):  # which looks at the file before and after
+        with _opened(header.file):  # it checks the file before and after
             try:
                 whole = inflate_data_set(header.file, self._limits)
             except StructureError as error:
@@ -178,7 +178,7 @@ def _frame_offset(header: SliceHeader) -> int:
 
 
 def _reading(descriptor: int, size: int) -> Read:
-    """Return what reads from a file, and never asks for more than there is: the length may be hostile."""
+    """Return a function that reads from a file, never more than there is: a length may be hostile."""
 
     def read(offset: int, n_bytes: int) -> bytes:
         return os.pread(descriptor, max(0, min(n_bytes, size - offset)), offset)
@@ -188,7 +188,7 @@ def _reading(descriptor: int, size: int) -> Read:
 
 @contextmanager
 def _opened(found: FoundFile) -> Iterator[int]:
-    """Open a file that is the one that was scanned, before it is read and after."""
+    """Open a file, and check before and after reading that it is the one that was scanned."""
     try:
         descriptor = os.open(found.path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe in its place must not make it wait
         try:

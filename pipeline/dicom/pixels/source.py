@@ -26,8 +26,8 @@ MOST_WHOLE = 1 << 62
 class Digests:
     """BLAKE3 of a slice's pixels, in hexadecimal digits: SHA-256 would take as long as the change of grid.
 
-    ``stored`` is equal for equal stored values, whatever the transfer syntax, the byte order and the bits allocated.
-    ``hounsfield`` is equal for equal Hounsfield units, before padding is put in, whatever they were stored as.
+    ``stored`` is equal for equal stored values in any transfer syntax, byte order and number of bits allocated.
+    ``hounsfield`` is equal for equal Hounsfield units, before padding is put in, in any stored form.
     """
 
     stored: str
@@ -58,7 +58,7 @@ def _hounsfield(plane: Voxels) -> str:
 
 
 def _distances(stored: StoredSlice) -> blake3:
-    """Begin a hash with how far each pixel lies from the least: its code, unless codes have gaps between them."""
+    """Begin a hash with the distance of each pixel from the least value: its code, unless codes have gaps."""
     if stored.codes.dtype == np.uint16:
         return _begun(stored.codes.astype("<u2", copy=False))
     return _begun((stored.values - stored.values[0])[stored.codes].astype("<u8"))
@@ -76,18 +76,18 @@ def _with_least(distances: blake3, least: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class HounsfieldPlane:
-    """One slice in HU [y, x], and where it was measured: None where every voxel was."""
+    """One slice in HU [y, x], and its valid mask: None where every voxel is valid."""
 
     hu: Voxels
-    measured: Mask | None
+    valid: Mask | None
 
 
 @dataclass(frozen=True, eq=False)
 class SourceFacts:
-    """What a stack's pixels tell: causes to warn, hashes of each slice in the stack's order, repairs, and figures.
+    """What is known of a stack once its pixels were read; hashes are in the order of its slices.
 
     ``pixel_hashes`` are of stored values, ``hu_hashes`` of Hounsfield units before padding is put in.  ``repairs`` is
-    what was done to stored values, as a trail tells it.
+    the provenance of changes to stored values.
     """
 
     warnings: frozenset[SeriesWarning]
@@ -99,10 +99,10 @@ class SourceFacts:
 
 
 class SliceSource:
-    """Reads the slices of a stack, in any order, and keeps what they tell; one that is read again tells nothing new."""
+    """Reads the slices of a stack in any order, and collects facts from each slice when it is read first."""
 
     def __init__(self, stack: Stack, policy: Policy) -> None:
-        """Read nothing yet, unless ``hounsfield.wrapped`` asks for a repair: which one, only all slices tell.
+        """Read all slices once where ``hounsfield.wrapped`` asks for a repair, to find which one; else none yet.
 
         Raises SeriesRefusedError for pixels that cannot be read.
         """
@@ -124,11 +124,11 @@ class SliceSource:
         in_hu = to_hounsfield(*unwrap_slice(stored, header, self._unwrap), self._options, self._padding)
         if k not in self._digests:
             self._keep(k, stored, in_hu)
-        return HounsfieldPlane(in_hu.hu, in_hu.measured)
+        return HounsfieldPlane(in_hu.hu, in_hu.valid)
 
     def _keep(self, k: int, stored: StoredSlice, in_hu: HounsfieldSlice) -> None:
         self._digests[k] = hash_slice(stored, in_hu.values_hu)
-        self._features.add(k, in_hu.hu, in_hu.measured, in_hu.values_hu, in_hu.counts)
+        self._features.add(k, in_hu.hu, in_hu.valid, in_hu.values_hu, in_hu.counts)
         if stored.has_high_bits:
             self._warnings.add(SeriesWarning.W_HIGH_BITS)
         if in_hu.has_odd_padding:
@@ -136,11 +136,11 @@ class SliceSource:
 
     @property
     def unread(self) -> list[int]:
-        """The slices that were not asked for yet."""
+        """The slices that were not read yet."""
         return [k for k in range(len(self._slices)) if k not in self._digests]
 
     def facts(self) -> SourceFacts:
-        """Return what the slices told; those that nobody asked for are read now."""
+        """Return the facts of all slices; slices that were not read yet are read now."""
         for k in self.unread:
             self.plane(k)
         digests = [self._digests[k] for k in range(len(self._slices))]

@@ -1,4 +1,4 @@
-"""A slice's stored values, sign and unused bits put right: few values, and for each pixel which of them it has."""
+"""A slice's stored values, with sign and unused bits corrected: the distinct values, and a code for each pixel."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +49,7 @@ class StoredSlice:
 def _counted_from(frame: Frame, least: int) -> Codes:
     if frame.dtype.itemsize == 2:
         native = frame.astype(frame.dtype.newbyteorder("="), copy=False)
-        return native.view(np.uint16) - np.uint16(least % MOST_VALUES)  # whatever wraps around comes back
+        return native.view(np.uint16) - np.uint16(least % MOST_VALUES)  # differences that wrap around come back
     return (frame.astype(np.int64) - least).astype(np.uint16)
 
 
@@ -73,7 +73,7 @@ def _native_dtype(pixels: Pixels) -> np.dtype[np.integer[Any]]:
 
 
 def correct_bits(stored: StoredSlice, header: SliceHeader) -> StoredSlice:
-    """Keep BitsStored bits and the sign that PixelRepresentation says, whatever a codestream or an overlay put there.
+    """Keep BitsStored bits and the sign of PixelRepresentation; codestreams and overlays may set other bits.
 
     Padding is left as it is: its value may need more bits than the image (PS3.3 C.7.5.1.1.2).
     """

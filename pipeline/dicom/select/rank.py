@@ -1,4 +1,4 @@
-"""Which of several series is the best, as far as their headers tell."""
+"""Which of several series is the best, by their headers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ MEASURE_DECIMALS = 3
 def try_stack(series: Series, policy: Policy) -> Stack | None:
     """Return a series' stack, one slice a position, None where its places refuse it.
 
-    Whether slices at one position are copies, their pixels tell later.
+    Slices at one position count as copies, which only their pixels can show later.
     """
     try:
         with np.errstate(over="raise", invalid="raise", divide="raise"):
@@ -72,8 +72,8 @@ def _thickness(stack: Stack) -> tuple[float, float]:
 
 def _moment(header: SliceHeader) -> tuple[str, ...]:
     """Return date and time as digits that sort; dates written 2020.01.02 and times written 10:15 occur (PS3.5)."""
-    told = (str(header.elements.get(keyword) or "") for keyword in MOMENT)
-    return tuple("".join(filter(str.isdigit, text)) or LAST for text in told)
+    moment = (str(header.elements.get(keyword) or "") for keyword in MOMENT)
+    return tuple("".join(filter(str.isdigit, text)) or LAST for text in moment)
 
 
 def _place_among(stack: Stack, keyword: str, liked: Sequence[str | float]) -> int:

@@ -1,4 +1,4 @@
-"""Which series are wanted, as far as one series alone tells.
+"""Which series are wanted, by rules that need only the series itself.
 
 Values of ImageType are those of DICOM PS3.3 C.7.6.1.1.2 and C.8.16.1, and what vendors write in their place.
 """
@@ -101,7 +101,7 @@ class SelectOptions:
 
     @property
     def keywords(self) -> frozenset[str]:
-        """The elements that the rules look at."""
+        """The elements that the rules use."""
         liked = {keyword for preference in self.prefer if isinstance(preference, dict) for keyword in preference}
         return frozenset(self.where) | liked | (frozenset(MOMENT) if "earliest" in self.prefer else frozenset())
 
@@ -132,7 +132,7 @@ def _check(key: str, keyword: str, rule: Any) -> None:
 def check_selection(series: Series, options: SelectOptions) -> str | None:
     """Return the rule that leaves a series out, by its own headers alone; None where it may stay.
 
-    An element counts with all values that the series' images have.  No value of a header is told.
+    An element counts with all values that the series' images have.  The answer holds no value of a header.
     """
     images = series.images
     if objection := check_derived(images, options.derived):

@@ -1,1 +1,1 @@
-"""What is wrong with a series, or worth a warning, and what may be mended before its pixels are read."""
+"""Checks, warnings and repairs of a series that need only its headers."""

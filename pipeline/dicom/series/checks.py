@@ -1,6 +1,6 @@
 """Why a series cannot become a volume: one small named check a reason, in the order of the vocabulary.
 
-A check looks at slices and says what is wrong, or None.  Its docstring is the rule it holds.
+A check gets slices and returns what is wrong, or None.  Its docstring is the rule that it checks.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,9 +45,9 @@ Orientation = tuple[Xyz | None, Xyz | None]
 
 
 def check_headers(series: Series, policy: Policy) -> Refusal | None:
-    """Return the first reason that the headers give against a series, before its stack is judged.
+    """Return the first reason that the headers give against a series, before its stack is built.
 
-    The checks of OF_EVERY_FILE look at every file; the others only at the images.
+    Checks of the stages OF_EVERY_FILE get every file; the others only the images.
     """
     for reason in Reason:
         slices = series.slices if reason.stage in OF_EVERY_FILE else series.images
@@ -70,7 +70,7 @@ def _counted(slices: Slices, what: str, holds: Callable[[SliceHeader], bool]) ->
 
 
 def _counted_by_orientation(slices: Slices, what: str, holds: Callable[[SliceHeader], bool]) -> str | None:
-    """Say the same of what depends on the orientation alone: a stack has few of them, and each is looked at once."""
+    """Count slices by something that depends on the orientation alone; each orientation is checked once."""
     found = {orientation for orientation, header in {_orientation(h): h for h in slices}.items() if holds(header)}
     return _counted(slices, what, lambda h: _orientation(h) in found) if found else None
 
@@ -137,7 +137,7 @@ def _identity_conflict(slices: Slices, _: Policy) -> str | None:
 
 
 def _may_lack(policy: Policy) -> frozenset[str]:
-    """Return the elements whose absence is judged elsewhere, or allowed by the policy."""
+    """Return the elements whose absence is checked elsewhere, or allowed by the policy."""
     rescale = {"RescaleSlope", "RescaleIntercept"} if policy.hounsfield.rescale_missing == "assume_hu" else set()
     return frozenset({"ImagePositionPatient"} | rescale)
 

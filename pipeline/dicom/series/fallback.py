@@ -23,9 +23,9 @@ Slices = Sequence[SliceHeader]
 def add_positions(series: Series, options: GeometryOptions) -> Series:
     """Return the series with a position for each image, or as it is where that is not allowed or not possible.
 
-    Only upright axial series of which no image has a position are helped.  SliceLocation is taken for the patient's z,
+    Only upright axial series are changed of which no image has a position.  SliceLocation is taken for the patient's z,
     though it may run against it; InstanceNumber is taken to grow along the slices' normal.  The centre of the first
-    pixel is put at x = y = 0, because nothing tells where it was.  Each image carries W_POSITION_FALLBACK.
+    pixel is put at x = y = 0, because its place is not known.  Each image carries W_POSITION_FALLBACK.
     """
     images = series.images
     if options.missing_position == "reject" or not images or not all(_may_be_placed(header) for header in images):
@@ -70,10 +70,10 @@ def _counted(images: Slices) -> list[float] | None:
 
 def _step_mm(images: Slices) -> float | None:
     """Return SpacingBetweenSlices where it is near the thickness or the step of SliceLocation, else that step."""
-    told = {abs(header.plane.spacing_between_slices or 0.0) for header in images}
+    spacings = {abs(header.plane.spacing_between_slices or 0.0) for header in images}
     thickness = images[0].plane.thickness
     location_step = _location_step_mm(images)
-    spacing = told.pop() if len(told) == 1 else None
+    spacing = spacings.pop() if len(spacings) == 1 else None
     if spacing and thickness and isclose(spacing, thickness, rel_tol=NEAR_SHARE):
         return spacing
     if spacing and location_step and isclose(spacing, location_step, rel_tol=ALIKE_SHARE):

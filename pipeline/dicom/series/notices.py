@@ -54,11 +54,11 @@ def _repeats_uid(slices: tuple[SliceHeader, ...]) -> bool:
 
 
 def _says_other_spacing(header: SliceHeader, stack: Stack) -> bool:
-    told = header.plane.spacing_between_slices
-    if not told or stack.verdict == Verdict.UNEVEN:
+    nominal = header.plane.spacing_between_slices
+    if not nominal or stack.verdict == Verdict.UNEVEN:
         return False
     steps = (stack.step_mm, stack.geometry().spacing_mm.z)
-    return all(abs(abs(told) - step) > max(SPACING_TAG_SHARE * step, SPACING_TAG_MM) for step in steps)
+    return all(abs(abs(nominal) - step) > max(SPACING_TAG_SHARE * step, SPACING_TAG_MM) for step in steps)
 
 
 def _has_spare_bytes(header: SliceHeader) -> bool:

@@ -20,17 +20,17 @@ Key = tuple[str, ...]
 def regroup_series(groups: Groups) -> Groups:
     """Return the groups, with series of one slice joined where their slices form a stack.
 
-    Joined is what has one patient, study, kernel, size, spacing and orientation, and one frame of reference and series
-    number (each counts as absent where it differs in every file), at places of an even stack; else all stays as it is.
+    Slices are joined if they share patient, study, kernel, size, spacing and orientation, and also frame of reference
+    and series number, unless these differ in every file, and if their positions form an even stack.
     """
     alone: dict[Key, list[Series]] = defaultdict(list)
     for series in groups.series:
         if _may_be_a_part(series):
             alone[_likeness(series.slices[0])].append(series)
     joined = {key: part for likeness, members in alone.items() for key, part in _parts(likeness, members)}
-    gone = {series.identity for part in joined.values() for series in part}
+    joined_identities = {series.identity for part in joined.values() for series in part}
     whole = [Series(identity, _slices_of(part)) for identity, part in joined.items()]
-    kept = [series for series in groups.series if series.identity not in gone]
+    kept = [series for series in groups.series if series.identity not in joined_identities]
     return replace(groups, series=tuple(sorted(kept + whole, key=lambda series: series.identity)))
 
 
@@ -60,14 +60,14 @@ def _likeness(header: SliceHeader) -> Key:
 
 def _parts(likeness: Key, members: Sequence[Series]) -> Iterator[tuple[Key, list[Series]]]:
     """Yield the stacks among series that are alike, each with its identity."""
-    for frame, framed in _parted(members, lambda header: header.identity.frame_of_reference_uid):
-        for number, part in _parted(framed, lambda header: header.identity.series_number):
+    for frame, framed in _group_by(members, lambda header: header.identity.frame_of_reference_uid):
+        for number, part in _group_by(framed, lambda header: header.identity.series_number):
             if _is_stack(_slices_of(part)):
                 yield (*likeness, frame, number), part
 
 
-def _parted(members: Sequence[Series], fact: Callable[[SliceHeader], str]) -> list[tuple[str, list[Series]]]:
-    """Part series by a fact of their slice; one that differs in every file tells nothing."""
+def _group_by(members: Sequence[Series], fact: Callable[[SliceHeader], str]) -> list[tuple[str, list[Series]]]:
+    """Group series by a fact of their slice; one that differs in every file is ignored."""
     by_fact: dict[str, list[Series]] = defaultdict(list)
     for series in members:
         by_fact[fact(series.slices[0])].append(series)

@@ -1,4 +1,4 @@
-"""One series that holds several volumes, told apart by an element of their headers: phases, repeats, kernels."""
+"""One series that holds several volumes, separated by an element of their headers: phases, repeats, kernels."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -12,18 +12,20 @@ from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.stack import same_tolerance_mm, unit_directions
 
-TOLD_BY = ("StackID", "TemporalPositionIndex", "NominalPercentageOfCardiacPhase")
+FRAME_KEYWORDS = ("StackID", "TemporalPositionIndex", "NominalPercentageOfCardiacPhase")
 
 
 def split_volumes(series: Series) -> tuple[Series, ...]:
-    """Return a series' volumes, each with what tells it apart added to the identity; the series itself if it is one."""
+    """Return a series' volumes, each with its name added to the identity; the series itself if it is one volume."""
     images = series.images
     if not images or any(header.frame is None for header in images):
         return (series,)
-    told = [(*(header.phase.get(word, "") for word in TOLD_BY), *header.identity.image_type[2:]) for header in images]
-    if not 2 <= len(set(told)) <= MOST_PARTS:
+    facts = [
+        (*(header.phase.get(word, "") for word in FRAME_KEYWORDS), *header.identity.image_type[2:]) for header in images
+    ]
+    if not 2 <= len(set(facts)) <= MOST_PARTS:
         return (series,)
-    return build_parts(series, ["frames of " + " ".join(word for word in words if word) for words in told])
+    return build_parts(series, ["frames of " + " ".join(word for word in words if word) for words in facts])
 
 
 def describe_missing_parts(slices: tuple[SliceHeader, ...]) -> str | None:
@@ -49,14 +51,14 @@ PARALLEL_COSINE = 0.9999
 Slices = Sequence[SliceHeader]
 Places = NDArray[np.intp]
 Names = list[str]
-"""For each slice, the name of its part; empty where nothing tells."""
+"""For each slice, the name of its part; empty where it has none."""
 
 
 def split_parts(series: Series, policy: Policy) -> tuple[Series, ...]:
     """Return a series' parts, each with its name added to the identity; the series itself where there is nothing to do.
 
-    Split is, where the policy says so and several images share a position, by the first of SPLITTERS that leaves every
-    part with unique positions and at least nine tenths of all positions, in at most 64 parts.  Images with one
+    A series is split where the policy says so and several images share a position: by the first of SPLITTERS that gives
+    at most 64 parts, each with unique positions and at least nine tenths of all positions.  Images with one
     SOPInstanceUID are copies, and share a part.  What is no image goes with the first part.
     """
     images = series.images
@@ -147,7 +149,7 @@ def _by_time(images: Slices, places: Places) -> Names:
 
 
 def _seconds(header: SliceHeader) -> float | None:
-    """Return when a slice was acquired, in seconds from the first day; None where that is not told."""
+    """Return when a slice was acquired, in seconds from the first day; None where the header does not say."""
     phase = header.phase
     joined = phase.get("AcquisitionDate", "") + phase.get("AcquisitionTime", "")
     whole, _, rest = phase.get("AcquisitionDateTime", joined).partition(".")
@@ -170,4 +172,4 @@ SPLITTERS: tuple[tuple[str, Callable[[Slices, Places], Names]], ...] = (
     _by("ConvolutionKernel"),
     _by("ReconstructionDiameter"),
 )
-"""What tells the volumes of one series apart, in the order in which it is tried."""
+"""What may separate the volumes of one series, in the order in which it is tried."""

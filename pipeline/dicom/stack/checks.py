@@ -1,6 +1,6 @@
 """Why a stack cannot become a volume: the checks that need the places of the slices, in the order of the vocabulary.
 
-Identical duplicates are dropped before; a check says what is wrong, or None, and its docstring is the rule it holds.
+Identical duplicates are dropped before.  A check returns what is wrong, or None; its docstring is the rule.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Slices to a stack: their order along the normal, and the verdict on their geometry.
 
 Everything follows from ImagePositionPatient and ImageOrientationPatient (DICOM PS3.3 C.7.6.2.1.1); SliceLocation,
-InstanceNumber, SpacingBetweenSlices and file names are never believed here.
+InstanceNumber, SpacingBetweenSlices and file names are not used.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ ALIKE_SHARE = 0.01
 OFTEN, OFTEN_SHARE = 3, 0.1
 """An interval is a habit of the scanner if it occurs so many times, and in this share of the stack."""
 STEP_DECIMALS = 6
-"""A step is told to the nanometre: more is noise of the positions' decimals."""
+"""Steps are rounded to the nanometre: more is noise of the positions' decimals."""
 
 
 Floats = NDArray[np.float64]
@@ -104,9 +104,9 @@ class Stack:
 
     @property
     def nominal_tilt_deg(self) -> float | None:
-        """What GantryDetectorTilt says, where that is another angle; its sign means something else at each vendor."""
-        told = self.slices[0].plane.gantry_tilt
-        return None if told is None or abs(abs(told) - abs(self.tilt_deg)) <= TILT_TAG_TOLERANCE_DEG else told
+        """GantryDetectorTilt where it is another angle than the measured one; its sign differs between vendors."""
+        nominal = self.slices[0].plane.gantry_tilt
+        return None if nominal is None or abs(abs(nominal) - abs(self.tilt_deg)) <= TILT_TAG_TOLERANCE_DEG else nominal
 
     @property
     def is_tilted(self) -> bool:
@@ -130,7 +130,7 @@ class Stack:
 
     @property
     def reach(self) -> float | None:
-        """How far from a slice, in steps, its thickness speaks; None unless the slices lie apart."""
+        """Half the slice thickness in steps; None unless there are spaces between the slices."""
         thickness = max((header.plane.thickness or 0 for header in self.slices), default=0)
         is_sparse = thickness > 0 and self.step_mm > SPARSE_RATIO * thickness
         return thickness / 2 / self.step_mm if is_sparse else None
@@ -202,7 +202,7 @@ def straight_tolerance_mm(header: SliceHeader) -> float:
 
 
 def build_stack(slices: Sequence[SliceHeader]) -> Stack:
-    """Order slices along their common normal and judge their places; every slice has a position and one orientation.
+    """Sort slices along their common normal and check their positions; all have a position and one orientation.
 
     Slices at one place keep the order they came in.
     """

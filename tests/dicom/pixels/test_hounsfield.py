@@ -22,7 +22,7 @@ N = 16
 @dataclass(frozen=True, eq=False)
 class Read:
     hu: NDArray[np.float32]
-    measured: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
     has_odd_padding: bool
 
 
@@ -33,8 +33,8 @@ def header_of(stored: NDArray[Any], **changes: Any) -> SliceHeader:
 
 def read(stored: NDArray[Any], options: HounsfieldOptions = OPTIONS, **changes: Any) -> Read:
     found = to_hounsfield(StoredSlice.of(stored), header_of(stored, **changes), options)
-    measured = np.ones(stored.shape, bool) if found.measured is None else found.measured
-    return Read(found.hu, measured, found.has_odd_padding)
+    valid = np.ones(stored.shape, bool) if found.valid is None else found.valid
+    return Read(found.hu, valid, found.has_odd_padding)
 
 
 def tissue(value: int = 1064) -> NDArray[np.int64]:
@@ -61,7 +61,7 @@ def rim(width: int = 3) -> NDArray[np.bool_]:
 def test_hounsfield_units_are_slope_times_stored_plus_intercept(slope: float, intercept: float, value: int) -> None:
     stored = np.full((4, 4), value)
     found = read(stored, HounsfieldOptions(padding_hu=7), rescale={"slope": slope, "intercept": intercept})
-    expected = np.where(found.measured, np.float32(value * slope + intercept), np.float32(7))
+    expected = np.where(found.valid, np.float32(value * slope + intercept), np.float32(7))
     np.testing.assert_array_equal(found.hu, expected)
     assert found.hu.dtype == np.float32
 
@@ -73,13 +73,13 @@ def test_whole_numbers_stay_exact_beyond_16_bits() -> None:
 
 def test_what_has_no_padding_is_measured_throughout() -> None:
     found = read(tissue())
-    assert found.measured.all()
+    assert found.valid.all()
     assert not found.has_odd_padding
 
 
 def test_declared_padding_at_the_border_is_not_measured() -> None:
     found = read(rimmed(0), rescale={"padding": 0})
-    np.testing.assert_array_equal(~found.measured, rim())
+    np.testing.assert_array_equal(~found.valid, rim())
     assert (found.hu[rim()] == -1024).all()
     assert not found.has_odd_padding
 
@@ -95,7 +95,7 @@ def test_a_range_of_padding_has_either_end_first() -> None:
     stored[0, :] = -1950
     for ends in ({"padding": -2000, "padding_limit": -1900}, {"padding": -1900, "padding_limit": -2000}):
         found = read(stored, rescale=ends | {"intercept": 0})
-        np.testing.assert_array_equal(~found.measured, rim())
+        np.testing.assert_array_equal(~found.valid, rim())
         assert not found.has_odd_padding
 
 
@@ -103,7 +103,7 @@ def test_the_padding_value_inside_the_body_is_tissue_and_told() -> None:
     inside = tissue()
     inside[8, 8] = inside[8, 9] = 0
     found = read(rimmed(0, inside), rescale={"padding": 0, "intercept": 0})
-    np.testing.assert_array_equal(~found.measured, rim())
+    np.testing.assert_array_equal(~found.valid, rim())
     assert (found.hu[8, 8:10] == 0).all()
     assert found.has_odd_padding
 
@@ -113,9 +113,9 @@ def test_padding_inside_the_body_but_outside_the_circle_is_padding() -> None:
     inside[3, 3] = 0
     stored = rimmed(1100, inside)
     options = {"rescale": {"padding": 0}, "plane": {"row_spacing": 1.0, "column_spacing": 1.0}}
-    assert read(stored, **options).measured[3, 3]
-    assert read(stored, reconstruction_diameter=14.0, **options).measured[3, 3]
-    assert not read(stored, reconstruction_diameter=12.0, **options).measured[3, 3]
+    assert read(stored, **options).valid[3, 3]
+    assert read(stored, reconstruction_diameter=14.0, **options).valid[3, 3]
+    assert not read(stored, reconstruction_diameter=12.0, **options).valid[3, 3]
 
 
 def test_the_circle_is_round_in_millimetres() -> None:
@@ -126,20 +126,20 @@ def test_the_circle_is_round_in_millimetres() -> None:
         reconstruction_diameter=20.0,
     )
     outside = [k for k in range(N) if np.hypot(2.0 * (k - 7.5), k - 7.5) > 10]
-    assert set(np.flatnonzero(~np.diag(found.measured))) == set(outside)
+    assert set(np.flatnonzero(~np.diag(found.valid))) == set(outside)
 
 
 @pytest.mark.parametrize("hu", [-1500, -2000, -2048, -3024, -8192])
 def test_a_plateau_below_air_in_the_corners_is_padding_though_nobody_declared_it(hu: int) -> None:
     found = read(rimmed(hu), rescale={"intercept": 0})
-    np.testing.assert_array_equal(~found.measured, rim())
+    np.testing.assert_array_equal(~found.valid, rim())
     assert found.has_odd_padding
 
 
 @pytest.mark.parametrize("hu", [-1024, -1000, 0])
 def test_a_plateau_of_air_or_water_that_nobody_declared_was_measured(hu: int) -> None:
     found = read(rimmed(hu), rescale={"intercept": 0})
-    assert found.measured.all()
+    assert found.valid.all()
     assert not found.has_odd_padding
 
 
@@ -151,7 +151,7 @@ def test_repaired_padding_is_told_where_it_occurs() -> None:
 
 def test_a_slice_of_nothing_but_padding_has_no_measured_voxel() -> None:
     found = read(np.full((N, N), -2000), rescale={"padding": -2000, "intercept": 0})
-    assert not found.measured.any()
+    assert not found.valid.any()
     assert (found.hu == -1024).all()
 
 
@@ -171,7 +171,7 @@ def test_air_in_the_bowel_that_reads_like_padding_stays_and_is_not_told() -> Non
     inside = tissue()
     inside[8, 8:10] = 0
     found = read(rimmed(0, inside), rescale={"padding": 0, "intercept": -1024})
-    np.testing.assert_array_equal(~found.measured, rim())
+    np.testing.assert_array_equal(~found.valid, rim())
     assert not found.has_odd_padding
 
 
@@ -179,13 +179,13 @@ def test_the_noise_of_air_in_a_corner_is_no_padding() -> None:
     stored = rimmed(-1000)
     stored[0, 0] = stored[-1, 0] = -1300
     found = read(stored, rescale={"intercept": 0})
-    assert found.measured.all()
+    assert found.valid.all()
     assert not found.has_odd_padding
 
 
 def test_where_every_voxel_was_measured_there_is_no_mask() -> None:
     stored = tissue()
-    assert to_hounsfield(StoredSlice.of(stored), header_of(stored), OPTIONS).measured is None
+    assert to_hounsfield(StoredSlice.of(stored), header_of(stored), OPTIONS).valid is None
 
 
 few_values = st.sampled_from([-3000, -2000, -1999, -1024, -950, 0, 40, 1000, 63536])
@@ -216,6 +216,6 @@ def test_slices_are_what_whole_planes_come_to(
     expected = plain_pixels.to_hounsfield(stored.astype(np.int64), header, OPTIONS.padding_hu)
     np.testing.assert_array_equal(found.hu, expected.hu)
     assert found.has_odd_padding == expected.has_odd_padding
-    np.testing.assert_array_equal(True if found.measured is None else found.measured, expected.measured)
+    np.testing.assert_array_equal(True if found.valid is None else found.valid, expected.measured)
     counted = np.repeat(found.values_hu, found.counts)
     np.testing.assert_array_equal(np.sort(counted), np.sort(expected.hu[expected.measured]))

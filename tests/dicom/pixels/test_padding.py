@@ -37,7 +37,7 @@ def test_slices_that_are_padded_alike_share_one_mask() -> None:
     finder = PaddingFinder()
     with_air = rimmed()
     with_air[8, 8:10] = 0
-    found = [finder.find(codes, CANDIDATES, None).measured for codes in (rimmed(), with_air, rimmed(4))]
+    found = [finder.find(codes, CANDIDATES, None).valid for codes in (rimmed(), with_air, rimmed(4))]
     assert found[0] is found[1]
     assert found[2] is not found[0]
 
@@ -61,7 +61,7 @@ def test_a_single_place_more_or_less_is_noticed(place: tuple[int, int]) -> None:
     finder, other = PaddingFinder(), rimmed()
     other[place] = 1 - other[place]
     for codes in (rimmed(), other, rimmed()):
-        np.testing.assert_array_equal(finder.find(codes, CANDIDATES, None).measured, expected(codes, None))
+        np.testing.assert_array_equal(finder.find(codes, CANDIDATES, None).valid, expected(codes, None))
 
 
 @settings(max_examples=200, deadline=None)
@@ -74,11 +74,11 @@ def test_what_is_found_does_not_depend_on_the_slices_before(kinds: Sequence[Code
             place = data.draw(st.tuples(st.integers(0, N - 1), st.integers(0, N - 1)))
             codes[place] = 1 - codes[place]
         found = finder.find(codes, CANDIDATES, outside)
-        np.testing.assert_array_equal(found.measured, expected(codes, outside))
+        np.testing.assert_array_equal(found.valid, expected(codes, outside))
 
 
 def test_slices_of_another_size_are_looked_at_anew() -> None:
     finder = PaddingFinder()
     for n in (16, 4, 16):
-        assert not finder.find(np.zeros((n, n), np.uint16), CANDIDATES, None).measured.any()
-        assert finder.find(np.zeros((n, n), np.uint16), CANDIDATES, None).measured.shape == (n, n)
+        assert not finder.find(np.zeros((n, n), np.uint16), CANDIDATES, None).valid.any()
+        assert finder.find(np.zeros((n, n), np.uint16), CANDIDATES, None).valid.shape == (n, n)

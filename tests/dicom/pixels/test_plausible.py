@@ -30,17 +30,17 @@ def two_values(low_hu: int, high_hu: int, share_high: float) -> tuple[int, Count
 
 def test_a_body_in_air_is_plausible_and_of_usual_range() -> None:
     histogram = counted(truth_volume(12, 32, 32).astype(np.int64))
-    assert check_hounsfield(*histogram, reading=None) is None
+    assert check_hounsfield(*histogram, rescaling=None) is None
     assert not has_odd_range(*histogram)
 
 
 @pytest.mark.parametrize("hu", [-1000, 0, 40])
 def test_a_constant_volume_is_implausible(hu: int) -> None:
-    assert check_hounsfield(hu, np.array([500]), reading=None) == "every measured voxel has the same value"
+    assert check_hounsfield(hu, np.array([500]), rescaling=None) == "every measured voxel has the same value"
 
 
 def test_a_volume_without_a_measured_voxel_is_implausible() -> None:
-    assert check_hounsfield(0, np.zeros(0, np.int64), reading=None) is not None
+    assert check_hounsfield(0, np.zeros(0, np.int64), rescaling=None) is not None
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.49, True), (0.51, False)])
@@ -48,7 +48,7 @@ def test_a_volume_without_a_measured_voxel_is_implausible() -> None:
 def test_most_voxels_lie_between_air_and_metal(outside_hu: int, share: float, *, expected: bool) -> None:
     low, high = sorted((outside_hu, 0))
     histogram = two_values(low, high, share if high == outside_hu else 1 - share)
-    assert (check_hounsfield(*histogram, reading=None) is None) is expected
+    assert (check_hounsfield(*histogram, rescaling=None) is None) is expected
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_stray_values_and_much_that_is_dense_are_an_odd_range(histogram: tuple[i
 @given(st.integers(-900, 0), st.integers(1, 300))
 def test_a_narrow_cut_through_tissue_or_lung_without_any_air_is_plausible(low_hu: int, width: int) -> None:
     counts = np.full(width + 1, 10, np.int64)
-    assert check_hounsfield(low_hu, counts, reading=None) is None
+    assert check_hounsfield(low_hu, counts, rescaling=None) is None
     assert not has_odd_range(low_hu, counts)
 
 
@@ -79,13 +79,13 @@ def test_bins_are_told_by_their_centres() -> None:
 
 def test_an_image_converted_to_8_bits_is_implausible_where_the_reading_is_known() -> None:
     counts = np.ones(255, np.int64)
-    assert check_hounsfield(-1024, counts, reading=None) is None
+    assert check_hounsfield(-1024, counts, rescaling=None) is None
     assert check_hounsfield(-1024, counts, SCANNER) == "stored values fill 0 to 255: the image was converted to 8 bits"
 
 
 def test_a_named_error_is_told_before_the_range() -> None:
     signs = two_values(40, 64536, 0.6)
-    assert check_hounsfield(*signs, reading=None) == "60% of the voxels lie outside -1100 to 3100 HU"
+    assert check_hounsfield(*signs, rescaling=None) == "60% of the voxels lie outside -1100 to 3100 HU"
     detail = check_hounsfield(*signs, Rescaling(slope=1, intercept=0, signed=False, bits_stored=16))
     assert detail is not None
     assert detail.startswith("signed values are labelled unsigned: a score of ")

@@ -92,7 +92,7 @@ def test_planes_and_facts_are_those_of_a_volume_read_whole(
     for k in (2, 0, 3, 1):
         plane = source.plane(k)
         np.testing.assert_array_equal(plane.hu, plain[k].hu)
-        np.testing.assert_array_equal(True if plane.measured is None else plane.measured, plain[k].measured)
+        np.testing.assert_array_equal(True if plane.valid is None else plane.valid, plain[k].measured)
     facts = source.facts()
     volume = volume_of(np.array([each.hu for each in plain]), np.array([each.measured for each in plain]))
     assert facts.features == features_of(volume)
