@@ -1,4 +1,4 @@
-"""Where a volume lies in the patient: shape, spacing, origin and axes, apart from the array."""
+"""The geometry of a volume in the patient: shape, spacing, origin and axes, without the array."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,9 +31,11 @@ class Xyz(NamedTuple):
 PATIENT_AXES = ("LR", "PA", "SI")
 """For x, y and z: the letter an axis gets when its coordinate grows, then when it falls (DICOM PS3.3 C.7.6.1.1.1)."""
 
-
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""DICOM counts x to the left and y to the back; NIfTI counts x to the right and y to the front."""
+"""DICOM counts x to the left and y to the back; NIfTI counts x to the right and y to the front.  Its own inverse."""
+
+LPS_AXES = Zyx(Xyz(0.0, 0.0, 1.0), Xyz(0.0, 1.0, 0.0), Xyz(1.0, 0.0, 0.0))
+"""The axes of an array in LPS order: z grows towards the head, y towards the back, x towards the patient's left."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Geometry:
         return LPS_TO_RAS @ self.affine_lps
 
     def world(self, index: Zyx[float]) -> Xyz:
-        """Return the place of a (fractional) index, in LPS millimetres."""
+        """Return the position of a (fractional) index, in LPS millimetres."""
         return Xyz(*(float(value) for value in (self.affine_lps @ (*index, 1.0))[:3]))
 
     @property

@@ -67,7 +67,7 @@ class ClampedLine:
     def __call__(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what an array becomes, computed in float32: no more than three roundings of about 1e-7 each.
 
-        The input is not changed; where nothing is to be done it is returned itself, so no bit changes.
+        The input is not changed; a line that does nothing returns it as it is.
         """
         moved = array if self.straight else _moved(array, self.a, self.b)
         if self.low == -inf and self.high == inf:

@@ -1,4 +1,4 @@
-"""Statistics of a cohort: what Hounsfield units the training split holds, and what they were counted over."""
+"""Statistics of a cohort: figures of the Hounsfield units in the training split, and the voxels counted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The ranges of Hounsfield units by which air, tissue and metal are told apart: one table, a source for each number."""
+"""The ranges of Hounsfield units that separate air, tissue and metal: one table, a source for each number."""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,1 @@
-"""Loops over plain arrays, compiled: they know no CT, and no other room."""
+"""Compiled loops over plain arrays, independent of all other rooms."""

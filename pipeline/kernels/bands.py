@@ -1,7 +1,7 @@
 """Weighted sums of planes: within a plane along y and x, and between planes.
 
-Each sum is taken in float64 and rounded once to float32, so that a constant stays constant, and without reordering, so
-that the same machine code gives the same bits whatever the width of its registers.
+Each sum is computed in float64 and rounded once to float32, so that a constant stays constant, and in the order
+written, so that results do not depend on the width of registers.
 """
 
 from typing import Any
@@ -17,18 +17,18 @@ Weights = NDArray[np.float64]
 Places = NDArray[np.bool_]
 Extents = NDArray[np.uint8]
 Pixels = NDArray[np.int32]
-"""Numbers of pixels in a plane, row by row, and rising."""
+"""Indices of pixels in a plane, row by row, rising."""
 Bands = tuple[Firsts, Weights, Firsts, Weights]
-"""Of every row and every column, its first sample and the weights of the samples from there on."""
+"""For rows, then columns: the first sample of each, and the weights of the samples from there on."""
 Single = np.float32
 
 NONE, SOME, ALL = 0, 1, 2
-"""How many of the samples that a pixel is made of were measured."""
+"""Whether none, some or all of the samples of a pixel are valid."""
 
 
 @compile_loop
 def _row(source: PlaneArray, y: int, weights: Weights, target: Weights) -> None:
-    """Fill ``target`` [x] with the weighted sum of as many rows as there are weights, from row y on."""
+    """Fill ``target`` [x] with the weighted sum of rows from y on, one for each weight."""
     if weights.size == 2:
         w0, w1 = weights[0], weights[1]
         for x in range(target.size):
@@ -43,10 +43,10 @@ def _row(source: PlaneArray, y: int, weights: Weights, target: Weights) -> None:
 
 @compile_loop
 def _columns(row: Weights, columns: Firsts, weights: Weights, target: PlaneArray) -> None:
-    """Fill ``target`` [i] with the weighted sums of as many values as there are weights, from ``columns[i]`` on."""
+    """Fill ``target`` [i] with the weighted sums of values from ``columns[i]`` on, one for each weight."""
     if weights.shape[1] == 2:
         for i in range(target.size):
-            x = np.uint64(columns[i])  # of a place without sign, none is counted from the end
+            x = np.uint64(columns[i])  # an unsigned index needs no check for negative values
             target[i] = np.float32(weights[i, 0] * row[x] + weights[i, 1] * row[x + np.uint64(1)])
         return
     for i in range(target.size):
@@ -90,7 +90,7 @@ def blend_between_planes(
 
 @compile_loop
 def classify_extents(valid: Places, axes: Bands, target: Extents) -> None:
-    """Fill ``target`` [y, x] with how many of a pixel's samples were measured: `NONE`, `SOME` or `ALL` of them."""
+    """Fill ``target`` [y, x] with how many samples of each pixel are valid: `NONE`, `SOME` or `ALL`."""
     rows, row_weights, columns, column_weights = axes
     n_rows, n_columns = row_weights.shape[1], column_weights.shape[1]
     counts = np.empty(valid.shape[1], np.int32)
@@ -115,7 +115,7 @@ def _extent(n: int, of: int) -> int:
 
 @compile_loop
 def blend_valid_in_plane(source: PlaneArray, valid: Places, axes: Bands, pixels: Pixels, target: PlaneArray) -> None:
-    """As ``blend_in_plane``, but of measured samples alone, and only at ``pixels``."""
+    """As ``blend_in_plane``, of valid samples only, and only at ``pixels``."""
     rows, row_weights, columns, column_weights = axes
     j, width = 0, target.shape[1]
     for pixel in pixels:
@@ -137,10 +137,10 @@ def add_valid(
     pixels: Pixels,
     totals: Weights,
 ) -> None:
-    """Add a plane's measured values, and their weight, both times ``weight``, to ``totals`` [2, k] of ``pixels`` [k].
+    """Add the valid values of a plane, and their weight, both times ``weight``, to ``totals`` [2, k] of ``pixels`` [k].
 
-    ``layers`` are, [p], all values, measured values and the weight of these, and how many of a pixel's samples were
-    measured.  Measured values and their weight are only looked at where these are `SOME`.
+    ``layers`` [p] are the sums of all values, the sums of valid values, the weight of these, and whether none, some or
+    all samples of a pixel are valid.  The second and third are used only where it is `SOME`.
     """
     plain, sums, shares, parts = layers
     for k in range(pixels.size):
@@ -157,9 +157,9 @@ def add_valid(
 def divide_by_weight(
     totals: Weights, limits: tuple[float, float], pixels: Pixels, target: NDArray[np.float32], enough: Places
 ) -> None:
-    """Put values over their weight, from ``totals`` [2, k] of ``pixels`` [k], into ``target`` [p] if that is enough.
+    """Divide sums by their weight, from ``totals`` [2, k] of ``pixels`` [k], into ``target`` [p].
 
-    ``limits`` are the weight above which a value is taken, and that from which on there is ``enough`` [p] of it.
+    ``limits`` are the weight above which the quotient is stored, and the weight from which ``enough`` [p] is True.
     """
     for k in range(pixels.size):
         if totals[1, k] > limits[0]:
@@ -206,7 +206,7 @@ def _round(values: NDArray[np.float32], low: Single, high: Single, target: NDArr
 
 
 def warm() -> None:
-    """Load every kernel for the types that the pipeline uses, from the cache or by compiling."""
+    """Compile every loop for the types in use, or load it from the cache."""
     plane, first, weight = np.zeros((2, 2), np.float32), np.zeros(2, np.intp), np.ones((2, 1))
     blend_in_plane(plane, first, weight, first, weight, plane.copy())
     blend_between_planes(plane, first, weight[:, 0], plane[0].copy())

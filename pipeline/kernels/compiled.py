@@ -1,4 +1,4 @@
-"""How every loop is compiled: without the interpreter's lock, kept on disk, and with the arithmetic as written."""
+"""Compilation of loops: without the interpreter's lock, cached on disk, with the arithmetic as written."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -14,16 +14,16 @@ BLAS = "scipy.linalg.cython_blas"
 
 
 def compile_loop(loop: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Return a loop that becomes machine code when it is first called, and is found on disk by the next process.
+    """Return a loop that is compiled when it is first called, and cached on disk for other processes.
 
-    The code is kept beside its module, else in the user's cache folder; where neither can be written, every process
-    compiles for itself.  No fast-math: sums are taken in the order in which they are written, on every machine.
+    The cache lies beside the module, else in the user's cache folder; where neither can be written, every process
+    compiles for itself.  No fast-math: sums are computed in the order written, on every machine.
     """
     try:
-        kept: Callable[Arguments, Result] = njit(cache=True, nogil=True)(loop)
+        compiled: Callable[Arguments, Result] = njit(cache=True, nogil=True)(loop)
     except RuntimeError:  # numba finds no folder to write to
-        kept = njit(nogil=True)(loop)
-    return kept
+        compiled = njit(nogil=True)(loop)
+    return compiled
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The bits of a JPEG lossless image to differences, by Huffman's code, and those to values (ITU-T T.81, annex H)."""
+"""Decoding of JPEG lossless: Huffman codes to differences, and differences to values (ITU-T T.81, annex H)."""
 
 from typing import Any
 
@@ -11,23 +11,23 @@ Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint32]
 Values = NDArray[np.uint16]
 Codes = NDArray[np.uint16]
-"""For each 16 bits the length of the code that they begin with, times 256, and its category; 0 where there is none."""
+"""For each 16 bits: the length of the code at their beginning, times 256, plus its category; 0 for no code."""
 Whole = Any
-"""A number that numba gives its type."""
+"""An integer whose type numba infers."""
 Steps = NDArray[np.int32]
-"""For each ``STEP_BITS`` bits the difference that they begin with, times 64, and its length; 0 where it is longer."""
+"""For each ``STEP_BITS`` bits: the difference at their beginning, times 64, plus its length; 0 where it is longer."""
 
 STEP_BITS = 13
-"""Nearly every difference of CT fits, and the table fits the processor's nearest memory."""
+"""Nearly every difference of CT fits, and the table fits the first-level cache."""
 BROKEN = -1
-"""Returned where a code is none, or there are no words left."""
+"""Returned for an invalid code, or where no words are left."""
 
 
 @compile_loop
 def remove_stuffing(stuffed: Bytes, start: int, plain: Bytes) -> tuple[int, int]:
-    """Copy to ``plain`` what comes before the next marker, without the zero that follows each 0xFF; T.81, B.1.1.5.
+    """Copy the bytes before the next marker to ``plain``, without the zero after each 0xFF; T.81, B.1.1.5.
 
-    Returns how many bytes were copied, and where the marker is: at the end where there is none.
+    Returns the number of bytes copied, and the position of the marker: the end where there is none.
     """
     n, place = 0, start
     while place < stuffed.size:
@@ -43,7 +43,7 @@ def remove_stuffing(stuffed: Bytes, start: int, plain: Bytes) -> tuple[int, int]
 
 @compile_loop
 def _difference(bits: Whole, codes: Codes) -> tuple[Whole, Whole]:
-    """Return the difference that 64 ``bits`` begin with, and its length, 0 where it is none; T.81, H.1.2.2."""
+    """Return the difference at the beginning of 64 ``bits``, and its length, 0 for none; T.81, H.1.2.2."""
     code = np.int64(codes[bits >> np.uint64(48)])
     length, category = code >> 8, code & 0xFF
     if category % 16 == 0:  # nothing, or half the range: no bits follow
@@ -54,7 +54,7 @@ def _difference(bits: Whole, codes: Codes) -> tuple[Whole, Whole]:
 
 @compile_loop
 def list_steps(codes: Codes) -> Steps:
-    """Return the differences that are told by few bits, so that one look finds code and difference together."""
+    """Return a table of the differences of few bits, so that one look-up finds code and difference."""
     steps = np.zeros(1 << STEP_BITS, np.int32)
     for i in range(steps.size):
         difference, length = _difference(np.uint64(i) << np.uint64(64 - STEP_BITS), codes)
@@ -65,7 +65,7 @@ def list_steps(codes: Codes) -> Steps:
 
 @compile_loop
 def _predict(predictor: int, left: Whole, above: Whole, corner: Whole) -> Whole:
-    """Return what is expected of a value from its neighbours; T.81, table H.1."""
+    """Return the prediction of a value from its neighbours; T.81, table H.1."""
     if predictor == 2:
         return above
     if predictor == 3:
@@ -81,9 +81,9 @@ def _predict(predictor: int, left: Whole, above: Whole, corner: Whole) -> Whole:
 
 @compile_loop
 def put_values(words: Words, tables: tuple[Codes, Steps], predictor: int, first: int, plane: Values) -> int:
-    """Fill ``plane`` [y, x] from bits; ``first`` is expected of the first value, and the first row goes by the left.
+    """Fill ``plane`` [y, x] from bits; ``first`` predicts the first value, and the left neighbour the first row.
 
-    Returns how many bits were taken, or BROKEN.  A value is looked for in 32 bits, so ``words`` needs one to spare.
+    Returns the number of bits used, or BROKEN.  32 bits are loaded ahead, so ``words`` needs one more than are used.
     """
     codes, steps = tables
     above = np.zeros(plane.shape[1], np.int64)

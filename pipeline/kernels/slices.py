@@ -1,6 +1,6 @@
-"""What is done to every voxel of a slice: a look into a table, a count, and differences.
+"""Loops over the voxels of a slice: look-up in a table, counts, roughness, outline.
 
-A slice comes as ``codes`` [y, x], unsigned numbers that count from 0 and stand for its values.
+A slice is given as ``codes`` [y, x], unsigned numbers from 0 that stand for its values.
 """
 
 from typing import Any
@@ -15,14 +15,15 @@ PlaneArray = NDArray[np.float32]
 Places = NDArray[np.bool_]
 Counts = NDArray[np.int64]
 Moments = tuple[int, float, float, float, float]
-"""How many values, the least, the greatest, their mean, and the sum of their squared distances from it."""
+"""Number of values, least, greatest, mean, and the sum of squared distances from the mean."""
 
 
 @compile_loop
 def look_up(codes: Codes, table: PlaneArray) -> tuple[PlaneArray, Counts]:
-    """Return ``table[codes]`` [y, x], and how many voxels have each code.
+    """Return ``table[codes]`` [y, x], and the number of voxels with each code.
 
-    Neighbours are counted apart and added up at the end: where they are equal, as in air, one would wait for the other.
+    Four counters are used in turn and added at the end: equal neighbours, as in air, would otherwise wait for each
+    other's increment.
     """
     flat, found = codes.ravel(), np.empty(codes.size, np.float32)
     parts = np.zeros((4, table.size), np.int32)
@@ -43,9 +44,9 @@ def look_up(codes: Codes, table: PlaneArray) -> tuple[PlaneArray, Counts]:
 
 @compile_loop
 def count_values(values: PlaneArray, counts: Counts, bins: Counts) -> Moments:
-    """Add ``counts`` of ``values`` to ``bins``, 1 wide and about 0 in their middle, and return the values' moments.
+    """Add ``counts`` of ``values`` to ``bins`` of width 1, centred at 0, and return the moments of the values.
 
-    A value goes to the nearest bin, or to the outermost.
+    A value counts in the nearest bin, beyond the range in the outermost.
     """
     limit = bins.size // 2
     n, low, high, total, squares = 0, np.inf, -np.inf, 0.0, 0.0
@@ -65,10 +66,9 @@ def count_values(values: PlaneArray, counts: Counts, bins: Counts) -> Moments:
 
 @compile_loop
 def measure_roughness(plane: PlaneArray, valid: Places, low: float, high: float) -> PlaneArray:
-    """Return the absolute second difference along y and x of each place whose nine voxels are measured and of a kind.
+    """Return the absolute second difference along y and x, scaled to the noise of a voxel (Immerkaer, CVIU 1996).
 
-    Scaled to the noise of one voxel (Immerkaer, CVIU 1996).  Of a kind are nine whose mean lies from ``low`` to
-    ``high``.
+    Only pixels are used whose nine voxels are all valid, with a mean between ``low`` and ``high``.
     """
     rows, columns = plane.shape
     found = np.empty(max(rows - 2, 0) * max(columns - 2, 0), np.float32)
@@ -92,9 +92,10 @@ def measure_roughness(plane: PlaneArray, valid: Places, low: float, high: float)
 
 @compile_loop
 def measure_outline(body: Places, field: Places) -> tuple[int, int]:
-    """Return how many places of a body [y, x] have a neighbour that is not of it or not in the field [y, x].
+    """Return the number of outline pixels of a body [y, x], and of those at the edge of the field of view [y, x].
 
-    And of how many a neighbour, up, down, left or right, is not in the field; what lies beyond the border is not.
+    An outline pixel has a neighbour, up, down, left or right, outside the body or the field; a pixel at the edge has
+    one outside the field.  Beyond the border of the slice lies no field.
     """
     rows, columns = body.shape
     n, n_cut = 0, 0
@@ -111,7 +112,7 @@ def measure_outline(body: Places, field: Places) -> tuple[int, int]:
 
 
 def warm() -> None:
-    """Make the machine code of every loop ready, or find it on disk: called where no series waits for it."""
+    """Compile every loop for the types in use, or load it from the cache."""
     table, bins = np.zeros(1, np.float32), np.zeros(3, np.int64)
     for kind in (np.uint16, np.uint32):
         plane, counts = look_up(np.zeros((3, 3), kind), table)

@@ -1,6 +1,6 @@
-"""Walks over a slice, up, down, left and right, over open codes, and what can be told by where they led.
+"""Flood fill over a slice, up, down, left and right, through pixels whose code is open.
 
-A slice comes as ``codes`` [y, x], as in `pipeline.kernels.slices`, and a table says which codes are open.
+A slice is given as ``codes`` [y, x], as in `pipeline.kernels.slices`, and a table says which codes are open.
 """
 
 import numpy as np
@@ -10,21 +10,21 @@ from pipeline.kernels.compiled import compile_loop
 from pipeline.kernels.slices import Codes, Counts, Places, PlaneArray
 
 Seen = NDArray[np.uint8]
-"""What is known of each place [y, x]."""
+"""The state of each pixel [y, x]: `UNSEEN`, `OPEN` or `SHUT`."""
 Ground = tuple[Codes, Places, Seen]
-"""A slice's codes, which of these are open, and what was seen of it."""
+"""The codes of a slice, which of them are open, and the state of each pixel."""
 Stack = NDArray[np.int32]
-"""Runs to go on from [n, 3]: the row, the first place and the one behind the last."""
+"""Runs still to visit [n, 3]: row, first pixel, and the one after the last."""
 Spans = NDArray[np.int32]
-"""Runs of places alike [n, 3]: the first and the one behind the last, counted row by row, and what is known of them."""
+"""Runs of pixels in one state [n, 3]: first pixel and the one after the last, counted row by row, and the state."""
 
 UNSEEN, OPEN, SHUT = 0, 1, 2
-"""What a walk knows of a place: nothing, that it leads on, or that it does not."""
+"""The state of a pixel: not reached, reached and open, or reached and closed."""
 
 
 @compile_loop
 def _run_through(row: Codes, is_open: Places, x: int) -> tuple[int, int]:
-    """Return the first and the last place of the run of open codes that ``x`` is in."""
+    """Return the first and the last pixel of the run of open codes around ``x``."""
     first, last = x, x
     while first > 0 and is_open[row[first - 1]]:
         first -= 1
@@ -35,7 +35,7 @@ def _run_through(row: Codes, is_open: Places, x: int) -> tuple[int, int]:
 
 @compile_loop
 def _enter(ground: Ground, span: tuple[int, int, int], stack: Stack, depth: int) -> int:
-    """Mark what is seen of a row from one place to before another, all of each open run, and put these on the stack."""
+    """Visit a span of a row: mark each open run in full with its closed ends, and push it on the stack."""
     y, x, stop = span
     row, is_open, seen = ground[0][y], ground[1], ground[2][y]
     while x < stop:
@@ -53,7 +53,7 @@ def _enter(ground: Ground, span: tuple[int, int, int], stack: Stack, depth: int)
 
 @compile_loop
 def _walk(ground: Ground, stack: Stack, depth: int) -> int:
-    """Go on from the runs on the stack, up and down, while ways are open, and return how many places were walked."""
+    """Visit the neighbours of the runs on the stack, up and down, until none is left; return the pixels visited."""
     rows, n_walked = ground[0].shape[0], 0
     while depth > 0:
         depth -= 1
@@ -68,17 +68,17 @@ def _walk(ground: Ground, stack: Stack, depth: int) -> int:
 
 @compile_loop
 def _prepare_walk(codes: Codes) -> tuple[Seen, Stack]:
-    """Return what is needed for a walk: all is unseen yet, and there is room for every run that there can be."""
+    """Return a state of unseen pixels, and a stack with room for every possible run."""
     rows, columns = codes.shape
     return np.zeros((rows, columns), np.uint8), np.empty((rows * (columns // 2 + 1), 3), np.int32)
 
 
 @compile_loop
 def explore_from_border(codes: Codes, is_open: Places) -> Seen:
-    """Return what is seen [y, x] on a walk from the border, up, down, left and right, over open codes.
+    """Return the state [y, x] of pixels after a flood fill from the border through open codes.
 
-    `OPEN` are the places that hang together with the border, `SHUT` those where a way ended, or could not begin.
-    Slices in which these are open and shut alike are walked alike, whatever is in the others.
+    `OPEN` pixels are connected to the border; `SHUT` pixels stopped the fill.
+    A slice in which the seen pixels are open and shut alike gives the same state; unseen pixels do not matter.
     """
     seen, stack = _prepare_walk(codes)
     rows, columns = codes.shape
@@ -95,14 +95,14 @@ def explore_from_border(codes: Codes, is_open: Places) -> Seen:
 
 @compile_loop
 def find_joined_to_border(codes: Codes, is_open: Places) -> Places:
-    """Return the places [y, x] that hang together with the border, up, down, left or right, over open codes."""
+    """Return the pixels [y, x] connected to the border through open codes."""
     joined: Places = explore_from_border(codes, is_open) == OPEN
     return joined
 
 
 @compile_loop
 def mark_open(codes: Codes, is_open: Places, where: Places, seen: Seen) -> None:
-    """Mark in ``seen`` [y, x] which of the places ``where`` are open, and which are not."""
+    """Mark the pixels ``where`` as open or shut in ``seen`` [y, x]."""
     for y in range(codes.shape[0]):
         for x in range(codes.shape[1]):
             if where[y, x]:
@@ -111,7 +111,7 @@ def mark_open(codes: Codes, is_open: Places, where: Places, seen: Seen) -> None:
 
 @compile_loop
 def find_spans(seen: Seen) -> Spans:
-    """Return the runs of what was seen [y, x]."""
+    """Return the runs of seen pixels."""
     flat, spans, n = seen.ravel(), np.empty((seen.size, 3), np.int32), 0
     for p in range(flat.size):
         if flat[p] != UNSEEN:
@@ -124,7 +124,7 @@ def find_spans(seen: Seen) -> Spans:
 
 @compile_loop
 def matches_spans(codes: Codes, is_open: Places, spans: Spans) -> bool:
-    """Return whether codes [y, x] are open and shut where the spans say so."""
+    """Return whether codes [y, x] are open in the open spans and shut in the others."""
     flat = codes.ravel()
     for k in range(len(spans)):
         code = -1
@@ -138,14 +138,14 @@ def matches_spans(codes: Codes, is_open: Places, spans: Spans) -> bool:
 
 @compile_loop
 def fill_spans(codes: Codes, spans: Spans, value: float, plane: PlaneArray, counts: Counts) -> None:
-    """Put a value into ``plane`` [y, x] where the spans are open, and take the codes that are there from ``counts``."""
+    """Fill ``plane`` [y, x] with a value in open spans, and subtract their codes from ``counts``."""
     flat, target = codes.ravel(), plane.ravel()
     code, n = 0, 0
     for k in range(len(spans)):
         if spans[k, 2] == OPEN:
             target[spans[k, 0] : spans[k, 1]] = value
             for p in range(spans[k, 0], spans[k, 1]):
-                if flat[p] != code:  # equal neighbours are taken at once: one by one, each would wait for the other
+                if flat[p] != code:  # runs of equal codes are subtracted at once, which is faster
                     counts[code] -= n
                     code, n = flat[p], 0
                 n += 1
@@ -154,7 +154,7 @@ def fill_spans(codes: Codes, spans: Spans, value: float, plane: PlaneArray, coun
 
 @compile_loop
 def find_largest_piece(codes: Codes, is_open: Places) -> Places:
-    """Return the largest piece [y, x] of open places that hang together, of equal ones the first; or nothing."""
+    """Return the largest connected piece [y, x] of open pixels, of equal ones the first; all False if there is none."""
     seen, stack = _prepare_walk(codes)
     ground, most, start = (codes, is_open, seen), 0, (0, 0, 0)
     for y in range(codes.shape[0]):
@@ -170,7 +170,7 @@ def find_largest_piece(codes: Codes, is_open: Places) -> Places:
 
 
 def warm() -> None:
-    """Make the machine code of every loop ready, or find it on disk: called where no series waits for it."""
+    """Compile every loop for the types in use, or load it from the cache."""
     yes, no = np.ones(1, np.bool_), np.zeros((3, 3), np.bool_)
     plane, counts = np.zeros((3, 3), np.float32), np.zeros(1, np.int64)
     for kind in (np.uint16, np.uint32):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.geometry import LPS_TO_RAS
 from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid, narrow_labels
 
-RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """NIfTI counts x to the right and y to the front; DICOM the other way."""
 
 OFF_VOXELS = 0.1
@@ -31,7 +31,7 @@ def read_nifti(path: Path, grid: SourceGrid) -> Labels:
 
     try:
         image: Any = nibabel.load(path)
-        order, flips = _order_in(grid, RAS_TO_LPS @ np.asarray(image.affine, np.float64), image.shape)
+        order, flips = _order_in(grid, LPS_TO_RAS @ np.asarray(image.affine, np.float64), image.shape)
         values = np.asarray(image.dataobj).reshape(image.shape[:3])
     except MaskMismatchError:
         raise

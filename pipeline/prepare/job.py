@@ -1,4 +1,4 @@
-"""What goes to a worker and what comes back: a series' slices one way, a record the other."""
+"""The job sent to a worker, with the slices of a series, and its result, with a record."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ from pipeline.vocabulary import Reason, SeriesWarning
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is done to every series of a run."""
+    """The options that are the same for every series of a run."""
 
     policy: Policy
     steps: tuple[Step, ...]
@@ -28,7 +28,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Job:
-    """What travels to a worker: a series' slices, what is known of it, and the folder to write its store in.
+    """A job for a worker: the slices of a series, its record so far, and the folder to write its store in.
 
     ``memory_mb`` is the most that it is expected to take, None where no estimate is possible; ``masks`` are the places
     where the series may have some.

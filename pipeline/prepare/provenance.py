@@ -1,4 +1,4 @@
-"""Provenance: the record of a series and the attributes of its store, from the source and what was done to it."""
+"""Provenance: the record of a series and the attributes of its store, from the source and the program."""
 
 from dataclasses import asdict, replace
 from typing import Any

@@ -48,8 +48,8 @@ def process(job: Job) -> SeriesResult:
         result = replace(_prepare(job), folder=job.folder)
     except SeriesRefusedError as error:
         result = refuse(job.record, job.series, error.reason, error.detail)
-    except OSError as error:  # of reading, each room has made a reason; what is left is of the store
-        shutil.rmtree(job.folder, ignore_errors=True)  # a full disk has no room for it
+    except OSError as error:  # errors of reading have become reasons; this one is of the store
+        shutil.rmtree(job.folder, ignore_errors=True)  # it may have filled the disk
         detail = f"writing failed: {error.strerror or type(error).__name__}"
         result = refuse(job.record, job.series, Reason.OUTPUT_IO, detail)
     record = replace(

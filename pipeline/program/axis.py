@@ -19,7 +19,7 @@ NEAR, CLOSE = 0.5 + 1e-6, 1.5 + 1e-6
 """In usual intervals: a position is supported by one sample this near, or between two samples this close together."""
 
 TIE = 1e-6
-"""In source samples: a position this near to the middle of two counts as the middle, whatever its last digits say."""
+"""In source samples: a position this near to the middle of two counts as the middle."""
 
 
 @dataclass(frozen=True)

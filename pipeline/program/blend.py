@@ -25,7 +25,7 @@ AT_A_TIME = 4096
 
 @dataclass(frozen=True, eq=False)
 class FieldOfView:
-    """A plane's field of view (its valid mask) and what it means for the output pixels.
+    """The field of view of a plane (its valid mask), related to the output pixels.
 
     ``extents`` [y, x] says whether none, some or all of a pixel's samples are valid.  ``rim`` lists the pixels with
     only some; valid samples are summed separately, and ``shares`` [y, x] hold their weight, only there.

@@ -42,7 +42,7 @@ class Step(ABC):
     def find(self, volume: Volume) -> "Step":
         """Return the step that this one becomes once the whole volume is known.
 
-        Only a step whose change is a `Search` is asked.  The step returned needs no search; the trail keeps its
+        Called only for a step whose change is a `Search`.  The step returned needs no search; the trail keeps its
         parameters.
         """
         msg = f"{self.name} searches nothing"

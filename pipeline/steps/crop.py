@@ -52,7 +52,7 @@ class CropToTarget(Step):
         require_hu(spec, self.name)
         low_hu, high_hu = self.looks_at_hu
         if not all(line and line.low <= low_hu and high_hu <= line.high for line in spec.lines):
-            msg = f"{self.name} tells {low_hu:g} from {high_hu:g} HU; put it before the clip or window that cuts them"
+            msg = f"{self.name} needs values from {low_hu:g} to {high_hu:g} HU; put it before the clip or window"
             raise StepOrderError(msg)
         return Search(search_bytes(spec.geometry))
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from pipeline.geometry import Geometry, Xyz, Zyx
+from pipeline.geometry import LPS_AXES, Geometry, Xyz, Zyx
 from pipeline.program.axis import AxisMap
 from pipeline.program.changes import GridChange, Warp
 from pipeline.program.step import Step
@@ -17,8 +17,6 @@ STRAIGHT_DEG = 0.01
 
 PATIENT_AXIS_OF = Zyx(2, 1, 0)
 """In LPS, array axis z runs along the patient's z (to the head), y along y (to the back), x along x (to the left)."""
-
-LPS_AXES = Zyx(Xyz(0.0, 0.0, 1.0), Xyz(0.0, 1.0, 0.0), Xyz(1.0, 0.0, 0.0))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ WHOLE = 1e-6
 class Resample(Step):
     """Resample the volume; each of the three parameters holds values for z, y, x, and None keeps an axis.
 
-    ``spacing_mm``: spacing exactly as asked, shape ``max(1, ceil(n * spacing / new - 1e-6))``.
+    ``spacing_mm``: exactly this spacing, shape ``max(1, ceil(n * spacing / new - 1e-6))``.
     ``shape``, or ``factor``, by which the shape is multiplied (and rounded up): the outer faces stay where they are and
     the spacing follows.  The centre of the grid always stays.
     ``antialias`` widens the kernel along axes that become coarser; ``nearest`` is never filtered.

@@ -9,15 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.geometry import Geometry, Xyz, Zyx
+from pipeline.geometry import LPS_AXES, Geometry, Xyz, Zyx
 
 NGFF_VERSION = "0.5"
 
 EXACT_WITHIN = 1e-4
 """The largest difference of an axis' cosines from the patient's: 0.05 mm over half a metre."""
-
-PATIENT_AXES = Zyx(Xyz(0.0, 0.0, 1.0), Xyz(0.0, 1.0, 0.0), Xyz(1.0, 0.0, 0.0))
-"""z grows towards the head, y towards the back, x towards the left."""
 
 _DIRECTIONS = {
     "L": "right-to-left",
@@ -32,7 +29,7 @@ _DIRECTIONS = {
 
 def is_exact_in_ngff(geometry: Geometry) -> bool:
     """Return whether scale and translation describe the geometry exactly: the array's axes are the patient's."""
-    return bool(np.allclose(geometry.axes, PATIENT_AXES, rtol=0, atol=EXACT_WITHIN))
+    return bool(np.allclose(geometry.axes, LPS_AXES, rtol=0, atol=EXACT_WITHIN))
 
 
 def describe_multiscales(geometry: Geometry, *coarser: Geometry, has_channels: bool) -> dict[str, Any]:

@@ -11,14 +11,13 @@ from stores import StoreContent, write_store
 from pipeline.audit.verify import Mismatch, MismatchKind, StoreState, StoreToCheck, read_store, verify
 from pipeline.cluster import Lost
 from pipeline.errors import DamageError, LockedError, UsageError
-from pipeline.geometry import Geometry, Xyz, Zyx
+from pipeline.geometry import LPS_AXES, Geometry, Xyz, Zyx
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.manifest import publish, read_records
 from pipeline.output.state import Finished, Ledger
 from pipeline.record import SeriesRecord
 from pipeline.store.layout import StoreOptions
-from pipeline.store.ngff import PATIENT_AXES
 from pipeline.vocabulary import Reason, Status
 
 KEYS = ("aa", "bb", "cc")
@@ -29,7 +28,7 @@ def _record(output: OutputFolder, key: str) -> SeriesRecord:
     content = StoreContent(
         array=np.random.default_rng(int(key, 16)).integers(0, 9, (8, 8, 8)).astype("int16"),
         valid=np.ones((8, 8, 8), bool),
-        geometry=Geometry(Zyx(8, 8, 8), Zyx(1.0, 1.0, 1.0), Xyz(0.0, 0.0, 0.0), PATIENT_AXES),
+        geometry=Geometry(Zyx(8, 8, 8), Zyx(1.0, 1.0, 1.0), Xyz(0.0, 0.0, 0.0), LPS_AXES),
         attributes={"series_key": key},
     )
     receipt = write_store(output.store(key), content, OPTIONS)

@@ -7,8 +7,9 @@ import pytest
 from masked import grid, marked
 from numpy.typing import NDArray
 
+from pipeline.geometry import LPS_TO_RAS
 from pipeline.masks.grid import MaskMismatchError, SourceGrid
-from pipeline.masks.nifti import RAS_TO_LPS, has_nifti, read_nifti
+from pipeline.masks.nifti import has_nifti, read_nifti
 
 
 def write(
@@ -23,7 +24,7 @@ def write(
         affine[:, axis] *= -1
         array = np.flip(array, axis)
     path = folder / "mask.nii.gz"
-    nibabel.Nifti1Image(array, RAS_TO_LPS @ affine).to_filename(path)
+    nibabel.Nifti1Image(array, LPS_TO_RAS @ affine).to_filename(path)
     return path
 
 
@@ -46,7 +47,7 @@ def test_whole_numbers_in_floating_point_are_labels_and_a_fourth_axis_of_one_is_
     source, path = grid(), tmp_path / "mask.nii"
     labels = marked(source, values=300)
     assert source.affine_lps is not None
-    affine = RAS_TO_LPS @ source.affine_lps
+    affine = LPS_TO_RAS @ source.affine_lps
     nibabel.Nifti1Image(labels.astype(np.float32)[..., None], affine).to_filename(path)
     found = read_nifti(path, source)
     assert found.dtype == np.uint8
@@ -78,7 +79,7 @@ def test_oblique_axes_are_not_those_of_the_slices(tmp_path: Path) -> None:
     assert source.affine_lps is not None
     turn = np.eye(4)
     turn[:2, :2] = [[0.6, -0.8], [0.8, 0.6]]
-    nibabel.Nifti1Image(marked(source), RAS_TO_LPS @ turn @ source.affine_lps).to_filename(path)
+    nibabel.Nifti1Image(marked(source), LPS_TO_RAS @ turn @ source.affine_lps).to_filename(path)
     with pytest.raises(MaskMismatchError):
         read_nifti(path, source)
 

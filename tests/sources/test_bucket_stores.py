@@ -10,7 +10,7 @@ from stores import StoreContent, write_store
 from zarr.storage import ObjectStore
 
 from pipeline.errors import OutputError
-from pipeline.geometry import Geometry, Xyz, Zyx
+from pipeline.geometry import LPS_AXES, Geometry, Xyz, Zyx
 from pipeline.output.durable import hash_store
 from pipeline.sources.bucket_stores import (
     fetch_store,
@@ -21,7 +21,6 @@ from pipeline.sources.bucket_stores import (
     store_name,
 )
 from pipeline.store.layout import StoreOptions
-from pipeline.store.ngff import PATIENT_AXES
 
 if TYPE_CHECKING:
     from bucket_server import BucketServer
@@ -35,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
     """Write a store of eight chunks and a mask."""
     measured = np.ones(ARRAY.shape, bool)
     measured[0] = False
-    geometry = Geometry(Zyx(8, 8, 8), Zyx(1.0, 1.0, 1.0), Xyz(0.0, 0.0, 0.0), PATIENT_AXES)
+    geometry = Geometry(Zyx(8, 8, 8), Zyx(1.0, 1.0, 1.0), Xyz(0.0, 0.0, 0.0), LPS_AXES)
     content = StoreContent(array=ARRAY, valid=measured, geometry=geometry, attributes={"units": "HU"})
     write_store(tmp_path / "ab.zarr", content, StoreOptions(chunks=(4, 4, 4), shards=None))
     return tmp_path / "ab.zarr"

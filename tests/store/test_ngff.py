@@ -6,16 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.geometry import Geometry, Xyz, Zyx
-from pipeline.store.ngff import (
-    PATIENT_AXES,
-    describe_multiscales,
-    geometry_from_json,
-    geometry_to_json,
-    is_exact_in_ngff,
-)
+from pipeline.geometry import LPS_AXES, Geometry, Xyz, Zyx
+from pipeline.store.ngff import describe_multiscales, geometry_from_json, geometry_to_json, is_exact_in_ngff
 
-STRAIGHT = Geometry(Zyx(4, 5, 6), Zyx(2.5, 0.8, 0.7), Xyz(-11.2, -12.8, -100.0), PATIENT_AXES)
+STRAIGHT = Geometry(Zyx(4, 5, 6), Zyx(2.5, 0.8, 0.7), Xyz(-11.2, -12.8, -100.0), LPS_AXES)
 
 
 def turned(angle_deg: float) -> Geometry:

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.geometry import Geometry, Xyz, Zyx
+from pipeline.geometry import LPS_AXES, Geometry, Xyz, Zyx
 from pipeline.store import write
 from pipeline.store.layout import StoreOptions
-from pipeline.store.ngff import PATIENT_AXES
 from pipeline.store.write import StoreReceipt
 from pipeline.volume import Mask
 
@@ -61,7 +60,7 @@ def content(shape: tuple[int, ...] = SHAPE, dtype: str = "int16", **changes: Any
     made = StoreContent(
         array=rng.integers(0, 200, shape).astype(dtype),
         valid=rng.random(shape[-3:]) > 0.3,
-        geometry=Geometry(Zyx(*shape[-3:]), Zyx(2.5, 0.8, 0.7), Xyz(-11.2, -12.8, -100.0), PATIENT_AXES),
+        geometry=Geometry(Zyx(*shape[-3:]), Zyx(2.5, 0.8, 0.7), Xyz(-11.2, -12.8, -100.0), LPS_AXES),
         attributes=ATTRIBUTES,
     )
     return replace(made, **changes)
