@@ -262,6 +262,19 @@ class Reason(StrEnum):
     )
 
 
+class MaskReason(StrEnum):
+    """Why a series has a mask that was asked for, or has none."""
+
+    OK = "ok"
+    NO_OBJECT = "no_object"
+    NOT_LINKED = "not_linked"
+    OFF_GRID = "off_grid"
+    UNREADABLE = "unreadable"
+    SEVERAL = "several"
+    EMPTY = "empty"
+    TOO_LARGE = "too_large"
+
+
 Refusal = tuple[Reason, str]
 """A reason and a detail: figures and keywords, never text of a header."""
 
@@ -313,4 +326,8 @@ class SeriesWarning(StrEnum):
     W_PIXELS_PADDED = "W_PIXELS_PADDED", "The pixel data is a few bytes too long."
     W_PIXELS_SUSPECT = "W_PIXELS_SUSPECT", "A slice is blank or repeats its neighbour."
     W_LABEL_MISMATCH = "W_LABEL_MISMATCH", "A mask does not lie on the series' grid."
+    W_LABEL_MISSING = "W_LABEL_MISSING", "Objects that may hold a mask exist for the patient or study; none could be linked."
+    W_LABEL_PARTIAL = "W_LABEL_PARTIAL", "Contours or regions of a mask could not be drawn and were skipped."
+    W_LABEL_OVERLAP = "W_LABEL_OVERLAP", "Regions of a mask share voxels; the smaller region lies on top."
+    W_LABEL_SPARSE = "W_LABEL_SPARSE", "A region has contours on some slices only of its extent."
     W_NGFF_APPROXIMATE = "W_NGFF_APPROXIMATE", "Scale and translation cannot say the geometry; affine_lps does."

@@ -63,6 +63,10 @@ WARNING_ADVICE = {
     SeriesWarning.W_PIXELS_PADDED: NOTHING,
     SeriesWarning.W_PIXELS_SUSPECT: LOOK,
     SeriesWarning.W_LABEL_MISMATCH: "Check that the mask was drawn on this series.",
+    SeriesWarning.W_LABEL_MISSING: "See `label_reason_<name>`, and `private/masks.parquet` for each object.",
+    SeriesWarning.W_LABEL_PARTIAL: "See `private/masks.parquet`: contours skipped by region and reason.",
+    SeriesWarning.W_LABEL_OVERLAP: "Keep each region whole by `layers: true`, or ask for them as masks of their own.",
+    SeriesWarning.W_LABEL_SPARSE: "Have the slices between drawn; nothing is interpolated between contours.",
     SeriesWarning.W_NGFF_APPROXIMATE: "Use `affine_lps`; it is exact.",
 }
 """What a person can do about a warning."""

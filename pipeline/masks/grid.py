@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.geometry import Zyx
+from pipeline.vocabulary import MaskReason
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.integer]
@@ -20,6 +21,10 @@ TURNED = 1e-3
 
 class MaskMismatchError(Exception):
     """A mask of this series does not lie on its slices, or cannot be read; the message holds no text of the mask."""
+
+    def __init__(self, message: str, reason: MaskReason = MaskReason.OFF_GRID) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,4 +95,4 @@ def narrow_labels(labels: NDArray[np.int64]) -> Labels:
         if low >= 0 and high <= np.iinfo(dtype).max:
             return labels.astype(dtype)
     msg = f"the mask holds values from {low} to {high}; labels are whole numbers from 0"
-    raise MaskMismatchError(msg)
+    raise MaskMismatchError(msg, MaskReason.UNREADABLE)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.geometry import LPS_TO_RAS
+from pipeline.masks.drawn import DrawnMask
 from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid, narrow_labels
-
-"""NIfTI counts x to the right and y to the front; DICOM the other way."""
+from pipeline.vocabulary import MaskReason
 
 OFF_VOXELS = 0.1
 """How far a corner of the mask may lie from the image's; affines are often kept in single precision."""
@@ -22,8 +22,8 @@ def has_nifti() -> bool:
     return find_spec("nibabel") is not None
 
 
-def read_nifti(path: Path, grid: SourceGrid) -> Labels:
-    """Return the labels [z, y, x] of a file whose voxels are those of the slices, in any order of axes.
+def read_nifti(path: Path, grid: SourceGrid) -> DrawnMask:
+    """Return the mask of a file whose voxels are those of the slices, in any order of axes.
 
     Raises MaskMismatchError where they are not, or where it cannot be read or holds other than whole numbers from 0.
     """
@@ -37,8 +37,9 @@ def read_nifti(path: Path, grid: SourceGrid) -> Labels:
         raise
     except Exception as error:  # damaged files raise errors of any kind
         msg = f"the NIfTI file cannot be read ({type(error).__name__})"
-        raise MaskMismatchError(msg) from error
-    return _whole(np.flip(values.transpose(order), tuple(axis for axis in range(3) if flips[axis])))
+        raise MaskMismatchError(msg, MaskReason.UNREADABLE) from error
+    labels = _whole(np.flip(values.transpose(order), tuple(axis for axis in range(3) if flips[axis])))
+    return DrawnMask(labels)
 
 
 def _order_in(grid: SourceGrid, affine_lps: Floats, shape: tuple[int, ...]) -> tuple[list[int], list[bool]]:
@@ -79,8 +80,8 @@ def _require_corners(grid: SourceGrid, to_source: Floats, order: list[int], flip
 def _whole(values: NDArray[Any]) -> Labels:
     if values.dtype.kind not in "biuf":
         msg = "the NIfTI file holds no numbers"
-        raise MaskMismatchError(msg)
+        raise MaskMismatchError(msg, MaskReason.UNREADABLE)
     if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.rint(values)).all()):
         msg = "the NIfTI file holds fractions: labels are whole numbers"
-        raise MaskMismatchError(msg)
+        raise MaskMismatchError(msg, MaskReason.UNREADABLE)
     return narrow_labels(values.astype(np.int64))

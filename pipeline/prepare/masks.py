@@ -11,6 +11,7 @@ from pipeline.dicom.masks.read import read_mask
 from pipeline.dicom.stack.stack import Stack
 from pipeline.geometry import Xyz, Zyx
 from pipeline.limits import Limits
+from pipeline.masks.drawn import DrawnMask, RegionChoice
 from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid
 from pipeline.masks.nifti import read_nifti
 from pipeline.masks.sources import MaskSource
@@ -37,14 +38,14 @@ def read_masks(sources: Sequence[MaskSource], stack: Stack, limits: Limits) -> M
         return Masks(found, refused)
     for source in sources:
         try:
-            read = list(_labels(source, grid, limits))
+            read = list(_draw(source, grid, limits))
         except MaskMismatchError as error:
             refused[source.name] = str(error)
             continue
         if len(read) > 1:
             refused[source.name] = f"{len(read)} objects refer to this series"
         elif read:
-            found[source.name] = read[0]
+            found[source.name] = read[0].labels
     return Masks(found, refused)
 
 
@@ -79,9 +80,9 @@ def _unit(direction: Xyz | None) -> Floats:
     return vector / float(np.linalg.norm(vector))
 
 
-def _labels(source: MaskSource, grid: SourceGrid, limits: Limits) -> Iterator[Labels]:
+def _draw(source: MaskSource, grid: SourceGrid, limits: Limits) -> Iterator[DrawnMask]:
     for path in map(Path, source.paths):
         if source.kind == "NIFTI":
             yield read_nifti(path, grid)
-        elif (labels := read_mask(path, source.kind, grid, source.roi, limits)) is not None:
-            yield labels
+        elif (drawn := read_mask(path, source.kind, grid, RegionChoice(source.roi), limits)) is not None:
+            yield drawn

@@ -34,13 +34,13 @@ def test_a_mask_is_found_whatever_the_order_of_its_axes(tmp_path: Path, order: t
     labels = marked(source, values=4)
     for picked in product((False, True), repeat=3):
         flips = tuple(axis for axis in range(3) if picked[axis])
-        np.testing.assert_array_equal(read_nifti(write(tmp_path, source, labels, order, flips), source), labels)
+        np.testing.assert_array_equal(read_nifti(write(tmp_path, source, labels, order, flips), source).labels, labels)
 
 
 def test_a_mask_of_a_tilted_stack_has_a_slanted_affine(tmp_path: Path) -> None:
     source = grid(tilt=1.3)
     labels = marked(source)
-    np.testing.assert_array_equal(read_nifti(write(tmp_path, source, labels), source), labels)
+    np.testing.assert_array_equal(read_nifti(write(tmp_path, source, labels), source).labels, labels)
 
 
 def test_whole_numbers_in_floating_point_are_labels_and_a_fourth_axis_of_one_is_none(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_whole_numbers_in_floating_point_are_labels_and_a_fourth_axis_of_one_is_
     assert source.affine_lps is not None
     affine = LPS_TO_RAS @ source.affine_lps
     nibabel.Nifti1Image(labels.astype(np.float32)[..., None], affine).to_filename(path)
-    found = read_nifti(path, source)
+    found = read_nifti(path, source).labels
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, labels)
 

@@ -1,6 +1,5 @@
 """RT Structure Set to labels on a series' slices (DICOM PS3.3 A.19, C.8.8.5 and C.8.8.6)."""
 
-import re
 from collections.abc import Iterator
 from math import ceil
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid, narrow_labels
+from pipeline.masks.drawn import DrawnMask, DrawnRegion, RegionChoice
+from pipeline.masks.grid import Floats, MaskMismatchError, SourceGrid, narrow_labels
 
 BETWEEN_SHARE = 0.25
 """A contour this share of a slice interval away from any slice was drawn on something else."""
@@ -27,37 +27,36 @@ def find_structure_series(dataset: Any) -> set[str]:
     }
 
 
-def read_structures(dataset: Any, grid: SourceGrid, pattern: str | None) -> Labels | None:
-    """Return labels [z, y, x]: 1, 2 ... for the regions whose names the pattern finds, in the order of their numbers.
+def read_structures(dataset: Any, grid: SourceGrid, choice: RegionChoice) -> DrawnMask | None:
+    """Return the mask of the regions wanted, in the order of their numbers; None where no region is wanted.
 
     Pixels whose centres lie inside a contour belong to it; contours of one region on one slice are even-odd, so an
-    inner one is a hole.  Where regions overlap, the last stands.  None where no name is found.  Raises
-    MaskMismatchError where contours lie on no slice or in another frame of reference.
+    inner one is a hole.  Where regions overlap, the last stands.  Raises MaskMismatchError where contours lie on no
+    slice or in another frame of reference.
     """
     labels = np.zeros(grid.shape, np.int64)
-    numbers = _numbers(dataset, grid, pattern)
-    if not numbers:
-        return None
     contours = {int(roi.ReferencedROINumber): roi for roi in dataset.get("ROIContourSequence", ())}
-    for value, number in enumerate(numbers, start=1):
+    regions = []
+    for roi, number in _find_wanted(dataset, grid, choice):
         region = np.zeros(grid.shape, np.bool_)
-        for points in _outlines(contours.get(number)):
+        n_used = 0
+        for points in _outlines(contours.get(int(roi.ROINumber))):
             k, indices = _on_slice(points, grid)
             region[k] ^= fill_polygon(indices, (grid.shape.y, grid.shape.x))
-        labels[region] = value
-    return narrow_labels(labels)
+            n_used += 1
+        labels[region] = number
+        regions.append(DrawnRegion(str(roi.get("ROIName", "")), number, n_used, n_voxels=int(region.sum())))
+    return DrawnMask(narrow_labels(labels), tuple(regions)) if regions else None
 
 
-def _numbers(dataset: Any, grid: SourceGrid, pattern: str | None) -> list[int]:
-    """Return the numbers of the regions wanted, in order."""
-    found = [roi for roi in dataset.get("StructureSetROISequence", ()) if _is_named(roi, pattern)]
-    for roi in found:
+def _find_wanted(dataset: Any, grid: SourceGrid, choice: RegionChoice) -> list[tuple[Any, int]]:
+    """Return the regions wanted and their numbers, in the order of the object's own."""
+    found = sorted(dataset.get("StructureSetROISequence", ()), key=lambda roi: int(roi.ROINumber))
+    numbers = choice.assign_numbers([str(roi.get("ROIName", "")) for roi in found])
+    wanted = [(roi, number) for roi, number in zip(found, numbers, strict=True) if number is not None]
+    for roi, _ in wanted:
         grid.require_frame_of_reference(str(roi.get("ReferencedFrameOfReferenceUID", "")))
-    return sorted(int(roi.ROINumber) for roi in found)
-
-
-def _is_named(roi: Any, pattern: str | None) -> bool:
-    return pattern is None or re.search(pattern, str(roi.get("ROIName", ""))) is not None
+    return wanted
 
 
 def _outlines(contours: Any) -> Iterator[Floats]:

@@ -1,12 +1,12 @@
 """DICOM Segmentation to labels on a series' slices (DICOM PS3.3 A.51, C.8.20)."""
 
-import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.masks.grid import Labels, MaskMismatchError, SourceGrid, narrow_labels
+from pipeline.masks.drawn import DrawnMask, DrawnRegion, RegionChoice
+from pipeline.masks.grid import MaskMismatchError, SourceGrid, narrow_labels
 
 
 def find_segmentation_series(dataset: Any) -> set[str]:
@@ -14,28 +14,27 @@ def find_segmentation_series(dataset: Any) -> set[str]:
     return {str(series.SeriesInstanceUID) for series in dataset.get("ReferencedSeriesSequence", ())}
 
 
-def read_segmentation(dataset: Any, grid: SourceGrid, pattern: str | None) -> Labels | None:
-    """Return labels [z, y, x]: each pixel the number of its segment, of those whose labels the pattern finds.
+def read_segmentation(dataset: Any, grid: SourceGrid, choice: RegionChoice) -> DrawnMask | None:
+    """Return the mask of the segments wanted, which keep their numbers; None where no segment is wanted.
 
-    A fractional segment holds what is more than half in it.  Where segments overlap, the highest number stands.  None
-    where no label is found.  Raises MaskMismatchError where a frame is no slice of the series.
+    A fractional segment holds what is more than half in it.  Where segments overlap, the highest number stands.
+    Raises MaskMismatchError where a frame is no slice of the series.
     """
-    wanted = {
-        int(segment.SegmentNumber)
-        for segment in dataset.SegmentSequence
-        if pattern is None or re.search(pattern, str(segment.get("SegmentLabel", "")))
-    }
+    names = {int(segment.SegmentNumber): str(segment.get("SegmentLabel", "")) for segment in dataset.SegmentSequence}
+    numbers = dict(zip(names, choice.assign_numbers(list(names.values()), list(names)), strict=True))
+    wanted = {own: number for own, number in numbers.items() if number is not None}
     if not wanted:
         return None
     _require_grid(dataset, grid)
     labels = np.zeros(grid.shape, np.int64)
     frames = np.asarray(dataset.pixel_array).reshape(-1, grid.shape.y, grid.shape.x)
     for frame, groups in zip(frames, dataset.PerFrameFunctionalGroupsSequence, strict=True):
-        values = _values(dataset, frame, groups, wanted)
+        values = _values(dataset, frame, groups, set(wanted))
         if values.any():
             k = grid.slice_at(_position(groups))
             np.maximum(labels[k], values, out=labels[k])
-    return narrow_labels(labels)
+    regions = tuple(DrawnRegion(names[own], number) for own, number in wanted.items())
+    return DrawnMask(narrow_labels(labels), regions)
 
 
 def _require_grid(dataset: Any, grid: SourceGrid) -> None:

@@ -6,8 +6,10 @@ from masked import grid, marked, outline, segments, structures
 
 from pipeline.dicom.masks.read import read_mask
 from pipeline.limits import Limits
+from pipeline.masks.drawn import RegionChoice
 from pipeline.masks.grid import MaskMismatchError
 
+ALL = RegionChoice()
 SQUARE = [(0.5, 0.5), (4.5, 0.5), (4.5, 3.5), (0.5, 3.5)]
 
 
@@ -15,24 +17,26 @@ def test_both_kinds_are_read_from_their_files(tmp_path: Path) -> None:
     source, mask = grid(), marked(grid()) > 0
     segments(source, {"liver": mask}).save_as(tmp_path / "seg.dcm", enforce_file_format=True)
     structures({"gtv": [outline(source, 2, SQUARE)]}).save_as(tmp_path / "rs.dcm", enforce_file_format=True)
-    np.testing.assert_array_equal(read_mask(tmp_path / "seg.dcm", "SEG", source, None, Limits()), mask)
-    drawn = read_mask(tmp_path / "rs.dcm", "RTSTRUCT", source, "gtv", Limits())
+    segmented = read_mask(tmp_path / "seg.dcm", "SEG", source, ALL, Limits())
+    assert segmented is not None
+    np.testing.assert_array_equal(segmented.labels, mask)
+    drawn = read_mask(tmp_path / "rs.dcm", "RTSTRUCT", source, RegionChoice("gtv"), Limits())
     assert drawn is not None
-    assert drawn.sum() == 12
+    assert drawn.labels.sum() == 12
 
 
 def test_an_object_of_another_series_is_not_this_ones(tmp_path: Path) -> None:
     structures({"gtv": []}, series="9.9.9").save_as(tmp_path / "rs.dcm", enforce_file_format=True)
-    assert read_mask(tmp_path / "rs.dcm", "RTSTRUCT", grid(), None, Limits()) is None
+    assert read_mask(tmp_path / "rs.dcm", "RTSTRUCT", grid(), ALL, Limits()) is None
 
 
 def test_what_cannot_be_read_is_a_mismatch_that_tells_no_text(tmp_path: Path) -> None:
     path = tmp_path / "somebody.dcm"
     path.write_bytes(b"no DICOM at all")
     with pytest.raises(MaskMismatchError, match=r"^the SEG cannot be read \(InvalidDicomError\)$"):
-        read_mask(path, "SEG", grid(), None, Limits())
+        read_mask(path, "SEG", grid(), ALL, Limits())
     with pytest.raises(MaskMismatchError, match=r"FileNotFoundError"):
-        read_mask(tmp_path / "gone.dcm", "SEG", grid(), None, Limits())
+        read_mask(tmp_path / "gone.dcm", "SEG", grid(), ALL, Limits())
 
 
 def test_a_file_over_the_limit_is_not_opened(tmp_path: Path) -> None:
@@ -40,4 +44,4 @@ def test_a_file_over_the_limit_is_not_opened(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(2 * 2**20)
     with pytest.raises(MaskMismatchError, match="larger than max_file_mb 1"):
-        read_mask(path, "RTSTRUCT", grid(), None, Limits(max_file_mb=1))
+        read_mask(path, "RTSTRUCT", grid(), ALL, Limits(max_file_mb=1))

@@ -5,24 +5,30 @@ import pytest
 from masked import SERIES, grid, marked, segments
 
 from pipeline.dicom.masks.seg import find_segmentation_series, read_segmentation
-from pipeline.masks.grid import MaskMismatchError, SourceGrid
+from pipeline.masks.drawn import RegionChoice
+from pipeline.masks.grid import Labels, MaskMismatchError, SourceGrid
 
 LIVER, TUMOUR = marked(grid(), 1) > 0, marked(grid(), 2) > 0
+
+
+def labels_of(dataset: Any, source: SourceGrid, roi: str | None) -> Labels | None:
+    mask = read_segmentation(dataset, source, RegionChoice(roi))
+    return None if mask is None else mask.labels
 
 
 @pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL"])
 @pytest.mark.parametrize("tilt", [0.0, 1.3])
 def test_frames_lie_on_the_slices_that_they_name_in_any_order(kind: str, tilt: float) -> None:
     source = grid(tilt=tilt)
-    found = read_segmentation(segments(source, {"liver": LIVER, "tumour": TUMOUR}, kind), source, None)
+    found = labels_of(segments(source, {"liver": LIVER, "tumour": TUMOUR}, kind), source, None)
     np.testing.assert_array_equal(found, np.where(TUMOUR, 2, LIVER))
 
 
 def test_segments_are_chosen_by_their_labels_and_keep_their_numbers() -> None:
     source = grid()
     dataset = segments(source, {"liver": LIVER, "tumour": TUMOUR})
-    np.testing.assert_array_equal(read_segmentation(dataset, source, "tum"), TUMOUR * 2)
-    assert read_segmentation(dataset, source, "kidney") is None
+    np.testing.assert_array_equal(labels_of(dataset, source, "tum"), TUMOUR * 2)
+    assert labels_of(dataset, source, "kidney") is None
 
 
 def test_a_map_of_labels_is_read_as_it_is() -> None:
@@ -32,8 +38,8 @@ def test_a_map_of_labels_is_read_as_it_is() -> None:
     dataset.SegmentationType, dataset.NumberOfFrames = "LABELMAP", 4
     dataset.PerFrameFunctionalGroupsSequence = dataset.PerFrameFunctionalGroupsSequence[:4]
     dataset.PixelData = labels[::-1].tobytes()
-    np.testing.assert_array_equal(read_segmentation(dataset, source, None), labels)
-    np.testing.assert_array_equal(read_segmentation(dataset, source, "b"), np.where(labels == 2, 2, 0))
+    np.testing.assert_array_equal(labels_of(dataset, source, None), labels)
+    np.testing.assert_array_equal(labels_of(dataset, source, "b"), np.where(labels == 2, 2, 0))
 
 
 def other_size(source: SourceGrid, dataset: Any) -> None:
@@ -76,7 +82,7 @@ def test_what_does_not_lie_on_the_slices_is_refused(change: Any, message: str) -
     dataset = segments(source, {"liver": LIVER})
     change(source, dataset)
     with pytest.raises(MaskMismatchError, match=message):
-        read_segmentation(dataset, source, None)
+        labels_of(dataset, source, None)
 
 
 def test_it_is_known_which_series_it_was_made_of() -> None:

@@ -1,0 +1,68 @@
+"""A mask drawn on a series' grid: its labels, what became of each region, and the warnings that follow."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.masks.grid import Labels
+from pipeline.vocabulary import SeriesWarning
+
+
+@dataclass(frozen=True)
+class RegionChoice:
+    """Which regions of an object are wanted, what numbers they get, and whether each is a layer of its own."""
+
+    roi: str | None = None
+    layers: bool = False
+
+    def assign_numbers(self, names: Sequence[str], own_numbers: Sequence[int] | None = None) -> list[int | None]:
+        """Return the number of each region; None where it is not wanted.
+
+        Regions keep their own numbers; where they have none, those wanted are numbered from 1.  Regions that get the
+        same number become one.
+        """
+        numbers: list[int | None] = []
+        n_wanted = 0
+        for place, name in enumerate(names):
+            if self.roi is not None and re.search(self.roi, name) is None:
+                numbers.append(None)
+                continue
+            n_wanted += 1
+            numbers.append(n_wanted if own_numbers is None else own_numbers[place])
+        return numbers
+
+
+@dataclass(frozen=True)
+class DrawnRegion:
+    """One region of an object, as it was drawn.
+
+    ``name`` is free text of the object: it may be kept in ``private/`` alone.  ``n_used`` counts contours or frames
+    drawn, ``skipped`` those that were not, by reason.  ``n_voxels`` are marked on the source's slices, ``n_lost`` of
+    them lie under another region.
+    """
+
+    name: str
+    number: int
+    n_used: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    n_voxels: int = 0
+    n_lost: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnMask:
+    """Labels [z, y, x] on the slices of the source, or [region, z, y, x] where regions are layers.
+
+    A layer holds 1 where its region is; layer i is the region with the number i + 1.
+    """
+
+    labels: Labels
+    regions: tuple[DrawnRegion, ...] = ()
+    warnings: frozenset[SeriesWarning] = frozenset()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no voxel is marked."""
+        return not np.any(self.labels)
