@@ -26,7 +26,7 @@ class Foreground:
 
     @classmethod
     def of(cls, array: Any) -> Self:
-        """Count an array [z, y, x], one chunk in memory at a time."""
+        """Count an array [z, y, x] or [region, z, y, x], one chunk in memory at a time."""
         steps = (range(0, n, chunk) for n, chunk in zip(array.shape, array.chunks, strict=True))
         corners = np.array(list(product(*steps)), np.int64)
         counts = [np.count_nonzero(_chunk(array, corner) > 0) for corner in corners]
@@ -41,7 +41,8 @@ class Foreground:
         """Return one of the voxels of the array that was counted; there must be one."""
         corner = self.corners[rng.choice(len(self.counts), p=self.counts / self.n_voxels)]
         voxels = np.argwhere(_chunk(array, corner) > 0)
-        return Zyx(*(int(at) for at in corner + voxels[rng.integers(len(voxels))]))
+        place = corner + voxels[rng.integers(len(voxels))]
+        return Zyx(*(int(at) for at in place[-3:]))
 
 
 def _chunk(array: Any, corner: NDArray[np.int64]) -> NDArray[Any]:

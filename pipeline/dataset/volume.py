@@ -59,7 +59,7 @@ class CohortVolume:
 
     @property
     def labels(self) -> Mapping[str, Any]:
-        """The zarr arrays [z, y, x] under ``labels/``, by name."""
+        """The zarr arrays under ``labels/``, by name: [z, y, x], or [region, z, y, x] where regions are layers."""
         return self._store.labels
 
     @property
@@ -124,8 +124,8 @@ class CohortVolume:
     def label_patch(self, name: str, start: Sequence[int], shape: Sequence[int]) -> NDArray[Any]:
         """Return a part of ``labels/<name>``, or of the ``mask`` of what was measured; beyond the volume lies 0."""
         window = Window.on(self.geometry.shape, start, shape)
-        source = np.broadcast_to(np.uint8(1), self.geometry.shape) if self.is_whole(name) else self.label(name)
-        return window.filled(np.asarray(source[window.taken]), (0,))
+        source: Any = np.broadcast_to(np.uint8(1), self.geometry.shape) if self.is_whole(name) else self.label(name)
+        return window.filled(np.asarray(source[(..., *window.taken)]), (0,))
 
     def is_whole(self, name: str) -> bool:
         """Tell whether the mask is asked for where every voxel was measured, so that none is stored."""

@@ -1,5 +1,6 @@
 """Pyramid levels of a store, each with half the samples of the one before: averaged, not subsampled."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.geometry import Geometry
 from pipeline.program.apply import change_planes
+from pipeline.program.labels import Labels, carry_label_layers
 from pipeline.program.packing import StoredType, convert_to_stored
 from pipeline.program.planes import Plane, drop_full_mask
 from pipeline.steps.resample import Resample
@@ -49,6 +51,15 @@ def halve(content: StoreContent, dtype: StoredType) -> StoreContent:
         return convert_to_stored(plane.voxels, dtype, None), plane.valid
 
     return replace(content, planes=at, geometry=change.geometry)
+
+
+def build_label_levels(labels: Labels, grids: Sequence[Geometry]) -> tuple[Labels, ...]:
+    """Return labels [z, y, x] or [region, z, y, x] on each grid of a pyramid: of each voxel the largest share."""
+    levels = [labels]
+    for grid in grids[:-1]:
+        change = HALVED.change(VolumeSpec(grid, lines=(ClampedLine(),)))
+        levels.append(carry_label_layers(levels[-1], change))
+    return tuple(levels)
 
 
 def _plane(stored: NDArray[Any], valid: Mask | None) -> Plane:

@@ -20,13 +20,14 @@ from pipeline.output.layout import folder_of_a_try
 from pipeline.prepare.job import Job, SeriesResult, refuse
 from pipeline.prepare.masks import carry_masks, count_label_voxels, read_masks
 from pipeline.prepare.provenance import add_store, build_attributes, build_record, find_volume_warnings
-from pipeline.prepare.pyramid import write_pyramid
+from pipeline.prepare.pyramid import build_label_levels, write_pyramid
 from pipeline.prepare.repairs import compile_program
 from pipeline.prepare.source import build_accepted_stack, read_plausible_facts, remove_duplicates, stream_slices
 from pipeline.program.execute import PreparedVolume, execute
 from pipeline.program.program import Program
 from pipeline.quality.verdicts import judged
 from pipeline.steps.crop import list_empty_crops
+from pipeline.store.labels import LabelImage
 from pipeline.store.write import StoreContent, create_store
 from pipeline.vocabulary import Reason, SeriesWarning
 
@@ -73,10 +74,12 @@ def _prepare(job: Job) -> SeriesResult:
         store.write(content)
         masks = read_masks(job.masks, stack, policy.limits)
         labels = carry_masks(masks, program)
-        store.write_labels(labels)
         facts = read_plausible_facts(source, stack)
         record = build_record(job, stack, facts, program)
         coarser = write_pyramid(store, content, job.recipe.store.pyramid_levels, prepared.dtype)
+        grids = (content.geometry, *coarser)
+        images = {name: LabelImage(build_label_levels(array, grids)) for name, array in labels.items()}
+        store.write_labels(images, grids)
         receipt = store.finish(content, build_attributes(record, program, prepared, facts), coarser)
     warnings = job.warnings | unique.warnings | find_warnings(job.series, stack) | find_volume_warnings(facts, prepared)
     if masks.refused:

@@ -40,6 +40,13 @@ def carry_labels(labels: Labels, change: GridChange | Shear | Warp) -> Labels:
     return _take_nearest(labels, change) if found.size > MOST_LABELS else _choose_largest_share(labels, change, found)
 
 
+def carry_label_layers(labels: Labels, change: GridChange | Shear | Warp) -> Labels:
+    """Return labels [z, y, x], or [region, z, y, x] layer by layer, on the new grid."""
+    if labels.ndim == 3:
+        return carry_labels(labels, change)
+    return np.stack([carry_labels(layer, change) for layer in labels])
+
+
 def _choose_largest_share(labels: Labels, change: GridChange | Shear, found: Labels) -> Labels:
     """Return the label with the largest share of each voxel."""
     target = np.zeros(change.geometry.shape, labels.dtype)

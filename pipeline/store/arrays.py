@@ -192,15 +192,3 @@ def create_array(  # noqa: PLR0913  the description of an array
     return PlaneWriter(
         StoredArray(Path(array.store.root, array.path), shape, dtype, fill, layout, make_encoder(packed))
     )
-
-
-def write_labels(group: zarr.Group, labels: Mapping[str, NDArray[np.integer[Any]]], options: StoreOptions) -> None:
-    """Write each array [z, y, x] to ``labels/<name>``, 0 being background; without labels no group is made."""
-    if not labels:
-        return
-    folder = group.create_group("labels")
-    for name, array in sorted(labels.items()):
-        layout = Layout.of(array.shape, array.dtype, options)
-        planes = create_array(folder, name, array.shape, array.dtype, layout, options)
-        for plane in array:
-            planes.put(plane)

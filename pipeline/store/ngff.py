@@ -32,7 +32,9 @@ def is_exact_in_ngff(geometry: Geometry) -> bool:
     return bool(np.allclose(geometry.axes, LPS_AXES, rtol=0, atol=EXACT_WITHIN))
 
 
-def describe_multiscales(geometry: Geometry, *coarser: Geometry, has_channels: bool) -> dict[str, Any]:
+def describe_multiscales(
+    geometry: Geometry, *coarser: Geometry, has_channels: bool, name: str = "volume"
+) -> dict[str, Any]:
     """Return the ``ome`` attribute of a group whose array ``0`` lies on the grid, and ``1`` ... on coarser ones.
 
     The translation is the coordinate of voxel [0, 0, 0] along each array axis: where the axes are the patient's, the
@@ -42,7 +44,7 @@ def describe_multiscales(geometry: Geometry, *coarser: Geometry, has_channels: b
         _describe_dataset(level, grid, has_channels=has_channels) for level, grid in enumerate((geometry, *coarser))
     ]
     channel_axis = [{"name": "c", "type": "channel"}] if has_channels else []
-    image = {"name": "volume", "axes": channel_axis + _describe_space_axes(geometry), "datasets": datasets}
+    image = {"name": name, "axes": channel_axis + _describe_space_axes(geometry), "datasets": datasets}
     return {"version": NGFF_VERSION, "multiscales": [image]}
 
 

@@ -36,8 +36,17 @@ def open_store(path: Path) -> StoredVolume:
         mask=_array(group, "mask") if "mask" in group else None,
         attributes=attributes,
         geometry=geometry_from_json(attributes, Zyx(*array.shape[-3:])),
-        labels=dict(group.require_group("labels").arrays()) if "labels" in group else {},
+        labels=_open_labels(group),
     )
+
+
+def _open_labels(group: zarr.Group) -> "dict[str, zarr.Array[Any]]":
+    """Return the label images by name, in full size; older stores hold them as plain arrays."""
+    labels = group.get("labels")
+    found = {}
+    for name, member in labels.members() if isinstance(labels, zarr.Group) else ():
+        found[name] = _array(member, "0") if isinstance(member, zarr.Group) else member
+    return dict(sorted(found.items()))
 
 
 def _array(group: zarr.Group, name: str) -> "zarr.Array[Any]":

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 
 from pipeline.geometry import Geometry, Zyx
 from pipeline.output.durable import hash_store, size_of_store, sync_tree
-from pipeline.store.arrays import PlaneWriter, create_array, write_labels
+from pipeline.store.arrays import PlaneWriter, create_array
+from pipeline.store.labels import LabelImage, write_labels
 from pipeline.store.layout import Layout, StoreOptions, choose_mask_layout
 from pipeline.store.ngff import describe_multiscales, geometry_to_json
 from pipeline.store.read import StoredPlanes, read_planes
@@ -90,9 +90,9 @@ class NewStore:
         """Return the planes of a level that was written; of level 0 also the mask."""
         return read_planes(self.group, str(level), None if level else "mask")
 
-    def write_labels(self, labels: Mapping[str, NDArray[Any]]) -> None:
-        """Write labels [z, y, x] on the image's grid, by name."""
-        write_labels(self.group, labels, self.options)
+    def write_labels(self, images: Mapping[str, LabelImage], grids: Sequence[Geometry]) -> None:
+        """Write label images by name; ``grids`` are those of the image's levels, which were written before."""
+        write_labels(self.group, images, grids, self.options)
 
     def finish(
         self, content: StoreContent, attributes: Mapping[str, Any], coarser: Sequence[Geometry] = ()

@@ -13,8 +13,8 @@ from ome_zarr_models.v05 import Image
 from prepared import only, prepared
 from stores import StoreContent
 
-from pipeline.geometry import Geometry, Zyx
-from pipeline.prepare.pyramid import HALVED, write_pyramid
+from pipeline.geometry import LPS_AXES, Geometry, Xyz, Zyx
+from pipeline.prepare.pyramid import HALVED, build_label_levels, write_pyramid
 from pipeline.program import execute
 from pipeline.program.packing import StoredType
 from pipeline.program.program import Program
@@ -22,7 +22,7 @@ from pipeline.store import write
 from pipeline.store.layout import StoreOptions
 from pipeline.store.read import open_store
 from pipeline.store.write import StoreReceipt
-from pipeline.volume import Volume, VolumeSpec
+from pipeline.volume import ClampedLine, Volume, VolumeSpec
 
 GEOMETRY = volumes.grid((11, 24, 19), (2.5, 0.7, 0.8))
 OPTIONS = StoreOptions(chunks=(4, 8, 8))
@@ -128,3 +128,14 @@ def test_a_run_writes_the_levels_of_its_configuration(tmp_path: Path) -> None:
     assert store.array[...].mean() == pytest.approx(level(folder, 2).mean(), rel=0.05)
     packing = dict(store.array.attrs)
     assert dict(zarr.open_group(folder, mode="r")["2"].attrs) == packing != {}
+
+
+def test_label_images_have_a_level_on_each_grid_of_the_volume() -> None:
+    fine = Geometry(Zyx(4, 6, 5), Zyx(1.0, 1.0, 1.0), Xyz(0.0, 0.0, 0.0), LPS_AXES)
+    coarse = HALVED.change(VolumeSpec(fine, lines=(ClampedLine(),))).geometry
+    labels = np.zeros((2, *fine.shape), np.uint8)
+    labels[0, :2], labels[1, 2:, :4] = 1, 1
+    levels = build_label_levels(labels, (fine, coarse))
+    assert [level.shape for level in levels] == [(2, 4, 6, 5), (2, *coarse.shape)]
+    assert levels[1][0].all(axis=(1, 2)).tolist() == [True, False]
+    assert levels[1][1, 1, :2].all()
