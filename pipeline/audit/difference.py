@@ -141,8 +141,7 @@ def _files(path: Path) -> Iterator[FoundFile]:
     if path.is_dir():
         yield from find_files(InputOptions((str(path),)))
     elif path.is_file():
-        status = path.stat()
-        yield FoundFile(str(path), status.st_size, status.st_mtime_ns)
+        yield FoundFile.of(str(path), path.stat())
 
 
 def _is_directory(listing: Listing) -> bool:

@@ -105,7 +105,7 @@ INDEX = {
     "n_files": "Files of the series.",
 }
 FILES = {
-    "path": "Absolute path.",
+    "path": "Absolute path; a `file:` URI where its name is no UTF-8.",
     "series_key": "Series to which the file belongs; null for none.",
     "size": "Bytes.",
     "mtime_ns": "Time of the last change, in nanoseconds.",

@@ -18,13 +18,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Print a line a series, with ``--explain`` its steps, what patches will cost, and how many are in each state."""
-    from pipeline.cluster import script_of  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.cli.progress import Lines, Silent  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.cluster import script_of  # noqa: PLC0415
     from pipeline.plan.plan import SeriesState  # noqa: PLC0415
     from pipeline.run.dry_run import dry_run  # noqa: PLC0415
     from pipeline.store.patches import advice  # noqa: PLC0415
 
     config, counts, volumes = load_config(options), dict.fromkeys(SeriesState, 0), []
-    for plan in dry_run(config, deep=options.deep):
+    listener = Silent() if options.quiet else Lines()
+    for plan in dry_run(config, listener, deep=options.deep):
         counts[plan.state] += 1
         print(f"{plan.series_key} {plan.state}: {plan.why}; {plan.expectation}")
         for line in plan.program if options.explain else ():

@@ -14,9 +14,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Read every header, and print what was found."""
-    from pipeline.cli.tables import print_fields  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.cli.progress import open_listener  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.cli.tables import print_fields  # noqa: PLC0415
     from pipeline.run.scan import scan_only  # noqa: PLC0415
 
-    counts = scan_only(load_config(options))
+    config = load_config(options)
+    with open_listener(options) as listener:
+        counts = scan_only(config, listener)
     print_fields(list(counts.items()))
     return ExitCode.OK

@@ -134,9 +134,9 @@ def describe_states(sources: Sequence[MaskSource]) -> str:
     return repr([(source.name, path, _state(path)) for source in sources for path in source.paths])
 
 
-def _state(path: str) -> tuple[int, int] | None:
+def _state(path: str) -> tuple[int, ...] | None:
     try:
         status = os.stat(path)  # noqa: PTH116  made of text
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino

@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +18,11 @@ from numpy.typing import NDArray
 from pipeline.errors import DamageError
 from pipeline.output.durable import replacing
 
-ColumnType = Literal["text", "integer", "number", "texts", "integers", "numbers", "value_counts"]
-"""What a column holds: a value or null, or a list of values; ``value_counts`` is a list of {value, count}."""
+ColumnType = Literal["text", "path", "integer", "number", "texts", "integers", "numbers", "value_counts"]
+"""What a column holds: a value or null, or a list of values; ``value_counts`` is a list of {value, count}.
+
+A ``path`` is text; one whose name is no UTF-8 is written as a file URI (RFC 8089), and read back as the path it was.
+"""
 
 Row = Mapping[str, Any]
 
@@ -29,6 +34,7 @@ SPREADSHEET_COMMANDS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 _ARROW_TYPES: dict[ColumnType, Any] = {
     "text": pa.string(),
+    "path": pa.string(),
     "integer": pa.int64(),
     "number": pa.float64(),
     "texts": pa.list_(pa.string()),
@@ -37,13 +43,19 @@ _ARROW_TYPES: dict[ColumnType, Any] = {
     "value_counts": pa.list_(pa.struct([("value", pa.string()), ("count", pa.int64())])),
 }
 
+_MARKS: dict[ColumnType, dict[bytes, bytes]] = {"path": {b"kind": b"path"}}
+URI = "file://"
+"""A path begins with a slash, so that a text with this before it is none."""
+
 
 def write_table(path: Path, columns: Mapping[str, ColumnType], rows: Iterable[Row], *, private: bool = False) -> None:
     """Write a Parquet file in place of the one at ``path``; the same rows give the same bytes.
 
     A column that a row lacks is null in it; one that ``columns`` lacks is a ValueError.
     """
-    schema = pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in columns.items()])
+    schema = pa.schema(
+        [pa.field(name, _ARROW_TYPES[kind], metadata=_MARKS.get(kind)) for name, kind in columns.items()]
+    )
     with replacing(path, private=private) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for batch in _batches(rows):
             writer.write_table(_arrow_table(schema, batch))
@@ -54,8 +66,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> list[dict[st
 
     A column that it lacks is left out.  Raises DamageError if the file is none.
     """
-    rows: list[dict[str, Any]] = _read(path, columns).to_pylist()
-    return rows
+    return _rows_of(_read(path, columns))
 
 
 def read_rows(path: Path, column: str, value: str) -> list[dict[str, Any]]:
@@ -64,11 +75,33 @@ def read_rows(path: Path, column: str, value: str) -> list[dict[str, Any]]:
     Raises DamageError if the file is none.
     """
     try:
-        rows: list[dict[str, Any]] = pq.read_table(path, filters=[(column, "=", value)], partitioning=None).to_pylist()
+        found = pq.read_table(path, filters=[(column, "=", value)], partitioning=None)
     except pa.ArrowException as error:
         msg = f"{path.name} is damaged: it cannot be read as Parquet"
         raise DamageError(msg) from error
+    return _rows_of(found)
+
+
+def _rows_of(table: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.to_pylist()
+    for name in [field.name for field in table.schema if field.metadata == _MARKS["path"]]:
+        for row in rows:
+            row[name] = row[name] and read_path(row[name])
     return rows
+
+
+def write_path(path: str) -> str:
+    """Return a path as text that any program can store; a name that is no UTF-8 makes a file URI of it."""
+    raw = os.fsencode(path)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return f"{URI}{quote_from_bytes(raw)}"
+
+
+def read_path(text: str) -> str:
+    """Return the path that a text of `write_path` stands for."""
+    return os.fsdecode(unquote_to_bytes(text.removeprefix(URI))) if text.startswith(URI) else text
 
 
 def read_counts(path: Path, columns: Sequence[str], counts: str) -> Iterator[tuple[dict[str, Any], NDArray[np.int64]]]:
@@ -137,9 +170,14 @@ def _arrow_table(schema: Any, rows: list[Row]) -> Any:
     if unknown := {name for row in rows for name in row} - set(schema.names):
         msg = f"no such column: {', '.join(sorted(unknown))}"
         raise ValueError(msg)
-    return pa.Table.from_arrays(
-        [pa.array([row.get(column.name) for row in rows], column.type) for column in schema], schema=schema
-    )
+    return pa.Table.from_arrays([pa.array(_column(column, rows), column.type) for column in schema], schema=schema)
+
+
+def _column(column: Any, rows: list[Row]) -> list[Any]:
+    values = [row.get(column.name) for row in rows]
+    if column.metadata != _MARKS["path"]:
+        return values
+    return [None if value is None else write_path(value) for value in values]
 
 
 def _cell(value: Any) -> Any:

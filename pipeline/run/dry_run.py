@@ -13,7 +13,7 @@ from pipeline.prepare.job import Recipe
 from pipeline.prepare.source import measure_series
 from pipeline.program.explain import explain
 from pipeline.run.processing import build_job
-from pipeline.run.session import NoListener, Session, open_session
+from pipeline.run.session import Listener, NoListener, Session, open_session
 from pipeline.scan.headers import Reading
 
 OTHER_CONTENT = "its files hold something else, though their sizes and times are the same: touch them"
@@ -34,14 +34,14 @@ class SeriesPreview:
     stored: tuple[tuple[int, ...], str] | None = None
 
 
-def dry_run(config: Config, *, deep: bool = False) -> Iterator[SeriesPreview]:
+def dry_run(config: Config, listener: Listener | None = None, *, deep: bool = False) -> Iterator[SeriesPreview]:
     """Yield what would be done with each series, in order of series_key.
 
     With ``deep`` every header is read again, also where size and time of its file are the same, and so are the pixels
     of each series that is done: its fingerprint tells whether its content changed.  An output that has no pseudonym key
     yet gets one at its first run; until then series have passing keys.
     """
-    with open_session(config, NoListener(), writes=False) as session:
+    with open_session(config, listener or NoListener(), writes=False) as session:
         recipe, state = build_recipe(session.config, session.key), Ledger.read(session.output)
         with session.open_cluster() as cluster:
             plans = _plan(session, cluster, state, deep=deep)
@@ -53,7 +53,8 @@ def dry_run(config: Config, *, deep: bool = False) -> Iterator[SeriesPreview]:
 
 def _plan(session: Session, cluster: Pool, state: Ledger, *, deep: bool) -> list[PlannedSeries]:
     reading = Reading(cluster, None if deep else session.output.scan, looks_only=True)
-    found = scan_inputs(session.config, session.key, reading, people=session.cohort.people)
+    files = session.list_files()
+    found = scan_inputs(session.config, session.key, reading, people=session.cohort.people, files=files)
     selection = select_series(session.config, found, session.output)
     return plan_series(selection, state.finished, versions_of(session.config))
 

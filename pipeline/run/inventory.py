@@ -24,11 +24,11 @@ INDEX_COLUMNS: dict[str, ColumnType] = {
     "PatientID": "text",
     "StudyInstanceUID": "text",
     "SeriesInstanceUID": "text",
-    "folder": "text",
+    "folder": "path",
     "n_files": "integer",
 }
 FILE_COLUMNS: dict[str, ColumnType] = {
-    "path": "text",
+    "path": "path",
     "series_key": "text",
     "size": "integer",
     "mtime_ns": "integer",

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from pipeline.config import Config
 from pipeline.output.state import Ledger
 from pipeline.run.publish import publish_scan
-from pipeline.run.session import NoListener, Session, open_session
+from pipeline.run.session import Listener, NoListener, Session, open_session
 from pipeline.run.unchanged import LastScan
 from pipeline.sources.folders import FoundFile
 
 
-def scan_only(config: Config) -> dict[str, int]:
+def scan_only(config: Config, listener: Listener | None = None) -> dict[str, int]:
     """Read headers only, write the inventory of files, and return what was found; raises as `run.run` does.
 
     Nothing is read where neither the files nor the configuration have changed since the last scan.
     """
-    with open_session(config, NoListener(), needs_statistics=False) as session:
+    with open_session(config, listener or NoListener(), needs_statistics=False) as session:
         last, files = LastScan(session.config, session.output), session.list_files()
         return last.read(files) or _scan(session, files, last)
 

@@ -22,7 +22,7 @@ from pipeline.record import SeriesRecord
 from pipeline.run.notify import split_command
 from pipeline.scan.headers import Reading
 from pipeline.scan.series import Scan
-from pipeline.sources.folders import FoundFile, find_files
+from pipeline.sources.folders import FoundFile, describe_links, find_files
 from pipeline.sources.working_copy import fetch_root, open_output
 
 
@@ -77,7 +77,10 @@ class Session:
 
     def list_files(self) -> list[FoundFile]:
         """Return every file under the input roots."""
-        return list(find_files(self.config.input))
+        files = list(find_files(self.config.input))
+        for message in describe_links(self.config.input, files):
+            self.listener.says(message)
+        return files
 
     def scan(self, cluster: Pool, files: Sequence[FoundFile]) -> Scan:
         """Read the header of every file; those that were read before come from the output's cache."""

@@ -29,7 +29,7 @@ class _LastResult:
 
     def __init__(self, config: Config, output: OutputFolder) -> None:
         self.output = output
-        named = {path: _state(path) for path in _named_by(config)}
+        named = {path: _input_state(path) for path in _named_by(config)}
         self._terms = repr((__version__, describe_stages(), config, named))
 
     def read(self, files: Iterable[FoundFile]) -> Result | None:
@@ -67,7 +67,7 @@ class _LastResult:
         states = list(map(_state, self._written()))
         digest = hashlib.blake2b(repr((self._terms, states)).encode(), digest_size=16)
         for found in sorted(files, key=lambda file: file.path):
-            line = f"{found.path}\0{found.size}\0{found.mtime_ns}\0{found.refusal}\n"
+            line = f"{found.path}\0{found.state}\0{found.refusal}\n"
             digest.update(line.encode(errors="surrogateescape"))
         return digest.hexdigest()
 
@@ -107,6 +107,14 @@ def _named_by(config: Config) -> list[Path]:
 def _may_be_read_yet(header: SliceHeader) -> bool:
     """Report a file that the system refused although nothing about it forbids reading: permissions leave no trace."""
     return header.file.refusal is None and header.refusal is not None and header.refusal[0] is Reason.UNREADABLE
+
+
+def _input_state(path: Path) -> tuple[int, ...] | None:
+    """Return what tells whether a file changed that was not written here: copies keep size and modification time."""
+    try:
+        return FoundFile.of(str(path), path.stat()).state
+    except OSError:
+        return None
 
 
 def _state(path: Path) -> tuple[int, int] | None:

@@ -17,7 +17,7 @@ from pipeline.sources.folders import FoundFile
 from pipeline.versions import STAGES
 from pipeline.vocabulary import Stage
 
-FORMAT = 2
+FORMAT = 3
 """Counts up when a batch is written otherwise, or a header read otherwise."""
 BATCH_FILES = 128
 DIGEST_BYTES = 10

@@ -194,7 +194,7 @@ def _day_number(date: str) -> int | None:
 def _signature(series: Series) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for header in series.slices:
-        digest.update(repr((header.file.path, header.file.size, header.file.mtime_ns, header.frame)).encode())
+        digest.update(repr((header.file.path, *header.file.state, header.frame)).encode())
     return digest.hexdigest()
 
 

@@ -3,11 +3,15 @@
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pipeline.sources.address import parse_address
 from pipeline.vocabulary import Reason, Refusal
+
+NOT_FOLLOWED = "a link that is not followed"
+LEADS_OUT = "a link that leads out of its root"
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,43 @@ class InputOptions:
             raise ValueError(msg)
 
 
+NS = 1_000_000_000
+CLOCK_GRAIN_NS = NS // 50
+"""File systems take the time of a change from a clock that is put on once in up to 10 ms."""
+COARSE_GRAIN_NS = 2 * NS
+"""The same for file systems that keep whole seconds, or every second one."""
+
+
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file under a root, or something that cannot be read as one: then ``refusal`` is the reason."""
+    """A file under a root, or something that cannot be read as one: then ``refusal`` is the reason.
+
+    ``ctime_ns`` and ``inode`` change where a copy keeps size and modification time.  ``looked_ns`` is 0, or the time
+    of this look where the file's times are so fresh that a later change may leave the same ones.
+    """
 
     path: str
     size: int
     mtime_ns: int
     refusal: Refusal | None = None
+    ctime_ns: int = 0
+    inode: int = 0
+    looked_ns: int = 0
+
+    @classmethod
+    def of(cls, path: str, status: os.stat_result, refusal: Refusal | None = None, looked_ns: int = 0) -> "FoundFile":
+        """Return the file of which the system says this."""
+        return cls(path, status.st_size, status.st_mtime_ns, refusal, status.st_ctime_ns, status.st_ino, looked_ns)
+
+    @property
+    def state(self) -> tuple[int, ...]:
+        """What tells whether the file changed: two looks that find the same found the same bytes."""
+        return self.size, self.mtime_ns, self.ctime_ns, self.inode, self.looked_ns
+
+    def is_of(self, status: os.stat_result) -> bool:
+        """Report whether the system still says what it said; some number files anew within minutes, so not by inode."""
+        times = status.st_mtime_ns, status.st_ctime_ns
+        return (status.st_size, *times) == (self.size, self.mtime_ns, self.ctime_ns)
 
     @property
     def folder(self) -> str:
@@ -59,6 +92,23 @@ def empty_roots(options: InputOptions, paths: Iterable[str]) -> list[str]:
     """Return the roots under which none of these files lies; a bucket is never one, as it is not mounted."""
     found = list(paths)
     return [root for root in options.roots if not (parse_address(root) or _holds_any(root, found))]
+
+
+def describe_links(options: InputOptions, files: Iterable[FoundFile]) -> Iterator[str]:
+    """Yield in words, root by root, how many links were left alone, and why; nothing where there are none."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for file in files:
+        detail = file.refusal[1] if file.refusal else ""
+        if detail in {LEADS_OUT, NOT_FOLLOWED}:
+            root = next(root for root in options.roots if _holds_any(root, [file.path]))
+            counts[root, detail] += 1
+    for (root, detail), n_links in sorted(counts.items()):
+        links, lead, are = ("link", "leads", "is") if n_links == 1 else ("links", "lead", "are")
+        if detail == LEADS_OUT:
+            advice = "name the folder it leads to as a root; input.follow_symlinks only follows links within a root"
+            yield f"{n_links} {links} {lead} out of {root} and {are} not followed: {advice}"
+        else:
+            yield f"{n_links} {links} within {root} {are} not followed: input.follow_symlinks is false"
 
 
 def _holds_any(root: str, paths: Iterable[str]) -> bool:
@@ -107,16 +157,37 @@ def _stays_inside(path: str, root: str) -> bool:
 
 
 def _found(path: str, root: str, newest_ns: int | None, *, follow: bool) -> FoundFile:
+    looked_ns = 0
     try:
-        status = os.lstat(path)
-        if stat.S_ISLNK(status.st_mode) and follow and _stays_inside(path, root):
-            status = os.stat(path)  # noqa: PTH116  as above
+        status = _status(path, root, follow=follow)
+        if wait_ns := _grain_left_ns(status):  # a little later, every change will leave another time
+            time.sleep(wait_ns / NS)
+            status = _status(path, root, follow=follow)
+            looked_ns = time.time_ns() if _grain_left_ns(status) else 0
     except OSError as error:
         return FoundFile(path, 0, 0, (Reason.UNREADABLE, f"the system refuses the file ({type(error).__name__})"))
     refusal = None
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a link that is not followed" if stat.S_ISLNK(status.st_mode) else "not a regular file"
-        refusal = Reason.UNREADABLE, kind
-    elif newest_ns is not None and status.st_mtime_ns > newest_ns:
+    if stat.S_ISLNK(status.st_mode):
+        refusal = Reason.UNREADABLE, NOT_FOLLOWED if _stays_inside(path, root) else LEADS_OUT
+    elif not stat.S_ISREG(status.st_mode):
+        refusal = Reason.UNREADABLE, "not a regular file"
+    elif newest_ns is not None and max(status.st_mtime_ns, status.st_ctime_ns) > newest_ns:
         refusal = Reason.UNSTABLE, "the file is younger than settle_seconds"
-    return FoundFile(path, status.st_size, status.st_mtime_ns, refusal)
+    return FoundFile.of(path, status, refusal, looked_ns)
+
+
+def _status(path: str, root: str, *, follow: bool) -> os.stat_result:
+    status = os.lstat(path)
+    if stat.S_ISLNK(status.st_mode) and follow and _stays_inside(path, root):
+        return os.stat(path)  # noqa: PTH116  as above
+    return status
+
+
+def _grain_left_ns(status: os.stat_result) -> int:
+    """Return how long it takes until a change would leave other times than a file has; 0 for most, at once."""
+    if not stat.S_ISREG(status.st_mode):
+        return 0
+    now_ns = time.time_ns()
+    grain_ns = CLOCK_GRAIN_NS if status.st_ctime_ns % NS else COARSE_GRAIN_NS
+    ages_ns = (now_ns - status.st_mtime_ns, now_ns - status.st_ctime_ns)
+    return max((grain_ns - age_ns for age_ns in ages_ns if abs(age_ns) < grain_ns), default=0)

@@ -1,9 +1,12 @@
 import csv
+import os
 import stat
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,6 +47,21 @@ def test_a_table_tells_its_columns(tmp_path: Path) -> None:
 def test_rows_come_back_as_they_were_with_null_for_what_they_lack(tmp_path: Path) -> None:
     write_table(tmp_path / "t", COLUMNS, [ROW, {}, ROW | {"words": []}])
     assert read_table(tmp_path / "t") == [ROW, EMPTY, ROW | {"words": []}]
+
+
+NAMES = [b"/in/IM\xe901", b"/in/\x83e\x83X/1 %41", b"/in/Zo\xc3\xab", b"/in/%E9", b"/in/a\\xe9"]
+
+
+@pytest.mark.parametrize("raw", NAMES)
+def test_a_path_comes_back_whatever_bytes_its_name_has(tmp_path: Path, raw: bytes) -> None:
+    row = {"path": os.fsdecode(raw)}
+    write_table(tmp_path / "t", {"path": "path"}, [row, {}])
+    assert read_table(tmp_path / "t") == [row, {"path": None}]
+    (plain, _) = pq.read_table(tmp_path / "t")["path"].to_pylist()
+    assert (
+        unquote_to_bytes(plain.removeprefix("file://")) == raw if plain.startswith("file:") else plain == raw.decode()
+    )
+    assert tables.read_rows(tmp_path / "t", "path", plain) == [row]
 
 
 def test_a_table_without_rows_keeps_its_columns_and_comes_back_empty(tmp_path: Path) -> None:

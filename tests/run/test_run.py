@@ -91,6 +91,34 @@ def test_a_changed_configuration_makes_stores_again_and_a_report_option_does_not
     assert bytes_of_stores(first) != stores
 
 
+def test_a_slice_rewritten_with_its_old_size_and_time_makes_its_store_again(source: Path, tmp_path: Path) -> None:
+    before = bytes_of_stores(carry_out(tmp_path, source))
+    path = min((source / "p0").iterdir())
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    again = carry_out(tmp_path, source)
+    assert again.summary["plan"]["changed"] == 1
+    assert bytes_of_stores(again) != before
+
+
+def test_names_that_are_no_utf8_are_read_like_others(source: Path, tmp_path: Path) -> None:
+    plain = bytes_of_stores(carry_out(tmp_path, source))
+    folder = tmp_path / "named" / os.fsdecode(b"p\xe9")
+    folder.mkdir(parents=True)
+    for old in list(source.iterdir()):
+        old.rename(folder / f"{old.name}{os.fsdecode(bytes([0x83]))}e")
+    first = min(folder.rglob("*.dcm"))
+    first.rename(first.with_name(os.fsdecode(b"IM\xe901.dcm")))
+    named = carry_out(tmp_path, tmp_path / "named")
+    assert named.exit_code == 0
+    assert bytes_of_stores(named) == plain
+    paths = {row["path"] for row in read_table(named.output.files)}
+    assert paths == {str(path) for path in folder.rglob("*.dcm")}
+    assert carry_out(tmp_path, tmp_path / "named").summary["plan"]["done"] == 2
+
+
 def test_a_series_whose_files_are_gone_keeps_its_store(source: Path, tmp_path: Path) -> None:
     first = carry_out(tmp_path, source)
     (source / "p0").rename(tmp_path / "elsewhere")

@@ -8,7 +8,15 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pipeline.sources.folders import FoundFile, InputOptions, empty_roots, find_files
+from pipeline.sources.folders import (
+    CLOCK_GRAIN_NS,
+    NS,
+    FoundFile,
+    InputOptions,
+    describe_links,
+    empty_roots,
+    find_files,
+)
 from pipeline.vocabulary import Reason
 
 
@@ -122,12 +130,79 @@ def test_a_file_that_vanishes_is_unreadable(tmp_path: Path, monkeypatch: pytest.
     assert file.refusal == (Reason.UNREADABLE, "the system refuses the file (FileNotFoundError)")
 
 
-def test_a_file_that_is_still_young_is_unstable(tmp_path: Path) -> None:
+def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Move the clock on, that of files excepted."""
+    now_ns = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns + int(seconds * NS))
+
+
+def test_a_file_is_as_young_as_the_later_of_its_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, young = touch(tmp_path / "old"), touch(tmp_path / "young")
-    os.utime(old, (time.time() - 100, time.time() - 100))
-    os.utime(young, (time.time() - 10, time.time() - 10))
-    assert names(tmp_path, settle_seconds=50) == {"old": None, "young": Reason.UNSTABLE}
+    os.utime(old, (time.time() - 1000, time.time() - 1000))
+    os.utime(young, (time.time() + 90, time.time() + 90))
+    assert names(tmp_path, settle_seconds=50) == {"old": Reason.UNSTABLE, "young": Reason.UNSTABLE}
     assert names(tmp_path, settle_seconds=0) == {"old": None, "young": None}
+    later(monkeypatch, 100)
+    assert names(tmp_path, settle_seconds=50) == {"old": None, "young": Reason.UNSTABLE}
+
+
+def test_a_file_that_was_rewritten_with_its_old_size_and_time_is_another(tmp_path: Path) -> None:
+    path = touch(tmp_path / "1", b"before")
+    (before,) = found(tmp_path)
+    for rewrite in (path.write_bytes, lambda content: touch(tmp_path.with_name("copy"), content).replace(path)):
+        rewrite(b"behind")
+        os.utime(path, ns=(before.mtime_ns, before.mtime_ns))
+        (now,) = found(tmp_path)
+        assert (now.size, now.mtime_ns) == (before.size, before.mtime_ns)
+        assert now.state != before.state
+        assert not before.is_of(path.stat())
+        before = now
+    assert found(tmp_path) == [before]
+
+
+def test_a_file_within_the_clocks_grain_is_looked_at_again_a_little_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = touch(tmp_path / "1")
+    status, waits = path.stat(), []
+    monkeypatch.setattr(time, "time_ns", lambda: status.st_ctime_ns + 1)
+    monkeypatch.setattr(time, "sleep", waits.append)
+    (file,) = found(tmp_path)
+    assert waits == [pytest.approx(CLOCK_GRAIN_NS / NS)]
+    assert file.looked_ns == status.st_ctime_ns + 1
+    monkeypatch.setattr(time, "time_ns", lambda: status.st_ctime_ns + CLOCK_GRAIN_NS)
+    (settled,) = found(tmp_path)
+    assert len(waits) == 1
+    assert settled.looked_ns == 0
+    assert settled.state != file.state
+
+
+def test_a_file_system_of_whole_seconds_has_a_coarser_grain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = touch(tmp_path / "1")
+    whole = path.stat().st_ctime_ns // NS * NS
+    status = os.stat_result((0o100644, 1, 0, 1, 0, 0, 1, 0, 0, 0), {"st_mtime_ns": whole, "st_ctime_ns": whole})
+    monkeypatch.setattr(os, "lstat", lambda _: status)
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(time, "time_ns", lambda: whole + NS)
+    found(tmp_path)
+    assert waits == [1.0]
+
+
+def test_links_that_are_left_alone_are_counted_in_one_line_a_root(tmp_path: Path) -> None:
+    root, outside = tmp_path / "in", touch(tmp_path / "out" / "1")
+    inside = touch(root / "1")
+    for number in range(3):
+        (root / f"leak{number}").symlink_to(outside)
+    (root / "again").symlink_to(inside)
+    options = InputOptions((str(root),))
+    within, out = describe_links(options, find_files(options))
+    assert out.startswith(f"3 links lead out of {root} and are not followed")
+    assert within.startswith(f"1 link within {root} is not followed")
+    followed = InputOptions((str(root),), follow_symlinks=True)
+    assert list(describe_links(followed, find_files(followed))) == [out]
+    inside.with_name("again").unlink()
+    assert list(describe_links(options, find_files(InputOptions((str(outside.parent),))))) == []
 
 
 @pytest.mark.parametrize("wrong", [{"roots": ()}, {"roots": ("a",), "settle_seconds": -1}])

@@ -77,8 +77,7 @@ def put_file(path: Path, content: bytes) -> FoundFile:
 
 def found_file(path: Path) -> FoundFile:
     """Return a file as a scan finds it."""
-    status = path.stat()
-    return FoundFile(str(path), status.st_size, status.st_mtime_ns)
+    return FoundFile.of(str(path), path.stat())
 
 
 def read_element(keyword: str, value: bytes, vr: str | None = None) -> Element:

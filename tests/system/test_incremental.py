@@ -34,12 +34,13 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def test_a_series_that_is_still_being_copied_waits_for_a_later_run(source: Path, tmp_path: Path) -> None:
-    long_ago = time.time() - 1000
-    for path in source.rglob("*.dcm"):
-        os.utime(path, (long_ago, long_ago))
+def test_a_series_that_is_still_being_copied_waits_for_a_later_run(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_ago, now_ns = time.time(), time.time_ns() + 1000 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns)
     copied = source / "p0/IM0003.dcm"
-    os.utime(copied)
+    os.utime(copied, ns=(now_ns, now_ns))
     settling = UNTOLD + "input: {settle_seconds: 100}\n"
     first = carry_out(tmp_path, source, settling)
     assert sorted((record.status, record.reason) for record in first.records) == [

@@ -103,7 +103,7 @@ def pack_batch(batch: Batch) -> bytes:
         for header in slices:
             groups[_likeness(header)].append((place, header))
     content = {
-        "files": [[file.path, file.size, file.mtime_ns, file.refusal] for file in batch.files],
+        "files": [[file.path, file.refusal, *file.state] for file in batch.files],
         "series": [_pack_group(members) for members in groups.values()],
         "pool": batch.pool,
         "seen": _pack_seen(batch.seen),
@@ -166,7 +166,10 @@ def _pack_seen(seen: Sequence[frozenset[int]]) -> Packed:
 def unpack_batch(text: bytes) -> Batch:
     """Return the batch of a text; raises ValueError, KeyError or TypeError for a text that holds none."""
     content = json.loads(text)
-    files = [FoundFile(path, size, mtime_ns, _refusal(why)) for path, size, mtime_ns, why in content["files"]]
+    files = [
+        FoundFile(path, size, mtime_ns, _refusal(why), *others)
+        for path, why, size, mtime_ns, *others in content["files"]
+    ]
     slices: list[list[SliceHeader]] = [[] for _ in files]
     for group in content["series"]:
         packed = group["first"]

@@ -203,8 +203,7 @@ def _opened(found: FoundFile) -> Iterator[int]:
 
 
 def _check_unchanged(found: FoundFile, descriptor: int) -> None:
-    status = os.fstat(descriptor)
-    if (status.st_size, status.st_mtime_ns) != (found.size, found.mtime_ns):
+    if not found.is_of(os.fstat(descriptor)):
         raise SeriesRefusedError(Reason.UNSTABLE, "a file changed between scan and reading")
 
 
