@@ -177,8 +177,8 @@ class Reason(StrEnum):
     )
     RESCALE_NOT_HU = (
         "RESCALE_NOT_HU", Stage.IMAGE, Status.REJECTED,
-        "The values are not Hounsfield units: another RescaleType, or a modality LUT.",
-        "Nothing; iodine, density and effective-Z maps are not CT numbers.",
+        "The values are not Hounsfield units: another RescaleType, a modality LUT, or a map stored as a CT image.",
+        "Nothing, if the detail is right; else export the series again with RescaleType HU.",
     )
     POSITION_MISSING = (
         "POSITION_MISSING", Stage.IMAGE, Status.REJECTED,

@@ -76,11 +76,15 @@ def _cohort(options: Namespace) -> "Cohort":
 
 
 def _write_nifti(cohort: "Cohort", options: Namespace) -> None:
-    write_nifti = import_module("pipeline.export.nifti").write_nifti
+    nifti = import_module("pipeline.export.nifti")
+    n_sheared = 0
     for volume in cohort.volumes():
-        for path in write_nifti(volume, options.nifti, options.dtype, with_masks=options.with_masks):
+        for path in nifti.write_nifti(volume, options.nifti, options.dtype, with_masks=options.with_masks):
             print(path)
+        n_sheared += nifti.is_sheared(volume)
     print(f"{len(cohort.keys)} series written" + _left_out(cohort))
+    if n_sheared:
+        print(f"{n_sheared} on a sheared grid: they have an sform and no qform (code 0), and ITK may refuse them")
 
 
 def _left_out(cohort: "Cohort") -> str:

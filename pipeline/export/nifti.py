@@ -17,11 +17,12 @@ from pipeline.dataset.world import affine_xyz, to_cxyz
 from pipeline.errors import UsageError
 from pipeline.output.durable import write_bytes
 
-SCANNER = 1
-"""NIFTI_XFORM_SCANNER_ANAT: coordinates of the scanner."""
+UNKNOWN, SCANNER = 0, 1
+"""NIFTI_XFORM_UNKNOWN: there is no such transform; NIFTI_XFORM_SCANNER_ANAT: coordinates of the scanner."""
 
 SAME_MM = 1e-2
-"""A mask lies on a volume's grid if no entry of their affines differs by more: NIfTI keeps them in float32."""
+"""A mask lies on a volume's grid if no entry of their affines differs by more: NIfTI keeps them in float32.  A grid is
+sheared if a qform puts a voxel farther off."""
 
 ValueType = Literal["int16", "float32"]
 
@@ -32,7 +33,8 @@ def write_nifti(
     """Write ``<series_key>.nii.gz``, and on request the mask and labels beside it; return the files.
 
     Values are HU where a way leads back to them.  Without ``dtype``, int16 where the store holds HU as integers, else
-    float32.  [x, y, z], with channels [x, y, z, c]; the affine leads to RAS millimetres.
+    float32.  [x, y, z], with channels [x, y, z, c]; the affine leads to RAS millimetres.  It is the sform; a qform
+    holds no shear, so there is none (code 0) where the grid is sheared.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -86,8 +88,20 @@ def _image(volume: CohortVolume, array: NDArray[Any], description: str) -> Any:
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = description.encode()
     image.set_sform(affine, SCANNER)
-    image.set_qform(affine, SCANNER)
+    image.set_qform(affine, UNKNOWN if is_sheared(volume) else SCANNER)
     return image
+
+
+def is_sheared(volume: CohortVolume) -> bool:
+    """Report a grid whose axes are not at right angles, so that a qform would put a voxel elsewhere.
+
+    A tilted series that was kept as it is has one (geometry.gantry_tilt: keep).
+    """
+    affine = affine_xyz(volume.geometry)
+    header = nibabel.Nifti1Header()
+    header.set_qform(affine, SCANNER)
+    shape = np.array(tuple(volume.geometry.shape))[::-1]
+    return bool((np.abs(header.get_qform() - affine)[:3, :3] @ shape > SAME_MM).any())
 
 
 def _cast(values: NDArray[Any], dtype: ValueType) -> NDArray[Any]:

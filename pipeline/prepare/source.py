@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
+from pipeline.dicom.pixels.maps import check_map_values
 from pipeline.dicom.pixels.plausible import Rescaling, check_hounsfield
 from pipeline.dicom.pixels.raw import UniqueSlices, drop_copies
 from pipeline.dicom.pixels.source import SliceSource, SourceFacts
@@ -38,6 +39,8 @@ def read_plausible_facts(source: SliceSource, stack: Stack) -> SourceFacts:
     """Return the facts of all slices; raises SeriesRefusedError for values that cannot be Hounsfield units."""
     facts = source.facts()
     histogram = facts.histogram
+    if detail := check_map_values(stack.slices, histogram.first_bin_hu, histogram.counts):
+        raise SeriesRefusedError(Reason.RESCALE_NOT_HU, detail)
     if detail := check_hounsfield(histogram.first_bin_hu, histogram.counts, Rescaling.of(stack.slices)):
         raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)
     return facts

@@ -9,8 +9,12 @@ from prepared import Moved, only, prepared_from
 
 from pipeline.dataset import Cohort
 from pipeline.errors import UsageError
-from pipeline.export.nifti import image_of, read_on_grid, write_nifti
+from pipeline.export.nifti import image_of, is_sheared, read_on_grid, write_nifti
 
+GEOMETRY_FIELDS = (
+    *("dim", "pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
+)
 ORIENT = "steps: [{orient: {to: LPS}}]\nreport: {enabled: false}\n"
 
 
@@ -72,6 +76,24 @@ def test_mask_and_labels_lie_beside_the_volume_on_request(packed: Cohort, tmp_pa
     assert [path.name.removeprefix(volume.key) for path in paths] == [".nii.gz", "_mask.nii.gz", "_lesion.nii.gz"]
     np.testing.assert_array_equal(read_on_grid(paths[2], volume), volume.label("lesion")[...])
     np.testing.assert_array_equal(nibabel.load(paths[2]).affine, nibabel.load(paths[0]).affine)
+
+
+def test_a_sheared_grid_has_no_qform(tmp_path: Path) -> None:
+    yaml = "geometry: {gantry_tilt: keep}\nreport: {enabled: false}\n"
+    tilted = only(prepared.prepared(tmp_path, yaml, series={"tilt_deg": 12.0}))
+    image, mask = map(nibabel.load, write_nifti(tilted, tmp_path, with_masks=True)[:2])
+    assert (int(image.header["sform_code"]), int(image.header["qform_code"])) == (1, 0)
+    assert is_sheared(tilted)
+    for name in GEOMETRY_FIELDS:
+        assert image.header[name].tobytes() == mask.header[name].tobytes()
+
+
+def test_image_and_mask_have_the_same_geometry_byte_for_byte(packed: Cohort, tmp_path: Path) -> None:
+    volume = next(packed.volumes())
+    image, *masks = map(nibabel.load, write_nifti(volume, tmp_path, with_masks=True))
+    assert not is_sheared(volume)
+    for mask in masks:
+        assert all(image.header[name].tobytes() == mask.header[name].tobytes() for name in GEOMETRY_FIELDS)
 
 
 def test_the_same_volume_gives_the_same_bytes(packed: Cohort, tmp_path: Path) -> None:

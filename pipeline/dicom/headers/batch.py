@@ -15,6 +15,7 @@ from pipeline.dicom.headers.group import identify_series
 from pipeline.dicom.headers.observe import Observer
 from pipeline.dicom.headers.read import FileReader
 from pipeline.dicom.headers.slice import Identity, Pixels, Plane, Rescale, SliceHeader
+from pipeline.dicom.headers.units import Kind
 from pipeline.elements import Observation
 from pipeline.geometry import Xyz
 from pipeline.limits import Limits
@@ -217,6 +218,7 @@ _RESTORERS: dict[str, Callable[[Any], Any]] = {
     "refusal": _refusal,
     "warnings": lambda packed: frozenset(SeriesWarning[word] for word in packed),
     "image_type": tuple,
+    "described_kinds": lambda packed: tuple(map(Kind, packed)),
     "reconstruction": tuple,
     "position": _xyz,
     "row_direction": _xyz,

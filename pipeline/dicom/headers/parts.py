@@ -18,6 +18,7 @@ from pipeline.dicom.files.values import (
     tag_of,
 )
 from pipeline.dicom.headers.slice import PHASE_ELEMENTS, Identity, Pixels, Plane, Rescale
+from pipeline.dicom.headers.units import find_kinds
 from pipeline.geometry import Xyz
 from pipeline.record import ElementValue
 
@@ -146,6 +147,7 @@ def read_identity(reader: Reader) -> Identity:
         study_date=values.text("StudyDate"),
         modality=reader.required_text("Modality"),
         image_type=values.texts("FrameType") or values.texts("ImageType"),
+        described_kinds=find_kinds(values.text("SeriesDescription")),
     )
 
 
@@ -218,12 +220,19 @@ def read_rescale(reader: Reader) -> Rescale:
     return Rescale(
         slope=slope[0] if slope else 1.0,
         intercept=intercept[0] if intercept else 0.0,
-        kind=reader.values.text("RescaleType"),
+        kind=_read_rescale_type(reader.values),
         padding=padding.value,
         padding_limit=padding.limit,
         padding_repaired=padding.repaired,
         has_lut="ModalityLUTSequence" in reader.values,
     )
+
+
+def _read_rescale_type(values: Values) -> str:
+    """Return RescaleType as it is written, NUL included, which is no padding of a text (PS3.5 section 6.2)."""
+    text = values.text("RescaleType")
+    element = values.element("RescaleType")
+    return f"{text}\0" if text and element and element.value.endswith(b"\0") else text
 
 
 def read_instance_number(reader: Reader) -> int | None:
@@ -281,7 +290,7 @@ PARTS = (
         read_identity,
         *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"),
         *("PatientID", "PatientBirthDate", "PatientSex", "SeriesNumber", "StudyDate", "Modality"),
-        *("FrameType", "ImageType"),
+        *("FrameType", "ImageType", "SeriesDescription"),
     ),
     _part(
         "pixels",

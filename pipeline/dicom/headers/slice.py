@@ -5,6 +5,7 @@ from functools import cached_property
 from math import nan
 
 from pipeline.dicom.files.values import Flaw
+from pipeline.dicom.headers.units import Kind, parse_unit
 from pipeline.geometry import Xyz
 from pipeline.record import ElementValue
 from pipeline.sources.folders import FoundFile
@@ -40,7 +41,7 @@ PHASE_ELEMENTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """The kind of an object, and its identifiers."""
+    """The kind of an object, and its identifiers; of SeriesDescription only the kinds of image that it names."""
 
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
@@ -53,6 +54,7 @@ class Identity:
     study_date: str = ""
     modality: str = ""
     image_type: tuple[str, ...] = ()
+    described_kinds: tuple[Kind, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,11 @@ class Rescale:
     padding_limit: int | None = None
     padding_repaired: bool = False
     has_lut: bool = False
+
+    @property
+    def unit(self) -> str:
+        """The unit that ``kind``, RescaleType as it is written, means: HU for any spelling of Hounsfield."""
+        return parse_unit(self.kind)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,8 +57,11 @@ def walk_segments(codestream: bytes) -> Iterator[tuple[int, bytes, int]]:
 
 
 def has_end(codestream: bytes) -> bool:
-    """Report whether a codestream of the JPEG family ends with its marker; CharLS takes seconds to miss it."""
-    return codestream.rstrip(b"\0").endswith(JPEG_END)
+    """Report whether a codestream of the JPEG family ends with its marker; CharLS takes seconds to miss it.
+
+    After the marker there may be bytes of 0 or 0xFF, which fill a fragment up to an even length.
+    """
+    return codestream.rstrip(b"\0\xff").endswith(JPEG_END)
 
 
 def read_frame_size(frame: bytes) -> tuple[int, int]:
@@ -78,6 +81,8 @@ def _number(digits: bytes) -> int:
 
 FRAME, TABLES, RESTART_INTERVAL = 0xC3, 0xC4, 0xDD
 RESTARTS = tuple(bytes((0xFF, 0xD0 + k)) for k in range(8))
+LAST_CATEGORY = 16
+"""Of a difference modulo 2**16 (T.81, table H.2)."""
 SPARE = 12
 """The loop looks so many bytes ahead, at most."""
 
@@ -109,7 +114,6 @@ class LosslessScan:
             and self.restart % self.columns == 0
             and len(self.table) == 16 + sum(self.table[:16])
             and taken <= 1 << 16
-            and max(self.table[16:], default=0) <= 16
         ):
             raise SeriesRefusedError(Reason.PIXEL_DECODE, "the codestream is not as the standard says")
 
@@ -183,13 +187,17 @@ def _tables(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _codes(table: bytes) -> Codes:
-    """Give codes from 0 upwards, the shorter first: what begins with each lies side by side (T.81, annex C)."""
+    """Give codes from 0 upwards, the shorter first: what begins with each lies side by side (T.81, annex C).
+
+    Some tables have codes for categories that no difference has: such a code is none, and refused where it is used.
+    """
     codes, first = np.zeros(1 << 16, np.uint16), 0
     categories = iter(table[16:])
     for length, count in enumerate(table[:16], 1):
         for category in islice(categories, count):
             last = first + (1 << 16 - length)
-            codes[first:last] = length << 8 | category
+            if category <= LAST_CATEGORY:
+                codes[first:last] = length << 8 | category
             first = last
     return codes
 

@@ -9,7 +9,10 @@ import numpy as np
 
 from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES, NATIVE_SYNTAXES
 from pipeline.dicom.files.values import Flaw
+from pipeline.dicom.headers.parts import FARTHEST_MM, LARGEST_SPACING_MM, SMALLEST_SPACING_MM
 from pipeline.dicom.headers.slice import CT_IMAGE, Series, SliceHeader
+from pipeline.dicom.headers.units import TAKEN_FOR_HU
+from pipeline.dicom.pixels.maps import is_map
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.series.split import describe_missing_parts
 from pipeline.dicom.stack.stack import unit_directions
@@ -19,24 +22,17 @@ from pipeline.vocabulary import Reason, Refusal, Stage
 OF_EVERY_FILE = frozenset({Stage.ACCESS, Stage.FILE, Stage.OBJECT})
 """Stages in which every file of a series is checked; in later ones only its images are."""
 
-NO_HU_WORDS = frozenset({"EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "MAT_FRACTIONAL"})
-"""Defined terms of ImageType that never stand for Hounsfield units (PS3.3 C.8.2.1.1.1), whatever RescaleType says."""
-MATERIAL_WORD = "MAT_SPECIFIC"
-"""A map of one material, iodine most often: attenuation only where RescaleType says so, else a concentration."""
-
-
-def is_material_map(header: SliceHeader) -> bool:
-    """Report a map of effective atomic numbers, of density or of one material's concentration."""
-    words = set(header.identity.image_type[2:])
-    is_concentration = MATERIAL_WORD in words and header.rescale.kind not in {"HU", "HU_MOD"}
-    return is_concentration or not NO_HU_WORDS.isdisjoint(words)
-
-
-HU_KINDS = frozenset({"HU", "US", "HU_MOD", "UNSPECIFIED", ""})
 UNIT_TOLERANCE = 2e-3
 """How far direction cosines written with three decimals may be from unit length and right angles."""
 PARALLEL_TOLERANCE = 1e-3
 """How far the directions of two slices of one stack may differ: a quarter of a millimetre over a body."""
+
+ALLOWED = {
+    "PixelSpacing": f"{SMALLEST_SPACING_MM:g} to {LARGEST_SPACING_MM:g} mm are allowed",
+    "ImagePositionPatient": f"up to {FARTHEST_MM / 1e6:g} km from the origin are allowed",
+    "RescaleSlope": "it must be above 0",
+}
+"""The limits of what a required element may hold, for the message where it is beyond."""
 
 Slices = Sequence[SliceHeader]
 Check = Callable[[Slices, Policy], str | None]
@@ -147,7 +143,10 @@ def _flawed(slices: Slices, flaw: Flaw, excused: frozenset[str]) -> str | None:
     if not keywords:
         return None
     word = min(keywords)
-    return _counted(slices, f"{word} {flaw.value}", lambda header: header.flaws.get(word) is flaw)
+    what = f"{word} {flaw.value}"
+    if flaw is Flaw.INVALID and word in ALLOWED:
+        what += f" ({ALLOWED[word]})"
+    return _counted(slices, what, lambda header: header.flaws.get(word) is flaw)
 
 
 def _tag_missing(slices: Slices, policy: Policy) -> str | None:
@@ -196,8 +195,8 @@ def _pixels_length(slices: Slices, _: Policy) -> str | None:
 def _rescale_not_hu(slices: Slices, _: Policy) -> str | None:
     """Rescaled values are Hounsfield units (PS3.3 C.11.1.1.2)."""
     return (
-        _counted(slices, "a RescaleType that is not HU", lambda h: h.rescale.kind not in HU_KINDS)
-        or _counted(slices, "an ImageType that is a map of a material, not of HU", is_material_map)
+        _counted(slices, "a RescaleType that is not HU", lambda h: h.rescale.unit not in TAKEN_FOR_HU)
+        or _counted(slices, "an ImageType or SeriesDescription of a map, not of HU", is_map)
         or _counted(slices, "a modality LUT", lambda h: h.rescale.has_lut)
     )
 

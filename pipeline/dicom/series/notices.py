@@ -39,7 +39,7 @@ def find_warnings(series: Series, stack: Stack) -> set[SeriesWarning]:
 def is_spectral(header: SliceHeader) -> bool:
     """Report a monoenergetic, virtual or other derived spectral image."""
     words = header.identity.image_type[2:]
-    return header.rescale.kind == "HU_MOD" or any(part in word for word in words for part in SPECTRAL_WORDS)
+    return header.rescale.unit == "HU_MOD" or any(part in word for word in words for part in SPECTRAL_WORDS)
 
 
 def _is_taken_for_hu(header: SliceHeader) -> bool:

@@ -58,7 +58,9 @@ def test_a_whole_codestream_has_an_end_and_a_cut_one_has_none(tmp_path: Path, sy
     whole = codestream(tmp_path, syntax)
     assert has_end(whole)
     assert has_end(whole + b"\0")
+    assert has_end(whole + b"\xff")
     assert not has_end(whole.rstrip(b"\0")[:-2])
+    assert not has_end(whole.rstrip(b"\0")[:-1])
 
 
 @given(st.sampled_from([b"", b"\xff\xd8", b"\xff\xd8\xff\xc0", JPEG_2000]), st.binary(max_size=60))

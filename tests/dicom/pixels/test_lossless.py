@@ -130,17 +130,27 @@ def test_restarts_that_are_out_of_turn_or_not_told_are_refused() -> None:
         (b"\xff\xda", b"\xff\xd9"),
         (FORM.lengths, bytes((0, 0, 0, 17, *bytes(12)))),
         (FORM.lengths, bytes((0, 0, 0, 0, 18, *bytes(11)))),
-        (b"\x0f\x10", b"\x0f\x11"),
     ],
     ids=[
         "17 bits", "no predictor", "unknown predictor", "all bits shifted out", "other component", "no such table",
-        "no scan", "too many codes", "codes of nothing", "a difference of 17 bits",
+        "no scan", "too many codes", "codes of nothing",
     ],
 )  # fmt: skip
 def test_what_the_standard_does_not_allow_is_refused(said: bytes, instead: bytes) -> None:
     whole = encoded(noise(), FORM)
     assert said in whole
     assert is_refused(whole.replace(said, instead, 1))
+
+
+def test_a_code_for_a_category_that_no_difference_has_is_refused_where_it_is_used() -> None:
+    values = noise()
+    far = values.astype(np.uint16)
+    far[1, 1:3] = 0, 0x8000
+    table = b"\x0e\x0f\x10"
+    for category in (b"\x11", b"\x20", b"\xff"):
+        unused, used = (encoded(each, FORM).replace(table, b"\x0e\x0f" + category, 1) for each in (values, far))
+        np.testing.assert_array_equal(values_of(unused), values)
+        assert is_refused(used)
 
 
 @pytest.mark.parametrize(

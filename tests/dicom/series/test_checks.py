@@ -216,3 +216,8 @@ def test_a_frame_of_reference_that_differs_in_every_file_counts_as_absent() -> N
     halves = series_of(*(slice_at(z, identity={"frame_of_reference_uid": f"1.2.{z // 2}"}) for z in range(4)))
     assert (reason(every), reason(halves)) == (None, Reason.MIXED_GEOMETRY)
     assert reason(sound_series(identity={"frame_of_reference_uid": ""})) is None
+
+
+def test_a_value_beyond_a_limit_is_refused_with_the_limit() -> None:
+    refusal = check_headers(with_one(flaws={"PixelSpacing": Flaw.INVALID}), POLICY)
+    assert refusal == (Reason.TAG_INVALID, "PixelSpacing invalid (0.01 to 100 mm are allowed) in 1 of 5 slices")

@@ -41,6 +41,8 @@ CAUSES: dict[str, tuple[SeriesWarning, dict[str, Any]]] = {
     "another intercept": (SeriesWarning.W_RESCALE_VARIES, {"rescale": {"intercept": -1000}}),
     "another slope": (SeriesWarning.W_RESCALE_VARIES, {"rescale": {"slope": 2}}),
     "unspecified units": (SeriesWarning.W_RESCALE_TYPE, {"rescale": {"kind": "US"}}),
+    "units in another spelling": (SeriesWarning.W_RESCALE_TYPE, {"rescale": {"kind": "Hounsfield"}}),
+    "units with NUL": (SeriesWarning.W_RESCALE_TYPE, {"rescale": {"kind": "HU\0"}}),
     "assumed units": (SeriesWarning.W_RESCALE_TYPE, {"flaws": {"RescaleSlope": Flaw.MISSING}}),
     "another spacing told": (
         SeriesWarning.W_SPACING_TAG,
