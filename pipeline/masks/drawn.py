@@ -55,14 +55,37 @@ class DrawnRegion:
 class DrawnMask:
     """Labels [z, y, x] on the slices of the source, or [region, z, y, x] where regions are layers.
 
-    A layer holds 1 where its region is; layer i is the region with the number i + 1.
+    A layer holds 1 where its region is; layer i is the region with the number i + 1.  ``between`` holds the same on
+    planes of slices that are missing, by their place in the repaired stack, where something was drawn on them.
     """
 
     labels: Labels
     regions: tuple[DrawnRegion, ...] = ()
     warnings: frozenset[SeriesWarning] = frozenset()
+    between: Mapping[int, Labels] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """Whether no voxel is marked."""
-        return not np.any(self.labels)
+        return not (np.any(self.labels) or self.between)
+
+    def fill_missing(self, labels: Labels) -> Labels:
+        """Return labels on the repaired stack with what was drawn on its missing slices in place.
+
+        ``labels`` [..., z, y, x] hold what follows from the slices around; a region that was drawn on a missing slice
+        is there what was drawn.
+        """
+        if not self.between:
+            return labels
+        filled = labels.copy()
+        for z, drawn in self.between.items():
+            plane = filled[..., z, :, :]
+            for value, into in zip(*_split_layers(drawn, plane), strict=True):
+                into[np.isin(into, value[value > 0])] = 0
+                np.copyto(into, value, where=value > 0)
+        return filled
+
+
+def _split_layers(*planes: Labels) -> tuple[Labels, ...]:
+    """Return planes [y, x] or [region, y, x] as layers."""
+    return tuple(plane.reshape(-1, *plane.shape[-2:]) for plane in planes)

@@ -1,7 +1,9 @@
 """The grid that a mask must lie on: a series' own slices, as they came, before any repair."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +34,9 @@ class SourceGrid:
     """Slices in the order of their stack; millimetres in LPS.
 
     ``corners`` [n, 3] are the centres of each slice's first pixel; ``row`` and ``column`` are the unit vectors along
-    which x and y grow; ``spacing_mm`` is that of y and x, between slices it follows from the corners.
+    which x and y grow; ``spacing_mm`` is that of y and x, between slices it follows from the corners.  ``missing`` are
+    the corners of planes that a repair puts in for slices that were not scanned, by their place in the repaired stack:
+    contours may lie on them too.
     """
 
     shape: Zyx[int]
@@ -42,6 +46,12 @@ class SourceGrid:
     spacing_mm: tuple[float, float]
     frame_of_reference_uid: str = ""
     series_uid: str = ""
+    missing: Mapping[int, Floats] = field(default_factory=dict)
+
+    @cached_property
+    def all_corners(self) -> Floats:
+        """The corners of the slices [n, 3], and after them those of missing slices."""
+        return np.concatenate([self.corners, *(corner[None] for corner in self.missing.values())])
 
     @property
     def normal(self) -> Floats:
@@ -67,8 +77,11 @@ class SourceGrid:
         return affine
 
     def slice_at(self, corner: Floats) -> int:
-        """Return the slice whose first pixel lies there; raises MaskMismatchError where none does."""
-        distances = np.linalg.norm(self.corners - corner, axis=1)
+        """Return the slice whose first pixel lies there, counted over `all_corners`.
+
+        Raises MaskMismatchError where none does.
+        """
+        distances = np.linalg.norm(self.all_corners - corner, axis=1)
         nearest = int(distances.argmin())
         if distances[nearest] > self.tolerance_mm:
             msg = f"a plane of the mask lies {distances[nearest]:.2f} mm from the nearest slice"
@@ -88,11 +101,16 @@ class SourceGrid:
             raise MaskMismatchError(msg)
 
 
-def narrow_labels(labels: NDArray[np.int64]) -> Labels:
-    """Return labels in the smallest unsigned integers that hold them; raises MaskMismatchError where none does."""
-    low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
+def smallest_dtype(low: int, high: int) -> "np.dtype[np.unsignedinteger[Any]]":
+    """Return the smallest unsigned integers that hold labels; raises MaskMismatchError where none does."""
     for dtype in (np.uint8, np.uint16, np.uint32):
         if low >= 0 and high <= np.iinfo(dtype).max:
-            return labels.astype(dtype)
+            return np.dtype(dtype)
     msg = f"the mask holds values from {low} to {high}; labels are whole numbers from 0"
     raise MaskMismatchError(msg, MaskReason.UNREADABLE)
+
+
+def narrow_labels(labels: NDArray[np.integer[Any]]) -> Labels:
+    """Return labels in the smallest unsigned integers that hold them; raises MaskMismatchError where none does."""
+    dtype = smallest_dtype(int(labels.min(initial=0)), int(labels.max(initial=0)))
+    return labels.astype(dtype, copy=False)

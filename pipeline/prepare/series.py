@@ -29,7 +29,7 @@ from pipeline.quality.verdicts import judged
 from pipeline.steps.crop import list_empty_crops
 from pipeline.store.labels import LabelImage
 from pipeline.store.write import StoreContent, create_store
-from pipeline.vocabulary import Reason, SeriesWarning
+from pipeline.vocabulary import Reason
 
 
 def warm() -> None:
@@ -82,10 +82,8 @@ def _prepare(job: Job) -> SeriesResult:
         store.write_labels(images, grids)
         receipt = store.finish(content, build_attributes(record, program, prepared, facts), coarser)
     warnings = job.warnings | unique.warnings | find_warnings(job.series, stack) | find_volume_warnings(facts, prepared)
-    if masks.refused:
-        warnings |= {SeriesWarning.W_LABEL_MISMATCH}
     record = add_store(record, prepared, receipt)
-    record = replace(record, warnings=tuple(sorted(warnings)), labels=count_label_voxels(labels))
+    record = replace(record, warnings=tuple(sorted(warnings | masks.warnings)), labels=count_label_voxels(labels))
     record = judged(record, list_empty_crops(program.steps))
     return SeriesResult(record, describe_used(job.series, stack, unique.dropped), facts.histogram)
 

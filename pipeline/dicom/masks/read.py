@@ -13,7 +13,7 @@ from pipeline.masks.drawn import DrawnMask, RegionChoice
 from pipeline.masks.grid import MaskMismatchError, SourceGrid
 from pipeline.vocabulary import MaskReason
 
-Reader = Callable[[Any, SourceGrid, RegionChoice], DrawnMask | None]
+Reader = Callable[[Any, SourceGrid, RegionChoice, Limits], DrawnMask | None]
 
 _READERS: dict[str, tuple[Callable[[Any], set[str]], Reader]] = {
     "SEG": (find_segmentation_series, read_segmentation),
@@ -32,7 +32,7 @@ def read_mask(
     try:
         _require_size(path, limits)
         dataset = pydicom.dcmread(path)
-        return read(dataset, grid, choice) if grid.series_uid in series_of(dataset) else None
+        return read(dataset, grid, choice, limits) if grid.series_uid in series_of(dataset) else None
     except MaskMismatchError:
         raise
     except Exception as error:  # damaged objects raise errors of any kind

@@ -5,6 +5,7 @@ import pytest
 from masked import grid, outline, structures
 
 from pipeline.dicom.masks.rtstruct import find_structure_series, read_structures
+from pipeline.limits import Limits
 from pipeline.masks.drawn import RegionChoice
 from pipeline.masks.grid import Labels, MaskMismatchError, SourceGrid
 
@@ -13,7 +14,7 @@ HOLE = [(1.5, 1.5), (2.5, 1.5), (2.5, 2.5), (1.5, 2.5)]
 
 
 def labels_of(dataset: Any, source: SourceGrid, roi: str | None) -> Labels | None:
-    mask = read_structures(dataset, source, RegionChoice(roi))
+    mask = read_structures(dataset, source, RegionChoice(roi), Limits())
     return None if mask is None else mask.labels
 
 

@@ -5,6 +5,7 @@ import pytest
 from masked import SERIES, grid, marked, segments
 
 from pipeline.dicom.masks.seg import find_segmentation_series, read_segmentation
+from pipeline.limits import Limits
 from pipeline.masks.drawn import RegionChoice
 from pipeline.masks.grid import Labels, MaskMismatchError, SourceGrid
 
@@ -12,7 +13,7 @@ LIVER, TUMOUR = marked(grid(), 1) > 0, marked(grid(), 2) > 0
 
 
 def labels_of(dataset: Any, source: SourceGrid, roi: str | None) -> Labels | None:
-    mask = read_segmentation(dataset, source, RegionChoice(roi))
+    mask = read_segmentation(dataset, source, RegionChoice(roi), Limits())
     return None if mask is None else mask.labels
 
 
