@@ -12,13 +12,14 @@ from pipeline.program.axis import AxisMap, axis_weights
 from pipeline.program.blend import Blend, InPlane, shear_planes
 from pipeline.program.changes import GridChange, Shear, Warp
 from pipeline.program.planes import Plane, Planes
-from pipeline.volume import Mask
 
 Labels = NDArray[np.integer[Any]]
 
 MOST_LABELS = 256
 """An array with more distinct values is no label map: it is resampled by the nearest sample."""
 
+EQUAL = 1e-5
+"""Shares that differ by less are equal: weights in single precision do not sum to one half exactly."""
 
 OUTSIDE = np.zeros(1, np.float32)
 """Beyond a slice every label has a share of 0."""
@@ -27,9 +28,9 @@ OUTSIDE = np.zeros(1, np.float32)
 def carry_labels(labels: Labels, change: GridChange | Shear | Warp) -> Labels:
     """Return integer labels [z, y, x] on the new grid; 0 outside the old one.
 
-    Each label is interpolated linearly by itself, and the one with the largest share is taken (of equal shares the
-    lowest label).  This keeps volumes and edges better than the nearest sample.  On a rotated grid the nearest sample
-    is taken.
+    Each label is interpolated linearly by itself, and the one with the largest share is taken, of equal shares the
+    lowest.  The background has the share that is left, and loses to a label with as much: a voxel that lies half in a
+    label belongs to it.  On a rotated grid the nearest sample is taken.
     """
     if isinstance(change, Warp):
         return warp_array(labels, change, 0, order=0)
@@ -48,29 +49,52 @@ def carry_label_layers(labels: Labels, change: GridChange | Shear | Warp) -> Lab
 
 
 def _choose_largest_share(labels: Labels, change: GridChange | Shear, found: Labels) -> Labels:
-    """Return the label with the largest share of each voxel."""
+    """Return the label with the largest share of each voxel, plane by plane."""
     target = np.zeros(change.geometry.shape, labels.dtype)
-    largest = np.zeros(target.shape, np.float32)
-    for label in found:
-        share_of = _label_share(labels == label, change)
-        for z in range(len(target)):
-            share = share_of(z).voxels[0]
-            wins = share > largest[z]
-            target[z][wins], largest[z][wins] = label, share[wins]
+    shares = [(label, _LabelShare(labels, label, change)) for label in found[found > 0]]
+    for z, plane in enumerate(target):
+        largest, total = np.zeros(plane.shape, np.float32), np.zeros(plane.shape, np.float32)
+        for label, share in shares:
+            if not share.reaches(z):
+                continue
+            part = share.planes(z).voxels[0]
+            wins = part > largest + EQUAL
+            plane[wins], largest[wins] = label, part[wins]
+            total += part
+        plane[largest < 1 - total - EQUAL] = 0
     return target
 
 
-def _label_share(where: Mask, change: GridChange | Shear) -> Planes:
-    """Return planes with the share of one label in each voxel: linear, without anti-aliasing."""
-    if isinstance(change, Shear):
-        return shear_planes(_cut_label_planes(where), lambda z: InPlane(*change.slices[z]), OUTSIDE)
-    axes = Zyx(*(replace(axis, method="linear", antialias=False) for axis in change.axes))
-    return Blend(_cut_label_planes(where.transpose(change.order)), axes, 1)
+class _LabelShare:
+    """The share of one label in each voxel of a changed grid: linear, without anti-aliasing."""
+
+    def __init__(self, labels: Labels, label: int, change: GridChange | Shear) -> None:
+        if isinstance(change, Shear):
+            where = labels
+            axis = AxisMap(len(labels), len(labels))
+        else:
+            where = labels.transpose(change.order)
+            axis = replace(change.axes.z, method="linear", antialias=False)
+        planes = _cut_label_planes(where, label)
+        marked = np.flatnonzero((where == label).any(axis=(1, 2)))
+        self._first, self._last = int(marked[0]), int(marked[-1])
+        self._starts, weights = axis_weights(axis)
+        self._taps = weights.shape[1]
+        if isinstance(change, Shear):
+            self.planes: Planes = shear_planes(planes, lambda z: InPlane(*change.slices[z]), OUTSIDE)
+        else:
+            axes = Zyx(*(replace(one, method="linear", antialias=False) for one in change.axes))
+            self.planes = Blend(planes, axes, 1)
+
+    def reaches(self, z: int) -> bool:
+        """Tell whether the source planes of an output plane may hold the label."""
+        start = int(self._starts[z])
+        return start <= self._last and start + self._taps > self._first
 
 
-def _cut_label_planes(where: Mask) -> Planes:
+def _cut_label_planes(labels: Labels, label: int) -> Planes:
     """Return planes that are 1 inside the label, else 0."""
-    return lambda z: Plane(where[z][None].astype(np.float32))
+    return lambda z: Plane((labels[z] == label)[None].astype(np.float32))
 
 
 def _take_nearest(labels: Labels, change: GridChange | Shear) -> Labels:

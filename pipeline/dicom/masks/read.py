@@ -1,5 +1,6 @@
 """A file that holds a SEG or an RTSTRUCT to labels on the slices of the series that it refers to."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -31,8 +32,10 @@ def read_mask(
     series_of, read = _READERS[kind]
     try:
         _require_size(path, limits)
-        dataset = pydicom.dcmread(path)
-        return read(dataset, grid, choice, limits) if grid.series_uid in series_of(dataset) else None
+        with warnings.catch_warnings():  # pydicom's quote values
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(path)
+            return read(dataset, grid, choice, limits) if grid.series_uid in series_of(dataset) else None
     except MaskMismatchError:
         raise
     except Exception as error:  # damaged objects raise errors of any kind
