@@ -14,6 +14,7 @@ from pipeline.program.changes import GridChange, Shear, Warp
 from pipeline.program.planes import Plane, Planes
 
 Labels = NDArray[np.integer[Any]]
+Extents = dict[int, tuple[int, int]]
 
 MOST_LABELS = 256
 """An array with more distinct values is no label map: it is resampled by the nearest sample."""
@@ -37,8 +38,10 @@ def carry_labels(labels: Labels, change: GridChange | Shear | Warp) -> Labels:
     if isinstance(change, GridChange) and change.exact:
         empty = np.zeros(change.geometry.shape, labels.dtype)
         return _paste(labels.transpose(change.order), change.axes, empty)
-    found = np.unique(labels)
-    return _take_nearest(labels, change) if found.size > MOST_LABELS else _choose_largest_share(labels, change, found)
+    extents = _find_extents(labels.transpose(change.order) if isinstance(change, GridChange) else labels)
+    return (
+        _take_nearest(labels, change) if len(extents) > MOST_LABELS else _choose_largest_share(labels, change, extents)
+    )
 
 
 def carry_label_layers(labels: Labels, change: GridChange | Shear | Warp) -> Labels:
@@ -48,10 +51,10 @@ def carry_label_layers(labels: Labels, change: GridChange | Shear | Warp) -> Lab
     return np.stack([carry_labels(layer, change) for layer in labels])
 
 
-def _choose_largest_share(labels: Labels, change: GridChange | Shear, found: Labels) -> Labels:
+def _choose_largest_share(labels: Labels, change: GridChange | Shear, extents: Extents) -> Labels:
     """Return the label with the largest share of each voxel, plane by plane."""
     target = np.zeros(change.geometry.shape, labels.dtype)
-    shares = [(label, _LabelShare(labels, label, change)) for label in found[found > 0]]
+    shares = [(label, _LabelShare(labels, label, extent, change)) for label, extent in extents.items() if label > 0]
     for z, plane in enumerate(target):
         largest, total = np.zeros(plane.shape, np.float32), np.zeros(plane.shape, np.float32)
         for label, share in shares:
@@ -65,26 +68,30 @@ def _choose_largest_share(labels: Labels, change: GridChange | Shear, found: Lab
     return target
 
 
+def _find_extents(labels: Labels) -> Extents:
+    """Return the first and the last plane of each value, in the order of values."""
+    extents: Extents = {}
+    for z, plane in enumerate(labels):
+        for value in np.unique(plane).tolist():
+            first, _ = extents.get(value, (z, z))
+            extents[value] = first, z
+    return dict(sorted(extents.items()))
+
+
 class _LabelShare:
     """The share of one label in each voxel of a changed grid: linear, without anti-aliasing."""
 
-    def __init__(self, labels: Labels, label: int, change: GridChange | Shear) -> None:
+    def __init__(self, labels: Labels, label: int, extent: tuple[int, int], change: GridChange | Shear) -> None:
+        self._first, self._last = extent
         if isinstance(change, Shear):
-            where = labels
-            axis = AxisMap(len(labels), len(labels))
-        else:
-            where = labels.transpose(change.order)
-            axis = replace(change.axes.z, method="linear", antialias=False)
-        planes = _cut_label_planes(where, label)
-        marked = np.flatnonzero((where == label).any(axis=(1, 2)))
-        self._first, self._last = int(marked[0]), int(marked[-1])
-        self._starts, weights = axis_weights(axis)
-        self._taps = weights.shape[1]
-        if isinstance(change, Shear):
+            planes = _cut_label_planes(labels, label)
             self.planes: Planes = shear_planes(planes, lambda z: InPlane(*change.slices[z]), OUTSIDE)
+            self._starts, self._taps = np.arange(len(labels)), 1
         else:
-            axes = Zyx(*(replace(one, method="linear", antialias=False) for one in change.axes))
-            self.planes = Blend(planes, axes, 1)
+            axes = Zyx(*(replace(axis, method="linear", antialias=False) for axis in change.axes))
+            self.planes = Blend(_cut_label_planes(labels.transpose(change.order), label), axes, 1)
+            self._starts, weights = axis_weights(axes.z)
+            self._taps = weights.shape[1]
 
     def reaches(self, z: int) -> bool:
         """Tell whether the source planes of an output plane may hold the label."""
