@@ -17,11 +17,16 @@ LABEL_PREFIX = "label_"
 """Begins the name of every label's column, so that none is taken for another."""
 
 
+NO_COLUMNS = ("elements", "labels", "masks")
+"""Parts of a record that are no columns of their own."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SeriesRecord:
     """Everything the manifest says of one series; columns that do not apply are None.
 
-    Geometry is in array order z, y, x.  HU columns describe the source, padding left out, before steps.
+    Geometry is in array order z, y, x.  HU columns describe the source, padding left out, before steps.  ``masks`` are
+    rows of private/masks.parquet: they hold names of regions, which are free text, and paths.
     """
 
     series_key: str
@@ -80,10 +85,11 @@ class SeriesRecord:
     finished_at: str | None = None
     elements: dict[str, ElementValue] = field(default_factory=dict)
     labels: dict[str, LabelValue] = field(default_factory=dict)
+    masks: tuple[dict[str, Any], ...] = ()
 
     def own_columns(self) -> dict[str, Any]:
-        """Return the columns that every record has, in order, without the DICOM elements and the labels."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in {"elements", "labels"}}
+        """Return the columns that every record has, in order, without the DICOM elements, the labels and the masks."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in NO_COLUMNS}
 
     def columns(self) -> dict[str, Any]:
         """Return the record as one flat row: its own columns, the DICOM elements under their keywords, the labels."""
@@ -105,7 +111,7 @@ class SliceOutcome:
 
 def to_json(record: SeriesRecord) -> dict[str, Any]:
     """Return what ``json`` can write; law: ``from_json(to_json(record)) == record``, through text as well."""
-    return record.own_columns() | {"elements": record.elements, "labels": record.labels}
+    return record.own_columns() | {name: getattr(record, name) for name in NO_COLUMNS}
 
 
 def from_json(fields: Mapping[str, Any]) -> SeriesRecord:
@@ -127,6 +133,7 @@ _NOUNS: dict[str, Callable[[Any], Any]] = {
     "spacing_mm": lambda values: Zyx(*values),
     "elements": dict,
     "labels": dict,
+    "masks": lambda rows: tuple(map(dict, rows)),
 }
 """What a column's plain JSON value becomes again."""
 

@@ -263,16 +263,24 @@ class Reason(StrEnum):
 
 
 class MaskReason(StrEnum):
-    """Why a series has a mask that was asked for, or has none."""
+    """Why a series has a mask that was asked for, or has none; each member carries its ``meaning``."""
 
-    OK = "ok"
-    NO_OBJECT = "no_object"
-    NOT_LINKED = "not_linked"
-    OFF_GRID = "off_grid"
-    UNREADABLE = "unreadable"
-    SEVERAL = "several"
-    EMPTY = "empty"
-    TOO_LARGE = "too_large"
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> Self:
+        """Make a member that equals its code."""
+        member = str.__new__(cls, code)
+        member._value_, member.meaning = code, meaning
+        return member
+
+    OK = "ok", "The mask is in the store."
+    NO_OBJECT = "no_object", "No file, and no object of the series' patient or study that belongs to no other series."
+    NOT_LINKED = "not_linked", "Objects of its patient or study exist that could be linked to no series."
+    OFF_GRID = "off_grid", "The mask does not lie on the series' slices, or in another frame of reference."
+    UNREADABLE = "unreadable", "The file is damaged, or holds no labels."
+    SEVERAL = "several", "Several objects say different things of the series, and `pick` does not say which counts."
+    EMPTY = "empty", "No voxel of a region that is asked for is marked."
+    TOO_LARGE = "too_large", "The mask is over a limit of size or memory."
 
 
 Refusal = tuple[Reason, str]

@@ -23,6 +23,7 @@ RECORDS = st.builds(
     spacing_mm=st.none() | st.builds(Zyx, NUMBERS, NUMBERS, NUMBERS),
     shape=st.none() | st.lists(COUNTS, min_size=3, max_size=4).map(tuple),
     hu_mean=st.none() | NUMBERS,
+    masks=st.lists(st.dictionaries(st.text(), st.none() | st.text() | COUNTS)).map(tuple),
     elements=st.dictionaries(st.text(), st.none() | st.text() | NUMBERS | st.lists(st.text()) | st.lists(COUNTS)),
 )
 

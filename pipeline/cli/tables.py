@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.output.masks import count_mask_reasons
 from pipeline.record import SeriesRecord
 from pipeline.run.run import Outcome
 from pipeline.vocabulary import Reason, SeriesWarning, Status
@@ -43,6 +44,13 @@ def print_counts(records: Sequence[SeriesRecord]) -> None:
             ("series", "warning", "means"),
             [(n, word, SeriesWarning[word].meaning) for word, n in sorted(warnings.items())],
         )
+    masks = [
+        (n, name, reason, reason.meaning)
+        for name, reasons in count_mask_reasons(records).items()
+        for reason, n in reasons.items()
+    ]
+    if masks:
+        _print_table(("series", "mask", "reason", "means"), masks)
 
 
 def _ordered(reasons: Counter[Reason]) -> list[tuple[Reason, int]]:

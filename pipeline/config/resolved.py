@@ -58,7 +58,8 @@ def _plain(config: Config) -> dict[str, Any]:
 
 def _without_path(mask: dict[str, Any]) -> dict[str, Any]:
     """Return what of a mask's options is the same wherever its files lie."""
-    return mask | {"nifti": mask["nifti"] is not None}
+    regions = mask["regions"] and list(mask["regions"].items())  # their order gives their numbers
+    return mask | {"nifti": mask["nifti"] is not None, "regions": regions}
 
 
 def _canonical(value: Any) -> Any:

@@ -10,28 +10,55 @@ from pipeline.masks.grid import Labels
 from pipeline.vocabulary import SeriesWarning
 
 
+def name_region(text: object, number: object) -> str:
+    """Return what a region is called; one without a name has a name of its own by its number in the object."""
+    return str(text or "").strip(" \0") or f"unnamed {number}"
+
+
 @dataclass(frozen=True)
 class RegionChoice:
-    """Which regions of an object are wanted, what numbers they get, and whether each is a layer of its own."""
+    """Which regions of an object are wanted, what numbers they get, and whether each is a layer of its own.
+
+    ``regions`` are names and patterns: a region gets the place, from 1, of the first pattern that is found in its
+    name.  Without them ``numbers`` are those of the names over the cohort, where they are known.  ``n_layers`` is how
+    many layers every series has, where regions are layers.
+    """
 
     roi: str | None = None
     layers: bool = False
+    regions: tuple[tuple[str, str], ...] = ()
+    numbers: tuple[tuple[str, int], ...] = ()
+    n_layers: int = 0
+
+    def wants(self, name: str) -> bool:
+        """Tell whether a region of this name is wanted."""
+        if self.regions:
+            return any(re.search(pattern, name) for _, pattern in self.regions)
+        return self.roi is None or re.search(self.roi, name) is not None
 
     def assign_numbers(self, names: Sequence[str], own_numbers: Sequence[int] | None = None) -> list[int | None]:
         """Return the number of each region; None where it is not wanted.
 
-        Regions keep their own numbers; where they have none, those wanted are numbered from 1.  Regions that get the
-        same number become one.
+        Where no numbers are known, regions keep their own, or are numbered from 1.  Regions that get the same number
+        become one.
         """
-        numbers: list[int | None] = []
-        n_wanted = 0
+        known, numbers, n_wanted = dict(self.numbers), list[int | None](), 0
         for place, name in enumerate(names):
-            if self.roi is not None and re.search(self.roi, name) is None:
+            if not self.wants(name):
                 numbers.append(None)
                 continue
             n_wanted += 1
-            numbers.append(n_wanted if own_numbers is None else own_numbers[place])
+            if self.regions:
+                numbers.append(self._find_place(name))
+            elif known:
+                numbers.append(known.get(name))
+            else:
+                numbers.append(n_wanted if own_numbers is None else own_numbers[place])
         return numbers
+
+    def _find_place(self, name: str) -> int:
+        found = [n for n, (_, pattern) in enumerate(self.regions, start=1) if re.search(pattern, name)]
+        return found[0]
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,48 @@
-"""Which files may hold the masks of a series; they are opened where the series is prepared."""
+"""The masks that are asked for, and the files that hold those of a series; they are opened where it is prepared."""
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from glob import escape, glob
 from string import Formatter
 from typing import Literal
 
+from pipeline.masks.drawn import RegionChoice
+from pipeline.vocabulary import MaskReason
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 """Allowed names of masks: each becomes the name of an array."""
+REGION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]*")
+"""Allowed names of regions: they are written into stores."""
 PATH_FIELDS = frozenset({"PatientID", "StudyInstanceUID", "SeriesInstanceUID", "patient", "study", "series_key"})
 """Identifiers of a series that may stand in braces in the path of a NIfTI file."""
 UNSAFE_IN_PATHS = ("/", "\\", "\0")
 """Identifiers with one of these are never part of a path."""
-MASK_MODALITIES = frozenset({"SEG", "RTSTRUCT"})
+FORMAT = 2
+"""Counts up when a mask is read, or written into a store, in another way: stores with masks are then made again."""
+
+Pick = Literal["refuse", "newest", "merge"]
+"""What is done where several objects of one series say different things."""
+Link = Literal["path", "series", "images", "frame"]
+"""How a file was linked to a series: its path, or what it refers to: the series, its images, its frame of reference."""
 
 
 @dataclass(frozen=True)
 class MaskOptions:
-    """Masks of one name: NIfTI files, ``{PatientID}`` and the like put in, or DICOM objects among the inputs."""
+    """Masks of one name: NIfTI files, ``{PatientID}`` and the like put in, or DICOM objects among the inputs.
+
+    ``regions`` gives names, each with a pattern, and so every region one number in all patients: its place.  With
+    ``layers`` each region is kept as a layer of its own.
+    """
 
     name: str
     nifti: str | None = None
     dicom: Literal["SEG", "RTSTRUCT"] | None = None
     roi: str | None = None
+    regions: dict[str, str] | None = None
+    pick: Pick = "refuse"
+    layers: bool = False
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -33,11 +51,21 @@ class MaskOptions:
         if (self.nifti is None) == (self.dicom is None):
             msg = "a mask is either nifti: FILE or dicom: SEG or RTSTRUCT"
             raise ValueError(msg)
-        if self.roi is not None and self.dicom is None:
-            msg = "roi chooses among the segments of dicom: SEG or RTSTRUCT; a NIfTI file has no names"
+        if self.nifti is not None and (self.roi or self.regions or self.layers or self.pick != "refuse"):
+            msg = "roi, regions, pick and layers are for dicom: SEG or RTSTRUCT; a NIfTI file has no names"
             raise ValueError(msg)
-        _check_pattern(self.roi)
+        if self.roi is not None and self.regions is not None:
+            msg = "a mask has either roi or regions; regions choose by names too"
+            raise ValueError(msg)
+        _check_pattern("roi", self.roi or "")
+        _check_regions(self.regions)
         _check_fields(self.nifti or "")
+
+    @property
+    def choice(self) -> RegionChoice:
+        """Which regions are wanted; the numbers of a cohort's names are not known yet."""
+        regions = tuple((self.regions or {}).items())
+        return RegionChoice(self.roi, self.layers, regions, n_layers=len(regions) if self.layers else 0)
 
     def files(self) -> list[str]:
         """Return every NIfTI file that there is for any series, in order."""
@@ -60,52 +88,59 @@ def _check_fields(path: str) -> None:
         raise ValueError(msg)
 
 
-def _check_pattern(pattern: str | None) -> None:
+def _check_pattern(key: str, pattern: str) -> None:
     try:
-        re.compile(pattern or "")
+        re.compile(pattern)
     except re.error as error:
-        msg = f"roi must be a regular expression: {error}"
+        msg = f"{key} must be a regular expression: {error}"
         raise ValueError(msg) from error
+
+
+def _check_regions(regions: Mapping[str, str] | None) -> None:
+    if regions is not None and not regions:
+        msg = "regions must name at least one region"
+        raise ValueError(msg)
+    for name, pattern in (regions or {}).items():
+        if not REGION_NAME.fullmatch(name):
+            msg = f"names of regions must be letters, digits, spaces, - and _, not {name!r}"
+            raise ValueError(msg)
+        _check_pattern(f"regions.{name}", pattern)
+
+
+ALL_REGIONS = RegionChoice()
+
+
+@dataclass(frozen=True)
+class LinkedFile:
+    """A file that holds a mask of a series, how it was linked to it, and when it says that it was made."""
+
+    path: str
+    linked_by: Link
+    made: str = ""
 
 
 @dataclass(frozen=True)
 class MaskSource:
-    """A series' mask of one name: a NIfTI file, or DICOM objects of which one may refer to the series."""
+    """A series' mask of one name: its files, or the reason why there is ``missing`` one."""
 
     name: str
     kind: Literal["NIFTI", "SEG", "RTSTRUCT"]
-    paths: tuple[str, ...]
-    roi: str | None = None
-
-
-@dataclass(frozen=True)
-class MaskObject:
-    """A DICOM object among the inputs that may hold masks: its file, and whose it is."""
-
-    path: str
-    modality: str
-    patient_id: str
-    study_uid: str
+    files: tuple[LinkedFile, ...] = ()
+    choice: RegionChoice = ALL_REGIONS
+    pick: Pick = "refuse"
+    missing: MaskReason | None = None
 
 
 Identifiers = Mapping[str, str | None]
 """The PATH_FIELDS of a series."""
 
 
-def find_sources(
-    options: Iterable[MaskOptions], identifiers: Identifiers, objects: Sequence[MaskObject]
-) -> tuple[MaskSource, ...]:
-    """Return the masks that a series may have; NIfTI files exist, and DICOM objects are of its patient or study."""
-    return tuple(source for asked in options for source in _find(asked, identifiers, objects) if source.paths)
-
-
-def _find(asked: MaskOptions, identifiers: Identifiers, objects: Sequence[MaskObject]) -> Iterator[MaskSource]:
-    if asked.nifti is not None:
-        path = _fill_path(asked.nifti, identifiers)
-        paths = (path,) if path and os.path.isfile(path) else ()  # noqa: PTH113  made of text
-        yield MaskSource(asked.name, "NIFTI", paths)
-    elif asked.dicom is not None:
-        yield MaskSource(asked.name, asked.dicom, _find_objects(asked.dicom, identifiers, objects), asked.roi)
+def find_nifti(options: MaskOptions, identifiers: Identifiers) -> MaskSource:
+    """Return the NIfTI file of a series, if it is there."""
+    path = _fill_path(options.nifti or "", identifiers)
+    if path and os.path.isfile(path):  # noqa: PTH113  made of text
+        return MaskSource(options.name, "NIFTI", (LinkedFile(path, "path"),))
+    return MaskSource(options.name, "NIFTI", missing=MaskReason.NO_OBJECT)
 
 
 def _fill_path(pattern: str, identifiers: Identifiers) -> str | None:
@@ -117,21 +152,10 @@ def _fill_path(pattern: str, identifiers: Identifiers) -> str | None:
     return pattern.format_map(identifiers)
 
 
-def _find_objects(modality: str, identifiers: Identifiers, objects: Sequence[MaskObject]) -> tuple[str, ...]:
-    """Return the files of a modality that are of the series' patient or study."""
-    patient_id, study_uid = identifiers["PatientID"], identifiers["StudyInstanceUID"]
-    found = set()
-    for one in objects:
-        is_patients = one.patient_id == patient_id != ""
-        is_studys = one.study_uid == study_uid != ""
-        if one.modality == modality and (is_patients or is_studys):
-            found.add(one.path)
-    return tuple(sorted(found))
-
-
 def describe_states(sources: Sequence[MaskSource]) -> str:
-    """Return a text that changes when one of the files is changed, removed or added."""
-    return repr([(source.name, path, _state(path)) for source in sources for path in source.paths])
+    """Return a text that changes when a mask, one of its files or one of its numbers does; empty without any file."""
+    found = [(source, [_state(file.path) for file in source.files]) for source in sources if source.files]
+    return repr((FORMAT, found)) if found else ""
 
 
 def _state(path: str) -> tuple[int, ...] | None:

@@ -128,6 +128,10 @@ class OutputFolder:
         return self.private / "manifest.parquet"
 
     @property
+    def masks(self) -> Path:
+        return self.private / "masks.parquet"
+
+    @property
     def scan(self) -> Path:
         return self.private / "scan"
 

@@ -13,7 +13,8 @@ from pipeline.plan.selection import Selection, slice_count_before
 from pipeline.prepare.job import Recipe
 from pipeline.privacy import PseudonymKey
 from pipeline.scan.headers import Reading
-from pipeline.scan.series import NOBODY, People, Scan, add_masks, scan
+from pipeline.scan.masks import add_masks
+from pipeline.scan.series import NOBODY, People, Scan, scan
 from pipeline.sources.address import parse_address
 from pipeline.sources.folders import FoundFile
 from pipeline.versions import describe_stages
@@ -38,7 +39,8 @@ def scan_inputs(
     """
     policy, tags = policy_of(config), config.manifest.tags
     found = scan(config.input, policy, key, tags, config.select, reading, people=people, files=files)
-    return add_masks(found, config.manifest.labels.masks if config.manifest.labels else ())
+    masks = config.manifest.labels.masks if config.manifest.labels else ()
+    return add_masks(found, masks, config.limits, reading)
 
 
 def shared_folders(config: Config, output: OutputFolder) -> tuple[Path, ...]:

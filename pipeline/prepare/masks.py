@@ -1,8 +1,9 @@
-"""The masks of one series: read, and checked against the grid of its slices."""
+"""The masks of one series: drawn on the grid of its slices, and carried to that of its volume."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,62 +11,69 @@ from pipeline.dicom.masks.read import read_mask
 from pipeline.dicom.stack.stack import Stack
 from pipeline.geometry import Xyz, Zyx
 from pipeline.limits import Limits
-from pipeline.masks.drawn import DrawnMask, RegionChoice
+from pipeline.masks.drawn import DrawnMask, DrawnRegion
 from pipeline.masks.grid import Floats, Labels, MaskMismatchError, SourceGrid
 from pipeline.masks.nifti import read_nifti
-from pipeline.masks.sources import MaskSource
+from pipeline.masks.pick import Attempt, Picked, pad_layers, pick_mask
+from pipeline.masks.sources import LinkedFile, MaskSource
 from pipeline.program.changes import GridChange, Shear, Warp
 from pipeline.program.labels import carry_label_layers
 from pipeline.program.program import Program
-from pipeline.record import LABEL_PREFIX, LabelValue
-from pipeline.vocabulary import SeriesWarning, Verdict
+from pipeline.record import LABEL_PREFIX, LabelValue, SeriesRecord
+from pipeline.store.labels import LabelImage
+from pipeline.vocabulary import MaskReason, SeriesWarning, Verdict
 
 
 @dataclass(frozen=True, eq=False)
-class Masks:
-    """Masks on the slices of the source by name; ``refused`` holds the reasons of masks refused."""
+class SeriesMask:
+    """One mask of a series, on the slices of its source; ``picked`` is None where it has no file."""
 
-    drawn: dict[str, DrawnMask]
-    refused: dict[str, str]
+    source: MaskSource
+    picked: Picked | None = None
 
     @property
-    def warnings(self) -> set[SeriesWarning]:
-        """What is to be said of the series for its masks."""
-        found = set[SeriesWarning]().union(*(mask.warnings for mask in self.drawn.values()))
-        return found | {SeriesWarning.W_LABEL_MISMATCH} if self.refused else found
+    def drawn(self) -> DrawnMask | None:
+        """What was drawn, None where there is no mask."""
+        return self.picked.drawn if self.picked else None
+
+    @property
+    def reason(self) -> MaskReason:
+        """Why there is a mask, or none."""
+        return self.picked.reason if self.picked else self.source.missing or MaskReason.NO_OBJECT
+
+    @property
+    def warnings(self) -> frozenset[SeriesWarning]:
+        """The warnings that follow; a mask that was left out is a mismatch, unless it holds nothing."""
+        found = self.drawn.warnings if self.drawn else frozenset()
+        is_refused = self.picked is not None and self.reason not in {MaskReason.OK, MaskReason.EMPTY}
+        return found | {SeriesWarning.W_LABEL_MISMATCH} if is_refused else found
 
 
-def read_masks(sources: Sequence[MaskSource], stack: Stack, limits: Limits) -> Masks:
-    """Read every mask of a series; one that is not on the grid of its slices is refused, and so are two of a name."""
-    found: dict[str, DrawnMask] = {}
-    refused: dict[str, str] = {}
-    grid = describe_source_grid(stack) if sources else None
-    if grid is None:
-        return Masks(found, refused)
+def read_masks(sources: Sequence[MaskSource], stack: Stack, limits: Limits) -> tuple[SeriesMask, ...]:
+    """Draw every mask of a series; one that does not lie on its slices is refused."""
+    grid = describe_source_grid(stack) if any(source.files for source in sources) else None
+    masks = []
     for source in sources:
-        try:
-            read = list(_draw(source, grid, limits))
-        except MaskMismatchError as error:
-            refused[source.name] = str(error)
-            continue
-        if len(read) > 1:
-            refused[source.name] = f"{len(read)} objects refer to this series"
-        elif read:
-            found[source.name] = read[0]
-    return Masks(found, refused)
+        if grid is None or not source.files:
+            masks.append(SeriesMask(source))
+        else:
+            attempts = [_draw(file, source, grid, limits) for file in source.files]
+            masks.append(SeriesMask(source, pick_mask(attempts, source.pick)))
+    return tuple(masks)
 
 
-def count_label_voxels(labels: Mapping[str, Labels]) -> dict[str, LabelValue]:
-    """Return the number of voxels of each mask, by its column in the manifest."""
-    return {f"{LABEL_PREFIX}mask_{name}": int(np.count_nonzero(array)) for name, array in labels.items()}
+def carry_masks(masks: Iterable[SeriesMask], program: Program) -> dict[str, Labels]:
+    """Return the labels on the grid of the program's result, by name."""
+    carried = {}
+    for mask in masks:
+        if mask.drawn is not None:
+            labels, n_layers = carry_mask(mask.drawn, program), mask.source.choice.n_layers
+            carried[mask.source.name] = pad_layers(labels, n_layers) if labels.ndim == 4 else labels
+    return carried
 
 
-def carry_masks(masks: Masks, program: Program) -> dict[str, Labels]:
-    """Return the labels on the grid of the program's result."""
-    return {name: _carry(mask, program) for name, mask in masks.drawn.items()}
-
-
-def _carry(mask: DrawnMask, program: Program) -> Labels:
+def carry_mask(mask: DrawnMask, program: Program) -> Labels:
+    """Return labels on the grid of the program's result."""
     labels = mask.labels
     for change in program.changes:
         if isinstance(change, GridChange | Shear | Warp):
@@ -73,6 +81,79 @@ def _carry(mask: DrawnMask, program: Program) -> Labels:
         if isinstance(change, GridChange) and change.axes.z.samples is not None:
             labels = mask.fill_missing(labels)
     return labels
+
+
+def describe_images(masks: Iterable[SeriesMask], levels: Mapping[str, tuple[Labels, ...]]) -> dict[str, LabelImage]:
+    """Return the label images of a store; regions that the configuration names have their names in it."""
+    images = {}
+    for mask in masks:
+        if mask.source.name in levels:
+            names = {number: name for number, (name, _) in enumerate(mask.source.choice.regions, start=1)}
+            images[mask.source.name] = LabelImage(levels[mask.source.name], names)
+    return images
+
+
+def add_masks_to_record(
+    record: SeriesRecord, masks: Sequence[SeriesMask], labels: Mapping[str, Labels]
+) -> SeriesRecord:
+    """Return the record with the voxels and the reason of each mask, the warnings, and a row for each region."""
+    values: dict[str, LabelValue] = {}
+    warnings, rows, details = set(record.warnings), [], []
+    for mask in masks:
+        name, reason = mask.source.name, mask.reason
+        if name in labels:
+            n_voxels = count_voxels(labels[name])
+            values[f"{LABEL_PREFIX}mask_{name}"] = n_voxels
+            reason = reason if n_voxels else MaskReason.EMPTY
+        values[f"{LABEL_PREFIX}reason_{name}"] = reason.value
+        warnings |= mask.warnings
+        if mask.picked and mask.picked.detail and reason is not MaskReason.EMPTY:
+            details.append(f"mask {name}: {mask.picked.detail}")
+        rows += _describe_regions(mask)
+    detail = "; ".join(filter(None, [record.detail, *details])) or None
+    ordered = tuple(sorted(warnings))
+    return replace(record, labels=values, warnings=ordered, detail=detail, masks=tuple(rows))
+
+
+def count_voxels(labels: Labels) -> int:
+    """Return how many voxels belong to any region."""
+    return int(np.count_nonzero(labels if labels.ndim == 3 else labels.any(axis=0)))
+
+
+def _describe_regions(mask: SeriesMask) -> list[dict[str, Any]]:
+    """Return a row for each file and region of a mask; a file of which nothing was drawn has one without region."""
+    rows = []
+    for attempt in mask.picked.attempts if mask.picked else ():
+        row = {
+            "mask": mask.source.name,
+            "path": attempt.file.path,
+            "linked_by": attempt.file.linked_by,
+            "reason": attempt.reason.value,
+            "detail": attempt.detail,
+        }
+        regions = _final_regions(attempt, mask) if attempt.drawn else ()
+        rows += [row | _describe_region(region) for region in regions] or [row]
+    return rows
+
+
+def _final_regions(attempt: Attempt, mask: SeriesMask) -> Sequence[DrawnRegion]:
+    """Return the regions of a file, as they came out where several files were merged."""
+    own = attempt.drawn.regions if attempt.drawn else ()
+    merged = {(one.number, one.name, one.n_voxels): one for one in (mask.drawn.regions if mask.drawn else ())}
+    return [merged.get((one.number, one.name, one.n_voxels), one) for one in own]
+
+
+def _describe_region(region: DrawnRegion) -> dict[str, Any]:
+    skipped = dict(sorted(region.skipped.items()))
+    return {
+        "region": region.name,
+        "number": region.number,
+        "contours_used": region.n_used,
+        "contours_skipped": sum(skipped.values()),
+        "skipped_why": ", ".join(f"{reason} {n}" for reason, n in skipped.items()) or None,
+        "voxels": region.n_voxels,
+        "voxels_lost": region.n_lost,
+    }
 
 
 def describe_source_grid(stack: Stack) -> SourceGrid:
@@ -110,9 +191,14 @@ def _unit(direction: Xyz | None) -> Floats:
     return vector / float(np.linalg.norm(vector))
 
 
-def _draw(source: MaskSource, grid: SourceGrid, limits: Limits) -> Iterator[DrawnMask]:
-    for path in map(Path, source.paths):
+def _draw(file: LinkedFile, source: MaskSource, grid: SourceGrid, limits: Limits) -> Attempt:
+    """Return what a file holds of a mask; of an object on which nothing wanted is drawn, that it is empty."""
+    try:
         if source.kind == "NIFTI":
-            yield read_nifti(path, grid)
-        elif (drawn := read_mask(path, source.kind, grid, RegionChoice(source.roi), limits)) is not None:
-            yield drawn
+            return Attempt(file, read_nifti(Path(file.path), grid))
+        drawn = read_mask(Path(file.path), source.kind, grid, source.choice, limits)
+    except MaskMismatchError as error:
+        return Attempt(file, None, error.reason, str(error))
+    if drawn is None:
+        return Attempt(file, None, MaskReason.EMPTY, "it has no region that is asked for")
+    return Attempt(file, drawn)

@@ -18,7 +18,7 @@ from pipeline.kernels import bands, lossless, slices, walks
 from pipeline.kernels.compiled import without_blas
 from pipeline.output.layout import folder_of_a_try
 from pipeline.prepare.job import Job, SeriesResult, refuse
-from pipeline.prepare.masks import carry_masks, count_label_voxels, read_masks
+from pipeline.prepare.masks import add_masks_to_record, carry_masks, describe_images, read_masks
 from pipeline.prepare.provenance import add_store, build_attributes, build_record, find_volume_warnings
 from pipeline.prepare.pyramid import build_label_levels, write_pyramid
 from pipeline.prepare.repairs import compile_program
@@ -27,7 +27,6 @@ from pipeline.program.execute import PreparedVolume, execute
 from pipeline.program.program import Program
 from pipeline.quality.verdicts import judged
 from pipeline.steps.crop import list_empty_crops
-from pipeline.store.labels import LabelImage
 from pipeline.store.write import StoreContent, create_store
 from pipeline.vocabulary import Reason
 
@@ -78,12 +77,12 @@ def _prepare(job: Job) -> SeriesResult:
         record = build_record(job, stack, facts, program)
         coarser = write_pyramid(store, content, job.recipe.store.pyramid_levels, prepared.dtype)
         grids = (content.geometry, *coarser)
-        images = {name: LabelImage(build_label_levels(array, grids)) for name, array in labels.items()}
-        store.write_labels(images, grids)
+        levels = {name: build_label_levels(array, grids) for name, array in labels.items()}
+        store.write_labels(describe_images(masks, levels), grids)
         receipt = store.finish(content, build_attributes(record, program, prepared, facts), coarser)
     warnings = job.warnings | unique.warnings | find_warnings(job.series, stack) | find_volume_warnings(facts, prepared)
-    record = add_store(record, prepared, receipt)
-    record = replace(record, warnings=tuple(sorted(warnings | masks.warnings)), labels=count_label_voxels(labels))
+    record = replace(add_store(record, prepared, receipt), warnings=tuple(sorted(warnings)))
+    record = add_masks_to_record(record, masks, labels)
     record = judged(record, list_empty_crops(program.steps))
     return SeriesResult(record, describe_used(job.series, stack, unique.dropped), facts.histogram)
 

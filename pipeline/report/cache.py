@@ -14,7 +14,7 @@ from pipeline.record import SeriesRecord, to_json
 from pipeline.report.options import ReportOptions
 
 FILE = "made.json"
-PASSING = frozenset({"duration_s", "peak_memory_mb", "finished_at"})
+PASSING = frozenset({"duration_s", "peak_memory_mb", "finished_at", "masks"})
 """Columns that a page does not show: they differ each time a series is worked, though nothing else does."""
 
 

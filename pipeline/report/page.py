@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.features.histogram import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import RECORD_COLUMNS
+from pipeline.output.masks import count_mask_reasons
 from pipeline.output.tables import Row, read_table, write_csv
 from pipeline.record import SeriesRecord
 from pipeline.report.cache import keep_marks, marks_before, program_mark, series_mark
@@ -78,6 +79,7 @@ def _overview(output: OutputFolder, records: Sequence[SeriesRecord], summary: Ma
         excluded={reason: found for reason, found in by_reason.items() if reason.status is Status.EXCLUDED},
         look=[record for record in records if record.qc == "look"],
         warnings=_warnings(records),
+        masks=count_mask_reasons(records),
         most_named=MOST_NAMED,
     )
 

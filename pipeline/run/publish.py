@@ -8,6 +8,7 @@ from pipeline.cohort.join import Joined
 from pipeline.config import dump, with_absolute_paths
 from pipeline.features.histogram import Histogram
 from pipeline.output.durable import write_bytes
+from pipeline.output.masks import publish_masks
 from pipeline.output.state import Finished, Ledger
 from pipeline.record import SeriesRecord
 from pipeline.run.inventory import publish_inventory, publish_tag_statistics
@@ -42,6 +43,7 @@ def publish_run(session: Session, records: Iterable[SeriesRecord], found: Scan, 
     ordered = with_content_warnings(sorted(records, key=lambda record: record.series_key))
     completed = session.cohort.completed(ordered, found)
     histograms = state.publish(completed.records, session.config.manifest.identifiers)
+    publish_masks(session.output, completed.records, found.mask_rows)
     joins = (*completed.joins, *publish_scan(session, found, state.finished))
     publish_leftovers(session.output, joins)
     _write_config(session)

@@ -86,7 +86,14 @@ class LastRun(_LastResult):
     def _written(self) -> Iterator[Path]:
         output = self.output
         yield from super()._written()
-        yield from (output.manifest, output.manifest_csv, output.private_manifest, output.histograms, output.statistics)
+        yield from (
+            output.manifest,
+            output.manifest_csv,
+            output.private_manifest,
+            output.masks,
+            output.histograms,
+            output.statistics,
+        )
         yield from (output.config, output.private_config, output.volumes, output.report / "index.html")
 
 

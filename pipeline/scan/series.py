@@ -2,10 +2,11 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 from pipeline.dicom.headers.batch import Terms
 from pipeline.dicom.headers.group import Groups, find_shared_patient_ids, group_slices, has_uid, warn_of_unassigned
@@ -17,9 +18,9 @@ from pipeline.dicom.series.fallback import add_positions
 from pipeline.dicom.series.regroup import regroup_series
 from pipeline.dicom.series.split import split_parts, split_volumes
 from pipeline.dicom.stack.stack import build_stack
-from pipeline.masks.sources import MASK_MODALITIES, MaskObject, MaskOptions, MaskSource, describe_states, find_sources
+from pipeline.masks.sources import MaskSource
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
-from pipeline.record import SeriesRecord
+from pipeline.record import LABEL_PREFIX, LabelValue, SeriesRecord
 from pipeline.scan.census import Census
 from pipeline.scan.headers import Reading
 from pipeline.sources.folders import FoundFile, InputOptions, find_files
@@ -29,7 +30,7 @@ People = Mapping[str, str]
 """The person that a PatientID means, where several mean one."""
 
 NOBODY: People = MappingProxyType({})
-FROM_BESIDE = frozenset({SeriesWarning.W_FILE_SKIPPED, SeriesWarning.W_ID_SHARED})
+FROM_BESIDE = frozenset({SeriesWarning.W_FILE_SKIPPED, SeriesWarning.W_ID_SHARED, SeriesWarning.W_LABEL_MISSING})
 """Warnings for which other files than a series' own may be the reason."""
 NO_CT = frozenset({Reason.NOT_CT, Reason.LOCALIZER, Reason.NOT_DICOM})
 
@@ -39,7 +40,7 @@ class ScannedSeries:
     """A series as its headers describe it, before its pixels are read.
 
     ``record`` holds what is known already; ``signature`` changes when a file is added, removed, moved or touched.
-    ``masks`` are the files that may hold its masks.
+    ``masks`` are those that are asked for: their files, or why there are none.
     """
 
     series: Series
@@ -69,6 +70,7 @@ class ScannedSeries:
         """
         own = self.record
         record = replace(record, patient=own.patient, study=own.study, study_day=own.study_day)
+        record = replace(record, labels=self._update_labels(record))
         if record.status is not Status.OK:
             return replace(record, elements=own.elements)
         record = replace(record, warnings=tuple(sorted((set(record.warnings) - FROM_BESIDE) | self.warnings)))
@@ -76,14 +78,23 @@ class ScannedSeries:
             return record
         return replace(record, elements=build_stack(self.series.images).slices[0].elements)
 
+    def _update_labels(self, record: SeriesRecord) -> dict[str, LabelValue]:
+        """Return a record's labels of masks, those without a file as they are missing now."""
+        labels = dict(record.labels)
+        for source in self.masks if record.status is Status.OK else ():
+            if source.missing:
+                labels[f"{LABEL_PREFIX}reason_{source.name}"] = source.missing.value
+        return labels
+
 
 @dataclass(frozen=True)
 class Scan:
-    """Everything that lies under the roots."""
+    """Everything that lies under the roots; ``mask_rows`` are those of mask objects that belong to no series."""
 
     series: tuple[ScannedSeries, ...]
     unassigned: tuple[SliceHeader, ...]
     census: Census = field(default_factory=Census)
+    mask_rows: tuple[dict[str, Any], ...] = ()
 
     @property
     def has_ct(self) -> bool:
@@ -196,31 +207,3 @@ def _signature(series: Series) -> str:
     for header in series.slices:
         digest.update(repr((header.file.path, *header.file.state, header.frame)).encode())
     return digest.hexdigest()
-
-
-def add_masks(scan: Scan, options: Sequence[MaskOptions]) -> Scan:
-    """Return the scan, each series with the masks that it may have; its signature changes when one of them does."""
-    if not options:
-        return scan
-    objects = [
-        MaskObject(
-            header.file.path,
-            header.identity.modality,
-            header.identity.patient_id,
-            header.identity.study_instance_uid,
-        )
-        for scanned in scan.series
-        if scanned.series.slices[0].identity.modality in MASK_MODALITIES
-        for header in scanned.series.slices
-    ]
-    series = []
-    for scanned in scan.series:
-        sources = find_sources(options, scanned.identifiers, objects)
-        series.append(_with_masks(scanned, sources) if sources else scanned)
-    return replace(scan, series=tuple(series))
-
-
-def _with_masks(scanned: ScannedSeries, sources: tuple[MaskSource, ...]) -> ScannedSeries:
-    states = f"({scanned.signature!r}, {describe_states(sources)})"
-    digest = hashlib.blake2b(states.encode(errors="replace"), digest_size=16)
-    return replace(scanned, masks=sources, signature=digest.hexdigest())

@@ -52,7 +52,7 @@ def _cells(output: OutputFolder, **elements: ElementValue) -> dict[str, Any]:
 
 def test_the_column_table_is_the_record_in_order() -> None:
     assert list(RECORD_COLUMNS) == [
-        field.name for field in fields(SeriesRecord) if field.name not in {"elements", "labels"}
+        field.name for field in fields(SeriesRecord) if field.name not in {"elements", "labels", "masks"}
     ]
 
 

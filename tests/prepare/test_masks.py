@@ -77,6 +77,9 @@ def test_masks_of_every_kind_lie_in_the_store_as_in_their_source(tmp_path: Path)
         "label_mask_gtv": 7 * 8,
         "label_mask_lesion": mask.sum(),
         "label_mask_organs": mask.sum(),
+        "label_reason_gtv": "ok",
+        "label_reason_lesion": "ok",
+        "label_reason_organs": "ok",
     }
     assert SeriesWarning.W_LABEL_MISMATCH not in record.warnings
     assert all(
@@ -125,6 +128,7 @@ def test_a_mask_off_the_grid_is_not_written(tmp_path: Path, spoil: str) -> None:
     dataset = segments(source, {"liver": mask})
     dataset.save_as(tmp_path / "in" / "seg.dcm", enforce_file_format=True)
     if spoil == "two objects":
+        dataset = segments(source, {"liver": ~mask})
         dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.9"
         dataset.save_as(tmp_path / "in" / "seg2.dcm", enforce_file_format=True)
     if spoil == "damaged":
@@ -132,7 +136,10 @@ def test_a_mask_off_the_grid_is_not_written(tmp_path: Path, spoil: str) -> None:
         dataset.save_as(tmp_path / "in" / "seg.dcm", enforce_file_format=True)
     record, store = opened(run_with(tmp_path, "{name: organs, dicom: SEG}", ORIENT), series)
     assert SeriesWarning.W_LABEL_MISMATCH in record.warnings
-    assert (store.labels, record.labels) == ({}, {})
+    reasons = {"moved": "off_grid", "two objects": "several", "damaged": "unreadable"}
+    assert (store.labels, record.labels) == ({}, {"label_reason_organs": reasons[spoil]})
+    assert record.detail is not None
+    assert record.detail.startswith("mask organs: ")
 
 
 def test_a_changed_mask_makes_the_store_again_and_the_masks_are_part_of_its_hash(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from pipeline.errors import SeriesRefusedError
 from pipeline.geometry import Zyx
-from pipeline.prepare.masks import Masks, carry_masks
+from pipeline.masks.drawn import DrawnMask
+from pipeline.prepare.masks import carry_mask
 from pipeline.program import execute
 from pipeline.program.execute import PreparedVolume
 from pipeline.program.explain import explain
@@ -163,5 +164,5 @@ def test_labels_and_places_follow_the_box_to_the_store_and_back(tmp_path: Path) 
 def test_masks_of_a_series_are_cut_as_its_image(crop: CropToTarget) -> None:
     image = run(Orient("LPS"), crop, CropOrPad((50, 50, 50)))
     labels = (TORSO.voxels == torsos.LUNG_HU).astype(np.uint8)
-    moved = carry_masks(Masks({"lungs": labels}, {}), image.program)["lungs"]
+    moved = carry_mask(DrawnMask(labels), image.program)
     np.testing.assert_array_equal(moved == 1, image.array == torsos.LUNG_HU)

@@ -22,6 +22,8 @@ from pipeline.vocabulary import Reason, SeriesWarning
 
 LONGEST_KNOWN = 4096
 """Elements with more bytes are not kept to be recognised again."""
+OF_IMAGES = frozenset({Reason.TRANSFER_SYNTAX, Reason.CORRUPT})
+"""Reasons against an image that are none against a mask object: it is no image, and is judged where masks are read."""
 SLICE_PARTS = (*PARTS, KEYWORD_WARNINGS)
 
 
@@ -166,6 +168,8 @@ class FileReader:
             refusal = found.refusal or (Reason.UNREADABLE, f"reading failed ({type(error).__name__})")
             return (SliceHeader(file=found, refusal=refusal),), NO_ELEMENTS
         header, known = self._slices.read(found, data_set)
+        if header.refusal and header.mask_kind and header.refusal[0] in OF_IMAGES:
+            header = replace(header, refusal=None)
         slices: tuple[SliceHeader, ...] = (header,)
         if not header.refusal and header.identity.sop_class_uid in MULTIFRAME_CLASSES:
             slices = self._read_frames(header, data_set)

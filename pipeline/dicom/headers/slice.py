@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import nan
+from typing import Literal
 
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.units import Kind, parse_unit
@@ -16,6 +17,13 @@ ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.1"
 LEGACY_ENHANCED_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2.2"
 MULTIFRAME_CLASSES = frozenset({ENHANCED_CT_IMAGE, LEGACY_ENHANCED_CT_IMAGE})
 CT_CLASSES = MULTIFRAME_CLASSES | {CT_IMAGE}
+
+MASK_CLASSES: dict[str, Literal["SEG", "RTSTRUCT"]] = {
+    "1.2.840.10008.5.1.4.1.1.66.4": "SEG",
+    "1.2.840.10008.5.1.4.1.1.66.7": "SEG",
+    "1.2.840.10008.5.1.4.1.1.481.3": "RTSTRUCT",
+}
+"""SOP classes of objects that mark regions: Segmentation, Label Map Segmentation, RT Structure Set (PS3.4 B.5)."""
 
 SCREENS = frozenset({"DOSE_INFO", "DOSE INFO", "PATIENT_INFO", "SCREEN SAVE", "SCREEN_SAVE", "RESULTS"})
 """Values 3 and 4 of ImageType by which scanners mark pages of text that they store as images."""
@@ -148,6 +156,14 @@ class SliceHeader:
         if self.identity.modality not in {"CT", ""} or SCREENS & set(self.identity.image_type):
             return False
         return self.identity.sop_class_uid in CT_CLASSES | ({""} if self.identity.modality else set())
+
+    @property
+    def mask_kind(self) -> Literal["SEG", "RTSTRUCT"] | None:
+        """What kind of mask object it is, None for anything else; its SOP class decides, else Modality."""
+        kind = MASK_CLASSES.get(self.identity.sop_class_uid)
+        if kind or self.identity.sop_class_uid:
+            return kind
+        return next((known for known in MASK_CLASSES.values() if known == self.identity.modality), None)
 
     @property
     def is_localizer(self) -> bool:

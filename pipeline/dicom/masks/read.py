@@ -1,14 +1,13 @@
-"""A file that holds a SEG or an RTSTRUCT to labels on the slices of the series that it refers to."""
+"""A file that holds a SEG or an RTSTRUCT to labels on the slices of the series that it belongs to."""
 
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-import pydicom
-
-from pipeline.dicom.masks.rtstruct import find_structure_series, read_structures
-from pipeline.dicom.masks.seg import find_segmentation_series, read_segmentation
+from pipeline.dicom.masks.references import open_object
+from pipeline.dicom.masks.rtstruct import read_structures
+from pipeline.dicom.masks.seg import read_segmentation
 from pipeline.limits import Limits
 from pipeline.masks.drawn import DrawnMask, RegionChoice
 from pipeline.masks.grid import MaskMismatchError, SourceGrid
@@ -16,26 +15,21 @@ from pipeline.vocabulary import MaskReason
 
 Reader = Callable[[Any, SourceGrid, RegionChoice, Limits], DrawnMask | None]
 
-_READERS: dict[str, tuple[Callable[[Any], set[str]], Reader]] = {
-    "SEG": (find_segmentation_series, read_segmentation),
-    "RTSTRUCT": (find_structure_series, read_structures),
-}
+_READERS: dict[str, Reader] = {"SEG": read_segmentation, "RTSTRUCT": read_structures}
 
 
 def read_mask(
     path: Path, kind: Literal["SEG", "RTSTRUCT"], grid: SourceGrid, choice: RegionChoice, limits: Limits
 ) -> DrawnMask | None:
-    """Return a file's mask; None where the file refers to another series, or holds no region that is wanted.
+    """Return the mask of a file that belongs to the series; None where it holds no region that is wanted.
 
-    Raises MaskMismatchError where it refers to this series, and does not lie on its slices or cannot be read.
+    Raises MaskMismatchError where it does not lie on the slices or cannot be read.
     """
-    series_of, read = _READERS[kind]
     try:
         _require_size(path, limits)
         with warnings.catch_warnings():  # pydicom's quote values
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path)
-            return read(dataset, grid, choice, limits) if grid.series_uid in series_of(dataset) else None
+            return _READERS[kind](open_object(path), grid, choice, limits)
     except MaskMismatchError:
         raise
     except Exception as error:  # damaged objects raise errors of any kind

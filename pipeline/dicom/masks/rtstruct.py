@@ -10,7 +10,7 @@ from pydicom.dataelem import RawDataElement
 
 from pipeline.limits import Limits
 from pipeline.masks.contours import draw_contours, draw_odd_even
-from pipeline.masks.drawn import DrawnMask, DrawnRegion, RegionChoice
+from pipeline.masks.drawn import DrawnMask, DrawnRegion, RegionChoice, name_region
 from pipeline.masks.grid import Floats, MaskMismatchError, SourceGrid
 from pipeline.masks.regions import RegionVoxels, compose_mask
 from pipeline.vocabulary import SeriesWarning
@@ -64,16 +64,6 @@ class SkippedError(Exception):
         self.off_mm = off_mm
 
 
-def find_structure_series(dataset: Any) -> set[str]:
-    """Return the SeriesInstanceUIDs on which the contours were drawn."""
-    return {
-        str(series.SeriesInstanceUID)
-        for frame in dataset.get("ReferencedFrameOfReferenceSequence", ())
-        for study in frame.get("RTReferencedStudySequence", ())
-        for series in study.get("RTReferencedSeriesSequence", ())
-    }
-
-
 def read_structures(dataset: Any, grid: SourceGrid, choice: RegionChoice, limits: Limits) -> DrawnMask | None:
     """Return the mask of the regions wanted, in the order of their numbers; None where no region is wanted.
 
@@ -85,7 +75,7 @@ def read_structures(dataset: Any, grid: SourceGrid, choice: RegionChoice, limits
     regions = []
     farthest_mm = 0.0
     for roi, number in _find_wanted(dataset, grid, choice):
-        region = DrawnRegion(str(roi.get("ROIName", "")), number)
+        region = DrawnRegion(name_region(roi.get("ROIName"), roi.ROINumber), number)
         voxels, off_mm = draw_region(region, contours[int(roi.ROINumber)], grid)
         regions.append(voxels)
         farthest_mm = max(farthest_mm, off_mm)
@@ -109,7 +99,7 @@ def _collect_contours(dataset: Any) -> Mapping[int, list[Any]]:
 def _find_wanted(dataset: Any, grid: SourceGrid, choice: RegionChoice) -> list[tuple[Any, int]]:
     """Return the regions wanted and their numbers, in the order of the object's own."""
     found = sorted(dataset.get("StructureSetROISequence", ()), key=lambda roi: int(roi.ROINumber))
-    numbers = choice.assign_numbers([str(roi.get("ROIName", "")) for roi in found])
+    numbers = choice.assign_numbers([name_region(roi.get("ROIName"), roi.ROINumber) for roi in found])
     wanted = [(roi, number) for roi, number in zip(found, numbers, strict=True) if number is not None]
     for roi, _ in wanted:
         grid.require_frame_of_reference(str(roi.get("ReferencedFrameOfReferenceUID", "")))

@@ -10,15 +10,10 @@ from numpy.typing import NDArray
 from pydicom.pixels.utils import iter_pixels
 
 from pipeline.limits import Limits
-from pipeline.masks.drawn import DrawnMask, DrawnRegion, RegionChoice
+from pipeline.masks.drawn import DrawnMask, DrawnRegion, RegionChoice, name_region
 from pipeline.masks.grid import MaskMismatchError, SourceGrid
 from pipeline.masks.regions import RegionVoxels, compose_mask
 from pipeline.vocabulary import MaskReason, SeriesWarning
-
-
-def find_segmentation_series(dataset: Any) -> set[str]:
-    """Return the SeriesInstanceUIDs that the segments were made of."""
-    return {str(series.SeriesInstanceUID) for series in dataset.get("ReferencedSeriesSequence", ())}
 
 
 def read_segmentation(dataset: Any, grid: SourceGrid, choice: RegionChoice, limits: Limits) -> DrawnMask | None:
@@ -46,7 +41,10 @@ def read_segmentation(dataset: Any, grid: SourceGrid, choice: RegionChoice, limi
 
 def _find_wanted(dataset: Any, grid: SourceGrid, choice: RegionChoice) -> dict[int, RegionVoxels]:
     """Return the segments wanted, empty, by their own numbers; number 0 is the background of a label map."""
-    names = {int(segment.SegmentNumber): str(segment.get("SegmentLabel", "")) for segment in dataset.SegmentSequence}
+    names = {
+        int(segment.SegmentNumber): name_region(segment.get("SegmentLabel"), segment.SegmentNumber)
+        for segment in dataset.SegmentSequence
+    }
     names.pop(0, None)
     numbers = choice.assign_numbers(list(names.values()), list(names))
     found = {}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from masked import grid, outline, structures
 
-from pipeline.dicom.masks.rtstruct import find_structure_series, read_structures
+from pipeline.dicom.masks.rtstruct import read_structures
 from pipeline.limits import Limits
 from pipeline.masks.drawn import RegionChoice
 from pipeline.masks.grid import Labels, MaskMismatchError, SourceGrid
@@ -76,7 +76,3 @@ def test_another_frame_of_reference_is_refused() -> None:
     source = grid()
     with pytest.raises(MaskMismatchError, match="another frame of reference"):
         labels_of(structures({"gtv": [outline(source, 1, SQUARE)]}, frame="9.9"), source, None)
-
-
-def test_it_is_known_which_series_it_was_drawn_on() -> None:
-    assert find_structure_series(structures({}, series="7.8.9")) == {"7.8.9"}

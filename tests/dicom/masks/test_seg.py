@@ -2,9 +2,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from masked import SERIES, grid, marked, segments
+from masked import grid, marked, segments
 
-from pipeline.dicom.masks.seg import find_segmentation_series, read_segmentation
+from pipeline.dicom.masks.seg import read_segmentation
 from pipeline.limits import Limits
 from pipeline.masks.drawn import RegionChoice
 from pipeline.masks.grid import Labels, MaskMismatchError, SourceGrid
@@ -84,7 +84,3 @@ def test_what_does_not_lie_on_the_slices_is_refused(change: Any, message: str) -
     change(source, dataset)
     with pytest.raises(MaskMismatchError, match=message):
         labels_of(dataset, source, None)
-
-
-def test_it_is_known_which_series_it_was_made_of() -> None:
-    assert find_segmentation_series(segments(grid(), {"liver": LIVER})) == {SERIES}
