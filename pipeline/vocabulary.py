@@ -300,7 +300,7 @@ class SeriesWarning(StrEnum):
 
     W_FILE_SKIPPED = "W_FILE_SKIPPED", "A file beside the series belongs to no series and was skipped."
     W_PREAMBLE = "W_PREAMBLE", "The 128-byte preamble of a file is an executable or another format's header."
-    W_META_REPAIRED = "W_META_REPAIRED", "The file meta information was absent or wrong, and was inferred."
+    W_META_REPAIRED = "W_META_REPAIRED", "The file meta information or the structure was incomplete or wrong, and has only one reading."
     W_CHARSET = "W_CHARSET", "Text does not fit the declared character set."
     W_ID_MISSING = "W_ID_MISSING", "PatientID is absent or empty."
     W_ID_SHARED = "W_ID_SHARED", "One PatientID appears to be used by several people."

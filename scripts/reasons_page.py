@@ -17,6 +17,42 @@ may have **warnings**. Both stand in the manifest, in the columns `reason` and `
 `ctprep status OUTPUT` counts them; `ctprep show OUTPUT SERIES` tells them of one series.
 """
 
+STRUCTURE = """\
+## Files that are not written as the standard says
+
+A file is read where there is exactly one way to read it to its end; its series then has `W_META_REPAIRED`.
+"""
+ODD_FILES = [
+    (
+        "no file meta information, or none that names a transfer syntax",
+        "native pixels: the first element shows whether VRs are written",
+        "compressed pixels: `TRANSFER_SYNTAX`",
+    ),
+    (
+        "elements without VR, or with one that is none (blanks, zeros, `??`)",
+        "a private element with its creator, or one of the dictionary; tags rise; one reading alone ends with the file",
+        "a private element without creator; two readings, or none; a search of more than a million steps: `CORRUPT`",
+    ),
+    ("implicit elements in an explicit file, explicit ones in an implicit file or in a UN", "likewise", "likewise"),
+    (
+        "elements of the dictionary under UN, functional groups too",
+        "as the dictionary says: that is the standard's own rule, and no repair",
+        "items that cannot be told: the sequence stays bytes, and what needs it is refused",
+    ),
+    (
+        "fragments without the delimiter behind them, with half of it, or with zeros",
+        "the last fragment is whole",
+        "the last fragment is cut: `CORRUPT`; an image is missing: `PIXEL_DECODE`",
+    ),
+    ("delimiters or zeros behind the pixels", "nothing else but elements follows", "anything else: `CORRUPT`"),
+    (
+        "an offset table that does not fit the fragments",
+        "one frame has every fragment; of several, their number or end markers tell each, and all begin alike",
+        "otherwise: `PIXEL_DECODE`",
+    ),
+    ("two images in the fragments of one frame", "never", "always: `PIXEL_DECODE`"),
+]
+
 SECTIONS = {
     Status.REJECTED: "Rejected: the data cannot be trusted as it is, and the run ends with exit code 3.",
     Status.EXCLUDED: "Excluded: not what is wanted; the exit code does not change.",
@@ -81,6 +117,10 @@ def page() -> str:
         parts.append(table(("reason", "means", "what to do"), ((r, r.meaning, r.advice) for r in reasons)))
     parts.append("## Warnings\n\nThe series has its store.\n")
     parts.append(table(("warning", "means", "what to do"), ((w, w.meaning, WARNING_ADVICE[w]) for w in SeriesWarning)))
+    parts.append(STRUCTURE)
+    parts.append(
+        "".join(f"| {' | '.join(row)} |\n" for row in (("what is odd", "read", "refused"), ("---",) * 3, *ODD_FILES))
+    )
     return "\n".join(parts)
 
 

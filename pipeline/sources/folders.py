@@ -157,30 +157,36 @@ def _stays_inside(path: str, root: str) -> bool:
 
 
 def _found(path: str, root: str, newest_ns: int | None, *, follow: bool) -> FoundFile:
-    looked_ns = 0
+    looked_ns, refusal = 0, None
     try:
         status = _status(path, root, follow=follow)
-        if wait_ns := _grain_left_ns(status):  # a little later, every change will leave another time
-            time.sleep(wait_ns / NS)
+        changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
+        if time.time_ns() - changed_ns < COARSE_GRAIN_NS and (wait_ns := _grain_left_ns(status)):
+            time.sleep(wait_ns / NS)  # a little later, every change will leave another time
             status = _status(path, root, follow=follow)
+            changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
             looked_ns = time.time_ns() if _grain_left_ns(status) else 0
     except OSError as error:
         return FoundFile(path, 0, 0, (Reason.UNREADABLE, f"the system refuses the file ({type(error).__name__})"))
-    refusal = None
-    if stat.S_ISLNK(status.st_mode):
-        refusal = Reason.UNREADABLE, NOT_FOLLOWED if _stays_inside(path, root) else LEADS_OUT
-    elif not stat.S_ISREG(status.st_mode):
-        refusal = Reason.UNREADABLE, "not a regular file"
-    elif newest_ns is not None and max(status.st_mtime_ns, status.st_ctime_ns) > newest_ns:
+    if not stat.S_ISREG(status.st_mode):
+        refusal = Reason.UNREADABLE, _name_kind(path, root, status)
+    elif newest_ns is not None and changed_ns > newest_ns:
         refusal = Reason.UNSTABLE, "the file is younger than settle_seconds"
     return FoundFile.of(path, status, refusal, looked_ns)
 
 
 def _status(path: str, root: str, *, follow: bool) -> os.stat_result:
     status = os.lstat(path)
-    if stat.S_ISLNK(status.st_mode) and follow and _stays_inside(path, root):
+    if follow and stat.S_ISLNK(status.st_mode) and _stays_inside(path, root):
         return os.stat(path)  # noqa: PTH116  as above
     return status
+
+
+def _name_kind(path: str, root: str, status: os.stat_result) -> str:
+    """Return what something is that is no regular file."""
+    if not stat.S_ISLNK(status.st_mode):
+        return "not a regular file"
+    return NOT_FOLLOWED if _stays_inside(path, root) else LEADS_OUT
 
 
 def _grain_left_ns(status: os.stat_result) -> int:

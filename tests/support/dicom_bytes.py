@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
+from pipeline.dicom.files.element import Element, Window
 from pipeline.dicom.files.encoding import (
     EXPLICIT_LE,
     EXPLICIT_LITTLE,
@@ -17,7 +18,7 @@ from pipeline.dicom.files.encoding import (
     Encoding,
 )
 from pipeline.dicom.files.part10 import DataSet
-from pipeline.dicom.files.structure import Element, Walker, Window
+from pipeline.dicom.files.structure import Walker
 from pipeline.dicom.files.values import Values
 from pipeline.dicom.headers.read import KnownElements, SliceReader
 from pipeline.sources.folders import FoundFile

@@ -24,8 +24,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from pipeline.dicom.files.element import Window
 from pipeline.dicom.files.encoding import EXPLICIT_LITTLE, IMPLICIT_LITTLE, LONG_VRS, UNDEFINED, Encoding
-from pipeline.dicom.files.structure import Walker, Window
+from pipeline.dicom.files.structure import Walker
 
 FRONT_BYTES = 132
 SLICES, SIDE = 5, 8

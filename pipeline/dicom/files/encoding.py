@@ -32,6 +32,8 @@ EFFORT = (
 
 UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+STRAY_DELIMITERS = frozenset({ITEM_END, SEQUENCE_END})
+"""What may stand behind the pixels without harm."""
 DELIMITERS = frozenset({ITEM, ITEM_END, SEQUENCE_END})
 PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_PIXEL_DATA = 0x7FE00010, 0x7FE00008, 0x7FE00009
 PIXEL_TAGS = frozenset({PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_PIXEL_DATA})
@@ -56,6 +58,11 @@ def dictionary_vr(tag: int) -> str:
         return dictionary_VR(tag)
     except KeyError:
         return "UN"
+
+
+def tag_text(tag: int) -> str:
+    """Write a tag as ``gggg,eeee``."""
+    return f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,8 @@ PlainHead = tuple[int, str, int]
 class PlainHeads(dict[bytes, PlainHead | None]):
     """Maps the first eight bytes of a plain element to its head; to None what the short cut leaves to the full walk.
 
-    That are sequences, delimiters, pixels, padding, what is no element at all, and other groups than ``group``.
+    That are sequences, delimiters, pixels, padding, elements of the dictionary that are written as UN, what is no
+    element at all, and other groups than ``group``.
     """
 
     def __init__(self, encoding: Encoding, group: int | None) -> None:
@@ -106,6 +114,8 @@ class PlainHeads(dict[bytes, PlainHead | None]):
             name = dictionary_vr(tag)
             return None if name == "SQ" else (tag, name, length)
         vr = raw[4:6]
+        if vr == b"UN" and dictionary_vr(tag) != "UN":
+            return None
         if vr in SHORT_VRS:
             return tag, VR_NAMES[vr], self._encoding.layout("H").unpack_from(raw, 6)[0]
         return (tag, VR_NAMES[vr], -1) if vr in LONG_VRS and vr != b"SQ" else None

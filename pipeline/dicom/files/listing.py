@@ -11,9 +11,9 @@ from pydicom import datadict
 from pydicom.datadict import dictionary_has_tag
 from pydicom.encaps import generate_fragments
 
-from pipeline.dicom.files.encoding import DEFLATED_LE, PIXEL_TAGS, dictionary_vr
+from pipeline.dicom.files.element import Element, StructureError
+from pipeline.dicom.files.encoding import DEFLATED_LE, PIXEL_TAGS, dictionary_vr, tag_text
 from pipeline.dicom.files.part10 import DataSet, inflate_data_set, read_data_set
-from pipeline.dicom.files.structure import Element, StructureError
 from pipeline.dicom.files.values import (
     BINARY_NUMBERS,
     SPECIFIC_CHARACTER_SET,
@@ -23,7 +23,6 @@ from pipeline.dicom.files.values import (
     Flaw,
     Values,
     keyword_of,
-    tag_text,
 )
 from pipeline.limits import Limits
 from pipeline.privacy import ALLOWED_ELEMENTS, cleaned

@@ -5,18 +5,22 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO
 
+from pipeline.dicom.files.element import Element, StructureError, Window
 from pipeline.dicom.files.encoding import (
     DEFLATED_LE,
     EXPLICIT_BE,
     EXPLICIT_BIG,
+    EXPLICIT_LE,
     EXPLICIT_LITTLE,
     IMPLICIT_LE,
     IMPLICIT_LITTLE,
     LONG_VRS,
+    PIXEL_DATA,
     SHORT_VRS,
     Encoding,
 )
-from pipeline.dicom.files.structure import Element, StructureError, Walker, Window
+from pipeline.dicom.files.repair import find_only_reading
+from pipeline.dicom.files.structure import Walker
 from pipeline.limits import Limits
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, Refusal, SeriesWarning
@@ -76,11 +80,35 @@ def _read(window: Window, size: int, data_set: DataSet, limits: Limits) -> None:
     data_set.little_endian = encoding.little_endian
     walker = Walker(window, end, encoding, limits.max_nesting)
     data_set.elements = walker.elements
-    walker.walk()
-    if walker.trailing_bytes:
+    begin = window.at
+    try:
+        walker.walk()
+    except StructureError as error:
+        elements = _repaired(window, begin, walker) if error.reason is Reason.CORRUPT else None
+        if elements is None:
+            raise
+        data_set.elements = elements
+    if walker.is_repaired:
         data_set.warnings.add(SeriesWarning.W_META_REPAIRED)
     if not data_set.transfer_syntax:
-        data_set.refusal = Reason.TRANSFER_SYNTAX, "the file names no transfer syntax"
+        _infer_transfer_syntax(data_set, encoding)
+
+
+def _repaired(window: Window, begin: int, walker: Walker) -> dict[int, Element] | None:
+    """Return the elements of a data set that is not written as it says, where there is one way to read it."""
+    elements = find_only_reading(window, begin, walker.end, walker.declared, walker.max_nesting)
+    walker.is_repaired |= elements is not None
+    return elements
+
+
+def _infer_transfer_syntax(data_set: DataSet, encoding: Encoding) -> None:
+    """Name the transfer syntax that the elements show; that of fragments they do not."""
+    pixels = data_set.elements.get(PIXEL_DATA)
+    if pixels and pixels.encapsulated:
+        data_set.refusal = Reason.TRANSFER_SYNTAX, "the file names no transfer syntax, and its pixels are compressed"
+        return
+    data_set.transfer_syntax = EXPLICIT_LE if encoding.explicit else IMPLICIT_LE
+    data_set.warnings.add(SeriesWarning.W_META_REPAIRED)
 
 
 def _skip_preamble(window: Window, data_set: DataSet) -> None:

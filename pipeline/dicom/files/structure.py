@@ -5,8 +5,10 @@ a file asks.  This walk does none of that; it knows lengths and nesting (DICOM P
 """
 
 from functools import partial
-from typing import BinaryIO, NamedTuple, NoReturn
+from itertools import count
+from typing import NoReturn
 
+from pipeline.dicom.files.element import KEPT_BYTES, Element, StructureError, Window
 from pipeline.dicom.files.encoding import (
     DELIMITERS,
     HEAD_BYTES,
@@ -17,80 +19,16 @@ from pipeline.dicom.files.encoding import (
     PIXEL_TAGS,
     SEQUENCE_END,
     SHORT_VRS,
+    STRAY_DELIMITERS,
     UNDEFINED,
     VR_NAMES,
     Encoding,
     dictionary_vr,
     plain_heads,
+    tag_text,
 )
+from pipeline.dicom.files.repair import find_unknown_items
 from pipeline.vocabulary import Reason
-
-WINDOW_BYTES = 1 << 14
-"""Read at once: most headers are shorter, and what follows them is pixels, which are not wanted."""
-
-
-class Window:
-    """A stream from its present place on.
-
-    ``at`` is the place that is read next; ``content`` is what lies in memory, from the place ``start`` on.
-    """
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self.stream = stream
-        self.at = self.start = stream.tell()
-        self.content = stream.read(WINDOW_BYTES)
-
-    def peek(self, n: int) -> bytes:
-        """Return the next ``n`` bytes, fewer where the stream ends."""
-        if not self.start <= self.at <= self.start + len(self.content) - n:
-            self._fill(n)
-        begin = self.at - self.start
-        return self.content[begin : begin + n]
-
-    def take(self, n: int) -> bytes:
-        """Return the next ``n`` bytes, fewer where the stream ends, and pass them."""
-        raw = self.peek(n)
-        self.at += len(raw)
-        return raw
-
-    def rest(self) -> BinaryIO:
-        """Return the stream, set to the place that is read next."""
-        self.stream.seek(self.at)
-        return self.stream
-
-    def _fill(self, n: int) -> None:
-        self.content = self.rest().read(max(n, WINDOW_BYTES))
-        self.start = self.at
-
-
-KEPT_BYTES = 1 << 20
-"""Of a longer value only its beginning is kept; nothing that is read by keyword comes near."""
-
-
-class StructureError(Exception):
-    """The walk stopped: the elements so far are kept by the walker."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-
-
-class Element(NamedTuple):
-    """One element as it stands in the file; ``offset`` and ``length`` are of its value, ``items`` of a sequence."""
-
-    tag: int
-    vr: str
-    offset: int
-    length: int
-    value: bytes = b""
-    items: tuple[dict[int, "Element"], ...] = ()
-
-    @property
-    def encapsulated(self) -> bool:
-        """True for pixel data in fragments (PS3.5 annex A.4)."""
-        return self.length == UNDEFINED
-
 
 _element = partial(tuple.__new__, Element)
 """What makes an element of all its fields, several times faster than its own name does."""
@@ -107,8 +45,9 @@ class Walker:
         self.end = end
         self.max_nesting = max_nesting
         self.elements: dict[int, Element] = {}
-        self.trailing_bytes = 0
+        self.is_repaired = False
         self._group: int | None = None
+        self.declared = encoding
         self._use(encoding)
 
     def _use(self, encoding: Encoding) -> None:
@@ -140,9 +79,8 @@ class Walker:
         self._read_plain(elements, end)
         while self.window.at < end:
             head = self.window.take(4)
-            if depth == 0 and not head.strip(b"\0"):
-                self._pass_padding(len(head))
-                return
+            if depth == 0 and self._passes_padding(head):
+                continue
             element = self._element(head, end, depth)
             if element.tag == ITEM_END:
                 if delimited:
@@ -174,13 +112,25 @@ class Walker:
             elements[tag] = _element((tag, vr, start + begin, length, content[begin:place], ()))
         self.window.at = start + place
 
-    def _pass_padding(self, n_bytes: int) -> None:
-        """Check that nothing but zero bytes follows the first few, as copies on block devices leave it."""
-        start = self.window.at - n_bytes
+    def _passes_padding(self, head: bytes) -> bool:
+        """Pass what may follow the elements: zero bytes to the end, and delimiters behind the pixels."""
+        if not head.strip(b"\0"):
+            self._pass_zeros()
+        elif not (self._ends_with_pixels() and self._tag_in(head.ljust(4, b"\0")) in STRAY_DELIMITERS):
+            return False
+        else:
+            self.window.take(4)
+        self.is_repaired = True
+        return True
+
+    def _ends_with_pixels(self) -> bool:
+        return next(reversed(self.elements), 0) in PIXEL_TAGS
+
+    def _pass_zeros(self) -> None:
+        """Check that nothing but zero bytes follows, as copies on block devices leave it."""
         while block := self.window.take(1 << 16):
             if block.strip(b"\0"):
                 raise StructureError(Reason.CORRUPT, "bytes that are no element follow the data set")
-        self.trailing_bytes = self.end - start
 
     def _element(self, head: bytes, end: int, depth: int) -> Element:
         """Read an element, of which ``head`` holds the tag."""
@@ -197,7 +147,21 @@ class Walker:
             return Element(tag, vr, offset, length, items=self._items(offset + length, depth + 1, delimited=False))
         value = b"" if tag in PIXEL_TAGS else self.window.take(min(length, KEPT_BYTES))
         self.window.at = offset + length
-        return Element(tag, vr, offset, length, value)
+        element = Element(tag, vr, offset, length, value)
+        return self._name_vr(element, depth) if vr == "UN" else element
+
+    def _name_vr(self, element: Element, depth: int) -> Element:
+        """Return an element that is written as UN as the dictionary has it (PS3.5 section 6.2.2).
+
+        A sequence whose items cannot be told for certain, and what a file in big endian holds, stay unknown.
+        """
+        name = dictionary_vr(element.tag)
+        if name != "SQ":
+            return element._replace(vr=name) if self.encoding.little_endian else element
+        behind = self.window.at
+        items = find_unknown_items(self.window, element, depth + 1, self.max_nesting) if element.length else ()
+        self.window.at = behind
+        return element if items is None else element._replace(vr=name, value=b"", items=items)
 
     def _tag_in(self, raw: bytes) -> int:
         group, element = self._tag.unpack(_whole(raw, 4))
@@ -221,11 +185,11 @@ class Walker:
             return VR_NAMES[vr], self._short.unpack_from(raw, 2)[0]
         if vr in LONG_VRS:
             return VR_NAMES[vr], self._long.unpack(self._exactly(4))[0]
-        raise StructureError(Reason.CORRUPT, "an element has no known value representation")
+        raise StructureError(Reason.CORRUPT, f"{tag_text(tag)} has no known value representation")
 
     def _cut(self, element: Element, depth: int) -> NoReturn:
         if element.tag not in PIXEL_TAGS or depth:
-            raise StructureError(Reason.CORRUPT, "an element is longer than what holds it")
+            raise StructureError(Reason.CORRUPT, f"{tag_text(element.tag)} is longer than what holds it")
         self.elements[element.tag] = element
         raise StructureError(Reason.PIXELS_LENGTH, "the file ends inside the pixel data")
 
@@ -235,7 +199,7 @@ class Walker:
             self._skip_fragments()
             return Element(tag, vr, offset, UNDEFINED)
         if vr not in {"SQ", "UN"}:
-            raise StructureError(Reason.CORRUPT, "an element that is no sequence has no length")
+            raise StructureError(Reason.CORRUPT, f"{tag_text(tag)} has no length, and is no sequence")
         outer = self.encoding
         if vr == "UN":  # an unknown sequence is written in implicit VR (PS3.5 section 6.2.2)
             self._use(IMPLICIT_LITTLE)
@@ -271,13 +235,25 @@ class Walker:
         return elements
 
     def _skip_fragments(self) -> None:
-        while True:
+        for n_items in count():
+            if n_items > 1 and self._lacks_end():  # the first item is the offset table
+                return
             tag, length = self._tag_in(self.window.take(4)), self._long.unpack(self._exactly(4))[0]
             if tag == SEQUENCE_END:
                 return
             if tag != ITEM or self.window.at + length > self.end:
                 raise StructureError(Reason.CORRUPT, "the fragments of the pixel data break off")
             self.window.at += length
+
+    def _lacks_end(self) -> bool:
+        """Report fragments behind which a whole delimiter is missing: the file ends, or is filled up with zeros."""
+        head = self.window.peek(HEAD_BYTES)
+        delimiter = self.encoding.layout("HHL").pack(SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF, 0)
+        if len(head) == HEAD_BYTES or head != delimiter[: len(head)]:
+            return not head.strip(b"\0")
+        self.window.take(HEAD_BYTES)
+        self.is_repaired = True
+        return True
 
 
 def _whole(raw: bytes, n: int) -> bytes:

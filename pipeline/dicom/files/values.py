@@ -17,7 +17,7 @@ from pydicom.datadict import dictionary_VM as dictionary_vm
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.valuerep import TEXT_VR_DELIMS
 
-from pipeline.dicom.files.structure import Element
+from pipeline.dicom.files.element import Element
 from pipeline.record import ElementValue
 
 DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -56,11 +56,6 @@ def tag_of(keyword: str) -> int:
         msg = f"{keyword} is no DICOM keyword"
         raise ValueError(msg)
     return tag
-
-
-def tag_text(tag: int) -> str:
-    """Write a tag as ``gggg,eeee``."""
-    return f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
 
 
 @cache

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from pipeline.dicom.files.structure import Element
+from pipeline.dicom.files.element import Element
 from pipeline.dicom.files.values import (
     DECIMAL_VRS,
     REMEMBERED,

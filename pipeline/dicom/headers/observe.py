@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.dicom.files.encoding import PIXEL_TAGS
+from pipeline.dicom.files.element import Element
+from pipeline.dicom.files.encoding import PIXEL_TAGS, tag_text
 from pipeline.dicom.files.listing import CREATOR_NUMBERS, name_creators
-from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import (
     BINARY_NUMBERS,
     SPECIFIC_CHARACTER_SET,
@@ -18,7 +18,6 @@ from pipeline.dicom.files.values import (
     is_single_valued,
     keyword_of,
     tag_of,
-    tag_text,
 )
 from pipeline.dicom.headers.parts import read_padding
 from pipeline.dicom.headers.read import KnownElement, KnownElements, is_long

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from math import nan
 from typing import Any
 
+from pipeline.dicom.files.element import Element
 from pipeline.dicom.files.encoding import PIXEL_DATA, PIXEL_TAGS
-from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import (
     DECIMAL_VRS,
     LARGEST_INTEGER_STRING,

@@ -8,9 +8,9 @@ read as it is read alone.
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from pipeline.dicom.files.element import Element
 from pipeline.dicom.files.encoding import PIXEL_TAGS
 from pipeline.dicom.files.part10 import DataSet, read_data_set
-from pipeline.dicom.files.structure import Element
 from pipeline.dicom.files.values import SPECIFIC_CHARACTER_SET, Flaw, Values, tag_of
 from pipeline.dicom.headers.notices import KEYWORD_WARNINGS, check_element, check_uids
 from pipeline.dicom.headers.parts import PARTS, Part, Reader, read_directory_class, split_frames

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from struct import unpack
 
+from pipeline.dicom.files.element import StructureError
 from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES, DEFLATED_LE
 from pipeline.dicom.files.part10 import inflate_data_set
-from pipeline.dicom.files.structure import StructureError
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.errors import SeriesRefusedError
 from pipeline.limits import Limits
@@ -27,6 +27,8 @@ Read = Callable[[int, int], bytes]
 ITEM, END_OF_SEQUENCE = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 UNDEFINED_LENGTH = 0xFFFFFFFF
 JPEG_END = b"\xff\xd9"
+OPENING_BYTES = 8
+"""What fragments are compared by: the beginnings of two codestreams of one image are equal that far."""
 MARKER_REACH = 10
 """The marker that ends a frame is among the last bytes of its last fragment: zeros may fill it up."""
 
@@ -46,28 +48,59 @@ class Fragment:
 FrameFragments = tuple[Fragment, ...]
 
 
-def find_frames(read: Read, offset: int, n_frames: int) -> list[FrameFragments]:
+@dataclass(frozen=True)
+class Frames:
+    """The fragments of each frame; ``fits_table`` is False where they are told against the Basic Offset Table."""
+
+    fragments: list[FrameFragments]
+    fits_table: bool = True
+
+
+def find_frames(read: Read, offset: int, n_frames: int) -> Frames:
     """Return the fragments of each frame of the element whose value begins at ``offset``.
 
-    They follow from the Basic Offset Table; without one from their number, or from the markers that end frames.  Raises
-    FragmentsError.
+    They follow from the Basic Offset Table; where there is none, or a wrong one, from their number, or from the markers
+    that end frames.  Raises FragmentsError.
     """
     table, *fragments = [*_items(read, offset)] or [Fragment(offset, 0)]
     if not fragments:
         msg = "there is no fragment"
         raise FragmentsError(msg)
-    if table.length:
-        return _by_table(fragments, _starts(read(table.offset, table.length)))
-    if len(fragments) in {1, n_frames}:
-        return [(fragment,) for fragment in fragments]
+    if n_frames == 1 and _holds_several_images(read, fragments):
+        msg = "the fragments hold several images, and one frame is told"
+        raise FragmentsError(msg)
+    by_table = _by_table(fragments, _starts(read(table.offset, table.length)), n_frames)
+    if by_table:
+        return Frames(by_table)
+    frames = _by_fragments(read, fragments, n_frames)
+    if table.length and len({read(first.offset, 2) for first, *_ in frames}) > 1:
+        msg = "the Basic Offset Table does not fit the fragments, and they do not begin alike"
+        raise FragmentsError(msg)
+    return Frames(frames, fits_table=not table.length)
+
+
+def _by_fragments(read: Read, fragments: Sequence[Fragment], n_frames: int) -> list[FrameFragments]:
+    """Give each frame its fragments by their number, else by the markers that end frames."""
     if n_frames == 1:
         return [tuple(fragments)]
-    return list(_by_end_markers(read, fragments))
+    if len(fragments) == n_frames:
+        return [(fragment,) for fragment in fragments]
+    frames = list(_by_end_markers(read, fragments))
+    if len(frames) != n_frames:
+        msg = f"{len(fragments)} fragments cannot be given to {n_frames} frames"
+        raise FragmentsError(msg)
+    return frames
+
+
+def _holds_several_images(read: Read, fragments: Sequence[Fragment]) -> bool:
+    """Report fragments of which a later one begins as the first one does: with a codestream, not within one."""
+    first, *later = [read(fragment.offset, min(fragment.length, OPENING_BYTES)) for fragment in fragments]
+    return len(first) == OPENING_BYTES and first in later
 
 
 def _items(read: Read, offset: int) -> Iterator[Fragment]:
     """Step from item to item, the first of which is the table, to the end of the sequence or of the file."""
-    while len(head := read(offset, 8)) >= 4:
+    while len(head := read(offset, 8)) >= 4 and head.strip(b"\0"):  # zeros may stand for the end
         group, number = unpack("<HH", head[:4])
         if (group, number) == END_OF_SEQUENCE:
             return
@@ -84,13 +117,15 @@ def _starts(table: bytes) -> list[int]:
     return list(unpack(f"<{len(table) // 4}L", table[: len(table) // 4 * 4]))
 
 
-def _by_table(fragments: Sequence[Fragment], starts: Sequence[int]) -> list[FrameFragments]:
-    """Give each frame the fragments from its start to the next; a start that is none of an item is refused."""
+def _by_table(fragments: Sequence[Fragment], starts: Sequence[int], n_frames: int) -> list[FrameFragments]:
+    """Give each frame the fragments from its start to the next; return nothing for a table that does not fit them.
+
+    It has a start for each frame, the first at the first fragment, and each at a later one.
+    """
     items = {fragment.offset - fragments[0].offset: k for k, fragment in enumerate(fragments)}
     firsts = [items.get(start, -1) for start in starts]
-    if min(firsts) < 0 or firsts != sorted(set(firsts)):
-        msg = "the Basic Offset Table does not fit the fragments"
-        raise FragmentsError(msg)
+    if len(firsts) != n_frames or firsts[0] != 0 or firsts != sorted(set(firsts)):
+        return []
     return [tuple(fragments[first:last]) for first, last in pairwise([*firsts, len(fragments)])]
 
 
@@ -117,6 +152,7 @@ class PixelReader:
         self._limits = limits
         self._buffer = bytearray()
         self._frames: dict[str, list[FrameFragments]] = {}
+        self.warnings: set[SeriesWarning] = set()
 
     def raw_pixels(self, header: SliceHeader) -> Buffer:
         """Return one native frame, or one frame's codestream; good until the next slice is read.
@@ -164,7 +200,11 @@ class PixelReader:
 
     def _frame_of(self, header: SliceHeader, read: Read) -> FrameFragments:
         path, pixels, index = header.file.path, header.pixels, (header.frame or 1) - 1
-        frames = self._frames.get(path) or find_frames(read, pixels.offset, pixels.n_frames)
+        frames = self._frames.get(path)
+        if frames is None:
+            found = find_frames(read, pixels.offset, pixels.n_frames)
+            self.warnings |= set() if found.fits_table else {SeriesWarning.W_META_REPAIRED}
+            frames = found.fragments
         if pixels.n_frames > 1:
             self._frames[path] = frames
         if index >= len(frames):

@@ -146,7 +146,7 @@ class SliceSource:
         digests = [self._digests[k] for k in range(len(self._slices))]
         repeated = sum(before.hounsfield == after.hounsfield for before, after in pairwise(digests))
         return SourceFacts(
-            warnings=frozenset(self._warnings),
+            warnings=frozenset(self._warnings | self._reader.warnings),
             pixel_hashes=tuple(digest.stored for digest in digests),
             hu_hashes=tuple(digest.hounsfield for digest in digests),
             repairs=(self._unwrap.trail,) if self._unwrap else (),

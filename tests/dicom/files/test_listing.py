@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from phantoms import write_series
 from pydicom.uid import RLELossless
 
-from pipeline.dicom.files.encoding import DEFLATED_LE, IMPLICIT_LE, IMPLICIT_LITTLE
+from pipeline.dicom.files.encoding import DEFLATED_LE, IMPLICIT_LE, IMPLICIT_LITTLE, tag_text
 from pipeline.dicom.files.listing import ListedElement, Listing, describe_bytes, list_elements
-from pipeline.dicom.files.values import tag_text
 from pipeline.limits import Limits
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason

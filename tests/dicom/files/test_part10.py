@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_bytes import DICM, element, file_bytes, found_file, item, put_file, us
+from dicom_bytes import DICM, element, endless, file_bytes, found_file, item, put_file, us
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.dicom.files.element import StructureError
 from pipeline.dicom.files.encoding import (
     DEFLATED_LE,
     EXPLICIT_BE,
@@ -30,7 +31,6 @@ from pipeline.dicom.files.part10 import (
     inflate_limit,
     read_data_set,
 )
-from pipeline.dicom.files.structure import StructureError
 from pipeline.limits import DEEPEST_NESTING, Limits
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
@@ -100,9 +100,19 @@ def test_a_file_without_preamble_is_read(path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", [Encoding(), IMPLICIT_LITTLE])
-def test_a_bare_data_set_is_dicom_but_names_no_transfer_syntax(path: Path, encoding: Encoding) -> None:
+def test_a_bare_data_set_shows_its_transfer_syntax(path: Path, encoding: Encoding) -> None:
     content = element(0x00080005, "CS", b"ISO_IR 192", encoding=encoding) + data_set(encoding)
-    read_back = read(path, content)
+    for begin in (b"", DICM):
+        read_back = read(path, begin + content)
+        assert read_back.refusal is None
+        assert read_back.transfer_syntax == (EXPLICIT_LE if encoding.explicit else IMPLICIT_LE)
+        assert read_back.warnings == {SeriesWarning.W_META_REPAIRED}
+        assert read_back.elements[SERIES_UID].value == b"1.2.3\0"
+
+
+def test_compressed_pixels_do_not_show_their_transfer_syntax(path: Path) -> None:
+    content = data_set() + endless(PIXEL_DATA, item() + item(b"abcd"), vr="OB")
+    read_back = read(path, DICM + content)
     assert read_back.refusal is not None
     assert read_back.refusal[0] is Reason.TRANSFER_SYNTAX
     assert read_back.elements[SERIES_UID].value == b"1.2.3\0"

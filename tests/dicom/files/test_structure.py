@@ -3,6 +3,7 @@ from dicom_bytes import delimiter, element, endless, item, us, walker
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pipeline.dicom.files.element import KEPT_BYTES, Element, StructureError
 from pipeline.dicom.files.encoding import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -15,7 +16,7 @@ from pipeline.dicom.files.encoding import (
     UNDEFINED,
     Encoding,
 )
-from pipeline.dicom.files.structure import KEPT_BYTES, Element, StructureError, Walker
+from pipeline.dicom.files.structure import Walker
 from pipeline.vocabulary import Reason
 
 ENCODINGS = {"explicit": EXPLICIT_LITTLE, "implicit": IMPLICIT_LITTLE, "big endian": EXPLICIT_BIG}
@@ -112,7 +113,59 @@ def test_a_group_that_ends_the_file_is_read_to_its_end() -> None:
 def test_zero_bytes_after_the_data_set_are_counted_as_padding(n: int) -> None:
     reader = walker(WHOLE + bytes(n))
     assert list(reader.walk()) == list(walker(WHOLE).walk())
-    assert reader.trailing_bytes == n
+    assert reader.is_repaired
+
+
+PATIENT = element(PATIENT_ID, "LO", b"P-1 ")
+FRAGMENTS = endless(PIXEL_DATA, item() + item(b"abcd"), vr="OB")
+
+
+@pytest.mark.parametrize(
+    "rest", [b"", b"\xfe\xff", b"\xfe\xff\xdd\xe0", b"\xfe\xff\xdd\xe0\0\0", bytes(8), bytes(5), bytes(4096)]
+)
+def test_whole_fragments_may_lack_their_delimiter(rest: bytes) -> None:
+    reader = walker(PATIENT + FRAGMENTS[:-8] + rest)
+    assert list(reader.walk()) == [PATIENT_ID, PIXEL_DATA]
+    assert reader.is_repaired
+    assert not walker(PATIENT + FRAGMENTS).is_repaired
+
+
+@pytest.mark.parametrize("rest", [FRAGMENTS[-16:-12], b"\xfe\xff\0\xe0\2\0\0\0a", bytes(8) + b"x", b"x"])
+def test_fragments_that_break_off_are_corrupt(rest: bytes) -> None:
+    assert refusal(PATIENT + FRAGMENTS[:-8] + rest) is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("pixels", [element(PIXEL_DATA, "OW", bytes(8)), FRAGMENTS], ids=["native", "fragments"])
+@pytest.mark.parametrize("stray", [SEQUENCE_END, ITEM_END])
+def test_stray_delimiters_may_follow_the_pixels_and_nothing_else(pixels: bytes, stray: int) -> None:
+    reader = walker(PATIENT + pixels + delimiter(stray) + delimiter(SEQUENCE_END) + bytes(20))
+    assert list(reader.walk()) == [PATIENT_ID, PIXEL_DATA]
+    assert reader.is_repaired
+    padded = walker(pixels + delimiter(stray) + element(0xFFFCFFFC, "OB", b"pad."))
+    assert list(padded.walk()) == [PIXEL_DATA, 0xFFFCFFFC]
+    assert refusal(PATIENT + delimiter(stray) + pixels) is Reason.CORRUPT
+
+
+def test_an_element_that_is_written_as_un_is_what_the_dictionary_says() -> None:
+    rows = walker(element(ROWS, "UN", b"\0\2")).walk()[ROWS]
+    assert (rows.vr, rows.value) == ("US", b"\0\2")
+    assert walker(element(0x00091001, "UN", b"\0\2")).walk()[0x00091001].vr == "UN"
+
+
+@pytest.mark.parametrize("inner", [IMPLICIT_LITTLE, EXPLICIT_LITTLE], ids=["implicit", "explicit"])
+@pytest.mark.parametrize("n_items", [0, 1, 3])
+def test_a_sequence_that_is_written_as_un_has_its_items(inner: Encoding, n_items: int) -> None:
+    rows = element(ROWS, "US", b"\0\2", encoding=inner)
+    content = item(element(PATIENT_ID, "LO", b"P-1 ", encoding=inner) + rows)
+    sequence = walker(element(SOURCE_IMAGES, "UN", content * n_items) + PATIENT).walk()[SOURCE_IMAGES]
+    assert sequence.vr == "SQ"
+    assert [one[PATIENT_ID].value for one in sequence.items] == [b"P-1 "] * n_items
+    assert [one[ROWS].value for one in sequence.items] == [b"\0\2"] * n_items
+
+
+def test_a_sequence_under_un_that_cannot_be_told_stays_bytes() -> None:
+    unknown = walker(element(SOURCE_IMAGES, "UN", b"no items at all ") + PATIENT).walk()[SOURCE_IMAGES]
+    assert (unknown.vr, unknown.value, unknown.items) == ("UN", b"no items at all ", ())
 
 
 def test_other_bytes_after_the_data_set_are_corrupt() -> None:

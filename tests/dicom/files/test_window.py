@@ -3,7 +3,7 @@ from io import BytesIO
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dicom.files.structure import WINDOW_BYTES, Window
+from pipeline.dicom.files.element import WINDOW_BYTES, Window
 
 CONTENT = bytes(range(256)) * (5 * WINDOW_BYTES // 512)
 

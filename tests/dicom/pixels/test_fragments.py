@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.encaps import encapsulate, get_frame, itemize_frame
 
-from pipeline.dicom.pixels.raw import FragmentsError, FrameFragments, Read, find_frames
+from pipeline.dicom.pixels.raw import FragmentsError, Read, find_frames
 
 BEFORE = b"what comes before"
 END = b"\xfe\xff\xdd\xe0\0\0\0\0"
@@ -18,7 +18,7 @@ def reading(content: bytes) -> Read:
 
 def codestreams(element: bytes, n_frames: int) -> list[bytes]:
     read = reading(BEFORE + element)
-    frames: list[FrameFragments] = find_frames(read, len(BEFORE), n_frames)
+    frames = find_frames(read, len(BEFORE), n_frames).fragments
     return [b"".join(read(part.offset, part.length) for part in frame) for frame in frames]
 
 
@@ -52,14 +52,34 @@ def test_without_a_table_the_markers_that_end_frames_part_them() -> None:
     assert codestreams(element, 4) == parts
 
 
-def test_a_table_may_leave_the_first_fragments_out() -> None:
-    assert codestreams(with_table([b"lost", b"one ", b"more"], [12]), 1) == [b"one more"]
+@pytest.mark.parametrize("starts", [[8], [12], [0, 12], [0, 24], [0, 0, 0]], ids=str)
+def test_a_single_frame_has_every_fragment_whatever_its_table_says(starts: list[int]) -> None:
+    assert codestreams(with_table([b"one ", b"more", b"rest"], starts), 1) == [b"one morerest"]
 
 
-@pytest.mark.parametrize("starts", [[0, 4], [0, 0], [12, 0], [0, 999], [4]], ids=str)
-def test_a_table_that_does_not_fit_the_fragments_is_refused(starts: list[int]) -> None:
-    with pytest.raises(FragmentsError, match="Basic Offset Table"):
-        codestreams(with_table([b"one ", b"two "], starts), len(starts))
+@pytest.mark.parametrize("starts", [[0, 4], [0, 0], [12, 0], [0, 999], [4], [0], [0, 12, 24]], ids=str)
+def test_a_wrong_table_gives_way_to_fragments_that_tell_the_frames(starts: list[int]) -> None:
+    read = reading(BEFORE + with_table([b"fr 1", b"fr 2"], starts))
+    assert not find_frames(read, len(BEFORE), 2).fits_table
+    assert codestreams(with_table([b"fr 1", b"fr 2"], starts), 2) == [b"fr 1", b"fr 2"]
+    parts = [b"fr 1", b"goes on" + JPEG_END + b"\0", b"fr 2" + JPEG_END]
+    assert codestreams(with_table(parts, starts), 2) == [parts[0] + parts[1], parts[2]]
+
+
+def test_a_wrong_table_over_fragments_that_do_not_tell_the_frames_is_refused() -> None:
+    for parts in ([b"one ", b"two "], [b"fr 1", b"more", b"fr 2"]):
+        with pytest.raises(FragmentsError):
+            codestreams(with_table(parts, [0, 4]), 2)
+
+
+@pytest.mark.parametrize("starts", [[], [0], [0, 16]], ids=str)
+def test_two_images_in_what_is_told_to_be_one_frame_are_refused(starts: list[int]) -> None:
+    with pytest.raises(FragmentsError, match="several images"):
+        codestreams(with_table([b"begins so 1 ", b"begins so 2 "], starts), 1)
+
+
+def test_zeros_may_stand_where_the_fragments_end() -> None:
+    assert codestreams(with_table([b"one "], [])[:-8] + bytes(512), 1) == [b"one "]
 
 
 @pytest.mark.parametrize(
