@@ -108,9 +108,3 @@ def smallest_dtype(low: int, high: int) -> "np.dtype[np.unsignedinteger[Any]]":
             return np.dtype(dtype)
     msg = f"the mask holds values from {low} to {high}; labels are whole numbers from 0"
     raise MaskMismatchError(msg, MaskReason.UNREADABLE)
-
-
-def narrow_labels(labels: NDArray[np.integer[Any]]) -> Labels:
-    """Return labels in the smallest unsigned integers that hold them; raises MaskMismatchError where none does."""
-    dtype = smallest_dtype(int(labels.min(initial=0)), int(labels.max(initial=0)))
-    return labels.astype(dtype, copy=False)

@@ -195,7 +195,7 @@ def _draw(file: LinkedFile, source: MaskSource, grid: SourceGrid, limits: Limits
     """Return what a file holds of a mask; of an object on which nothing wanted is drawn, that it is empty."""
     try:
         if source.kind == "NIFTI":
-            return Attempt(file, read_nifti(Path(file.path), grid))
+            return Attempt(file, read_nifti(Path(file.path), grid, limits))
         drawn = read_mask(Path(file.path), source.kind, grid, source.choice, limits)
     except MaskMismatchError as error:
         return Attempt(file, None, error.reason, str(error))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from masked import grid
 
-from pipeline.masks.grid import MaskMismatchError, narrow_labels
+from pipeline.masks.grid import MaskMismatchError, smallest_dtype
 
 
 @pytest.mark.parametrize("tilt", [0.0, 1.3])
@@ -36,10 +36,10 @@ def test_a_frame_of_reference_that_nobody_tells_is_believed() -> None:
 
 @pytest.mark.parametrize(("most", "dtype"), [(0, "uint8"), (255, "uint8"), (256, "uint16"), (65536, "uint32")])
 def test_labels_take_the_fewest_bytes(most: int, dtype: str) -> None:
-    assert narrow_labels(np.array([0, most])).dtype == dtype
+    assert smallest_dtype(0, most) == dtype
 
 
 @pytest.mark.parametrize("labels", [[-1, 3], [0, 2**32]])
 def test_what_is_no_label_is_refused(labels: list[int]) -> None:
     with pytest.raises(MaskMismatchError, match="labels are whole numbers from 0"):
-        narrow_labels(np.array(labels))
+        smallest_dtype(*labels)
