@@ -157,7 +157,7 @@ class Reason(StrEnum):
     )
     PIXEL_FORMAT = (
         "PIXEL_FORMAT", Stage.IMAGE, Status.REJECTED,
-        "The pixels are colour, palette, 8 bit or floating point.",
+        "The pixels are colour, palette, 8 bit or floating point, or need more bits than BitsStored says.",
         "Export the original images, not screen captures.",
     )
     PIXELS_MISSING = (
@@ -329,7 +329,7 @@ class SeriesWarning(StrEnum):
     W_RESCALE_VARIES = "W_RESCALE_VARIES", "Slope or intercept differ between slices; each slice has its own."
     W_RESCALE_TYPE = "W_RESCALE_TYPE", "RescaleType is not HU, though the values are taken for it."
     W_PADDING = "W_PADDING", "Padding was repaired, undeclared, or also occurs inside the body."
-    W_HIGH_BITS = "W_HIGH_BITS", "Bits above BitsStored were set and were masked."
+    W_HIGH_BITS = "W_HIGH_BITS", "Bits above BitsStored were set: masked, or read where only that is continuous."
     W_HU_RANGE = "W_HU_RANGE", "The range of values is unusual for Hounsfield units."
     W_PIXELS_PADDED = "W_PIXELS_PADDED", "The pixel data is a few bytes too long."
     W_PIXELS_SUSPECT = "W_PIXELS_SUSPECT", "A slice is blank or repeats its neighbour."

@@ -90,6 +90,8 @@ FARTHEST_MM = 1e7
 LARGEST_US = 0xFFFF
 """The elements that describe pixels are unsigned shorts (PS3.6), even if a file has another representation."""
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
+OVERLAY_BIT_POSITIONS = tuple(0x60000102 + (group << 16) for group in range(0, 0x20, 2))
+"""OverlayBitPosition of each overlay that an image may have."""
 RECONSTRUCTION = ("ConvolutionKernel", "KVP", "SliceThickness", "ContrastBolusAgent")
 """What is constant within one reconstruction, beside the geometry."""
 
@@ -177,7 +179,21 @@ def read_pixels(reader: Reader) -> Pixels:
         encapsulated=element is not None and element.encapsulated,
         integer=element is None or element.tag == PIXEL_DATA,
         n_frames=1 if n_frames is None else int(n_frames),
+        overlay_bits=_read_overlay_bits(reader),
     )
+
+
+def _read_overlay_bits(reader: Reader) -> int:
+    """Return the bits above BitsStored that hold overlays (PS3.3 C.9.2); those of OverlayData say 0."""
+    values, bits = reader.values, 0
+    for tag in OVERLAY_BIT_POSITIONS:
+        element = values.elements.get(tag)
+        if element is None:
+            continue
+        (position,) = (parse_numbers(element, little_endian=values.little_endian) or (0,))[:1]
+        if reader.whole("BitsStored") <= position < reader.whole("BitsAllocated"):
+            bits |= 1 << int(position)
+    return bits
 
 
 def _pixel_element(reader: Reader) -> Element | None:
@@ -284,6 +300,10 @@ def _part(field: str, read: Callable[[Reader], Any], *keywords: str) -> Part:
 
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+DESCRIPTION_OF_PIXELS = (
+    *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit"),
+    *("PixelRepresentation", "NumberOfFrames", *PIXEL_KEYWORDS),
+)
 PARTS = (
     _part(
         "identity",
@@ -292,12 +312,7 @@ PARTS = (
         *("PatientID", "PatientBirthDate", "PatientSex", "SeriesNumber", "StudyDate", "Modality"),
         *("FrameType", "ImageType", "SeriesDescription"),
     ),
-    _part(
-        "pixels",
-        read_pixels,
-        *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit"),
-        *("PixelRepresentation", "NumberOfFrames", *PIXEL_KEYWORDS),
-    ),
+    Part("pixels", read_pixels, (*map(tag_of, DESCRIPTION_OF_PIXELS), *OVERLAY_BIT_POSITIONS)),
     _part(
         "plane",
         read_plane,

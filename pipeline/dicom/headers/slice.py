@@ -67,7 +67,10 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Pixels:
-    """How and where a slice's pixels are stored; ``offset`` and ``length`` of their bytes, -1 where there are none."""
+    """How and where a slice's pixels are stored; ``offset`` and ``length`` of their bytes, -1 where there are none.
+
+    ``overlay_bits`` are the bits above BitsStored that hold overlays, as one number.
+    """
 
     transfer_syntax: str = ""
     little_endian: bool = True
@@ -84,6 +87,7 @@ class Pixels:
     encapsulated: bool = False
     integer: bool = True
     n_frames: int = 1
+    overlay_bits: int = 0
 
     @property
     def frame_bytes(self) -> int:

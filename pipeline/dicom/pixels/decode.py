@@ -27,6 +27,8 @@ from pipeline.vocabulary import Reason
 JPEG_START = b"\xff\xd8"
 JPEG_2000_SIZE = b"\xff\x4f\xff\x51"
 """Start of codestream and, always next, its size (ISO/IEC 15444-1, A.5.1)."""
+JPEG_2000_PRECISION = 42
+"""Where the precision of the first component lies: its depth less one, and its sign (ISO/IEC 15444-1, A.5.1)."""
 FRAME_MARKERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 """What begins a frame of JPEG (ITU-T T.81, table B.1) or of JPEG-LS (ITU-T T.87, C.1.1)."""
 SCAN_MARKER = 0xDA
@@ -40,6 +42,16 @@ def read_size(codestream: bytes) -> tuple[int, int] | None:
         )
     start = codestream.find(JPEG_2000_SIZE)
     return None if start < 0 else _jpeg_2000_size(codestream[start + 8 : start + 24])
+
+
+def read_precision(codestream: bytes) -> int | None:
+    """Return the number of bits of the values in a codestream, None where it holds none, as in RLE."""
+    if codestream.startswith(JPEG_START):
+        return next((found[0] for marker, found, _ in walk_segments(codestream) if marker in FRAME_MARKERS), None)
+    start = codestream.find(JPEG_2000_SIZE)
+    if start < 0 or len(codestream) <= start + JPEG_2000_PRECISION:
+        return None
+    return (codestream[start + JPEG_2000_PRECISION] & 0x7F) + 1
 
 
 def walk_segments(codestream: bytes) -> Iterator[tuple[int, bytes, int]]:

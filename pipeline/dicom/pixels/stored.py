@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES
 from pipeline.dicom.headers.slice import Pixels, SliceHeader
-from pipeline.dicom.pixels.decode import decode_frame
+from pipeline.dicom.pixels.bits import choose_values, mask_bits
+from pipeline.dicom.pixels.decode import decode_frame, read_precision
 from pipeline.dicom.pixels.raw import PixelReader
 from pipeline.kernels.slices import Codes
 
@@ -56,14 +57,14 @@ def _counted_from(frame: Frame, least: int) -> Codes:
 def read_stored(header: SliceHeader, reader: PixelReader) -> StoredSlice:
     """Read one slice's stored values.
 
-    Raises SeriesRefusedError with UNREADABLE, UNSTABLE, PIXELS_LENGTH or PIXEL_DECODE.
+    Raises SeriesRefusedError with UNREADABLE, UNSTABLE, PIXEL_FORMAT, PIXELS_LENGTH or PIXEL_DECODE.
     """
     pixels = header.pixels
     raw = reader.raw_pixels(header)
     if pixels.transfer_syntax in COMPRESSED_SYNTAXES:
-        frame = decode_frame(bytes(raw), pixels)
-    else:
-        frame = np.frombuffer(raw, _native_dtype(pixels)).reshape(pixels.rows, pixels.columns)
+        codestream = bytes(raw)
+        return correct_bits(StoredSlice.of(decode_frame(codestream, pixels)), header, read_precision(codestream))
+    frame = np.frombuffer(raw, _native_dtype(pixels)).reshape(pixels.rows, pixels.columns)
     return correct_bits(StoredSlice.of(frame), header)
 
 
@@ -72,24 +73,19 @@ def _native_dtype(pixels: Pixels) -> np.dtype[np.integer[Any]]:
     return np.dtype(f"{order}{kind}{pixels.bits_allocated // 8}")
 
 
-def correct_bits(stored: StoredSlice, header: SliceHeader) -> StoredSlice:
-    """Keep BitsStored bits and the sign of PixelRepresentation; codestreams and overlays may set other bits.
+def correct_bits(stored: StoredSlice, header: SliceHeader, precision: int | None = None) -> StoredSlice:
+    """Return a slice whose values have the bits and the sign that they should have.
 
-    Padding is left as it is: its value may need more bits than the image (PS3.3 C.7.5.1.1.2).
+    A codestream of no more than BitsStored bits (``precision``) says nothing in those above.  Padding is left as it is:
+    its value may need more bits than the image (PS3.3 C.7.5.1.1.2).  Raises SeriesRefusedError with PIXEL_FORMAT.
     """
-    right = _kept_bits(stored.values, header.pixels)
+    right = mask_bits(stored.values, header.pixels)
     if header.rescale.padding is not None:
         right = np.where(stored.values == header.rescale.padding, stored.values, right)
     differs = right != stored.values
     if not differs.any() or not differs[stored.codes].any():
         return stored
+    if precision is None or precision > header.pixels.bits_stored:
+        right = choose_values(stored.codes, stored.values, right, header)
     put = StoredSlice.of(right[stored.codes])
     return StoredSlice(put.codes, put.values, has_high_bits=True)
-
-
-def _kept_bits(values: Stored, pixels: Pixels) -> Stored:
-    low = values & ((1 << pixels.bits_stored) - 1)
-    if not pixels.signed:
-        return low
-    sign_bit = 1 << (pixels.bits_stored - 1)
-    return (low ^ sign_bit) - sign_bit

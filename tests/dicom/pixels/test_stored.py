@@ -21,6 +21,7 @@ from stored_slices import COMPRESSED, LIMITS, headers_of, one_slice
 
 from pipeline.dicom.pixels.raw import PixelReader
 from pipeline.dicom.pixels.stored import StoredSlice, correct_bits, read_stored
+from pipeline.errors import SeriesRefusedError
 
 EXAMPLES = settings(max_examples=80, deadline=None)
 NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
@@ -43,19 +44,21 @@ def test_every_transfer_syntax_gives_the_stored_values(tmp_path: Path, syntax: s
 
 @pytest.mark.parametrize("bits", [12, 16])
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, *COMPRESSED], ids=lambda syntax: syntax.keyword)
-def test_the_data_set_decides_the_sign_whatever_the_codestream_says(tmp_path: Path, syntax: str, bits: int) -> None:
+def test_the_data_set_decides_the_sign_unless_higher_bits_show_it(tmp_path: Path, syntax: str, bits: int) -> None:
     written_signed = {"transfer_syntax": syntax, "signed": True, "bits_stored": bits, "intercept": 0}
     header, expected = one_slice(tmp_path / "a", lambda d: setattr(d, "PixelRepresentation", 0), **written_signed)
-    np.testing.assert_array_equal(read_stored(header, PixelReader(LIMITS)).plane, expected & ((1 << bits) - 1))
+    np.testing.assert_array_equal(
+        read_stored(header, PixelReader(LIMITS)).plane, expected if bits == 12 else expected & 0xFFFF
+    )
 
     written_unsigned = {"transfer_syntax": syntax, "bits_stored": bits, "intercept": -(1 << bits - 1)}
     header, expected = one_slice(tmp_path / "b", lambda d: setattr(d, "PixelRepresentation", 1), **written_unsigned)
     wrapped = np.where(expected >= 1 << bits - 1, expected - (1 << bits), expected)
-    np.testing.assert_array_equal(read_stored(header, PixelReader(LIMITS)).plane, wrapped)
+    np.testing.assert_array_equal(read_stored(header, PixelReader(LIMITS)).plane, expected if bits == 12 else wrapped)
 
 
 @pytest.mark.parametrize("signed", [False, True])
-def test_bits_above_the_stored_ones_are_masked_and_told(tmp_path: Path, *, signed: bool) -> None:
+def test_bits_above_the_stored_ones_are_masked_with_a_warning(tmp_path: Path, *, signed: bool) -> None:
     def dirty(dataset: Dataset) -> None:
         pixels = np.frombuffer(dataset.PixelData, "<u2").copy()
         pixels[::2] ^= 0xA000
@@ -131,9 +134,26 @@ def test_sign_and_unused_bits_are_put_right_as_in_whole_planes(
 ) -> None:
     header = changed(SOUND, pixels=pixels, rescale={"padding": padding})
     expected, has_high_bits = plain_pixels.put_right(frame, header)
-    stored = correct_bits(StoredSlice.of(frame), header)
+    stored = correct_bits(StoredSlice.of(frame), header, precision=pixels["bits_stored"])
     np.testing.assert_array_equal(stored.plane, expected)
     assert stored.has_high_bits == has_high_bits
     if padding is None:
         low = -(1 << pixels["bits_stored"] - 1) if pixels["signed"] else 0
         assert low <= stored.plane.min() <= stored.plane.max() < low + (1 << pixels["bits_stored"])
+
+
+@EXAMPLES
+@given(frames, st.fixed_dictionaries({"bits_stored": st.integers(1, 32), "signed": st.booleans()}))
+def test_whatever_is_read_has_the_bits_that_are_stored(frame: np.ndarray, pixels: dict[str, int]) -> None:
+    n_bits = 8 * frame.dtype.itemsize
+    pixels = pixels | {"bits_allocated": n_bits, "bits_stored": min(pixels["bits_stored"], n_bits)}
+    header = changed(SOUND, pixels=pixels)
+    _, has_high_bits = plain_pixels.put_right(frame, header)
+    low = (1 << pixels["bits_stored"]) - 1
+    try:
+        stored = correct_bits(StoredSlice.of(frame), header)
+    except SeriesRefusedError:
+        assert has_high_bits
+        return
+    np.testing.assert_array_equal(stored.plane & low, frame.astype(np.int64) & low)
+    assert stored.has_high_bits == has_high_bits
