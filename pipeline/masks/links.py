@@ -1,7 +1,7 @@
 """Which series a mask object belongs to, and what numbers the regions of a cohort have."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -77,13 +77,15 @@ class Links:
     unlinked: tuple[Unlinked, ...]
 
 
-def link_objects(objects: Iterable[MaskObject], images: Sequence[ImageSeries]) -> Links:
-    """Link each object to the series that it refers to.
+def link_objects(
+    objects: Iterable[MaskObject], images: Sequence[ImageSeries], other_uids: Container[str] = ()
+) -> Links:
+    """Link each object to the series that it refers to; ``other_uids`` are series of the inputs that hold no CT.
 
     That is the series that it names; without one among the inputs, the series that holds the images it names; and where
     it names neither, the one series in its frame of reference.  No object is linked to a series of another patient.
     """
-    finder = _Finder(images)
+    finder = _Finder(images, other_uids)
     by_series: dict[str, list[tuple[MaskObject, Link]]] = defaultdict(list)
     unlinked = []
     for one in sorted(objects, key=lambda one: one.path):
@@ -100,8 +102,8 @@ def link_objects(objects: Iterable[MaskObject], images: Sequence[ImageSeries]) -
 class _Finder:
     """The series of a scan by what objects refer to."""
 
-    def __init__(self, images: Sequence[ImageSeries]) -> None:
-        self._images = images
+    def __init__(self, images: Sequence[ImageSeries], other_uids: Container[str]) -> None:
+        self._images, self._other_uids = images, other_uids
         self._by_uid: dict[str, list[ImageSeries]] = defaultdict(list)
         self._by_frame: dict[str, list[ImageSeries]] = defaultdict(list)
         self._by_owner: dict[tuple[str, str], list[ImageSeries]] = defaultdict(list)
@@ -122,6 +124,8 @@ class _Finder:
             found = self._find_by_frame(one)
         if isinstance(found, str):
             return self._leave(one, MaskReason.NOT_LINKED, found)
+        if not found and any(uid in self._other_uids for uid in references.series_uids):
+            return Unlinked(one, MaskReason.NOT_LINKED, "it refers to a series that holds no CT image", frozenset())
         if not found:
             return self._leave(one, MaskReason.NOT_LINKED, _describe_missing(references))
         link, series = found
@@ -133,8 +137,11 @@ class _Finder:
             )
         return link, own
 
-    def _find_named(self, one: MaskObject) -> tuple[Link, list[ImageSeries]] | None:
-        """Return the series that an object names; of its parts those that hold its images, where it names some."""
+    def _find_named(self, one: MaskObject) -> tuple[Link, list[ImageSeries]] | str | None:
+        """Return the series that an object names; of its parts those that hold its images, where it names some.
+
+        An object that names one series and images of another says nothing that can be relied on.
+        """
         references = one.references
         names = references.series_uids
         if not names and not references.image_uids:
@@ -142,6 +149,8 @@ class _Finder:
         series = [image for name in names for image in self._by_uid.get(name, ())]
         wanted = frozenset(references.image_uids)
         holding = [image for image in series if not wanted.isdisjoint(image.image_uids)]
+        if series and not holding and any(uid in self._holders() for uid in wanted):
+            return "it names one series and images of another"
         return ("series", holding or series) if series else None
 
     def _find_by_images(self, one: MaskObject) -> tuple[Link, list[ImageSeries]] | str | None:

@@ -40,7 +40,8 @@ def add_masks(scan: Scan, options: Sequence[MaskOptions], limits: Limits, readin
     asked = {mask.dicom for mask in options}
     found = [header for header in _find_objects(scan) if header.mask_kind in asked]
     references = _read_all([header.file for header in found if _is_sound(header)], limits, reading or Reading())
-    links = link_objects([_describe_object(header, references) for header in found], images)
+    others = {one.series.slices[0].identity.series_instance_uid for one in scan.series if not one.series.images}
+    links = link_objects([_describe_object(header, references) for header in found], images, others)
     keys = [image.series_key for image in images]
     sources = {mask.name: find_sources(mask, links, keys) for mask in options if mask.dicom}
     series = []

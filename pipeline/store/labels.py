@@ -48,7 +48,9 @@ def _write_image(
 ) -> None:
     has_layers = image.levels[0].ndim == 4
     described = describe_multiscales(*grids, has_channels=has_layers, name=name)
-    group.attrs["ome"] = described | {"image-label": _describe_label(image.names)}
+    group.attrs["ome"] = described | {"image-label": _describe_label({} if has_layers else image.names)}
+    if has_layers and image.names:
+        group.attrs["ctprep"] = {"layers": [name for _, name in sorted(image.names.items())]}
     for level, array in enumerate(image.levels):
         planes = create_array(
             group, str(level), array.shape, array.dtype, Layout.of(array.shape, array.dtype, options), options

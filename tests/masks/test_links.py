@@ -27,7 +27,7 @@ def left_out(one: MaskObject, *images: ImageSeries) -> Unlinked:
 
 
 def test_an_object_belongs_to_the_series_that_it_names() -> None:
-    assert linked(mask(series_uids=("1.2",), image_uids=("1.1.1",), frame_uids=("2.9",))) == [("b", "series")]
+    assert linked(mask(series_uids=("1.2",), image_uids=("8.8",), frame_uids=("2.9",))) == [("b", "series")]
 
 
 def test_without_a_series_the_images_decide() -> None:
@@ -73,6 +73,17 @@ def test_an_object_that_cannot_be_linked_is_near_the_series_of_its_patient_or_st
     assert left_out(mask(series_uids=("7.7",))).near == {"a", "b"}
     assert left_out(mask("", "2", series_uids=("7.7",))).near == {"c"}
     assert left_out(mask("P-9", "", series_uids=("7.7",))).near == set()
+
+
+def test_an_object_that_contradicts_itself_is_not_linked() -> None:
+    left = left_out(mask(series_uids=("1.1",), image_uids=("1.2.1",)))
+    assert (left.reason, left.detail) == (MaskReason.NOT_LINKED, "it names one series and images of another")
+    assert linked(mask(series_uids=("1.1",), image_uids=("8.8",))) == [("a", "series")]
+
+
+def test_an_object_of_a_series_that_is_no_ct_is_missing_from_none() -> None:
+    (left,) = link_objects([mask(series_uids=("5.5",))], [A, B, C], {"5.5"}).unlinked
+    assert (left.detail, left.near) == ("it refers to a series that holds no CT image", frozenset())
 
 
 def test_a_series_without_a_mask_says_why() -> None:

@@ -13,9 +13,11 @@ from running import Outcome, by_uid, carry_out, store_of
 from pipeline.geometry import LPS_TO_RAS, Xyz, Zyx
 from pipeline.masks.grid import SourceGrid
 from pipeline.output.manifest import read_records
+from pipeline.output.masks import count_mask_reasons
+from pipeline.output.tables import read_table
 from pipeline.record import SeriesRecord
 from pipeline.store.read import StoredVolume, open_store
-from pipeline.vocabulary import SeriesWarning, Status
+from pipeline.vocabulary import MaskReason, SeriesWarning, Status
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -214,3 +216,96 @@ def test_published_masks_land_on_their_images(tmp_path: Path, shared_data: Path,
         found, middle = volume_and_centre(labels[...], geometry.affine_lps)
         assert found == pytest.approx(volume, rel=0.02), patient
         assert np.all(np.abs(middle - centre) < np.array(geometry.spacing_mm)[::-1] / 2), patient
+
+
+def object_rows(outcome: Outcome) -> list[dict[str, Any]]:
+    return read_table(outcome.output.masks)
+
+
+def save(dataset: Any, path: Path, series: Series, sop: str = "1.7.1") -> None:
+    """Save an RTSTRUCT that refers to a series."""
+    referenced = (
+        dataset.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0].RTReferencedSeriesSequence[0]
+    )
+    referenced.SeriesInstanceUID = series.series_uid
+    dataset.SOPInstanceUID, dataset.PatientID = sop, series.patient_id
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = series.study_uid, f"{sop}.1"
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def drawn_on(series: Series, names: list[str], rows: list[int]) -> Any:
+    """Return an RTSTRUCT with a square a region, each further down."""
+    source = source_of(series)
+    outlines = {
+        name: [outline(source, 4, [(2.5, y - 0.5), (9.5, y - 0.5), (9.5, y + 1.5), (2.5, y + 1.5)])]
+        for name, y in zip(names, rows, strict=True)
+    }
+    return structures(outlines, frame=source.frame_of_reference_uid)
+
+
+def test_one_name_has_one_number_in_all_patients_and_only_private_tables_hold_it(tmp_path: Path) -> None:
+    both = write_series(tmp_path / "in" / "a", **SIZE)
+    heart = write_series(tmp_path / "in" / "b", **SIZE, patient_id="P-2", seed=2)
+    save(drawn_on(both, ["Esophagus^Doe", "Heart^Doe"], [2, 8]), tmp_path / "in" / "a.dcm", both)
+    save(drawn_on(heart, ["Heart^Doe"], [8]), tmp_path / "in" / "b.dcm", heart, "1.7.2")
+    outcome = run_with(tmp_path, "{name: organs, dicom: RTSTRUCT}")
+    values = [np.unique(opened(outcome, one)[1].labels["organs"][...]).tolist() for one in (both, heart)]
+    assert values == [[0, 1, 2], [0, 2]]
+    assert {(row["region"], row["number"]) for row in object_rows(outcome)} == {("Esophagus^Doe", 1), ("Heart^Doe", 2)}
+    for path in outcome.output.root.rglob("*"):
+        if path.is_file() and not path.is_relative_to(outcome.output.private):
+            assert b"Doe" not in path.read_bytes(), path
+
+
+def test_named_regions_and_layers_are_described_in_the_store(tmp_path: Path) -> None:
+    series = write_series(tmp_path / "in" / "ct", **SIZE)
+    save(drawn_on(series, ["BODY", "GTV 1", "GTV 2"], [1, 2, 6]), tmp_path / "in" / "rs.dcm", series)
+    mask = "{name: m, dicom: RTSTRUCT, layers: true, regions: {gtv: '^GTV', body: '(?i)^body', heart: heart}}"
+    outcome = run_with(tmp_path, mask, ORIENT)
+    record, store = opened(outcome, series)
+    layers = store.labels["m"][...]
+    assert layers.shape == (3, *store.geometry.shape)
+    assert layers.sum(axis=(1, 2, 3)).tolist() == [28, 14, 0]
+    assert record.labels == {"label_mask_m": 35, "label_reason_m": "ok"}
+    assert not set(record.warnings) & {SeriesWarning.W_LABEL_OVERLAP}
+    assert {(row["region"], row["number"]) for row in object_rows(outcome)} == {("GTV 1", 1), ("GTV 2", 1), ("BODY", 2)}
+    again = opened(run_with(tmp_path, mask, ORIENT), series)[0]
+    assert (again.sha256, again.finished_at) == (record.sha256, record.finished_at)
+    reordered = mask.replace("gtv: '^GTV', body: '(?i)^body'", "body: '(?i)^body', gtv: '^GTV'")
+    assert opened(run_with(tmp_path, reordered, ORIENT), series)[1].labels["m"][0].sum() == 14
+
+
+def test_several_objects_are_refused_or_merged_and_copies_count_once(tmp_path: Path) -> None:
+    series = write_series(tmp_path / "in" / "ct", **SIZE)
+    save(drawn_on(series, ["gtv"], [2]), tmp_path / "in" / "one.dcm", series)
+    save(drawn_on(series, ["gtv"], [2]), tmp_path / "in" / "copy.dcm", series)
+    record, _ = opened(run_with(tmp_path, "{name: m, dicom: RTSTRUCT}"), series)
+    assert record.labels == {"label_mask_m": 14, "label_reason_m": "ok"}
+    save(drawn_on(series, ["node"], [6]), tmp_path / "in" / "two.dcm", series, "1.7.3")
+    outcome = run_with(tmp_path, "{name: m, dicom: RTSTRUCT}")
+    record, _ = opened(outcome, series)
+    assert (record.labels, SeriesWarning.W_LABEL_MISMATCH in record.warnings) == ({"label_reason_m": "several"}, True)
+    assert [row["reason"] for row in object_rows(outcome)] == ["several"] * 3
+    record, _ = opened(run_with(tmp_path, "{name: m, dicom: RTSTRUCT, pick: merge}"), series)
+    assert record.labels == {"label_mask_m": 28, "label_reason_m": "ok"}
+
+
+def test_a_mask_that_is_not_there_says_why_and_no_store_is_made_again_for_it(tmp_path: Path) -> None:
+    series = write_series(tmp_path / "in" / "ct", **SIZE)
+    masks = "{name: m, dicom: RTSTRUCT}"
+    before, _ = opened(run_with(tmp_path, masks), series)
+    assert before.labels == {"label_reason_m": "no_object"}
+    dataset = drawn_on(series, ["gtv"], [2])
+    save(dataset, tmp_path / "in" / "rs.dcm", series)
+    (study,) = dataset.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence
+    study.RTReferencedSeriesSequence[0].SeriesInstanceUID = "7.7"
+    dataset.save_as(tmp_path / "in" / "rs.dcm", enforce_file_format=True)
+    outcome = run_with(tmp_path, masks)
+    after, _ = opened(outcome, series)
+    assert after.labels == {"label_reason_m": "not_linked"}
+    assert SeriesWarning.W_LABEL_MISSING in after.warnings
+    assert (after.sha256, after.finished_at) == (before.sha256, before.finished_at)
+    (row,) = object_rows(outcome)
+    assert (row["reason"], row["series_key"]) == ("not_linked", None)
+    assert (outcome.output.masks.stat().st_mode & 0o777) == 0o600
+    assert count_mask_reasons(outcome.records) == {"m": {MaskReason.NOT_LINKED: 1}}

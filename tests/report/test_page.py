@@ -13,7 +13,7 @@ from pipeline.record import SeriesRecord
 from pipeline.report.options import ReportOptions
 from pipeline.report.page import PER_PAGE
 from pipeline.report.render import SITE
-from pipeline.vocabulary import Reason, SeriesWarning, Status
+from pipeline.vocabulary import MaskReason, Reason, SeriesWarning, Status
 
 VOID = {"circle", "img", "input", "link", "meta", "path"}
 PLAIN = ReportOptions(pictures=False)
@@ -162,6 +162,14 @@ def test_what_changed_since_the_run_before_is_told(own: Cohort) -> None:
     assert re.search(r"ok\s+41\s+2", told)
     assert "3 new series, 1 new patient." in told
     assert f"Scanner never seen before: {HOSTILE}." in told
+
+
+def test_the_reasons_of_masks_are_counted(own: Cohort) -> None:
+    labels = {"label_mask_gtv": 0, "label_reason_gtv": "off_grid"}
+    own.records = [replace(record, labels=labels) for record in own.records]
+    own.report(PLAIN)
+    told = text_of(Page(own.page("index.html")))
+    assert re.search(rf"gtv\s+off_grid\s+{len(own.records)}\s+{MaskReason.OFF_GRID.meaning}", told)
 
 
 def test_a_page_that_did_not_change_is_not_made_again(own: Cohort) -> None:

@@ -18,7 +18,8 @@ FINE = Geometry(Zyx(9, 20, 17), Zyx(2.0, 1.0, 1.0), Xyz(1.0, 2.0, 3.0), LPS_AXES
 COARSE = Geometry(Zyx(5, 10, 9), Zyx(4.0, 2.0, 2.0), Xyz(1.0, 2.0, 3.0), LPS_AXES)
 ORGANS = np.random.default_rng(0).integers(0, 300, tuple(FINE.shape)).astype(np.uint16)
 LAYERS = np.arange(2 * prod(FINE.shape), dtype=np.uint8).reshape(2, *FINE.shape) % 2
-IMAGES = {"organs": LabelImage((ORGANS,)), "gtv": LabelImage((LAYERS,), {2: "second", 1: "first"})}
+NAMES = {2: "second", 1: "first"}
+IMAGES = {"organs": LabelImage((ORGANS,)), "gtv": LabelImage((LAYERS,), NAMES)}
 
 
 def write(path: Path, images: dict[str, LabelImage], grids: tuple[Geometry, ...] = (FINE,)) -> zarr.Group:
@@ -52,13 +53,17 @@ def test_labels_list_their_members_and_each_is_a_label_image(tmp_path: Path) -> 
     assert [labels[f"organs/{dataset['path']}"].shape for dataset in image["datasets"]] == [(9, 20, 17), (5, 10, 9)]
 
 
-def test_a_label_image_of_layers_names_the_regions_of_the_configuration(tmp_path: Path) -> None:
-    described: Any = write(tmp_path / "s.zarr", IMAGES)["labels/gtv"].attrs["ome"]
-    assert [axis["type"] for axis in described["multiscales"][0]["axes"]] == ["channel", "space", "space", "space"]
-    assert described["image-label"]["properties"] == [
+def test_regions_that_the_configuration_names_have_their_names_in_the_store(tmp_path: Path) -> None:
+    images = IMAGES | {"flat": LabelImage((ORGANS,), NAMES)}
+    group: Any = write(tmp_path / "s.zarr", images)
+    assert group["labels/flat"].attrs["ome"]["image-label"]["properties"] == [
         {"label-value": 1, "name": "first"},
         {"label-value": 2, "name": "second"},
     ]
+    layered = group["labels/gtv"].attrs
+    assert [axis["type"] for axis in layered["ome"]["multiscales"][0]["axes"]] == ["channel", *["space"] * 3]
+    assert "properties" not in layered["ome"]["image-label"]
+    assert layered["ctprep"] == {"layers": ["first", "second"]}
 
 
 def test_without_labels_there_is_no_folder_of_them(tmp_path: Path) -> None:
