@@ -94,9 +94,13 @@ class SourceGrid:
             msg = "the planes of the mask are turned against the slices"
             raise MaskMismatchError(msg)
 
+    def has_frame_of_reference(self, uid: str) -> bool:
+        """Tell whether something in a frame of reference lies on the grid; none counts as the same."""
+        return not (uid and self.frame_of_reference_uid) or uid == self.frame_of_reference_uid
+
     def require_frame_of_reference(self, uid: str) -> None:
-        """Refuse another frame of reference; none counts as the same.  Raises MaskMismatchError."""
-        if uid and self.frame_of_reference_uid and uid != self.frame_of_reference_uid:
+        """Refuse another frame of reference; raises MaskMismatchError."""
+        if not self.has_frame_of_reference(uid):
             msg = "the mask has another frame of reference"
             raise MaskMismatchError(msg)
 

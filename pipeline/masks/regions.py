@@ -98,17 +98,17 @@ class RegionVoxels:
 
 
 def compose_mask(
-    regions: Sequence[RegionVoxels], grid: SourceGrid, limits: Limits, *, layers: bool = False
+    regions: Sequence[RegionVoxels], grid: SourceGrid, limits: Limits, *, n_layers: int | None = None
 ) -> DrawnMask:
-    """Return regions as one label map, the smaller on top of the larger, or as a layer each.
+    """Return regions as one label map, the smaller on top of the larger, or as a layer each, at least ``n_layers``.
 
     Regions with one number are one; of numbers with equally many voxels the lowest lies on top.  Raises
     MaskMismatchError where the labels would take more memory than masks may.
     """
     n = grid.shape.z
     shape = (len(grid.all_corners), grid.shape.y, grid.shape.x)
-    if layers:
-        labels, lost = _stack_layers(regions, shape, limits), [0] * len(regions)
+    if n_layers is not None:
+        labels, lost = _stack_layers(regions, (n_layers, *shape), limits), [0] * len(regions)
     else:
         labels = _paint_labels(regions, shape, limits)
         lost = [_count_lost(region, labels) for region in regions]
@@ -138,7 +138,7 @@ def _paint_labels(regions: Sequence[RegionVoxels], shape: tuple[int, ...], limit
 
 def _stack_layers(regions: Sequence[RegionVoxels], shape: tuple[int, ...], limits: Limits) -> Labels:
     """Return layers [region, z, y, x]: layer i is 1 where the regions with the number i + 1 are."""
-    layers = allocate_labels((_find_highest(regions), *shape), 1, limits)
+    layers = allocate_labels((max(shape[0], _find_highest(regions)), *shape[1:]), 1, limits)
     for region in regions:
         for k in region.slices:
             region.part(k).paint(layers[region.region.number - 1, k], 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from pipeline.program.program import Program
 from pipeline.record import LABEL_PREFIX, LabelValue, SeriesRecord
 from pipeline.store.labels import LabelImage
 from pipeline.vocabulary import MaskReason, SeriesWarning, Verdict
+
+MEMORY_SHARE = 0.5
+"""Of the memory that a series may take, all its masks may take this share, on its slices and on its volume."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,17 +53,42 @@ class SeriesMask:
         return found | {SeriesWarning.W_LABEL_MISMATCH} if is_refused else found
 
 
-def read_masks(sources: Sequence[MaskSource], stack: Stack, limits: Limits) -> tuple[SeriesMask, ...]:
-    """Draw every mask of a series; one that does not lie on its slices is refused."""
+def read_masks(sources: Sequence[MaskSource], stack: Stack, program: Program, limits: Limits) -> tuple[SeriesMask, ...]:
+    """Draw every mask of a series; one that does not lie on its slices or takes too much memory is refused."""
     grid = describe_source_grid(stack) if any(source.files for source in sources) else None
     masks = []
+    left_mb = int(limits.series_memory_mb * MEMORY_SHARE)
     for source in sources:
         if grid is None or not source.files:
             masks.append(SeriesMask(source))
+            continue
+        picked = pick_mask([_draw(file, source, grid, limits) for file in source.files], source.pick)
+        n_mb = measure_mb(picked.drawn, program) if picked.drawn else 0
+        if n_mb > left_mb:
+            picked = refuse_too_large(picked, n_mb, left_mb)
         else:
-            attempts = [_draw(file, source, grid, limits) for file in source.files]
-            masks.append(SeriesMask(source, pick_mask(attempts, source.pick)))
+            left_mb -= n_mb
+        masks.append(SeriesMask(source, picked))
     return tuple(masks)
+
+
+def measure_mb(mask: DrawnMask, program: Program) -> int:
+    """Return how many MiB a mask takes, on the slices and on the largest grid that it goes through."""
+    n_layers = len(mask.labels) if mask.labels.ndim == 4 else 1
+    grids = [change.geometry.shape for change in program.changes if isinstance(change, GridChange | Shear | Warp)]
+    largest = max((prod(shape) for shape in grids), default=0)
+    return (mask.labels.nbytes + n_layers * largest * mask.labels.itemsize) >> 20
+
+
+def refuse_too_large(picked: Picked, n_mb: int, left_mb: int) -> Picked:
+    """Return a mask as refused for the memory that it would take."""
+    reason = MaskReason.TOO_LARGE
+    detail = f"it would take {n_mb} MiB of the {left_mb} MiB that are left for masks, of half of series_memory_mb"
+    attempts = [
+        replace(attempt, drawn=None, reason=reason, detail=detail) if attempt.drawn else attempt
+        for attempt in picked.attempts
+    ]
+    return Picked(tuple(attempts), None, reason, detail)
 
 
 def carry_masks(masks: Iterable[SeriesMask], program: Program) -> dict[str, Labels]:

@@ -71,7 +71,7 @@ def _prepare(job: Job) -> SeriesResult:
     program, content = prepared.program, describe_content(prepared)
     with create_store(Path(job.folder), job.recipe.store) as store:
         store.write(content)
-        masks = read_masks(job.masks, stack, policy.limits)
+        masks = read_masks(job.masks, stack, program, policy.limits)
         labels = carry_masks(masks, program)
         facts = read_plausible_facts(source, stack)
         record = build_record(job, stack, facts, program)

@@ -48,7 +48,10 @@ def carry_label_layers(labels: Labels, change: GridChange | Shear | Warp) -> Lab
     """Return labels [z, y, x], or [region, z, y, x] layer by layer, on the new grid."""
     if labels.ndim == 3:
         return carry_labels(labels, change)
-    return np.stack([carry_labels(layer, change) for layer in labels])
+    layers = np.zeros((len(labels), *change.geometry.shape), labels.dtype)
+    for target, layer in zip(layers, labels, strict=True):
+        target[...] = carry_labels(layer, change)
+    return layers
 
 
 def _choose_largest_share(labels: Labels, change: GridChange | Shear, extents: Extents) -> Labels:

@@ -30,8 +30,8 @@ def box(*edges: tuple[int, int]) -> np.ndarray:
 BODY, TUMOUR, NODE = box((0, 5), (0, 6), (0, 8)), box((1, 3), (1, 3), (1, 3)), box((2, 3), (2, 4), (2, 6))
 
 
-def compose(*regions: RegionVoxels, layers: bool = False) -> DrawnMask:
-    return compose_mask(regions, SOURCE, Limits(), layers=layers)
+def compose(*regions: RegionVoxels, n_layers: int | None = None) -> DrawnMask:
+    return compose_mask(regions, SOURCE, Limits(), n_layers=n_layers)
 
 
 @pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
@@ -60,9 +60,14 @@ def test_regions_of_one_number_are_one_and_lose_nothing_to_each_other() -> None:
 
 
 def test_layers_keep_every_region_whole() -> None:
-    mask = compose(region(3, BODY), region(1, TUMOUR), region(1, NODE), layers=True)
+    mask = compose(region(3, BODY), region(1, TUMOUR), region(1, NODE), n_layers=0)
     np.testing.assert_array_equal(mask.labels, np.stack([TUMOUR | NODE, np.zeros_like(BODY), BODY]))
     assert (mask.warnings, mask.labels.dtype) == (set(), np.uint8)
+
+
+def test_there_are_as_many_layers_as_are_asked_for() -> None:
+    labels = compose(region(1, TUMOUR), n_layers=3).labels
+    assert labels.any(axis=(1, 2, 3)).tolist() == [True, False, False]
 
 
 def test_a_slice_that_is_put_twice_is_joined() -> None:
@@ -77,14 +82,14 @@ def test_high_numbers_take_wider_integers() -> None:
     assert compose(region(256, TUMOUR)).labels.dtype == np.uint16
 
 
-@pytest.mark.parametrize("layers", [False, True])
-def test_labels_that_take_too_much_memory_are_refused(layers: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize("n_layers", [None, 1])
+def test_labels_that_take_too_much_memory_are_refused(n_layers: int | None) -> None:
     source = grid(2000)
     wide = type(source)(source.shape._replace(y=100, x=100), source.corners, source.row, source.column, (0.9, 0.7))
     large = RegionVoxels(DrawnRegion("a", 1), wide.shape)
-    assert compose_mask([large], wide, Limits(series_memory_mb=100), layers=layers).is_empty
+    assert compose_mask([large], wide, Limits(series_memory_mb=100), n_layers=n_layers).is_empty
     with pytest.raises(MaskMismatchError, match="more than 12, a quarter of series_memory_mb") as raised:
-        compose_mask([large], wide, Limits(series_memory_mb=50), layers=layers)
+        compose_mask([large], wide, Limits(series_memory_mb=50), n_layers=n_layers)
     assert raised.value.reason is MaskReason.TOO_LARGE
 
 
@@ -112,6 +117,6 @@ def test_what_was_drawn_on_a_missing_slice_takes_the_place_of_what_follows_from_
     filled = mask.fill_missing(np.insert(mask.labels, 2, mask.labels[1], axis=0))
     assert filled[2, 0].tolist() == [1, 1, 0, 0, 0, 0, 2, 2]
     assert filled[3, 0].tolist() == [1, 1, 1, 1, 0, 0, 2, 2]
-    layers = compose_mask([drawn, other], source, Limits(), layers=True)
+    layers = compose_mask([drawn, other], source, Limits(), n_layers=0)
     both = layers.fill_missing(np.insert(layers.labels, 2, layers.labels[:, 1], axis=1))
     assert both[:, 2, 0].tolist() == [[1, 1, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 1, 1]]

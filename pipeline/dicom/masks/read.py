@@ -17,6 +17,9 @@ Reader = Callable[[Any, SourceGrid, RegionChoice, Limits], DrawnMask | None]
 
 _READERS: dict[str, Reader] = {"SEG": read_segmentation, "RTSTRUCT": read_structures}
 
+FILE_SHARE = 0.5
+"""Of the memory that a series may take, a file may take this share while it is read."""
+
 
 def read_mask(
     path: Path, kind: Literal["SEG", "RTSTRUCT"], grid: SourceGrid, choice: RegionChoice, limits: Limits
@@ -32,12 +35,20 @@ def read_mask(
             return _READERS[kind](open_object(path), grid, choice, limits)
     except MaskMismatchError:
         raise
+    except MemoryError as error:
+        msg = f"there is not enough memory to read the {kind}"
+        raise MaskMismatchError(msg, MaskReason.TOO_LARGE) from error
     except Exception as error:  # damaged objects raise errors of any kind
         msg = f"the {kind} cannot be read ({type(error).__name__})"
         raise MaskMismatchError(msg, MaskReason.UNREADABLE) from error
 
 
 def _require_size(path: Path, limits: Limits) -> None:
-    if path.stat().st_size > limits.max_file_mb * 2**20:
+    """Refuse a file that is over the limit, or that would take more than FILE_SHARE of what a series may."""
+    n_mb = path.stat().st_size / 2**20
+    if n_mb > limits.max_file_mb:
         msg = f"the file is larger than max_file_mb {limits.max_file_mb}"
+        raise MaskMismatchError(msg, MaskReason.TOO_LARGE)
+    if n_mb > limits.series_memory_mb * FILE_SHARE:
+        msg = f"the file is larger than half of series_memory_mb {limits.series_memory_mb}"
         raise MaskMismatchError(msg, MaskReason.TOO_LARGE)

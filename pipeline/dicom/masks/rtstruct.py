@@ -28,7 +28,7 @@ CLOSED = frozenset({"", "CLOSED_PLANAR", "CLOSEDPLANAR", "INTERPOLATED_PLANAR", 
 NOT_CLOSED = frozenset({"POINT", "OPEN_PLANAR", "OPEN_NONPLANAR"})
 """Contours that enclose nothing by their nature: leaving them out loses nothing."""
 
-OPEN, UNKNOWN_TYPE, UNREADABLE, NO_POINTS, FEW_POINTS, NO_AREA, BEYOND, BETWEEN, NOT_PLANAR, REFUSED = (
+OPEN, UNKNOWN_TYPE, UNREADABLE, NO_POINTS, FEW_POINTS, NO_AREA, BEYOND, BETWEEN, NOT_PLANAR, REFUSED, OTHER_FRAME = (
     "open",
     "unknown_type",
     "unreadable",
@@ -39,6 +39,7 @@ OPEN, UNKNOWN_TYPE, UNREADABLE, NO_POINTS, FEW_POINTS, NO_AREA, BEYOND, BETWEEN,
     "between_slices",
     "not_in_a_slice",
     "region_refused",
+    "other_frame_of_reference",
 )
 """Why a contour is skipped."""
 
@@ -71,39 +72,54 @@ def read_structures(dataset: Any, grid: SourceGrid, choice: RegionChoice, limits
     region with a contour between two slices is left out whole.  Raises MaskMismatchError where all regions lie
     elsewhere, or in another frame of reference, or where the mask is too large.
     """
+    wanted = _find_wanted(dataset, choice)
+    if not wanted:
+        return None
+    if not any(grid.has_frame_of_reference(_name_frame(roi)) for roi, _ in wanted):
+        grid.require_frame_of_reference(_name_frame(wanted[0][0]))
     contours = _collect_contours(dataset)
     regions = []
     farthest_mm = 0.0
-    for roi, number in _find_wanted(dataset, grid, choice):
+    for roi, number in wanted:
         region = DrawnRegion(name_region(roi.get("ROIName"), roi.ROINumber), number)
-        voxels, off_mm = draw_region(region, contours[int(roi.ROINumber)], grid)
+        own = contours[int(roi.ROINumber)]
+        if grid.has_frame_of_reference(_name_frame(roi)):
+            voxels, off_mm = draw_region(region, own, grid)
+            farthest_mm = max(farthest_mm, off_mm)
+        else:
+            skipped = {OTHER_FRAME: len(own)} if own else {}
+            voxels = RegionVoxels(replace(region, skipped=skipped), grid.shape)
         regions.append(voxels)
-        farthest_mm = max(farthest_mm, off_mm)
-    if not regions:
-        return None
     if farthest_mm and not any(one.region.n_used for one in regions):
         msg = f"no contour lies on a slice: one is {farthest_mm:.2f} mm from the nearest slice"
         raise MaskMismatchError(msg)
-    mask = compose_mask(regions, grid, limits, layers=choice.layers)
-    return replace(mask, warnings=mask.warnings.union(_find_warnings(regions)))
+    mask = compose_mask(regions, grid, limits, n_layers=choice.n_layers if choice.layers else None)
+    has_orphans = any(contours[number] for number in contours.keys() - _list_numbers(dataset))
+    return replace(mask, warnings=mask.warnings.union(_find_warnings(regions, has_orphans=has_orphans)))
 
 
-def _collect_contours(dataset: Any) -> Mapping[int, list[Any]]:
-    """Return the contours of each region by its number; a region may have several items."""
-    found: defaultdict[int, list[Any]] = defaultdict(list)
-    for item in dataset.get("ROIContourSequence", ()):
-        found[int(item.ReferencedROINumber)].extend(item.get("ContourSequence") or ())
+def _list_numbers(dataset: Any) -> set[int]:
+    return {int(roi.ROINumber) for roi in dataset.get("StructureSetROISequence") or ()}
+
+
+def _collect_contours(dataset: Any) -> Mapping[int | None, list[Any]]:
+    """Return the contours of each region by its number, None where they have none; a region may have several items."""
+    found: defaultdict[int | None, list[Any]] = defaultdict(list)
+    for item in dataset.get("ROIContourSequence") or ():
+        number = item.get("ReferencedROINumber")
+        found[None if number is None else int(number)].extend(item.get("ContourSequence") or ())
     return found
 
 
-def _find_wanted(dataset: Any, grid: SourceGrid, choice: RegionChoice) -> list[tuple[Any, int]]:
+def _find_wanted(dataset: Any, choice: RegionChoice) -> list[tuple[Any, int]]:
     """Return the regions wanted and their numbers, in the order of the object's own."""
-    found = sorted(dataset.get("StructureSetROISequence", ()), key=lambda roi: int(roi.ROINumber))
+    found = sorted(dataset.get("StructureSetROISequence") or (), key=lambda roi: int(roi.ROINumber))
     numbers = choice.assign_numbers([name_region(roi.get("ROIName"), roi.ROINumber) for roi in found])
-    wanted = [(roi, number) for roi, number in zip(found, numbers, strict=True) if number is not None]
-    for roi, _ in wanted:
-        grid.require_frame_of_reference(str(roi.get("ReferencedFrameOfReferenceUID", "")))
-    return wanted
+    return [(roi, number) for roi, number in zip(found, numbers, strict=True) if number is not None]
+
+
+def _name_frame(roi: Any) -> str:
+    return str(roi.get("ReferencedFrameOfReferenceUID") or "")
 
 
 def draw_region(region: DrawnRegion, contours: Sequence[Any], grid: SourceGrid) -> tuple[RegionVoxels, float]:
@@ -192,9 +208,9 @@ def _place(points: Floats, grid: SourceGrid) -> tuple[int, Floats]:
     return k, indices
 
 
-def _find_warnings(regions: Sequence[RegionVoxels]) -> Iterator[SeriesWarning]:
-    """Yield what is to be said of regions of which a part is missing."""
-    if any(set(one.region.skipped) - {OPEN} for one in regions):
+def _find_warnings(regions: Sequence[RegionVoxels], *, has_orphans: bool) -> Iterator[SeriesWarning]:
+    """Yield what is to be said of regions of which a part is missing, or of contours of no region."""
+    if has_orphans or any(set(one.region.skipped) - {OPEN} for one in regions):
         yield SeriesWarning.W_LABEL_PARTIAL
     if any(one.is_sparse or one.has_skipped_slice for one in regions):
         yield SeriesWarning.W_LABEL_SPARSE

@@ -34,7 +34,7 @@ def read_segmentation(dataset: Any, grid: SourceGrid, choice: RegionChoice, limi
                 n_used[own] += 1
     for own, voxels in segments.items():
         voxels.region = replace(voxels.region, n_used=n_used[own])
-    mask = compose_mask(list(segments.values()), grid, limits, layers=choice.layers)
+    mask = compose_mask(list(segments.values()), grid, limits, n_layers=choice.n_layers if choice.layers else None)
     sparse = {SeriesWarning.W_LABEL_SPARSE} if any(one.is_sparse for one in segments.values()) else set()
     return replace(mask, warnings=mask.warnings | sparse)
 

@@ -180,6 +180,26 @@ def test_a_region_without_contours_is_empty_and_no_loss() -> None:
     assert ([region.n_voxels for region in mask.regions], mask.warnings) == ([0, 2 * N_SQUARE], set())
 
 
+def test_a_region_of_another_frame_of_reference_leaves_the_others() -> None:
+    dataset = two_regions()
+    dataset.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = "9.9"
+    mask = read(dataset)
+    assert mask.regions[0].skipped == {"other_frame_of_reference": 2}
+    assert [region.n_voxels for region in mask.regions] == [0, 2 * N_SQUARE]
+    assert mask.warnings == {SeriesWarning.W_LABEL_PARTIAL}
+
+
+@pytest.mark.parametrize("number", [None, 7])
+def test_contours_of_no_region_are_a_loss(number: int | None) -> None:
+    dataset = two_regions()
+    if number is None:
+        del dataset.ROIContourSequence[1].ReferencedROINumber
+    else:
+        dataset.ROIContourSequence[1].ReferencedROINumber = number
+    mask = read(dataset)
+    assert ([region.n_used for region in mask.regions], mask.warnings) == ([2, 0], {SeriesWarning.W_LABEL_PARTIAL})
+
+
 def test_contours_of_a_region_in_two_items_are_all_drawn() -> None:
     dataset = two_regions()
     dataset.ROIContourSequence[1].ReferencedROINumber = 1
