@@ -16,6 +16,9 @@ LabelValue = str | float | int | None
 LABEL_PREFIX = "label_"
 """Begins the name of every label's column, so that none is taken for another."""
 
+MASK_PREFIX, REASON_PREFIX = f"{LABEL_PREFIX}mask_", f"{LABEL_PREFIX}reason_"
+"""Begin the names of the two columns of a mask: how many voxels it has, and why it is there or not."""
+
 
 NO_COLUMNS = ("elements", "labels", "masks")
 """Parts of a record that are no columns of their own."""

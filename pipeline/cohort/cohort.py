@@ -13,7 +13,7 @@ from pipeline.cohort.table import LabelTable, read_labels
 from pipeline.errors import DamageError, UsageError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import ELEMENT_COLUMNS, ManifestOptions, read_records
-from pipeline.record import LabelValue, SeriesRecord
+from pipeline.record import MASK_PREFIX, REASON_PREFIX, LabelValue, SeriesRecord
 from pipeline.scan.series import People, Scan, ScannedSeries, identify_patient
 from pipeline.vocabulary import Status
 
@@ -44,7 +44,9 @@ class Cohort:
         asked = options.labels.table if options.labels else None
         tables = tuple(map(read_labels, [*kept_tables(output), *([asked] if asked else [])]))
         people = people_of(options.patient_map)
-        _check_columns(options, {column for table in tables for column in table.columns})
+        columns = {column for table in tables for column in table.columns}
+        _check_columns(options, columns)
+        _check_masks(options, columns)
         return cls(options, output, people, tables)
 
     def completed(self, records: Sequence[SeriesRecord], scan: Scan) -> Completed:
@@ -122,6 +124,15 @@ def _member(record: SeriesRecord, patient: Token, split: Split) -> Member:
 def _cell(record: SeriesRecord, column: str | None) -> str | None:
     value = None if column is None else (record.elements | record.labels).get(column)
     return None if value is None else str(value)
+
+
+def _check_masks(options: ManifestOptions, columns: set[str]) -> None:
+    """Refuse a table that brings a column of a mask."""
+    for mask in options.labels.masks if options.labels else ():
+        for column in (MASK_PREFIX + mask.name, REASON_PREFIX + mask.name):
+            if column in columns:
+                msg = f"a table brings {column}, which is what the mask {mask.name} says: rename one of them"
+                raise UsageError(msg)
 
 
 def _check_columns(options: ManifestOptions, labels: set[str]) -> None:

@@ -13,7 +13,7 @@ from pipeline.cohort.options import TableOptions
 from pipeline.errors import UsageError
 from pipeline.output.tables import ColumnType
 from pipeline.privacy import cleaned
-from pipeline.record import LABEL_PREFIX, LabelValue
+from pipeline.record import LABEL_PREFIX, MASK_PREFIX, LabelValue
 
 MOST_BYTES = 1 << 30
 
@@ -126,7 +126,11 @@ def columns_of(rows: Iterable[Labels]) -> dict[str, ColumnType]:
     found: dict[str, set[type]] = {}
     for name, value in chain.from_iterable(row.items() for row in rows):
         found.setdefault(name, set()).add(type(value))
-    return {name: next((_WIDTHS[kind] for kind in _WIDTHS if kind in kinds), "text") for name, kinds in found.items()}
+    columns: dict[str, ColumnType] = {}
+    for name, kinds in found.items():
+        empty: ColumnType = "integer" if name.startswith(MASK_PREFIX) else "text"
+        columns[name] = next((_WIDTHS[kind] for kind in _WIDTHS if kind in kinds), empty)
+    return columns
 
 
 def is_personal(name: str, values: Iterable[str]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.output.durable import remove
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import ColumnType, write_table
-from pipeline.record import LABEL_PREFIX, SeriesRecord
+from pipeline.record import REASON_PREFIX, SeriesRecord
 from pipeline.vocabulary import MaskReason
 
 MASK_COLUMNS: dict[str, ColumnType] = {
@@ -26,8 +26,6 @@ MASK_COLUMNS: dict[str, ColumnType] = {
     "voxels_lost": "integer",
 }
 """A row for each mask, object, series and region; an object that belongs to no series has no series_key."""
-
-REASON_PREFIX = f"{LABEL_PREFIX}reason_"
 
 
 def publish_masks(output: OutputFolder, records: Iterable[SeriesRecord], unlinked: Iterable[Mapping[str, Any]]) -> None:

@@ -20,7 +20,7 @@ from pipeline.masks.sources import LinkedFile, MaskSource
 from pipeline.program.changes import GridChange, Shear, Warp
 from pipeline.program.labels import carry_label_layers
 from pipeline.program.program import Program
-from pipeline.record import LABEL_PREFIX, LabelValue, SeriesRecord
+from pipeline.record import MASK_PREFIX, REASON_PREFIX, LabelValue, SeriesRecord
 from pipeline.store.labels import LabelImage
 from pipeline.vocabulary import MaskReason, SeriesWarning, Verdict
 
@@ -130,11 +130,10 @@ def add_masks_to_record(
     warnings, rows, details = set(record.warnings), [], []
     for mask in masks:
         name, reason = mask.source.name, mask.reason
-        if name in labels:
-            n_voxels = count_voxels(labels[name])
-            values[f"{LABEL_PREFIX}mask_{name}"] = n_voxels
-            reason = reason if n_voxels else MaskReason.EMPTY
-        values[f"{LABEL_PREFIX}reason_{name}"] = reason.value
+        n_voxels = count_voxels(labels[name]) if name in labels else None
+        if n_voxels == 0:
+            reason = MaskReason.EMPTY
+        values |= {MASK_PREFIX + name: n_voxels, REASON_PREFIX + name: reason.value}
         warnings |= mask.warnings
         if mask.picked and mask.picked.detail and reason is not MaskReason.EMPTY:
             details.append(f"mask {name}: {mask.picked.detail}")

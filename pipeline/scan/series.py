@@ -20,7 +20,7 @@ from pipeline.dicom.series.split import split_parts, split_volumes
 from pipeline.dicom.stack.stack import build_stack
 from pipeline.masks.sources import MaskSource
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
-from pipeline.record import LABEL_PREFIX, LabelValue, SeriesRecord
+from pipeline.record import MASK_PREFIX, REASON_PREFIX, LabelValue, SeriesRecord
 from pipeline.scan.census import Census
 from pipeline.scan.headers import Reading
 from pipeline.sources.folders import FoundFile, InputOptions, find_files
@@ -83,7 +83,7 @@ class ScannedSeries:
         labels = dict(record.labels)
         for source in self.masks if record.status is Status.OK else ():
             if source.missing:
-                labels[f"{LABEL_PREFIX}reason_{source.name}"] = source.missing.value
+                labels |= {MASK_PREFIX + source.name: None, REASON_PREFIX + source.name: source.missing.value}
         return labels
 
 

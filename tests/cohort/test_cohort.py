@@ -7,8 +7,10 @@ from pydicom.dataset import Dataset
 from running import ORIENTED, Outcome, by_uid, carry_out
 
 from pipeline.cohort.cohort import Cohort, counts_by_split, with_splits
+from pipeline.cohort.options import LabelOptions
 from pipeline.cohort.splits import Split
 from pipeline.errors import UsageError
+from pipeline.masks.sources import MaskOptions
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import ManifestOptions
 from pipeline.record import SeriesRecord
@@ -144,3 +146,11 @@ def test_a_table_that_is_wrong_stops_a_run_before_anything_is_written(tmp_path: 
     with pytest.raises(UsageError, match=r"missing\.csv cannot be read"):
         run_with(tmp_path, f"{{labels: {{csv: {tmp_path / 'missing.csv'}, on: PatientID}}}}")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_table_may_not_bring_what_a_mask_says(tmp_path: Path) -> None:
+    table = write(tmp_path, "labels.csv", "PatientID,reason_gtv\nP-1,none\n")
+    masks = MaskOptions("gtv", dicom="RTSTRUCT")
+    options = ManifestOptions(labels=LabelOptions(csv=str(table), masks=(masks,)))
+    with pytest.raises(UsageError, match="a table brings label_reason_gtv"):
+        Cohort.open(options, OutputFolder(tmp_path / "out"))

@@ -139,7 +139,7 @@ def test_a_mask_off_the_grid_is_not_written(tmp_path: Path, spoil: str) -> None:
     record, store = opened(run_with(tmp_path, "{name: organs, dicom: SEG}", ORIENT), series)
     assert SeriesWarning.W_LABEL_MISMATCH in record.warnings
     reasons = {"moved": "off_grid", "two objects": "several", "damaged": "unreadable"}
-    assert (store.labels, record.labels) == ({}, {"label_reason_organs": reasons[spoil]})
+    assert (store.labels, record.labels) == ({}, {"label_mask_organs": None, "label_reason_organs": reasons[spoil]})
     assert record.detail is not None
     assert record.detail.startswith("mask organs: ")
 
@@ -284,7 +284,10 @@ def test_several_objects_are_refused_or_merged_and_copies_count_once(tmp_path: P
     save(drawn_on(series, ["node"], [6]), tmp_path / "in" / "two.dcm", series, "1.7.3")
     outcome = run_with(tmp_path, "{name: m, dicom: RTSTRUCT}")
     record, _ = opened(outcome, series)
-    assert (record.labels, SeriesWarning.W_LABEL_MISMATCH in record.warnings) == ({"label_reason_m": "several"}, True)
+    assert (record.labels, SeriesWarning.W_LABEL_MISMATCH in record.warnings) == (
+        {"label_mask_m": None, "label_reason_m": "several"},
+        True,
+    )
     assert [row["reason"] for row in object_rows(outcome)] == ["several"] * 3
     record, _ = opened(run_with(tmp_path, "{name: m, dicom: RTSTRUCT, pick: merge}"), series)
     assert record.labels == {"label_mask_m": 28, "label_reason_m": "ok"}
@@ -294,7 +297,7 @@ def test_a_mask_that_is_not_there_says_why_and_no_store_is_made_again_for_it(tmp
     series = write_series(tmp_path / "in" / "ct", **SIZE)
     masks = "{name: m, dicom: RTSTRUCT}"
     before, _ = opened(run_with(tmp_path, masks), series)
-    assert before.labels == {"label_reason_m": "no_object"}
+    assert before.labels == {"label_mask_m": None, "label_reason_m": "no_object"}
     dataset = drawn_on(series, ["gtv"], [2])
     save(dataset, tmp_path / "in" / "rs.dcm", series)
     (study,) = dataset.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence
@@ -302,7 +305,7 @@ def test_a_mask_that_is_not_there_says_why_and_no_store_is_made_again_for_it(tmp
     dataset.save_as(tmp_path / "in" / "rs.dcm", enforce_file_format=True)
     outcome = run_with(tmp_path, masks)
     after, _ = opened(outcome, series)
-    assert after.labels == {"label_reason_m": "not_linked"}
+    assert after.labels == {"label_mask_m": None, "label_reason_m": "not_linked"}
     assert SeriesWarning.W_LABEL_MISSING in after.warnings
     assert (after.sha256, after.finished_at) == (before.sha256, before.finished_at)
     (row,) = object_rows(outcome)
