@@ -25,8 +25,8 @@ A file is read where there is exactly one way to read it to its end; its series 
 ODD_FILES = [
     (
         "no file meta information, or none that names a transfer syntax",
-        "native pixels: the first element shows whether VRs are written",
-        "compressed pixels: `TRANSFER_SYNTAX`",
+        "a structure set, a native segmentation: the first element shows whether VRs are written",
+        "any other image: `TRANSFER_SYNTAX`",
     ),
     (
         "elements without VR, or with one that is none (blanks, zeros, `??`)",

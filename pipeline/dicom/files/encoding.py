@@ -60,6 +60,13 @@ def dictionary_vr(tag: int) -> str:
         return "UN"
 
 
+@cache
+def known_vr(tag: int) -> str:
+    """Return what an element that is written as UN is by the dictionary; UN where that leaves a choice, or is none."""
+    name = dictionary_vr(tag)
+    return "UN" if " or " in name else name
+
+
 def tag_text(tag: int) -> str:
     """Write a tag as ``gggg,eeee``."""
     return f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
@@ -114,7 +121,7 @@ class PlainHeads(dict[bytes, PlainHead | None]):
             name = dictionary_vr(tag)
             return None if name == "SQ" else (tag, name, length)
         vr = raw[4:6]
-        if vr == b"UN" and dictionary_vr(tag) != "UN":
+        if vr == b"UN" and known_vr(tag) != "UN":
             return None
         if vr in SHORT_VRS:
             return tag, VR_NAMES[vr], self._encoding.layout("H").unpack_from(raw, 6)[0]

@@ -17,6 +17,7 @@ from pipeline.dicom.files.encoding import (
     LONG_VRS,
     PIXEL_DATA,
     SHORT_VRS,
+    VR_NAMES,
     Encoding,
 )
 from pipeline.dicom.files.repair import find_only_reading
@@ -34,7 +35,8 @@ INFLATED_PREFIX_BYTES = MEGABYTE
 DEFLATED_BLOCK_BYTES = 1 << 12
 """Deflated data is read in small blocks: of a damaged one nothing is kept, and the header is in the first."""
 
-TRANSFER_SYNTAX_UID = 0x00020010
+SOP_CLASS_UID, TRANSFER_SYNTAX_UID = 0x00080016, 0x00020010
+SEGMENTATION_STORAGE = b"1.2.840.10008.5.1.4.1.1.66.4"
 
 OTHER_FORMATS = (b"MZ", b"\x7fELF", b"#!", b"PK\x03\x04", b"%PDF", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
 """Openings that make a program take the file for something else than DICOM (CVE-2019-11687 and its kin)."""
@@ -102,10 +104,12 @@ def _repaired(window: Window, begin: int, walker: Walker) -> dict[int, Element] 
 
 
 def _infer_transfer_syntax(data_set: DataSet, encoding: Encoding) -> None:
-    """Name the transfer syntax that the elements show; that of fragments they do not."""
+    """Name the transfer syntax that the elements show, but for an image: its pixels are not taken on trust."""
     pixels = data_set.elements.get(PIXEL_DATA)
-    if pixels and pixels.encapsulated:
-        data_set.refusal = Reason.TRANSFER_SYNTAX, "the file names no transfer syntax, and its pixels are compressed"
+    sop_class = data_set.elements.get(SOP_CLASS_UID)
+    is_segmentation = sop_class is not None and sop_class.value.strip(b" \0") == SEGMENTATION_STORAGE
+    if pixels and (pixels.encapsulated or not is_segmentation):
+        data_set.refusal = Reason.TRANSFER_SYNTAX, "the file names no transfer syntax"
         return
     data_set.transfer_syntax = EXPLICIT_LE if encoding.explicit else IMPLICIT_LE
     data_set.warnings.add(SeriesWarning.W_META_REPAIRED)
@@ -119,7 +123,9 @@ def _skip_preamble(window: Window, data_set: DataSet) -> None:
         if head.startswith(OTHER_FORMATS):
             data_set.warnings.add(SeriesWarning.W_PREAMBLE)
         return
-    if not _begins_with_element(head):
+    if head.startswith(b"DICM"):
+        window.at += 4
+    elif not _begins_with_element(head):
         raise StructureError(Reason.NOT_DICOM, "there is no DICOM in the file")
     data_set.warnings.add(SeriesWarning.W_META_REPAIRED)
 
@@ -136,7 +142,11 @@ def _begins_with_element(head: bytes) -> bool:
 
 
 def _read_meta(window: Window, size: int, data_set: DataSet, limits: Limits) -> None:
-    walker = Walker(window, size, EXPLICIT_LITTLE, limits.max_nesting)
+    head = window.peek(6)
+    is_implicit = head[:2] == b"\2\0" and head[4:6] not in VR_NAMES
+    if is_implicit:
+        data_set.warnings.add(SeriesWarning.W_META_REPAIRED)
+    walker = Walker(window, size, IMPLICIT_LITTLE if is_implicit else EXPLICIT_LITTLE, limits.max_nesting)
     data_set.meta = walker.elements
     walker.walk_group(0x0002)
     if TRANSFER_SYNTAX_UID in data_set.meta:

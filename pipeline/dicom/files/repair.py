@@ -6,8 +6,10 @@ the end of the data set, and that no other one does.  Rules that hold for every 
 a private element's block is reserved by a creator (DICOM PS3.5 section 7.8.1), any other is in the dictionary.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple
 
 from pipeline.dicom.files.element import KEPT_BYTES, Element, StructureError, Window
@@ -20,11 +22,14 @@ from pipeline.dicom.files.encoding import (
     PIXEL_TAGS,
     SEQUENCE_END,
     SHORT_VRS,
+    STRAY_DELIMITERS,
     UNDEFINED,
     VR_NAMES,
     Encoding,
     dictionary_vr,
+    known_vr,
 )
+from pipeline.dicom.files.values import is_single_valued
 from pipeline.vocabulary import Reason
 
 MOST_STEPS = 1_000_000
@@ -35,15 +40,26 @@ ENOUGH = 2
 RESERVING = range(0x10, 0x100)
 """Numbers of the elements that reserve a block for the private elements of their group."""
 
+BINARY_SIZES = {"US": 2, "SS": 2, "US or SS": 2, "UL": 4, "SL": 4, "FL": 4, "AT": 4, "FD": 8, "UV": 8, "SV": 8}
+_TEXT = re.compile(rb"[^\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]*\0?")
+FORMS = (
+    dict.fromkeys(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"), _TEXT)
+    | dict.fromkeys(("AS", "DA", "DT", "TM"), re.compile(rb"[0-9.:+\-DWMY \\]*\0?"))
+    | dict.fromkeys(("DS", "IS"), re.compile(rb"[0-9eE.+\- \\]*\0?"))
+    | {"UI": re.compile(rb"[0-9. \\]*\0?")}
+)
+LONGEST_TEXT = 1 << 14
+
 Items = tuple[dict[int, Element], ...]
 
 
 class Head(NamedTuple):
-    """One way to read what an element begins with."""
+    """One way to read what an element begins with; ``is_odd`` where the file declares another."""
 
     vr: str
     length: int
     offset: int
+    is_odd: bool = False
 
 
 class DataSetReading(NamedTuple):
@@ -76,7 +92,7 @@ def find_only_reading(
 
     Raises StructureError with LIMIT where sequences nest too deep.
     """
-    search = _Search(window, end - begin, max_nesting)
+    search = _Search(window, end - begin, max_nesting, names_un=encoding.little_endian)
     readings = search.read_data_set(begin, Extent(end, is_delimited=False, depth=0), encoding)
     return search.take_values(readings[0].elements) if search.is_certain(readings) else None
 
@@ -95,9 +111,10 @@ def find_unknown_items(window: Window, element: Element, depth: int, max_nesting
 class _Search:
     """Looks for readings; elements have no values until the reading is found."""
 
-    def __init__(self, window: Window, n_bytes: int, max_nesting: int) -> None:
+    def __init__(self, window: Window, n_bytes: int, max_nesting: int, *, names_un: bool = True) -> None:
         self.window = window
         self.max_nesting = max_nesting
+        self.names_un = names_un
         self.steps_left = min(max(LEAST_STEPS, n_bytes // 4), MOST_STEPS)
 
     def is_certain(self, readings: Sequence[object]) -> bool:
@@ -166,7 +183,8 @@ class _Search:
         if element.tag in PIXEL_TAGS:
             return element
         self.window.at = element.offset
-        return element._replace(value=self.window.take(min(element.length, KEPT_BYTES)))
+        vr = known_vr(element.tag) if element.vr == "UN" and self.names_un else element.vr
+        return element._replace(vr=vr, value=self.window.take(min(element.length, KEPT_BYTES)))
 
     def _end_of_data_set(
         self, elements: Mapping[int, Element], at: int, extent: Extent, encoding: Encoding
@@ -176,8 +194,11 @@ class _Search:
             return at + 8 if self._delimiter(at, encoding)[0] == ITEM_END else None
         if at == extent.end:
             return at
-        has_pixels = extent.depth == 0 and not PIXEL_TAGS.isdisjoint(elements)
-        return extent.end if has_pixels and self._is_padding(at, extent.end) else None
+        if extent.depth or PIXEL_TAGS.isdisjoint(elements):
+            return None
+        while self._delimiter(at, encoding)[0] in STRAY_DELIMITERS and self.steps_left > 0:
+            at += 8
+        return extent.end if self._is_padding(at, extent.end) else None
 
     def _is_padding(self, at: int, end: int) -> bool:
         while at < end and self.steps_left > 0:
@@ -199,10 +220,22 @@ class _Search:
         if tag <= next(reversed(before), 0) or tag in DELIMITERS:
             return
         for head in dict.fromkeys(_read_heads(raw, at, tag, encoding, before)):
-            yield from self._read_value(tag, head, extent, encoding)
+            if not head.is_odd or self._fits(tag, head, extent):
+                yield from self._read_value(tag, head, extent, encoding)
+
+    def _fits(self, tag: int, head: Head, extent: Extent) -> bool:
+        """Report a value that its VR may have: what a wrong length swallows is heads, and those are no text."""
+        vr, length, offset, _ = head
+        if vr in BINARY_SIZES:
+            return length in {0, BINARY_SIZES[vr]} if is_single_valued(tag) else length % BINARY_SIZES[vr] == 0
+        if vr not in FORMS:
+            return True
+        if length > LONGEST_TEXT or offset + length > extent.end:
+            return False
+        return FORMS[vr].fullmatch(self._peek(offset, length)) is not None
 
     def _read_value(self, tag: int, head: Head, extent: Extent, encoding: Encoding) -> Iterator[tuple[Element, int]]:
-        vr, length, offset = head
+        vr, length, offset, _ = head
         if tag in PIXEL_TAGS and length == UNDEFINED:
             stop = self._pass_fragments(offset, extent.end, encoding)
             if stop is not None:
@@ -222,15 +255,17 @@ class _Search:
 
     def _pass_fragments(self, at: int, end: int, encoding: Encoding) -> int | None:
         """Return the place behind the fragments of pixel data, None where they break off."""
-        while at < end:
+        for n_items in count():
+            if n_items > 1 and ends_without_delimiter(self._peek(at, 8), encoding):
+                return end if self._is_padding(at + 8, end) else None
             tag, length = self._delimiter(at, encoding)
             at += 8
             if tag == SEQUENCE_END:
                 return at
             if tag != ITEM or at + length > end:
-                return None
+                break
             at += length
-        return at if at == end else None
+        return None
 
     def _delimiter(self, at: int, encoding: Encoding) -> tuple[int, int]:
         raw = self._peek(at, 8)
@@ -245,18 +280,25 @@ class _Search:
         return self.window.peek(n)
 
 
+def ends_without_delimiter(raw: bytes, encoding: Encoding) -> bool:
+    """Report the bytes behind whole fragments where their delimiter is missing: none, a part of it, or zeros."""
+    delimiter = encoding.layout("HHL").pack(SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF, 0)
+    return not raw.strip(b"\0") or (len(raw) < len(delimiter) and delimiter.startswith(raw))
+
+
 def _read_heads(raw: bytes, at: int, tag: int, encoding: Encoding, before: Mapping[int, Element]) -> Iterator[Head]:
     """Yield the ways to read the first bytes of an element."""
     explicit = _explicit_head(raw, at, encoding)
     if explicit:
-        yield explicit
-    name = dictionary_vr(tag)
-    if not encoding.explicit or (not explicit and _is_known(tag, before)):
-        yield Head(name, encoding.layout("L").unpack_from(raw, 4)[0], at + 8)
-    if encoding.explicit and not explicit and _is_known(tag, before):
-        yield Head(name, encoding.layout("H").unpack_from(raw, 6)[0], at + 8)
+        yield explicit._replace(is_odd=not encoding.explicit)
+    if encoding.explicit and (explicit or not _is_known(tag, before)):
+        return
+    name = "UL" if tag & 0xFFFF == 0 else dictionary_vr(tag)
+    yield Head(name, encoding.layout("L").unpack_from(raw, 4)[0], at + 8, is_odd=encoding.explicit)
+    if encoding.explicit:
+        yield Head(name, encoding.layout("H").unpack_from(raw, 6)[0], at + 8, is_odd=True)
         if raw[6:8] == b"\0\0" and len(raw) == 12:
-            yield Head(name, encoding.layout("L").unpack_from(raw, 8)[0], at + 12)
+            yield Head(name, encoding.layout("L").unpack_from(raw, 8)[0], at + 12, is_odd=True)
 
 
 def _explicit_head(raw: bytes, at: int, encoding: Encoding) -> Head | None:

@@ -24,10 +24,11 @@ from pipeline.dicom.files.encoding import (
     VR_NAMES,
     Encoding,
     dictionary_vr,
+    known_vr,
     plain_heads,
     tag_text,
 )
-from pipeline.dicom.files.repair import find_unknown_items
+from pipeline.dicom.files.repair import ends_without_delimiter, find_unknown_items
 from pipeline.vocabulary import Reason
 
 _element = partial(tuple.__new__, Element)
@@ -155,7 +156,7 @@ class Walker:
 
         A sequence whose items cannot be told for certain, and what a file in big endian holds, stay unknown.
         """
-        name = dictionary_vr(element.tag)
+        name = known_vr(element.tag)
         if name != "SQ":
             return element._replace(vr=name) if self.encoding.little_endian else element
         behind = self.window.at
@@ -246,12 +247,11 @@ class Walker:
             self.window.at += length
 
     def _lacks_end(self) -> bool:
-        """Report fragments behind which a whole delimiter is missing: the file ends, or is filled up with zeros."""
+        """Report fragments whose delimiter is missing; a part of it is passed."""
         head = self.window.peek(HEAD_BYTES)
-        delimiter = self.encoding.layout("HHL").pack(SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF, 0)
-        if len(head) == HEAD_BYTES or head != delimiter[: len(head)]:
-            return not head.strip(b"\0")
-        self.window.take(HEAD_BYTES)
+        if not ends_without_delimiter(head, self.encoding):
+            return False
+        self.window.take(HEAD_BYTES if head.strip(b"\0") else 0)
         self.is_repaired = True
         return True
 

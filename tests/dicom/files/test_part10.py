@@ -100,8 +100,9 @@ def test_a_file_without_preamble_is_read(path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", [Encoding(), IMPLICIT_LITTLE])
-def test_a_bare_data_set_shows_its_transfer_syntax(path: Path, encoding: Encoding) -> None:
-    content = element(0x00080005, "CS", b"ISO_IR 192", encoding=encoding) + data_set(encoding)
+def test_a_bare_data_set_that_is_no_image_shows_its_transfer_syntax(path: Path, encoding: Encoding) -> None:
+    content = element(0x00080005, "CS", b"ISO_IR 192", encoding=encoding)
+    content += element(SERIES_UID, "UI", b"1.2.3\0", encoding=encoding)
     for begin in (b"", DICM):
         read_back = read(path, begin + content)
         assert read_back.refusal is None
@@ -110,11 +111,19 @@ def test_a_bare_data_set_shows_its_transfer_syntax(path: Path, encoding: Encodin
         assert read_back.elements[SERIES_UID].value == b"1.2.3\0"
 
 
-def test_compressed_pixels_do_not_show_their_transfer_syntax(path: Path) -> None:
-    content = data_set() + endless(PIXEL_DATA, item() + item(b"abcd"), vr="OB")
-    read_back = read(path, DICM + content)
-    assert read_back.refusal is not None
-    assert read_back.refusal[0] is Reason.TRANSFER_SYNTAX
+NATIVE, FRAGMENTS = element(PIXEL_DATA, "OB", b"abcd"), endless(PIXEL_DATA, item() + item(b"abcd"), vr="OB")
+
+
+@pytest.mark.parametrize(
+    ("pixels", "number", "is_read"), [(NATIVE, "66.4", True), (FRAGMENTS, "66.4", False), (NATIVE, "2", False)]
+)
+def test_of_images_only_a_native_segmentation_shows_its_transfer_syntax(
+    path: Path, pixels: bytes, number: str, *, is_read: bool
+) -> None:
+    sop_class = element(0x00080016, "UI", f"1.2.840.10008.5.1.4.1.1.{number}".encode())
+    read_back = read(path, DICM + sop_class + data_set() + pixels)
+    assert (read_back.refusal is None) == is_read
+    assert is_read or (read_back.refusal and read_back.refusal[0] is Reason.TRANSFER_SYNTAX)
     assert read_back.elements[SERIES_UID].value == b"1.2.3\0"
 
 

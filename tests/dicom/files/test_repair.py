@@ -87,6 +87,12 @@ UNCERTAIN = {
     "no element of the dictionary": BEFORE + b"\x28\0\x99\x99??\4\0abcd" + AFTER,
     "tags that fall": AFTER[:10] + BEFORE + ODD["two spaces"],
     "two ways": BEFORE + private(b"\0\0\2\0") + b"xy" + element(0x00271002, "OB", bytes((2 << 16) - 14)),
+    "a length that swallows elements": BEFORE
+    + b"\x28\0\x30\0??\x18\0"
+    + b"0.5\\0.5 " * 2
+    + element(0x00280100, "US", b"\x10\0")[:8]
+    + element(0x00280101, "US", b"\x0c\0")
+    + element(PIXEL_DATA, "OW", bytes(8)),
     "noise": BEFORE + bytes(range(1, 200)) + AFTER,
     "cut": (BEFORE + ODD["two spaces"] + AFTER)[:-1],
 }
@@ -131,3 +137,22 @@ def test_a_search_is_given_up_where_readings_are_endless() -> None:
         BEFORE + ambiguous + b"".join(bytes([0x29 + 2 * k, 0, 0x10, 0]) + b"LO\2\0xy" for k in range(100)) * 200 + b"x"
     )
     assert only_reading(bomb) is None
+
+
+def test_what_is_odd_twice_is_read_too(tmp_path: Path) -> None:
+    fragments = endless(PIXEL_DATA, item() + item(b"abcd"), vr="OB")
+    for pixels in (fragments[:-8], fragments[:-4], fragments[:-8] + bytes(64), fragments + fragments[-8:]):
+        content = BEFORE + ODD["implicit"] + element(ROWS, "UN", b"\2\0") + pixels
+        read = read_data_set(put_file(tmp_path / "1", file_bytes(content)), Limits())
+        assert (read.refusal, read.warnings) == (None, {SeriesWarning.W_META_REPAIRED})
+        assert (read.elements[ROWS].vr, read.elements[ROWS].value) == ("US", b"\2\0")
+        assert read.elements[PIXEL_DATA].encapsulated
+
+
+def test_file_meta_information_may_be_implicit_and_lack_its_preamble(tmp_path: Path) -> None:
+    meta = element(0x00020010, "UI", b"1.2.840.10008.1.2.1\0", encoding=IMPLICIT_LITTLE)
+    for begin in (bytes(128) + b"DICM", b"DICM", b""):
+        read = read_data_set(put_file(tmp_path / "1", begin + meta + BEFORE + AFTER), Limits())
+        assert (read.refusal, read.warnings) == (None, {SeriesWarning.W_META_REPAIRED})
+        assert read.transfer_syntax == "1.2.840.10008.1.2.1"
+        assert ROWS in read.elements

@@ -149,7 +149,8 @@ def test_stray_delimiters_may_follow_the_pixels_and_nothing_else(pixels: bytes, 
 def test_an_element_that_is_written_as_un_is_what_the_dictionary_says() -> None:
     rows = walker(element(ROWS, "UN", b"\0\2")).walk()[ROWS]
     assert (rows.vr, rows.value) == ("US", b"\0\2")
-    assert walker(element(0x00091001, "UN", b"\0\2")).walk()[0x00091001].vr == "UN"
+    for unknown in (0x00091001, 0x00280120):
+        assert walker(element(unknown, "UN", b"\0\2")).walk()[unknown].vr == "UN"
 
 
 @pytest.mark.parametrize("inner", [IMPLICIT_LITTLE, EXPLICIT_LITTLE], ids=["implicit", "explicit"])
