@@ -1,7 +1,7 @@
 """Bits above BitsStored: an overlay, a sign that runs on, or a value that needs more bits than its header says.
 
 What DICOM calls an overlay is one (PS3.3 C.9.2, OverlayBitPosition).  Otherwise the image decides: of the ways to read
-such bits the right one is continuous where they change from one pixel to the next, and the others jump by a power of
+such bits the right one is continuous where they change from one pixel to the next, and the other jumps by a power of
 two.  Where that does not decide, the series is refused.
 """
 
@@ -23,16 +23,16 @@ Places = NDArray[np.bool_]
 CONTINUOUS_SHARE = 3 / 8
 """Neighbours that differ by no more than this share of the range of BitsStored are continuous: no edge is steeper."""
 MOST, HARDLY_ANY = 0.95, 0.001
-"""A reading is right if so large a share of the neighbours is continuous in it, and hardly any in another."""
+"""A reading is right if so large a share of the neighbours is continuous in it, and hardly any in the other."""
 MANY = 0.75
 """So many are enough where the bits lie anywhere, for some lie across an edge of the image."""
 NOISE_FACTOR, NOISE_SHARE = 3, 1 / 256
 """An overlay lies anywhere: across its outline the median difference is that of all neighbours, times this at most."""
 HALF = 0.5
-MASKED = 0
-"""The first of the readings."""
+MASKED, WIDE = 0, 1
+"""The places of the two readings."""
 CLEARLY = 0.2
-"""By so much is the share of plausible values in one reading above that in the others."""
+"""By so much is the share of plausible values in one reading above that in the other."""
 PLATEAU = 3
 """Padding fills a corner of so many equal pixels to each side: noise never does."""
 
@@ -59,17 +59,18 @@ def choose_values(codes: Codes, values: Integers, masked: Integers, header: Slic
     """Return what ``values`` of a slice [y, x] mean, some of which have bits above BitsStored.
 
     ``masked`` are the values without these bits; values that are equal in both are as they should be.  Raises
-    SeriesRefusedError with PIXEL_FORMAT where no reading, or more than one, is continuous.
+    SeriesRefusedError with PIXEL_FORMAT where neither reading is continuous, or both are.
     """
     cleared = np.where(values == masked, values, clear_overlays(values, header.pixels))
-    doubt = _Doubt(codes, cleared, masked, header)
-    if not doubt.n_beyond:
-        return masked
-    is_everywhere = doubt.has_constant_bits or not doubt.edges[0].size
-    right = doubt.find_plausible() if is_everywhere else doubt.find_continuous()
+    bits = _HighBits(codes, cleared, masked, header)
+    if bits.n_beyond:
+        right = bits.find()
+    else:  # all of them are overlays, unless the image says that they are not
+        bits = _HighBits(codes, values, masked, header)
+        right = None if bits.find_continuous() is bits.readings[WIDE] else masked
     if right is None:
         detail = (
-            f"{doubt.n_beyond} pixels of a slice have bits above BitsStored {header.pixels.bits_stored}, and neither "
+            f"{bits.n_beyond} pixels of a slice have bits above BitsStored {header.pixels.bits_stored}, and neither "
             "with nor without them are the values continuous"
         )
         raise SeriesRefusedError(Reason.PIXEL_FORMAT, detail)
@@ -77,7 +78,7 @@ def choose_values(codes: Codes, values: Integers, masked: Integers, header: Slic
 
 
 @dataclass(frozen=True, eq=False)
-class _Doubt:
+class _HighBits:
     """A slice [y, x]: ``wide[codes]`` are its values with the bits above BitsStored, ``masked[codes]`` without them."""
 
     codes: Codes
@@ -120,11 +121,10 @@ class _Doubt:
 
     @cached_property
     def readings(self) -> list[Integers]:
-        """The values by each reading: masked, wide, and as signed ones where a sign runs on."""
-        if not self.sign_runs_on:
-            return [self.masked, self.wide]
+        """The values by each reading: masked, and wide, which is signed if unsigned values would have all bits."""
         sign = 1 << (self.header.pixels.bits_allocated - 1)
-        return [self.masked, self.wide, (self.wide ^ sign) - sign]
+        has_sign = not self.header.pixels.signed and bool((self.wide[self.counts > 0] >= sign).any())
+        return [self.masked, (self.wide ^ sign) - sign if has_sign else self.wide]
 
     @cached_property
     def padding(self) -> Places:
@@ -153,13 +153,21 @@ class _Doubt:
         differ = self.beyond[one] != self.beyond[other]
         return one[differ], other[differ]
 
+    def find(self) -> Integers | None:
+        """Return the values by the right reading, None where it is not certain."""
+        if self.has_constant_bits or not self.edges[0].size:
+            return self.find_plausible()
+        return self.find_continuous()
+
     def find_continuous(self) -> Integers | None:
         """Return the values by the only reading that is continuous, None where there is none."""
         one, other = self.edges
+        if not one.size:
+            return None
         limit = CONTINUOUS_SHARE * self._range
         shares = [float(np.mean(np.abs(values[other] - values[one]) <= limit)) for values in self.readings]
         best = int(np.argmax(shares))
-        if max(share for place, share in enumerate(shares) if place != best) > HARDLY_ANY:
+        if min(shares) > HARDLY_ANY:
             return None
         if best == MASKED and shares[best] >= MANY and self._lies_anywhere():
             return self.masked
@@ -195,15 +203,16 @@ class _Doubt:
         return bool(np.mean((negative | self.padding)[border]) >= HALF) or self._lies_anywhere()
 
     def find_plausible(self) -> Integers | None:
-        """Return the values by the reading that gives a body in air, None where several or none do."""
+        """Return the values by the reading that gives body, air or padding, None where both or none do."""
         shares = [self._plausible_share(values) for values in self.readings]
-        *_, second, best = sorted(shares)
-        return self.readings[int(np.argmax(shares))] if best > HALF and best - second >= CLEARLY else None
+        is_clear = max(shares) > HALF and max(shares) - min(shares) >= CLEARLY
+        return self.readings[int(np.argmax(shares))] if is_clear else None
 
     def _plausible_share(self, values: Integers) -> float:
-        in_hu = self._in_hu(values)
+        """Return how many of the pixels with bits above BitsStored are body, air or padding."""
+        in_hu, doubted = self._in_hu(values), self.counts * (self.beyond != 0)
         plausible = (in_hu >= PLAUSIBLE_HU[0]) & (in_hu <= DENSE_BONE_HU) | self.padding & (in_hu < PLAUSIBLE_HU[0])
-        return float(self.counts[plausible].sum() / self.counts.sum())
+        return float(doubted[plausible].sum() / doubted.sum())
 
     def _in_hu(self, values: Integers) -> NDArray[np.float64]:
         rescale = self.header.rescale

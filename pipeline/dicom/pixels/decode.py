@@ -47,7 +47,8 @@ def read_size(codestream: bytes) -> tuple[int, int] | None:
 def read_precision(codestream: bytes) -> int | None:
     """Return the number of bits of the values in a codestream, None where it holds none, as in RLE."""
     if codestream.startswith(JPEG_START):
-        return next((found[0] for marker, found, _ in walk_segments(codestream) if marker in FRAME_MARKERS), None)
+        frames = (found for marker, found, _ in walk_segments(codestream) if marker in FRAME_MARKERS)
+        return next((frame[0] for frame in frames if frame), None)
     start = codestream.find(JPEG_2000_SIZE)
     if start < 0 or len(codestream) <= start + JPEG_2000_PRECISION:
         return None

@@ -23,6 +23,8 @@ AIR_BELOW_HU = -300
 """Air and lung lie below, and the edge of a body; fat, water and the noise of a map above."""
 AIR_SHARE = 0.001
 """A scan shows at least so much of it, in a bowel or a windpipe if not around the body."""
+ONE_VALUE_SHARE = 0.97
+"""Air of a scan has noise, and an edge to the body; the background of a map has neither, but where it was resampled."""
 BACKGROUND_SHARE = 0.25
 """At least so much of a map is its background, all of one value."""
 
@@ -70,11 +72,11 @@ def check_map_values(slices: Sequence[SliceHeader], first_bin_hu: int, counts: C
 
 
 def has_air(header: SliceHeader, first_bin_hu: int, counts: Counts) -> bool:
-    """Report values of air; one value alone is the background of a map, unless the image is an original one."""
+    """Report values of air; if nearly all are one value, they are the background of a map, but not of an original."""
     air = counts[: max(0, AIR_BELOW_HU - first_bin_hu)]
     if air.sum() < AIR_SHARE * counts.sum():
         return False
-    return is_original(header) or int(np.count_nonzero(air)) > 1
+    return is_original(header) or bool(air.max() < ONE_VALUE_SHARE * air.sum())
 
 
 def is_original(header: SliceHeader) -> bool:

@@ -120,6 +120,20 @@ def test_a_sign_that_runs_on_is_the_sign_whatever_the_header_says() -> None:
     np.testing.assert_array_equal(read(hu & 0xFFFF, header(signed=False, intercept=0)), hu)
 
 
+def test_a_few_negative_values_under_an_unsigned_header_are_read() -> None:
+    hu = implant(body(), 2500) + np.where(np.random.default_rng(6).random((SIZE, SIZE)) < 0.02, -30, 0)
+    assert (hu < -1024).any()
+    np.testing.assert_array_equal(read((hu + 1024) & 0xFFFF, header(signed=False)), hu)
+
+
+@pytest.mark.parametrize("radius", [44, 46])
+def test_padding_of_negative_values_under_an_unsigned_header_stays_padding(radius: int) -> None:
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2
+    outside, hu = np.hypot(x, y) > radius, implant(body(), 2500)
+    found = read(np.where(outside, 63536, hu + 1024), header(signed=False))
+    np.testing.assert_array_equal(found, np.where(outside, -3024, hu))
+
+
 def test_a_wrong_sign_that_runs_on_from_bone_is_masked() -> None:
     hu = body() + np.where(body() > 400, 500, 0)
     raw = hu + 1024
@@ -144,6 +158,12 @@ def test_a_declared_overlay_is_masked_wherever_it_lies(*, signed: bool, is_set: 
     raw = hu - int(of.rescale.intercept)
     bone = (hu > 400).astype(np.int64) << 13
     np.testing.assert_array_equal(read((raw | bone) if is_set else (raw & ~(1 << 13)) | bone, of), hu)
+
+
+@SIGNS
+def test_an_overlay_that_is_declared_where_values_run_on_is_refused(*, signed: bool) -> None:
+    of = header(signed=signed, overlay_bits=1 << 12)
+    assert is_refused(implant(body(), 5000 if not signed else 2600) - int(of.rescale.intercept), of)
 
 
 @SIGNS

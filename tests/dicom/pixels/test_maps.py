@@ -26,6 +26,7 @@ VALUES = {
     "water": spread(-20, 20, 90_000),
     "0 to 80": at(0, 50_000) + spread(1, 80, 30_000),
     "0 to 80 beside -1024": at(-1024, 50_000) + spread(0, 80, 30_000),
+    "0 to 80 resampled beside -1024": at(-1024, 50_000) + spread(-1000, 0, 1_000) + spread(0, 80, 30_000),
     "noise around 0": spread(-150, 150, 90_000),
     "7 to 20": at(0, 10_000) + spread(6, 20, 50_000),
 }
@@ -61,6 +62,7 @@ MAPS = [
     (DERIVED, "CBF", "US", "0 to 80"),
     (DERIVED, "rCBV [ml/100ml]", "", "0 to 80 beside -1024"),
     (DERIVED, "RAPID Tmax[s]", "US", "0 to 80"),
+    (DERIVED, "CBV MPR", "HU", "0 to 80 resampled beside -1024"),
     (DERIVED, "RAPID: MTT Color", "", "0 to 80"),
     (DERIVED, "Perfusion TTP", "", "0 to 80"),
     (DERIVED, "CT Perfusion 4D: Blood Volume", "HU", "0 to 80"),
