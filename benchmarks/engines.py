@@ -1,7 +1,7 @@
-"""Measures what an engine costs beside a bare pool of processes: start, idle jobs, short jobs, and real series.
+"""Measures what the engine costs beside a bare pool of processes: start, idle jobs, short jobs, and real series.
 
 The bare pool is what a script would use: ``multiprocessing`` with two spawned processes, nothing watched, nothing
-limited, and a job that crashes takes the program with it.  Each engine does the same jobs with two workers.
+limited, and a job that crashes takes the program with it.  Both do the same jobs with two workers.
 
     python benchmarks/engines.py [--input DIR] [--rounds 3]
 
@@ -22,20 +22,24 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
-from pipeline.cluster import ClusterOptions, Lost, open_pool
-from pipeline.cluster.fork_server import ENVIRONMENT
+from pipeline.cluster.child import ENVIRONMENT
+from pipeline.cluster.dispatcher import open_cluster
+from pipeline.cluster.jobs import JobFailure, Task, resolve_function
+from pipeline.cluster.options import ClusterOptions
 from pipeline.config import load
 from pipeline.limits import Limits
 from pipeline.plan.recipe import build_recipe, scan_inputs
-from pipeline.prepare.job import Job
-from pipeline.prepare.series import process, warm
+from pipeline.prepare import PRELOAD
+from pipeline.prepare.job import PREPARE, Job
+from pipeline.prepare.series import warm
 from pipeline.privacy import PseudonymKey
 
 WORKERS = 2
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 CONFIG = "steps: [{orient: {to: LPS}}, {resample: {spacing_mm: [1.0, 1.0, 1.0]}}]\nmanifest: {identifiers: keep}\n"
 
-Runner = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+Runner = Callable[[str, Iterable[Any]], Iterator[Any]]
+"""Takes the dotted path of a function and its jobs, and yields the results."""
 
 
 def nothing(job: int) -> int:
@@ -57,7 +61,7 @@ def bare_pool() -> Iterator[Runner]:
     before = dict(os.environ)
     os.environ |= ENVIRONMENT
     with get_context("spawn").Pool(WORKERS, initializer=warm) as pool:
-        yield pool.imap_unordered
+        yield lambda function, jobs: pool.imap_unordered(resolve_function(function), jobs)
         pool.close()
         pool.join()
     os.environ.clear()
@@ -65,22 +69,18 @@ def bare_pool() -> Iterator[Runner]:
 
 
 @contextmanager
-def engine(options: ClusterOptions) -> Iterator[Runner]:
-    """Open an engine as a run does."""
-    with open_pool(options, Limits(), warm) as pool:
+def dask_workers() -> Iterator[Runner]:
+    """Open the engine as a run does."""
+    with open_cluster(ClusterOptions(workers=WORKERS), Limits(), preload=PRELOAD) as dispatcher:
 
-        def run(function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
-            listed = list(jobs)
-            return (result for _, result in pool.engine(len(listed)).run(function, listed))
+        def run(function: str, jobs: Iterable[Any]) -> Iterator[Any]:
+            task: Task[Any, Any] = Task("work", function)
+            return (result for _, result in dispatcher.run(task, jobs))
 
         yield run
 
 
-CONTESTANTS = {
-    "bare pool": bare_pool,
-    "children": lambda: engine(ClusterOptions()),
-    "local cluster": lambda: engine(ClusterOptions(workers=WORKERS)),
-}
+CONTESTANTS = {"bare pool": bare_pool, "local cluster": dask_workers}
 
 
 def series_in(root: Path, folder: Path) -> list[Job]:
@@ -97,14 +97,14 @@ def series_in(root: Path, folder: Path) -> list[Job]:
     ]
 
 
-def seconds(contestant: Callable[[], Any], function: Callable[[Any], Any], jobs: Iterable[Any]) -> float:
+def seconds(contestant: Callable[[], Any], function: str, jobs: Iterable[Any]) -> float:
     """Return how long a contestant takes for all jobs, from before its start until after its end."""
     began = perf_counter()
     with contestant() as run:
         results = list(run(function, jobs))
     took = perf_counter() - began
-    if lost := [result for result in results if isinstance(result, Lost)]:
-        message = f"{len(lost)} jobs were lost: {lost[0].detail}"
+    if failures := [result for result in results if isinstance(result, JobFailure)]:
+        message = f"{len(failures)} jobs failed: {failures[0].detail}"
         raise RuntimeError(message)
     return took
 
@@ -116,7 +116,7 @@ def fresh(jobs: list[Job]) -> list[Job]:
     return jobs
 
 
-def table(work: dict[str, tuple[Callable[[Any], Any], Callable[[], list[Any]]]], rounds: int) -> None:
+def table(work: dict[str, tuple[str, Callable[[], list[Any]]]], rounds: int) -> None:
     """Print the median wall time of each contestant for each kind of work, and its ratio to the bare pool's."""
     print(f"{'':34}" + "".join(f"{name:>22}" for name in CONTESTANTS))
     for title, (function, jobs) in work.items():
@@ -143,10 +143,10 @@ def main() -> None:
         series = series_in(root, Path(scratch))
         table(
             {
-                "1 job that does nothing": (nothing, lambda: [0]),
-                "2000 jobs that do nothing": (nothing, lambda: list(range(2000))),
-                "200 jobs of 20 ms": (short, lambda: list(range(200))),
-                f"{len(series)} series, resampled to 1 mm": (process, lambda: fresh(series)),
+                "1 job that does nothing": ("engines:nothing", lambda: [0]),
+                "2000 jobs that do nothing": ("engines:nothing", lambda: list(range(2000))),
+                "200 jobs of 20 ms": ("engines:short", lambda: list(range(200))),
+                f"{len(series)} series, resampled to 1 mm": (PREPARE.function, lambda: fresh(series)),
             },
             options.rounds,
         )

@@ -18,7 +18,9 @@ from resource import RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
-from pipeline.cluster import ClusterOptions, open_children, open_pool
+from pipeline.cluster.dispatcher import open_cluster
+from pipeline.cluster.jobs import Task
+from pipeline.cluster.options import ClusterOptions
 from pipeline.limits import Limits
 from pipeline.output.layout import OutputFolder
 from pipeline.output.state import Finished, Ledger
@@ -31,17 +33,17 @@ SHOWN = ("series", "seconds", "ms a series", "driver's CPU ms a series", "peak M
 
 
 @dataclass(frozen=True)
-class Task:
+class Series:
     """A series in name only, and the file that is written for it."""
 
     series_key: str
     path: Path
 
 
-def work(task: Task) -> SeriesRecord:
+def work(series: Series) -> SeriesRecord:
     """Write a few bytes and return a record, as a series does."""
-    task.path.write_text(task.series_key)
-    return record_of(task.series_key)
+    series.path.write_text(series.series_key)
+    return record_of(series.series_key)
 
 
 def record_of(series_key: str) -> SeriesRecord:
@@ -57,26 +59,20 @@ def key_of(number: int) -> str:
     return f"{number:020x}"
 
 
-def through_children(folder: Path, n_series: int) -> None:
-    """Work through the processes that `kind: local` starts for cohorts of ordinary size."""
-    with open_children(ClusterOptions(workers=WORKERS), Limits(), n_series) as engine:
-        for _ in engine.run(work, tasks(folder, n_series)):
-            pass
-
-
 def through_cluster(folder: Path, n_series: int) -> None:
-    """Work through a Dask cluster; its scheduler is a part of this process."""
-    with open_pool(ClusterOptions(workers=WORKERS), Limits()) as pool:
-        for _ in pool.engine(n_series).run(work, tasks(folder, n_series)):
+    """Work through a local Dask cluster; its scheduler is a part of this process."""
+    work: Task[Series, SeriesRecord] = Task("work", "scale:work", lambda job: job.series_key)
+    with open_cluster(ClusterOptions(workers=WORKERS), Limits()) as dispatcher:
+        for _ in dispatcher.run(work, series_in(folder, n_series), n_series):
             pass
 
 
-def tasks(folder: Path, n_series: int) -> Iterator[Task]:
+def series_in(folder: Path, n_series: int) -> Iterator[Series]:
     """Yield jobs as they are asked for, a thousand files a folder."""
     for number in range(n_series):
         place = folder / f"{number // 1000:04}"
         place.mkdir(exist_ok=True)
-        yield Task(key_of(number), place / f"{number}")
+        yield Series(key_of(number), place / f"{number}")
 
 
 def through_ledger(folder: Path, n_series: int) -> None:
@@ -109,7 +105,6 @@ def opened(folder: Path) -> Ledger:
 
 
 PARTS: dict[str, Callable[[Path, int], None]] = {
-    "children": through_children,
     "cluster": through_cluster,
     "ledger": through_ledger,
     "publishing": publishing,
@@ -126,17 +121,17 @@ def main(arguments: list[str]) -> None:
     for n_series in asked.series:
         with TemporaryDirectory(prefix="scale-") as folder:
             for part in asked.parts:
-                told = measured_apart(part, folder, n_series)
-                print(f"| {part} " + "".join(f"| {value:,} " for value in told) + "|", flush=True)
+                figures = measure_apart(part, folder, n_series)
+                print(f"| {part} " + "".join(f"| {value:,} " for value in figures) + "|", flush=True)
 
 
-def measured_apart(part: str, folder: str, n_series: int) -> list[float]:
+def measure_apart(part: str, folder: str, n_series: int) -> list[float]:
     """Measure in a process of its own, whose peak of memory is this part's alone."""
     command = [sys.executable, __file__, "--alone", part, folder, str(n_series)]
     path = os.pathsep.join(str(Path(place).absolute()) for place in sys.path)  # children must find this module too
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path})
-    told: list[float] = json.loads(done.stdout)
-    return told
+    figures: list[float] = json.loads(done.stdout)
+    return figures
 
 
 def measure(part: str, folder: str, n_series: int) -> list[float]:

@@ -24,7 +24,7 @@ import numpy as np
 from cohort.made import make_cohort
 from numcodecs import blosc
 
-from pipeline.cluster import open_pool
+from pipeline.cluster.dispatcher import open_cluster
 from pipeline.config import load
 from pipeline.dicom.pixels.source import SliceSource
 from pipeline.dicom.policy import Policy
@@ -62,8 +62,8 @@ def main(arguments: list[str]) -> None:
             make_cohort(Path(scratch, "cohort"), n_patients=1)
         source = options.folder or Path(scratch, "cohort")
         config = load(config_file, inputs=[source], output=Path(scratch, "out"))
-        with open_pool(config.cluster, config.limits) as pool:
-            (scanned,) = scan_inputs(config, PseudonymKey(), Reading(pool)).series
+        with open_cluster(config.cluster, config.limits) as dispatcher:
+            (scanned,) = scan_inputs(config, PseudonymKey(), Reading(dispatcher)).series
         stack, policy = build_stack(scanned.series.images), policy_of(config)
         warm()
         program = Program.compile(config.steps, VolumeSpec(stack.geometry()))

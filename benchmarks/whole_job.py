@@ -45,7 +45,6 @@ def configuration(dtype: str = "int16", level: int = 1, kind: str = "local", wor
 
 OURS = {
     "ctprep, int16 level 1": configuration(),
-    "ctprep, local cluster of 2": configuration(workers="2"),
     "ctprep, serial": configuration(kind="serial"),
     "ctprep, float16 level 1": configuration("float16", 1),
     "ctprep, float16 level 5": configuration("float16", 5),

@@ -56,7 +56,7 @@ def bad_inputs() -> Path:
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Process series without a child process."""
-    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: InThisProcess())
+    monkeypatch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: InThisProcess())
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
-from pipeline.cluster import ClusterOptions, Lost, open_children
+from pipeline.cluster.dispatcher import open_cluster
+from pipeline.cluster.jobs import JobFailure, Task
+from pipeline.cluster.options import ClusterOptions
 from pipeline.errors import DamageError, LockedError
 from pipeline.limits import Limits
 from pipeline.output.durable import hash_store, size_of_store
@@ -15,13 +18,6 @@ from pipeline.output.manifest import read_records
 from pipeline.output.state import Ledger
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Status
-
-MUCH_BYTES = 2 << 30
-"""Below it one process has read everything about as soon as others have started."""
-
-MANY_STORES = 2000
-"""As above, where it is not the bytes but the number of files that takes the time."""
-
 
 Stamp = tuple[int, int] | None
 
@@ -85,12 +81,19 @@ def verify(output: OutputFolder, *, fast: bool = False) -> list[Mismatch]:
     return sorted(found, key=lambda mismatch: (mismatch.series_key, mismatch.kind))
 
 
+def _name(job: StoreToCheck) -> str:
+    return job.folder.name
+
+
 def read_store(job: StoreToCheck) -> StoreState:
     """Read one store, in this process."""
     try:
         return StoreState(size_of_store(job.folder), None if job.fast else hash_store(job.folder))
     except OSError as error:
         return StoreState(refusal=error.strerror or type(error).__name__)
+
+
+READ_STORE: Final[Task[StoreToCheck, StoreState]] = Task("verify", "pipeline.audit.verify:read_store", _name)
 
 
 class StoreComparison:
@@ -118,14 +121,14 @@ class StoreComparison:
         return {path.name for path in _visible(self._output.volumes)}
 
     def _read_stores(self, jobs: Sequence[StoreToCheck]) -> list[StoreState]:
-        """Read every store, in as many processes as pay."""
-        n_bytes = sum(record.store_bytes or 0 for record in self._published.values())
-        is_little = n_bytes < MUCH_BYTES or all(job.fast for job in jobs)
-        if is_little and len(jobs) < MANY_STORES:
+        """Read every store, as many at once as this machine has cores."""
+        if all(job.fast for job in jobs):
             return list(map(read_store, jobs))
-        with open_children(ClusterOptions(), Limits(), len(jobs)) as engine:
-            states = dict(engine.run(read_store, jobs))
-        return [read_store(job) if isinstance(state := states[job], Lost) else state for job in jobs]
+        states = {}
+        with open_cluster(ClusterOptions(), Limits()) as dispatcher:
+            for job, state in dispatcher.run(READ_STORE, jobs, len(jobs)):
+                states[job] = read_store(job) if isinstance(state, JobFailure) else state
+        return [states[job] for job in jobs]
 
     def _compare(self, key: str, seen: StoreState | None) -> Mismatch | None:
         """Compare a store with its row; what a killed run made anew is as the journal says."""

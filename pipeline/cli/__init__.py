@@ -8,7 +8,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from gc import freeze, set_threshold
 from importlib import import_module
 from types import FrameType
 from typing import Never
@@ -16,7 +15,6 @@ from typing import Never
 from pipeline import __version__
 from pipeline.cli.endings import print_error
 from pipeline.errors import CtprepError, TerminatedError, exit_code_for
-from pipeline.spared import spare
 from pipeline.vocabulary import ExitCode
 
 COMMANDS = {
@@ -38,26 +36,9 @@ COMMANDS = {
 }
 
 
-FEW_COLLECTIONS = 50_000
-"""Objects made before garbage is looked for: imports and records leave hardly any, and a look takes its time."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; no exception gets past it.
-
-    Without ``arguments`` it is the program's own, and this process ends with it.
-    """
-    if arguments is not None:
-        return _ended(list(arguments))
-    spare()
-    set_threshold(FEW_COLLECTIONS)
-    code = _ended(sys.argv[1:])
-    freeze()  # what is left ends with the process: to take it apart would take a tenth of a second
-    return code
-
-
-def _ended(words: list[str]) -> int:
-    words = words or ["--help"]
+    """Run the command line, by default the program's own, and return its exit code; no exception gets past it."""
+    words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         signal.signal(signal.SIGTERM, _terminate)
         return int(_carry_out(words))

@@ -20,6 +20,7 @@ def add_config(parser: ArgumentParser) -> None:
         "--set", metavar="a.b=VALUE", action="append", default=[], help="one value of the configuration (repeatable)"
     )
     parser.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler's address, or: local, serial")
+    parser.add_argument("--dashboard", action="store_true", help="serve Dask's dashboard, and print where")
 
 
 def add_talk(parser: ArgumentParser) -> None:
@@ -47,6 +48,7 @@ def load_config(options: Namespace) -> "Config":
     """Read the configuration that a command line asks for."""
     from pipeline.config import load  # noqa: PLC0415  what reads YAML is slow to import
 
+    overrides = [*options.set, *(["cluster.dashboard=true"] if options.dashboard else [])]
     return load(
-        options.config, overrides=options.set, inputs=options.input, output=options.output, cluster=options.cluster
+        options.config, overrides=overrides, inputs=options.input, output=options.output, cluster=options.cluster
     )

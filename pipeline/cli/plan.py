@@ -19,7 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> ExitCode:
     """Print a line a series, with ``--explain`` its steps, what patches will cost, and how many are in each state."""
     from pipeline.cli.progress import Lines, Silent  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.cluster import script_of  # noqa: PLC0415
+    from pipeline.cluster.dispatcher import find_job_script  # noqa: PLC0415
     from pipeline.plan.plan import SeriesState  # noqa: PLC0415
     from pipeline.run.dry_run import dry_run  # noqa: PLC0415
     from pipeline.store.patches import advice  # noqa: PLC0415
@@ -35,6 +35,6 @@ def execute(options: Namespace) -> ExitCode:
     if volumes:
         print(advice(volumes, config.store))
     print(", ".join(f"{n} {state}" for state, n in counts.items()))
-    if script := script_of(config.cluster, config.limits):
+    if script := find_job_script(config.cluster, config.limits):
         print(f"\neach worker is a job of {config.cluster.kind}:\n\n{script}")
     return ExitCode.OK

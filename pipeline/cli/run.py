@@ -1,11 +1,14 @@
 """``ctprep run``: the main job."""
 
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
-from pipeline.cli.ahead import workers_ahead
 from pipeline.cli.arguments import add_config, add_talk, load_config
 from pipeline.cli.endings import print_end
 from pipeline.vocabulary import ExitCode
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -16,11 +19,20 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Run, and say how it ended and where everything is."""
-    with workers_ahead() as server:
-        from pipeline.cli.progress import open_listener  # noqa: PLC0415  --help shall not wait for these
-        from pipeline.run.run import run  # noqa: PLC0415
+    config = load_config(options)
+    _begin_imports(config)
+    from pipeline.cli.progress import open_listener  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.run.run import run  # noqa: PLC0415
 
-        config = load_config(options)
-        with open_listener(options) as listener:
-            outcome = run(config, listener, server)
+    with open_listener(options) as listener:
+        outcome = run(config, listener)
     return print_end(outcome, options)
+
+
+def _begin_imports(config: "Config") -> None:
+    """Let the workers of this machine import what they need beside this process: both take a second or two."""
+    from pipeline.cluster.child import start_fork_server  # noqa: PLC0415  as above
+    from pipeline.prepare import PRELOAD  # noqa: PLC0415
+
+    if not config.cluster.is_remote:
+        start_fork_server(PRELOAD)

@@ -2,22 +2,20 @@
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import Any, Final
 
 import dask
 from distributed import Client, Security, Status
 
-from pipeline.cluster.guard import Guard
-from pipeline.cluster.interrupts import held_interrupts
+from pipeline.cluster.jobs import JobLimits
 from pipeline.cluster.options import ClusterOptions
-from pipeline.cluster.security import security_of
-from pipeline.cluster.workers import await_worker
+from pipeline.cluster.quiet import hold_interrupts
+from pipeline.cluster.remote import Folders, await_worker, security_of
 from pipeline.errors import ClusterError, UsageError
 
-with held_interrupts():  # from its import on, dask-jobqueue would answer Ctrl-C itself
+with hold_interrupts():  # from its import on, dask-jobqueue would answer Ctrl-C itself
     import dask_jobqueue
     from dask_jobqueue.core import JobQueueCluster
 
@@ -37,31 +35,41 @@ _LOOPBACK: Final = "127.0.0.1"
 _CLUSTERS: Final = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster", "sge": "SGECluster"}
 
 
-def client_of_queue(
-    stack: ExitStack, options: ClusterOptions, guard: Guard, n_jobs: int, shared: Sequence[Path]
-) -> Client:
-    """Ask the queue for workers, for others where some come to the end of their time, and wait for the first.
+def connect_queue(
+    stack: ExitStack, options: ClusterOptions, limits: JobLimits, folders: Folders, n_jobs: int | None
+) -> tuple[Client, Callable[[int | None], None]]:
+    """Ask the queue for workers and wait for the first; return a client, and what asks for more workers.
 
-    The scheduler listens on the loopback interface unless ``options`` name another, and always asks for a certificate
-    unless ``insecure`` is set.  Raises ClusterError where the queue gives none, UsageError where an option is unknown.
+    Others are asked for where some come to the end of their time.  The scheduler listens on the loopback interface
+    unless ``options`` name another, and always asks for a certificate unless ``insecure`` is set.  Raises ClusterError
+    where the queue gives no worker, UsageError where an option is unknown.
     """
     refusals: list[str] = []
-    n_workers = min(n_jobs, AUTOMATIC_WORKERS if options.workers == "auto" else options.workers)
-    cluster = stack.enter_context(_cluster(options, settings_of(options, guard, shared), refusals))
+    cluster = stack.enter_context(_start_cluster(options, settings_of(options, limits, folders), refusals))
     client = stack.enter_context(closing(Client(cluster)))  # type: ignore[no-untyped-call]
-    cluster.adapt(minimum=n_workers, maximum=n_workers)
+    most = AUTOMATIC_WORKERS if options.workers == "auto" else options.workers
+    n_requested = 0
+
+    def request_workers(n_jobs: int | None) -> None:
+        """Have as many workers as there are jobs; those that are there stay."""
+        nonlocal n_requested
+        n_workers = min(most, most if n_jobs is None else n_jobs)
+        if n_workers > n_requested:
+            cluster.adapt(minimum=n_workers, maximum=n_workers)
+            n_requested = n_workers
 
     def check_queue() -> None:
-        if len(refusals) >= n_workers:
+        if len(refusals) >= n_requested:
             msg = f"{options.kind} takes no job: {refusals[-1]}"
             raise ClusterError(msg)
 
+    request_workers(n_jobs)
     advice = "look at the queue; workers must reach this machine (cluster.options.interface); cluster.wait_seconds"
     await_worker(client, options.patience_seconds, advice, check_queue)
-    return client
+    return client, request_workers
 
 
-def _cluster(options: ClusterOptions, settings: Mapping[str, Any], refusals: list[str]) -> JobQueueCluster:
+def _start_cluster(options: ClusterOptions, settings: Mapping[str, Any], refusals: list[str]) -> JobQueueCluster:
     kind = _cluster_class(options)
     watched = _watched(kind.job_cls, refusals)
     try:
@@ -89,9 +97,9 @@ def _watched(job_class: Any, refusals: list[str]) -> Any:
     return type(job_class.__name__, (job_class,), {"_submit_job": _submit_job})
 
 
-def job_script(options: ClusterOptions, guard: Guard) -> str:
+def job_script(options: ClusterOptions, limits: JobLimits) -> str:
     """Return the script that the queue is given for each worker; raises UsageError where an option is unknown."""
-    settings = settings_of(options, guard, ())
+    settings = settings_of(options, limits, Folders())
     settings.pop("shared_temp_directory", None)  # the cluster's, not the job's
     try:
         job = _cluster_class(options).job_cls(scheduler=SCHEDULER_PLACE, name="ctprep-worker", **settings)
@@ -100,14 +108,14 @@ def job_script(options: ClusterOptions, guard: Guard) -> str:
     return str(job.job_script())
 
 
-def settings_of(options: ClusterOptions, guard: Guard, shared: Sequence[Path]) -> dict[str, Any]:
-    """Return what dask-jobqueue is told: a process a core with room for one job each, and what ``options`` say."""
+def settings_of(options: ClusterOptions, limits: JobLimits, folders: Folders) -> dict[str, Any]:
+    """Return the settings for dask-jobqueue: a process a core with room for one job each, and what ``options`` say."""
     asked = {key: value for key, value in options.options.items() if key != "scheduler_options"}
     n_cores = int(asked.get("cores", 1))
-    megabytes = (guard.memory_bytes >> 20) + WORKER_MB
+    megabytes = (limits.memory_bytes >> 20) + WORKER_MB
     settings = {"cores": n_cores, "processes": n_cores, "memory": f"{megabytes * n_cores}MiB", "job_name": "ctprep"}
-    if shared:
-        folder = shared[0].absolute()
+    if folders.written:
+        folder = folders.written.absolute()
         settings |= {"shared_temp_directory": str(folder), "log_directory": str(folder / "workers")}
     extra = [*_lifetime(options), *asked.pop("worker_extra_args", [])]
     return settings | asked | {"worker_extra_args": extra}
@@ -116,9 +124,9 @@ def settings_of(options: ClusterOptions, guard: Guard, shared: Sequence[Path]) -
 def _scheduler_settings(options: ClusterOptions) -> dict[str, Any]:
     asked = options.options.get("scheduler_options", {})
     place = {} if "interface" in options.options else {"host": _LOOPBACK}
-    quiet = {"dashboard": False, "dashboard_address": f"{_LOOPBACK}:0"}
+    pages = {"dashboard": options.dashboard, "dashboard_address": f"{_LOOPBACK}:0"}
     security = None if options.insecure else security_of(options) or Security.temporary()  # type: ignore[no-untyped-call]
-    return {"scheduler_options": quiet | place | asked, "security": security, "silence_logs": logging.CRITICAL}
+    return {"scheduler_options": pages | place | asked, "security": security, "silence_logs": logging.CRITICAL}
 
 
 def _lifetime(options: ClusterOptions) -> list[str]:

@@ -28,6 +28,7 @@ class ClusterOptions:
     tls: dict[str, str] | None = None
     insecure: bool = False
     wait_seconds: Literal["auto"] | int = "auto"
+    dashboard: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,6 +72,11 @@ class ClusterOptions:
     def is_remote(self) -> bool:
         """True where workers may be on other machines."""
         return self.kind not in {"local", "serial"}
+
+    @property
+    def is_queue(self) -> bool:
+        """True where a job queue starts the workers."""
+        return self.is_remote and self.kind != "address"
 
     @property
     def memory_limit_bytes(self) -> int | None:

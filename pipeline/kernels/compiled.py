@@ -1,16 +1,12 @@
 """Compilation of loops: without the interpreter's lock, cached on disk, with the arithmetic as written."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from numba import njit
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-
-BLAS = "scipy.linalg.cython_blas"
 
 
 def compile_loop(loop: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
@@ -24,16 +20,3 @@ def compile_loop(loop: Callable[Arguments, Result]) -> Callable[Arguments, Resul
     except RuntimeError:  # numba finds no folder to write to
         compiled = njit(nogil=True)(loop)
     return compiled
-
-
-@contextmanager
-def without_blas() -> Iterator[None]:
-    """Let numba load inside without BLAS, which it looks for in scipy: a quarter second, and no loop here needs it."""
-    if BLAS in sys.modules:
-        yield
-        return
-    sys.modules[BLAS] = None  # type: ignore[assignment]  # how an import is told to fail
-    try:
-        yield
-    finally:
-        del sys.modules[BLAS]

@@ -43,10 +43,9 @@ def scan_inputs(
     return add_masks(found, masks, config.limits, reading)
 
 
-def shared_folders(config: Config, output: OutputFolder) -> tuple[Path, ...]:
-    """Return what workers on other machines must see: where they write, and what they read."""
-    roots = (Path(root) for root in config.input.roots if not parse_address(root))
-    return (output.private, *roots)
+def local_roots(config: Config) -> tuple[Path, ...]:
+    """Return the input folders that lie on a file system, which workers on other machines must see."""
+    return tuple(Path(root) for root in config.input.roots if not parse_address(root))
 
 
 def select_series(config: Config, found: Scan, output: OutputFolder) -> Selection:

@@ -1,7 +1,10 @@
 """The job sent to a worker, with the slices of a series, and its result, with a record."""
 
 from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import Final
 
+from pipeline.cluster.jobs import Task
 from pipeline.dicom.headers.slice import Series
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.series.outcomes import describe_refused
@@ -51,6 +54,19 @@ class SeriesResult:
     slices: tuple[SliceOutcome, ...]
     histogram: Histogram | None = None
     folder: str | None = None
+
+
+def _label(job: Job) -> str:
+    return job.record.series_key
+
+
+_memory_mb = attrgetter("memory_mb")
+
+PREPARE: Final[Task[Job, SeriesResult]] = Task("prepare", "pipeline.prepare.series:process", _label, _memory_mb)
+"""Turn a series into a store and its record, or into a record with the reason why there is none."""
+
+MEASURE: Final[Task[Job, SeriesResult]] = Task("measure", "pipeline.prepare.source:measure_series", _label, _memory_mb)
+"""Read a series as `PREPARE` does, and write nothing."""
 
 
 def refuse(record: SeriesRecord, series: Series, reason: Reason, detail: str) -> SeriesResult:

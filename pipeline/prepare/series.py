@@ -15,7 +15,6 @@ from pipeline.dicom.series.outcomes import describe_used
 from pipeline.dicom.stack.stack import Stack
 from pipeline.errors import SeriesRefusedError
 from pipeline.kernels import bands, lossless, slices, walks
-from pipeline.kernels.compiled import without_blas
 from pipeline.output.layout import folder_of_a_try
 from pipeline.prepare.job import Job, SeriesResult, refuse
 from pipeline.prepare.masks import add_masks_to_record, carry_masks, describe_images, read_masks
@@ -33,11 +32,10 @@ from pipeline.vocabulary import Reason
 
 def warm() -> None:
     """Load the compiled loops, called once in the process that workers fork from: no series need wait for them."""
-    with without_blas():
-        bands.warm()
-        lossless.warm()
-        slices.warm()
-        walks.warm()
+    bands.warm()
+    lossless.warm()
+    slices.warm()
+    walks.warm()
 
 
 def process(job: Job) -> SeriesResult:

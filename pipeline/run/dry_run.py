@@ -3,17 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.cluster import Lost, Pool
+from pipeline.cluster.dispatcher import Dispatcher
+from pipeline.cluster.jobs import JobFailure
 from pipeline.config import Config
 from pipeline.output.state import Ledger
 from pipeline.plan.estimate import describe_program, estimate_program
 from pipeline.plan.plan import PlannedSeries, SeriesState, plan_series
 from pipeline.plan.recipe import build_recipe, scan_inputs, select_series, versions_of
-from pipeline.prepare.job import Recipe
-from pipeline.prepare.source import measure_series
+from pipeline.prepare.job import MEASURE, Recipe
 from pipeline.program.explain import explain
 from pipeline.run.processing import build_job
 from pipeline.run.session import Listener, NoListener, Session, open_session
+from pipeline.scan import PRELOAD
 from pipeline.scan.headers import Reading
 
 OTHER_CONTENT = "its files hold something else, though their sizes and times are the same: touch them"
@@ -43,16 +44,16 @@ def dry_run(config: Config, listener: Listener | None = None, *, deep: bool = Fa
     """
     with open_session(config, listener or NoListener(), writes=False) as session:
         recipe, state = build_recipe(session.config, session.key), Ledger.read(session.output)
-        with session.open_cluster() as cluster:
-            plans = _plan(session, cluster, state, deep=deep)
+        with session.open_cluster(PRELOAD, writes=False) as dispatcher:
+            plans = _plan(session, dispatcher, state, deep=deep)
             if deep:
-                plans = _compare_content(plans, state, recipe, cluster)
+                plans = _compare_content(plans, state, recipe, dispatcher)
         for plan in plans:
             yield _preview(plan, recipe)
 
 
-def _plan(session: Session, cluster: Pool, state: Ledger, *, deep: bool) -> list[PlannedSeries]:
-    reading = Reading(cluster, None if deep else session.output.scan, looks_only=True)
+def _plan(session: Session, dispatcher: Dispatcher, state: Ledger, *, deep: bool) -> list[PlannedSeries]:
+    reading = Reading(dispatcher, None if deep else session.output.scan, looks_only=True)
     files = session.list_files()
     found = scan_inputs(session.config, session.key, reading, people=session.cohort.people, files=files)
     selection = select_series(session.config, found, session.output)
@@ -60,7 +61,7 @@ def _plan(session: Session, cluster: Pool, state: Ledger, *, deep: bool) -> list
 
 
 def _compare_content(
-    plans: Sequence[PlannedSeries], state: Ledger, recipe: Recipe, cluster: Pool
+    plans: Sequence[PlannedSeries], state: Ledger, recipe: Recipe, dispatcher: Dispatcher
 ) -> list[PlannedSeries]:
     """Return the plans, those of series that are done as CHANGED where their files hold something else now."""
     made = {key: found.record.fingerprint for key, found in state.finished.items() if found.record.fingerprint}
@@ -70,9 +71,9 @@ def _compare_content(
         if plan.scanned and plan.state is SeriesState.DONE and plan.series_key in made
     ]
     changed = set()
-    for job, result in cluster.engine(len(jobs)).run(measure_series, jobs) if jobs else ():
+    for job, result in dispatcher.run(MEASURE, jobs, len(jobs)):
         key = job.record.series_key
-        if isinstance(result, Lost) or result.record.fingerprint != made[key]:
+        if isinstance(result, JobFailure) or result.record.fingerprint != made[key]:
             changed.add(key)
     return [
         replace(plan, state=SeriesState.CHANGED, why=OTHER_CONTENT) if plan.series_key in changed else plan

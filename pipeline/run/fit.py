@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import __version__
-from pipeline.cluster import Pool
+from pipeline.cluster.dispatcher import Dispatcher
 from pipeline.cohort.cohort import counts_by_split
 from pipeline.config import Config
 from pipeline.errors import NoInputError, UsageError
@@ -23,9 +23,8 @@ from pipeline.plan.cohort_statistics import fit_terms, write_statistics
 from pipeline.plan.plan import PlannedSeries, Versions, plan_series
 from pipeline.plan.recipe import build_recipe, select_series, versions_of
 from pipeline.plan.selection import Selection
-from pipeline.prepare.job import Recipe
-from pipeline.prepare.series import warm
-from pipeline.prepare.source import measure_series
+from pipeline.prepare import PRELOAD
+from pipeline.prepare.job import MEASURE, Recipe
 from pipeline.record import SeriesRecord
 from pipeline.run.fit_cache import FitCache, reading_config
 from pipeline.run.processing import ProcessedSeries, build_job, process_series
@@ -64,8 +63,8 @@ def fit(config: Config, listener: Listener, foreground: Foreground | None = None
     Every series is read that no run and no earlier call has read as ``config`` does, those held out too: only content
     tells which patients belong together.  Raises as `run` does; NoInputError where nothing is left to count.
     """
-    with open_session(config, listener, needs_statistics=False) as session, session.open_cluster(warm) as cluster:
-        return _Fit.of(session, cluster).carry_out(foreground)
+    with open_session(config, listener, needs_statistics=False) as session, session.open_cluster(PRELOAD) as dispatcher:
+        return _Fit.of(session, dispatcher).carry_out(foreground)
 
 
 @dataclass(frozen=True)
@@ -73,20 +72,20 @@ class _Fit:
     """What stays the same while one call goes on; only ``cache`` grows, a series at a time."""
 
     session: Session
-    cluster: Pool
+    dispatcher: Dispatcher
     cache: FitCache
     recipe: Recipe
     versions: Versions
 
     @classmethod
-    def of(cls, session: Session, cluster: Pool) -> "_Fit":
+    def of(cls, session: Session, dispatcher: Dispatcher) -> "_Fit":
         reading, cache = reading_config(session.config), FitCache.open(session.output, session.config)
-        return cls(session, cluster, cache, build_recipe(reading, session.key), versions_of(reading))
+        return cls(session, dispatcher, cache, build_recipe(reading, session.key), versions_of(reading))
 
     def carry_out(self, foreground: Foreground | None) -> FitOutcome:
         """Read what is not known yet, split the patients, and count the training split."""
         config, path = self.session.config, self.session.output.statistics
-        found = self.session.scan(self.cluster, self.session.list_files())
+        found = self.session.scan(self.dispatcher, self.session.list_files())
         selection = select_series(config, found, self.session.output)
         for processed in self._read(selection):
             self._keep(processed)
@@ -108,7 +107,7 @@ class _Fit:
         n_known = sum(plan.scanned is not None and not plan.is_work and not plan.scanned.refusal for plan in plans)
         self.session.listener.begins(sum(plan.is_work for plan in plans), n_known)
         job_of = partial(build_job, recipe=self.recipe)
-        yield from process_series(self.cluster, measure_series, job_of, partial(self._plans, selection))
+        yield from process_series(self.dispatcher, MEASURE, job_of, partial(self._plans, selection))
 
     def _plans(self, selection: Selection) -> list[PlannedSeries]:
         return plan_series(selection, self.cache.finished, self.versions)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.cluster import Engine, Lost, Pool
+from pipeline.cluster.dispatcher import Dispatcher
+from pipeline.cluster.jobs import JobFailure, Task
 from pipeline.plan.estimate import estimate_memory_mb
 from pipeline.plan.plan import PlannedSeries, iterate_rounds
 from pipeline.prepare.job import Job, Recipe, SeriesResult, refuse
@@ -20,8 +21,8 @@ class ProcessedSeries:
 
 
 def process_series(
-    cluster: Pool,
-    task: Callable[[Job], SeriesResult],
+    dispatcher: Dispatcher,
+    task: Task[Job, SeriesResult],
     build_job: Callable[[ScannedSeries], Job],
     replan: Callable[[], Sequence[PlannedSeries]],
 ) -> Iterator[ProcessedSeries]:
@@ -30,12 +31,10 @@ def process_series(
     Then those that follow: where a series was refused, the next best of its study is work too.  So the caller keeps
     each result before it asks for the next.
     """
-    engine: Engine | None = None
     for plans in iterate_rounds(replan):
         scanned = {plan.series_key: plan.scanned for plan in plans if plan.scanned}
         jobs = (_with_memory(build_job(one)) for one in scanned.values())
-        engine = engine or cluster.engine(len(scanned))
-        for job, result in engine.run(task, jobs):
+        for job, result in dispatcher.run(task, jobs, len(scanned)):
             yield _processed(job, result, scanned[job.record.series_key].signature)
 
 
@@ -50,8 +49,8 @@ def _with_memory(job: Job) -> Job:
     return replace(job, memory_mb=estimate_memory_mb(job.series, job.recipe))
 
 
-def _processed(job: Job, result: SeriesResult | Lost, signature: str) -> ProcessedSeries:
-    if isinstance(result, Lost):
+def _processed(job: Job, result: SeriesResult | JobFailure, signature: str) -> ProcessedSeries:
+    if isinstance(result, JobFailure):
         refusal = refuse(job.record, job.series, result.reason, result.detail)
         return ProcessedSeries(refusal, signature, result.traceback)
     return ProcessedSeries(result, signature)

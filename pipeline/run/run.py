@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pipeline.cluster import ForkServer, Pool
-from pipeline.cluster.child import trace
+from pipeline.cluster.child import format_trace
+from pipeline.cluster.dispatcher import Dispatcher
 from pipeline.cohort.cohort import counts_by_split
 from pipeline.config import load
 from pipeline.config.model import Config
@@ -29,8 +29,8 @@ from pipeline.plan.plan import (
 )
 from pipeline.plan.recipe import build_recipe, select_series, versions_of
 from pipeline.plan.selection import Selection, slice_count_before
-from pipeline.prepare.job import Job, Recipe, SeriesResult, refuse
-from pipeline.prepare.work import process, warm
+from pipeline.prepare import PRELOAD
+from pipeline.prepare.job import PREPARE, Job, Recipe, SeriesResult, refuse
 from pipeline.record import SeriesRecord
 from pipeline.run.history import History
 from pipeline.run.notify import notify_at_end
@@ -55,15 +55,15 @@ class Outcome:
     records: tuple[SeriesRecord, ...] = ()
 
 
-def run(config: Config, listener: Listener, server: ForkServer | None = None) -> Outcome:
+def run(config: Config, listener: Listener) -> Outcome:
     """Carry a configuration out.
 
     Raises UsageError where it cannot be carried out (nothing was written), LockedError where another run holds the
     output, OutputError where that is not writable or full, ClusterError where the cluster is lost.  Whatever ends it,
-    what was finished is kept and recorded.  A ``server`` that was started ahead is used, and closed.
+    what was finished is kept and recorded.
     """
     with notify_at_end(config.on_finish, listener.says) as notify, open_session(config, listener) as session:
-        return _carry_out(session, History(session.output, notify), server)
+        return _carry_out(session, History(session.output, notify))
 
 
 def retry(output: OutputFolder, reasons: Collection[Reason], listener: Listener) -> Outcome:
@@ -87,13 +87,13 @@ def _is_retried(record: SeriesRecord, reasons: Collection[Reason]) -> bool:
     return record.status in RETRIED and (not reasons or record.reason in reasons)
 
 
-def _carry_out(session: Session, history: History, server: ForkServer | None = None) -> Outcome:
+def _carry_out(session: Session, history: History) -> Outcome:
     last, files = LastRun(session.config, session.output), session.list_files()
     if summary := last.read(files):
         return _repeat(session, history, summary)
     last.remove()
-    with session.open_cluster(warm, server) as cluster:
-        return _Run.of(session, cluster, history).carry_out(files, last)
+    with session.open_cluster(PRELOAD) as dispatcher:
+        return _Run.of(session, dispatcher, history).carry_out(files, last)
 
 
 def _repeat(session: Session, history: History, summary: Summary) -> Outcome:
@@ -108,20 +108,20 @@ class _Run:
     """What stays the same while a run goes on; only ``state`` grows, a series at a time."""
 
     session: Session
-    cluster: Pool
+    dispatcher: Dispatcher
     history: History
     state: Ledger
     recipe: Recipe
     versions: Versions
 
     @classmethod
-    def of(cls, session: Session, cluster: Pool, history: History) -> "_Run":
+    def of(cls, session: Session, dispatcher: Dispatcher, history: History) -> "_Run":
         recipe, versions = build_recipe(session.config, session.key), versions_of(session.config)
-        return cls(session, cluster, history, Ledger.open(session.output), recipe, versions)
+        return cls(session, dispatcher, history, Ledger.open(session.output), recipe, versions)
 
     def carry_out(self, files: Sequence[FoundFile], last: LastRun) -> Outcome:
         """Scan, plan, prepare, publish, report; what ends it early, what was finished is published first."""
-        found = self.session.scan(self.cluster, files)
+        found = self.session.scan(self.dispatcher, files)
         if has_no_ct_left(found, self.state.finished):
             return self._end_without_input()
         selection = select_series(self.session.config, found, self.session.output)
@@ -139,7 +139,7 @@ class _Run:
             self._report(published.records, summary, published.histograms)
             summary = self.history.write(summary)
         except BaseException as error:
-            tracebacks.append(trace(error))
+            tracebacks.append(format_trace(error))
             account["tracebacks"] = tracebacks
             self.history.write(self._summarise(self._publish(selection), exit_code_for(error), account))
             raise
@@ -168,9 +168,9 @@ class _Run:
         for message in describe_missing(self.session.config.input, selection.scan, plans):
             listener.says(message)
         n_done = sum(plan.state is SeriesState.DONE for plan in plans)
-        listener.begins(sum(plan.is_work for plan in plans), n_done, self.cluster.bounds())
+        listener.begins(sum(plan.is_work for plan in plans), n_done, self.dispatcher.describe())
         yield from self._refuse(plan for plan in plans if not plan.is_left_out)
-        yield from process_series(self.cluster, process, self._job, partial(self._plans, selection))
+        yield from process_series(self.dispatcher, PREPARE, self._job, partial(self._plans, selection))
         yield from self._refuse(self._plans(selection))
         self.state.settle_stores()  # a worker that died left what it was writing
 

@@ -7,6 +7,7 @@ from pipeline.output.state import Ledger
 from pipeline.run.publish import publish_scan
 from pipeline.run.session import Listener, NoListener, Session, open_session
 from pipeline.run.unchanged import LastScan
+from pipeline.scan import PRELOAD
 from pipeline.sources.folders import FoundFile
 
 
@@ -22,8 +23,8 @@ def scan_only(config: Config, listener: Listener | None = None) -> dict[str, int
 
 def _scan(session: Session, files: Sequence[FoundFile], last: LastScan) -> dict[str, int]:
     """Scan, and write every table that follows from headers."""
-    with session.open_cluster() as cluster:
-        found = session.scan(cluster, files)
+    with session.open_cluster(PRELOAD) as dispatcher:
+        found = session.scan(dispatcher, files)
     publish_scan(session, found, Ledger.open(session.output).finished)
     counts = {
         "files": found.n_files,

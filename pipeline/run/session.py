@@ -1,12 +1,14 @@
 """An opened output: its configuration checked once, its folders on this machine, prepared and locked."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pipeline.cluster import ForkServer, Pool, check_cluster, open_pool
+from pipeline.cluster.dispatcher import Dispatcher, check_cluster, open_cluster
+from pipeline.cluster.options import ClusterOptions
+from pipeline.cluster.remote import Folders
 from pipeline.cohort.cohort import Cohort
 from pipeline.config import Config
 from pipeline.config.paths import check_paths
@@ -16,7 +18,7 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE, load_pseudonym_key
 from pipeline.plan.cohort_statistics import resolve_statistics
-from pipeline.plan.recipe import scan_inputs, shared_folders
+from pipeline.plan.recipe import local_roots, scan_inputs
 from pipeline.privacy import PseudonymKey
 from pipeline.record import SeriesRecord
 from pipeline.run.notify import split_command
@@ -67,13 +69,19 @@ class Session:
     key: PseudonymKey
     listener: Listener
 
-    def open_cluster(self, warm: Callable[[], None] | None = None, server: ForkServer | None = None) -> Pool:
-        """Return the processes that work for this session, to be entered; each calls ``warm`` before its first series.
+    def open_cluster(self, preload: Sequence[str], *, writes: bool = True) -> Dispatcher:
+        """Return the dispatcher of this session, to be entered; its processes import ``preload`` once.
 
-        A ``server`` that was started ahead is used, and closed.
+        What only looks and ``writes`` nothing asks no job queue for workers, and its workers need not see the output.
         """
-        shared = shared_folders(self.config, self.output) if warm else ()
-        return open_pool(self.config.cluster, self.config.limits, warm, shared, server)
+        options = self.config.cluster if writes or not self.config.cluster.is_queue else ClusterOptions()
+        return open_cluster(
+            options,
+            self.config.limits,
+            preload=preload,
+            folders=Folders(local_roots(self.config), self.output.private if writes else None),
+            announce=self.listener.says,
+        )
 
     def list_files(self) -> list[FoundFile]:
         """Return every file under the input roots."""
@@ -82,9 +90,9 @@ class Session:
             self.listener.says(message)
         return files
 
-    def scan(self, cluster: Pool, files: Sequence[FoundFile]) -> Scan:
+    def scan(self, dispatcher: Dispatcher, files: Sequence[FoundFile]) -> Scan:
         """Read the header of every file; those that were read before come from the output's cache."""
-        reading = Reading(cluster, self.output.scan)
+        reading = Reading(dispatcher, self.output.scan)
         return scan_inputs(self.config, self.key, reading, people=self.cohort.people, files=files)
 
 

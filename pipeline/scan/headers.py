@@ -3,19 +3,23 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from pipeline import __version__
-from pipeline.cluster import Lost, Pool
+from pipeline.cluster.jobs import J, JobFailure, R, Task
 from pipeline.dicom.headers.batch import Batch, Terms, pack_batch, read_batch, unpack_batch
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.output.durable import make_folder, remove, write_bytes
 from pipeline.scan.census import Census
 from pipeline.sources.folders import FoundFile
 from pipeline.versions import STAGES
-from pipeline.vocabulary import Stage
+from pipeline.vocabulary import Reason, Stage
+
+if TYPE_CHECKING:
+    from pipeline.cluster.dispatcher import Dispatcher  # Dask, which workers' children need not import
 
 FORMAT = 3
 """Counts up when a batch is written otherwise, or a header read otherwise."""
@@ -36,12 +40,12 @@ class Headers:
 
 @dataclass(frozen=True)
 class Reading:
-    """How headers are read: by which processes beside this one, and where batches are kept for the next time.
+    """How headers are read: by which dispatcher, and where batches are kept for the next time.
 
-    With ``looks_only`` what is kept is used, and left as it is.
+    Without a dispatcher they are read in this process.  With ``looks_only`` what is kept is used, and left as it is.
     """
 
-    pool: Pool | None = None
+    dispatcher: "Dispatcher | None" = None
     cache: Path | None = None
     looks_only: bool = False
 
@@ -56,25 +60,44 @@ class Reading:
 
     def _read(self, files: Sequence[FoundFile], terms: Terms, cache: "_Cache | None") -> Iterator[Batch]:
         """Yield batches as they are read; each is in the cache before it is yielded."""
-        jobs = [(part, terms) for part in _parts(files)]
-        for text in self._texts(jobs):
+        for text in self._texts([(part, terms) for part in _parts(files)]):
             batch = unpack_batch(text)
             if cache:
                 cache.keep(batch, text)
             yield batch
 
-    def _texts(self, jobs: Iterable[Job]) -> Iterator[bytes]:
-        """Yield batches as text; one that breaks its process is read here, as few files are."""
-        if self.pool is None:
-            yield from map(read_job, jobs)
-            return
-        for job, text in self.pool.run_short(read_job, jobs):
-            yield read_job(job) if isinstance(text, Lost) else text
+    def _texts(self, jobs: Sequence[Job]) -> Iterator[bytes]:
+        """Yield batches as text; a batch that breaks its process is read again, file by file."""
+        alone: list[Job] = []
+        for (files, terms), text in self.run(READ_HEADERS, jobs):
+            if isinstance(text, JobFailure):
+                alone += [((file,), terms) for file in files]
+            else:
+                yield text
+        for job, text in self.run(READ_HEADERS, alone):
+            yield _refuse_file(job, text) if isinstance(text, JobFailure) else text
+
+    def run(self, task: Task[J, R], jobs: Sequence[J]) -> Iterator[tuple[J, R | JobFailure]]:
+        """Yield each job of a task with its result, from the dispatcher's workers or from this process."""
+        if self.dispatcher is None:
+            function = task.resolve()
+            return ((job, function(job)) for job in jobs)
+        return self.dispatcher.run(task, jobs, len(jobs))
 
 
 def read_job(job: Job) -> bytes:
     """Read a batch, as text: the same text travels between processes and lies in the cache."""
     return pack_batch(read_batch(*job))
+
+
+READ_HEADERS: Final[Task[Job, bytes]] = Task("read-headers", "pipeline.scan.headers:read_job")
+
+
+def _refuse_file(job: Job, failure: JobFailure) -> bytes:
+    """Return the batch of a single file that breaks the process that reads it; it is read again the next time."""
+    (file,), terms = job
+    detail = f"reading it ended its process: {failure.detail}"
+    return pack_batch(read_batch([replace(file, refusal=(Reason.UNREADABLE, detail))], terms))
 
 
 def _parts(files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, ...]]:

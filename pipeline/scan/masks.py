@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeline import __version__
-from pipeline.cluster import Lost
+from pipeline.cluster.jobs import JobFailure, Task
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.masks.references import read_references
 from pipeline.limits import Limits
@@ -140,23 +140,27 @@ def _read_all(files: Sequence[FoundFile], limits: Limits, reading: Reading) -> d
 
 
 def _read_fresh(paths: Sequence[str], limits: Limits, reading: Reading) -> dict[str, References]:
+    """Read objects in batches; those of a batch that breaks its process are read again one by one."""
     jobs = [(tuple(paths[at : at + BATCH_FILES]), limits) for at in range(0, len(paths), BATCH_FILES)]
     found: dict[str, References] = {}
-    for (batch, _), read in reading.pool.run_short(read_job, jobs) if reading.pool else _run_here(jobs):
-        unread = [References(unread=MaskReason.UNREADABLE)] * len(batch)
-        found.update(zip(batch, unread if isinstance(read, Lost) else read, strict=True))
+    alone: list[Job] = []
+    for (batch, _), read in reading.run(READ_MASKS, jobs):
+        if isinstance(read, JobFailure):
+            alone += [((path,), limits) for path in batch]
+        else:
+            found.update(zip(batch, read, strict=True))
+    for ((path,), _), read in reading.run(READ_MASKS, alone):
+        found[path] = References(unread=MaskReason.UNREADABLE) if isinstance(read, JobFailure) else read[0]
     return found
-
-
-def _run_here(jobs: Iterable[Job]) -> Iterator[tuple[Job, list[References] | Lost]]:
-    for job in jobs:
-        yield job, read_job(job)
 
 
 def read_job(job: Job) -> list[References]:
     """Return what each object of a batch refers to."""
     paths, limits = job
     return [read_references(path, limits) for path in paths]
+
+
+READ_MASKS: Final[Task[Job, list[References]]] = Task("read-masks", "pipeline.scan.masks:read_job")
 
 
 def _stamp(file: FoundFile, limits: Limits) -> list[Any]:

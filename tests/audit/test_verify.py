@@ -8,8 +8,8 @@ import pytest
 from running import InThisProcess
 from stores import StoreContent, write_store
 
-from pipeline.audit.verify import Mismatch, MismatchKind, StoreState, StoreToCheck, read_store, verify
-from pipeline.cluster import Lost
+from pipeline.audit.verify import Mismatch, MismatchKind, verify
+from pipeline.cluster.jobs import JobFailure
 from pipeline.errors import DamageError, LockedError, UsageError
 from pipeline.geometry import LPS_AXES, Geometry, Xyz, Zyx
 from pipeline.output.layout import OutputFolder
@@ -199,29 +199,21 @@ def test_nothing_is_called_damaged_while_a_run_is_at_work(
     with run_lock(output), pytest.raises(LockedError, match="at work"):
         verify(output)
 
-    def look_and_publish(job: StoreToCheck) -> StoreState:
-        publish(output, [])
-        return replace(read_store(job), n_bytes=0)
+    class Publishing(InThisProcess):
+        def process(self, function: Any, jobs: Any) -> Any:
+            for job in jobs:
+                publish(output, [])
+                yield job, replace(function(job), n_bytes=0)
 
-    monkeypatch.setattr("pipeline.audit.verify.read_store", look_and_publish)
+    monkeypatch.setattr("pipeline.audit.verify.open_cluster", lambda *_: Publishing())
     with pytest.raises(LockedError, match="published"):
         verify(output)
 
 
-def test_many_stores_are_read_by_children_with_the_same_result(
-    output: OutputFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (output.store("bb") / "0" / "c" / "1" / "0" / "0").unlink()
-    alone = verify(output)
-    monkeypatch.setattr("pipeline.audit.verify.MUCH_BYTES", 0)
-    assert verify(output) == alone
-
-
 def test_a_store_whose_reader_was_lost_is_read_again(output: OutputFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     class Losing(InThisProcess):
-        def run(self, _function: Any, jobs: Any) -> Any:
-            return ((job, Lost(Reason.WORKER_LOST, "killed by signal 9")) for job in jobs)
+        def process(self, _function: Any, jobs: Any) -> Any:
+            return ((job, JobFailure(Reason.WORKER_LOST, "killed by signal 9")) for job in jobs)
 
-    monkeypatch.setattr("pipeline.audit.verify.MUCH_BYTES", 0)
-    monkeypatch.setattr("pipeline.audit.verify.open_children", lambda *_: Losing())
+    monkeypatch.setattr("pipeline.audit.verify.open_cluster", lambda *_: Losing())
     assert verify(output) == []

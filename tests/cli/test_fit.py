@@ -13,7 +13,7 @@ YAML = "steps: [{normalise: {to: z_score, statistics: cohort}}]\nmanifest: {spli
 @pytest.fixture
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the words that fit a configuration to a cohort of one series."""
-    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: InThisProcess())
+    monkeypatch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: InThisProcess())
     write_series(tmp_path / "in" / "a", n=4, rows=16, columns=16)
     (tmp_path / "config.yaml").write_text(YAML)
     return ["fit", str(tmp_path / "config.yaml"), "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_jobs import QUICK
+from cluster_jobs import QUICK
 
 from pipeline.cluster.jobqueue import _scheduler_settings, job_script, settings_of, walltime_seconds
 from pipeline.cluster.options import ClusterOptions
+from pipeline.cluster.remote import Folders
 from pipeline.errors import UsageError
 
 
@@ -84,10 +85,10 @@ def test_connections_are_encrypted_until_told_otherwise() -> None:
 
 
 def test_what_workers_say_and_their_certificates_lie_in_the_shared_folder(tmp_path: Path) -> None:
-    settings = settings_of(queue(), QUICK, (tmp_path,))
+    settings = settings_of(queue(), QUICK, Folders(written=tmp_path))
     assert settings["log_directory"] == str(tmp_path / "workers")
     assert settings["shared_temp_directory"] == str(tmp_path)
-    assert settings_of(queue(log_directory="logs"), QUICK, (tmp_path,))["log_directory"] == "logs"
+    assert settings_of(queue(log_directory="logs"), QUICK, Folders(written=tmp_path))["log_directory"] == "logs"
 
 
 def test_ctrl_c_is_answered_as_before_it_was_imported() -> None:

@@ -11,7 +11,7 @@ from phantoms import uid, write_series
 from pydicom.dataset import Dataset
 from running import InThisProcess, by_uid, bytes_of_stores, carry_out
 
-from pipeline.cluster import Lost
+from pipeline.cluster.jobs import JobFailure
 from pipeline.config import load
 from pipeline.geometry import Zyx
 from pipeline.output.layout import OutputFolder
@@ -120,7 +120,9 @@ class TestRuns:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(
-            InThisProcess, "run", lambda _, __, jobs: ((job, Lost(Reason.TIMEOUT, "too slow")) for job in jobs)
+            InThisProcess,
+            "process",
+            lambda _, __, jobs: ((job, JobFailure(Reason.TIMEOUT, "too slow")) for job in jobs),
         )
         study_of_four(tmp_path / "in")
         failed = carry_out(tmp_path, tmp_path / "in", ONE_PER_STUDY)

@@ -116,12 +116,12 @@ def jobs_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     seen: list[Job] = []
 
     class Watched(InThisProcess):
-        def run(self, function: Any, jobs: Any) -> Iterator[tuple[Any, Any]]:
+        def process(self, function: Any, jobs: Any) -> Iterator[tuple[Any, Any]]:
             for job in jobs:
                 seen.append(job)
                 yield job, function(job)
 
-    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: Watched())
+    monkeypatch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: Watched())
     carry_out(tmp_path, tmp_path / "in", ORIENTED + "report: {enabled: false}\n")
     return seen
 

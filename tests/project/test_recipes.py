@@ -85,7 +85,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     prepare(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(KEY_FILE_VARIABLE, raising=False)
-    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: InThisProcess())
+    monkeypatch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: InThisProcess())
     yield tmp_path
     assert KEY_FILE_VARIABLE not in os.environ
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from phantoms import Series, write_series
 from running import InThisProcess, Quiet, by_uid, carry_out
 
-from pipeline.cluster import Lost
+from pipeline.cluster.jobs import JobFailure
 from pipeline.cohort.splits import Split
 from pipeline.config import load
 from pipeline.errors import NoInputError, UsageError
@@ -35,7 +35,7 @@ N_READ = 7
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: InThisProcess())
+    monkeypatch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: InThisProcess())
 
 
 @pytest.fixture
@@ -186,12 +186,12 @@ def test_who_shares_content_with_the_held_out_is_not_counted_apart(tmp_path: Pat
 @pytest.mark.usefixtures("cohort")
 def test_a_series_that_failed_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Losing(InThisProcess):
-        def run(self, _function: object, jobs: Iterable[Job]) -> Iterator[tuple[Job, Lost]]:  # type: ignore[override]
+        def process(self, _function: object, jobs: Iterable[Job]) -> Iterator[tuple[Job, JobFailure]]:  # type: ignore[override]
             for job in jobs:
-                yield job, Lost(Reason.TIMEOUT, "too long")
+                yield job, JobFailure(Reason.TIMEOUT, "too long")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.run.session.open_pool", lambda *_: Losing())
+        patch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: Losing())
         outcome = fitted(tmp_path)
     assert (outcome.exit_code, outcome.n_failed, outcome.statistics) == (ExitCode.FAILED, N_READ, None)
     assert not outcome.path.exists()

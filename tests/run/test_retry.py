@@ -5,7 +5,7 @@ import pytest
 from phantoms import write_series
 from running import InThisProcess, Quiet, bytes_of_stores, carry_out
 
-from pipeline.cluster import Lost
+from pipeline.cluster.jobs import JobFailure
 from pipeline.errors import LockedError, UsageError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
@@ -20,10 +20,10 @@ pytestmark = pytest.mark.usefixtures("in_this_process")
 class Losing(InThisProcess):
     """An engine whose worker is lost at one patient."""
 
-    def run(self, function: Any, jobs: Any) -> Any:
-        for job, result in super().run(function, jobs):
+    def process(self, function: Any, jobs: Any) -> Any:
+        for job, result in super().process(function, jobs):
             is_lost = job.series.slices[0].identity.patient_id == "p0"
-            yield job, Lost(Reason.WORKER_LOST, "killed") if is_lost else result
+            yield job, JobFailure(Reason.WORKER_LOST, "killed") if is_lost else result
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outcome:
     gap = [0.0, 2.5, 5.0, 10.0, 12.5, 15.0]
     write_series(tmp_path / "in" / "gap", patient_id="gap", n=6, positions_mm=gap)
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.run.session.open_pool", lambda *_: Losing())
+        patch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: Losing())
         return carry_out(tmp_path, tmp_path / "in", "report: {enabled: false}\n")
 
 

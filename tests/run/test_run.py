@@ -8,7 +8,7 @@ from phantoms import write_series
 from running import ORIENTED, InThisProcess, Quiet, bytes_of_stores, carry_out
 
 from pipeline.audit.verify import verify
-from pipeline.cluster import Lost
+from pipeline.cluster.jobs import JobFailure
 from pipeline.config import load
 from pipeline.errors import LockedError, OutputError, UsageError
 from pipeline.output.layout import OutputFolder
@@ -51,12 +51,12 @@ def test_a_stop_keeps_what_was_finished_and_the_next_run_goes_on(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Stopping(InThisProcess):
-        def run(self, function: Any, jobs: Any) -> Any:
-            yield from list(super().run(function, jobs))[:1]
+        def process(self, function: Any, jobs: Any) -> Any:
+            yield from list(super().process(function, jobs))[:1]
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.run.session.open_pool", lambda *_: Stopping())
+        patch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: Stopping())
         with pytest.raises(KeyboardInterrupt):
             carry_out(tmp_path, source)
     output = OutputFolder(tmp_path / "out")
@@ -69,12 +69,12 @@ def test_a_stop_keeps_what_was_finished_and_the_next_run_goes_on(
 
 def test_a_lost_series_is_failed_and_tried_again(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Losing(InThisProcess):
-        def run(self, function: Any, jobs: Any) -> Any:
-            for number, (job, result) in enumerate(super().run(function, jobs)):
-                yield job, Lost(Reason.WORKER_LOST, "killed by signal 9") if number == 0 else result
+        def process(self, function: Any, jobs: Any) -> Any:
+            for number, (job, result) in enumerate(super().process(function, jobs)):
+                yield job, JobFailure(Reason.WORKER_LOST, "killed by signal 9") if number == 0 else result
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.run.session.open_pool", lambda *_: Losing())
+        patch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: Losing())
         first = carry_out(tmp_path, source)
     assert first.exit_code == ExitCode.FAILED
     assert sorted(record.status for record in first.records) == ["failed", "ok"]

@@ -66,7 +66,7 @@ def test_whatever_changed_is_scanned_again(tmp_path: Path, series: Series, scans
     assert len(scans) == 2
 
 
-@pytest.mark.usefixtures("series")
+@pytest.mark.usefixtures("series", "in_this_process")
 def test_a_file_that_may_yet_be_read_is_tried_again(
     tmp_path: Path, scans: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from phantoms import Series, write_series
 from running import InThisProcess
 
-from pipeline.cluster import Lost
+from pipeline.cluster.jobs import JobFailure
 from pipeline.dicom.headers import read as header_room
 from pipeline.dicom.headers.batch import Terms
 from pipeline.limits import Limits
@@ -108,14 +108,22 @@ def test_only_files_that_were_read_are_kept(tmp_path: Path, reason: Reason) -> N
 
 
 @pytest.mark.usefixtures("series")
-def test_files_are_read_by_workers_and_lost_batches_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_ends_its_process_is_refused_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = Reading().headers_of(find_files(InputOptions((str(tmp_path / "in"),))), TERMS)
 
     class Losing(InThisProcess):
-        def run_short(self, function: Any, jobs: Any) -> Iterator[tuple[Any, Any]]:
-            for n, job in enumerate(jobs):
-                yield job, Lost(Reason.WORKER_LOST, "gone") if n else function(job)
+        def run(self, task: Any, jobs: Any, n_jobs: int | None = None) -> Iterator[tuple[Any, Any]]:
+            for job, result in super().run(task, jobs, n_jobs):
+                is_lost = any(file.path.endswith("IM0003.dcm") for file in job[0])
+                yield job, JobFailure(Reason.WORKER_LOST, "killed by signal 9") if is_lost else result
 
     monkeypatch.setattr(headers, "BATCH_FILES", 5)
     reading = Reading(Losing(), tmp_path / "scan")  # type: ignore[arg-type]
-    assert reading.headers_of(find_files(InputOptions((str(tmp_path / "in"),))), TERMS) == expected
+    found = reading.headers_of(find_files(InputOptions((str(tmp_path / "in"),))), TERMS)
+    assert [one.refusal for one in found.slices if one.refusal] == [
+        (Reason.UNREADABLE, "reading it ended its process: killed by signal 9")
+    ]
+    readable = [one for one in expected.slices if not one.file.path.endswith("IM0003.dcm")]
+    assert [one for one in found.slices if not one.refusal] == readable
+    again = Reading(None, tmp_path / "scan").headers_of(find_files(InputOptions((str(tmp_path / "in"),))), TERMS)
+    assert again == expected

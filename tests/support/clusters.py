@@ -4,32 +4,30 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import psutil
+from cluster_jobs import QUICK
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from engine_jobs import QUICK
 
-from pipeline.cluster.cluster import ClusterEngine
-from pipeline.cluster.fork_server import ForkServer
-from pipeline.cluster.local import local_engine
+from pipeline.cluster.dispatcher import Dispatcher
+from pipeline.cluster.options import ClusterOptions
+from pipeline.cluster.remote import Folders
 
-ROOM_BYTES = 1 << 30
 LOOPBACK = "127.0.0.1"
 
 
-@contextmanager
-def small_cluster(n_workers: int) -> Iterator[ClusterEngine]:
-    """Open a local cluster with its children's origin, and close both."""
-    with closing(ForkServer()) as server, local_engine(QUICK, n_workers, server, ROOM_BYTES) as engine:
-        yield engine
+def dispatcher(kind: str = "local", **options: Any) -> Dispatcher:
+    """Return a dispatcher whose jobs may take little time and memory."""
+    return Dispatcher(ClusterOptions(kind, **options), QUICK, (), Folders(), lambda _: None)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

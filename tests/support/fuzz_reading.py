@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.cluster.guard import Guard
+from pipeline.cluster.jobs import JobLimits
 from pipeline.dicom.policy import GeometryOptions, HounsfieldOptions, Policy
 from pipeline.limits import Limits
 from pipeline.prepare.job import Job, Recipe, SeriesResult, refuse
@@ -19,9 +19,9 @@ from pipeline.store.layout import StoreOptions
 from pipeline.store.read import open_store
 from pipeline.vocabulary import FileStatus, Reason, Status
 
-GUARD = Guard(timeout_seconds=20, memory_bytes=512 << 20)
+JOB_LIMITS = JobLimits(timeout_seconds=20, memory_bytes=512 << 20)
 LIMITS = Limits(max_voxels=4_000_000, max_slices=200)
-"""What they allow fits into the guard's memory: to run out of it is then the program's fault."""
+"""What they allow fits into the job's memory: to run out of it is then the program's fault."""
 CAUTIOUS = Policy(limits=LIMITS)
 REPAIRING = Policy(
     limits=LIMITS,

@@ -74,7 +74,7 @@ def prepared(folder: Path, yaml: str, **series: dict[str, Any]) -> Cohort:
 def prepared_from(folder: Path, source: Path, yaml: str, name: str = "out") -> Cohort:
     """Prepare what lies in ``source`` into a folder of this name under ``folder``, in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.run.session.open_pool", lambda *_: InThisProcess())
+        patch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: InThisProcess())
         carry_out(folder, source, yaml, name)
     return open_cohort(folder / name)
 

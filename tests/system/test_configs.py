@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("in_this_process")
 
 @pytest.fixture(autouse=True)
 def _fit_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: InThisProcess())
+    monkeypatch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: InThisProcess())
 
 
 CONFIGS = Path(__file__).parents[2] / "configs"

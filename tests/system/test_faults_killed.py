@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -21,7 +22,7 @@ from faults import (
     random_numbers,
     slowly,
 )
-from killing import KILLER, process_or_die
+from killing import KILLER
 from phantoms import write_series
 from running import Quiet, carry_out
 
@@ -30,6 +31,7 @@ from pipeline.config import load
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
 from pipeline.output.state import Ledger
+from pipeline.prepare.job import PREPARE
 from pipeline.run.run import run
 from pipeline.vocabulary import ExitCode, Reason
 
@@ -54,7 +56,7 @@ def test_a_killed_driver_costs_nothing_that_a_rerun_does_not_mend(cohort: Cohort
     begun.until(MOMENTS[moment])
     below = begun.below()
     begun.kill()
-    assert psutil.wait_procs(below, timeout=10)[1] == []
+    assert psutil.wait_procs(below, timeout=120)[1] == []
     assert_nothing_false(cohort, begun.output)
     assert cohort.rerun(tmp_path / "out").exit_code == ExitCode.REJECTED
     assert cohort.figures(tmp_path / "out") == Figures()
@@ -113,7 +115,7 @@ def test_a_series_that_always_kills_its_process_is_lost_alone_and_in_the_end_lef
     for number in range(20):
         write_series(tmp_path / "in" / f"p{number:02}", patient_id=f"P-{number}", n=4, seed=number)
     write_series(tmp_path / "in" / KILLER, patient_id="K")
-    monkeypatch.setattr("pipeline.run.run.process", process_or_die)
+    monkeypatch.setattr("pipeline.run.run.PREPARE", replace(PREPARE, function="killing:process_or_die"))
     for tried in range(1, 4):
         outcome = carry_out(tmp_path, tmp_path / "in", yaml)
         (killer,) = (record for record in outcome.records if record.status != "ok")

@@ -11,32 +11,35 @@ from time import monotonic
 
 import pytest
 from fuzz_files import SYNTAXES, Mutation, Spoilt, clean_files, spoilt_series
-from fuzz_reading import GUARD, Reading, read_folder
+from fuzz_reading import JOB_LIMITS, Reading
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from pipeline.cluster import Lost
-from pipeline.cluster.children import ChildrenEngine
+from pipeline.cluster.dispatcher import Dispatcher
+from pipeline.cluster.jobs import JobFailure, Task
+from pipeline.cluster.options import ClusterOptions
+from pipeline.cluster.remote import Folders
 from pipeline.vocabulary import Status
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "4"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
 EXAMPLES_A_ROUND = 500
+READ_FOLDER = Task("read-folder", "fuzz_reading:read_folder")
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[ChildrenEngine]:
-    with ChildrenEngine(GUARD, 1) as engine:
-        yield engine
+def dispatcher() -> Iterator[Dispatcher]:
+    with Dispatcher(ClusterOptions("serial"), JOB_LIMITS, (), Folders(), lambda _: None) as opened:
+        yield opened
 
 
-def outcome_of(engine: ChildrenEngine, spoilt: Spoilt) -> str:
+def outcome_of(dispatcher: Dispatcher, spoilt: Spoilt) -> str:
     """Return what the program made of a series, or what is wrong with that."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "in"
         folder.mkdir()
         spoilt.write(folder)
-        [(_, seen)] = engine.run(read_folder, [Reading(str(folder), spoilt.repair)])
-        if isinstance(seen, Lost):
+        [(_, seen)] = dispatcher.run(READ_FOLDER, [Reading(str(folder), spoilt.repair)])
+        if isinstance(seen, JobFailure):
             return f"{seen.reason}: {seen.detail}\n{seen.traceback}"
         wrong = [one.wrong for one in seen if one.wrong]
         wrong += [f"{one.status}, {one.reason}" for one in seen if one.status is Status.FAILED]
@@ -45,9 +48,9 @@ def outcome_of(engine: ChildrenEngine, spoilt: Spoilt) -> str:
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
-def test_what_is_not_spoilt_is_accepted(engine: ChildrenEngine, syntax: str, tmp_path: Path) -> None:
+def test_what_is_not_spoilt_is_accepted(dispatcher: Dispatcher, syntax: str, tmp_path: Path) -> None:
     Spoilt(syntax, ()).write(tmp_path)
-    [(_, seen)] = engine.run(read_folder, [Reading(str(tmp_path))])
+    [(_, seen)] = dispatcher.run(READ_FOLDER, [Reading(str(tmp_path))])
     assert [one.status for one in seen] == [Status.OK]
 
 
@@ -64,7 +67,7 @@ def test_a_spoiling_spoils() -> None:
         assert Mutation(kind, 200, 5, b"\x01").of_bytes(clean.joined()) != clean.joined()
 
 
-def test_no_spoilt_file_costs_more_than_its_series(engine: ChildrenEngine) -> None:
+def test_no_spoilt_file_costs_more_than_its_series(dispatcher: Dispatcher) -> None:
     until = monotonic() + SECONDS
     failed = False
 
@@ -79,7 +82,7 @@ def test_no_spoilt_file_costs_more_than_its_series(engine: ChildrenEngine) -> No
     def holds(spoilt: Spoilt) -> None:
         nonlocal failed
         if monotonic() < until or failed:  # once something is found it is made small, however long that takes
-            wrong = outcome_of(engine, spoilt)
+            wrong = outcome_of(dispatcher, spoilt)
             failed = failed or bool(wrong)
             assert wrong == ""
 

@@ -3,20 +3,21 @@
 import os
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from deadly_jobs import deadly, raise_key_error
 from nights import lasting
 from phantoms import uid, write_series
 from pydicom.dataset import Dataset
 from running import InThisProcess, Quiet, bytes_of_stores, carry_out
 
-from pipeline.cluster import Lost, open_pool
+from pipeline.cluster.dispatcher import open_cluster
+from pipeline.cluster.jobs import JobFailure
 from pipeline.config import load
 from pipeline.output.state import Ledger
-from pipeline.prepare.job import Job
+from pipeline.prepare.job import PREPARE, Job
 from pipeline.run.run import retry, run
 from pipeline.versions import STAGES
 from pipeline.vocabulary import ExitCode, Reason, Status
@@ -56,13 +57,13 @@ def test_a_series_that_fails_again_and_again_is_left_until_it_is_asked_for(
     class Losing(InThisProcess):
         worked: ClassVar[list[str]] = []
 
-        def run(self, function: Any, jobs: Any) -> Any:
-            for job, result in super().run(function, jobs):
+        def process(self, function: Any, jobs: Any) -> Any:
+            for job, result in super().process(function, jobs):
                 self.worked.append(job.record.series_key)
                 is_lost = job.series.slices[0].identity.patient_id == "p0"
-                yield job, Lost(Reason.TIMEOUT, "more than 9 seconds") if is_lost else result
+                yield job, JobFailure(Reason.TIMEOUT, "more than 9 seconds") if is_lost else result
 
-    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: Losing())
+    monkeypatch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: Losing())
     yaml = UNTOLD + "limits: {retries: 1}\n"
     for _ in range(4):
         outcome = carry_out(tmp_path, source, yaml)
@@ -78,8 +79,8 @@ def test_a_series_that_fails_again_and_again_is_left_until_it_is_asked_for(
 def test_a_killer_among_twenty_costs_no_neighbour_a_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         write_series(tmp_path / "in" / f"p{number}", patient_id=f"p{number}", n=3, rows=8, columns=8, seed=number)
-    monkeypatch.setattr("pipeline.run.session.open_pool", open_pool)
-    monkeypatch.setattr("pipeline.run.run.process", deadly)
+    monkeypatch.setattr("pipeline.run.session.open_cluster", open_cluster)
+    monkeypatch.setattr("pipeline.run.run.PREPARE", replace(PREPARE, function="deadly_jobs:deadly"))
     outcome = carry_out(tmp_path, tmp_path / "in", UNTOLD)
     assert Counter(record.status for record in outcome.records) == {Status.OK: 19, Status.FAILED: 1}
     assert {record.reason for record in outcome.records} == {None, Reason.WORKER_LOST}
@@ -89,8 +90,8 @@ def test_a_killer_among_twenty_costs_no_neighbour_a_try(tmp_path: Path, monkeypa
 def test_one_internal_error_in_every_series_is_a_fault_of_the_program(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.run.session.open_pool", open_pool)
-    monkeypatch.setattr("pipeline.run.run.process", raise_key_error)
+    monkeypatch.setattr("pipeline.run.session.open_cluster", open_cluster)
+    monkeypatch.setattr("pipeline.run.run.PREPARE", replace(PREPARE, function="deadly_jobs:raise_key_error"))
     (tmp_path / "out.yaml").write_text(UNTOLD)
     listener = Quiet()
     outcome = run(load(tmp_path / "out.yaml", inputs=[source], output=tmp_path / "out"), listener)
@@ -107,13 +108,13 @@ def test_large_series_are_worked_first_and_tell_what_they_will_take(
     class Watching(InThisProcess):
         jobs: ClassVar[list[Job]] = []
 
-        def run(self, function: Any, jobs: Any) -> Any:
+        def process(self, function: Any, jobs: Any) -> Any:
             for job in jobs:
                 self.jobs.append(job)
                 yield job, function(job)
 
     write_series(source / "p2", patient_id="p2", n=24)
-    monkeypatch.setattr("pipeline.run.session.open_pool", lambda *_: Watching())
+    monkeypatch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: Watching())
     carry_out(tmp_path, source, UNTOLD)
     assert [len(job.series.slices) for job in Watching.jobs] == [24, 12, 12]
     assert all(job.memory_mb is not None for job in Watching.jobs)
@@ -137,7 +138,7 @@ def test_a_second_run_opens_no_file_and_writes_the_summary_alone(
     first = carry_out(tmp_path, source, UNTOLD)
     before = {path: path.stat().st_mtime_ns for path in first.output.root.rglob("*")}
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.run.session.open_pool", lambda *_: pytest.fail("there is nothing to do"))
+        patch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: pytest.fail("there is nothing to do"))
         second = carry_out(tmp_path, source, UNTOLD)
     assert second.exit_code == first.exit_code
     assert second.summary["plan"] == {"new": 0, "changed": 0, "stale": 0, "done": 2, "gone": 0}

@@ -14,7 +14,7 @@ from running import InThisProcess, Quiet, bytes_of_stores
 
 from pipeline.audit.gc import collect_garbage
 from pipeline.audit.verify import verify
-from pipeline.cluster import Lost
+from pipeline.cluster.jobs import JobFailure
 from pipeline.config import Config, load
 from pipeline.output.layout import OutputFolder
 from pipeline.plan.plan import SeriesState
@@ -30,10 +30,10 @@ CLIPPED = "[{orient: {to: LPS}}, {clip: {low_hu: -1000, high_hu: 400}}]\n"
 class Losing(InThisProcess):
     """A bad night: the worker of one patient dies."""
 
-    def run(self, function: Any, jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-        for job, result in super().run(function, jobs):
+    def process(self, function: Any, jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        for job, result in super().process(function, jobs):
             is_lost = job.series.slices[0].identity.patient_id == "p5"
-            yield job, Lost(Reason.WORKER_LOST, "killed by signal 9") if is_lost else result
+            yield job, JobFailure(Reason.WORKER_LOST, "killed by signal 9") if is_lost else result
 
 
 class Share:
@@ -116,7 +116,7 @@ def test_ten_nights_end_as_one_clean_run(share: Share, monkeypatch: pytest.Monke
 
     share.arrives("p5", "p6")
     with monkeypatch.context() as bad_night:
-        bad_night.setattr("pipeline.run.session.open_pool", lambda *_: Losing())
+        bad_night.setattr("pipeline.run.session.open_cluster", lambda *_, **__: Losing())
         assert share.night(new=2, done=4, gone=1).exit_code == ExitCode.FAILED
 
     before = lasting(OutputFolder(share.folder / "out"))

@@ -1,19 +1,19 @@
-"""Small jobs for the engines' tests, where a child process can import them."""
+"""Small jobs for tests of the cluster, where a child process can import them."""
 
 import ctypes
 import os
-import pickle
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 
-from pipeline.cluster.guard import Guard
+from pipeline.cluster.jobs import JobLimits, Task
 
-QUICK = Guard(timeout_seconds=3, memory_bytes=200 << 20)
+QUICK = JobLimits(timeout_seconds=3, memory_bytes=200 << 20)
 NAME = "DOE^JANE"
 
 _kept: list[bytearray] = []
@@ -27,16 +27,14 @@ class Answer:
     pid: int
 
 
-@dataclass(frozen=True)
-class Weighed:
-    """A job that tells what it will take."""
-
-    number: int
-    memory_mb: float
+def path_of(function: Callable[[Any], Any]) -> str:
+    """Return the dotted path of a function of this module."""
+    return f"cluster_jobs:{function.__name__}"
 
 
-def unpack(answer: bytes) -> Any:
-    return pickle.loads(answer)  # noqa: S301 - what the tests packed themselves
+def task_of(function: Callable[[Any], Any], **how: Any) -> Task[Any, Any]:
+    """Return a task that calls a function of this module."""
+    return Task(function.__name__.replace("_", "-"), path_of(function), **how)
 
 
 def identify(job: object) -> Answer:
@@ -64,11 +62,6 @@ def take_time(_job: object) -> tuple[float, float]:
 
 def read_environment(name: str) -> str | None:
     return os.environ.get(name)
-
-
-def remember() -> None:
-    """Leave in this process, and in what is copied from it, who it was."""
-    os.environ["REMEMBERED_BY"] = str(os.getpid())
 
 
 def keep(megabytes: int) -> Answer:
@@ -101,22 +94,22 @@ def kill_worker(job: str) -> str:
     return job
 
 
-def work_until_stopped(kind: str) -> None:
-    """Be a program that works long jobs, and says so once it does; its traceback is that of the stop alone."""
+def run_until_stopped(kind: str) -> None:
+    """Be a program that runs long jobs, and says so once it does; its traceback is that of the stop alone."""
     try:
-        _work_long(kind)
+        _run_long_jobs(kind)
     except KeyboardInterrupt as stop:  # a library may just have been handling an error of its own
         raise stop from None
 
 
-def _work_long(kind: str) -> None:
-    from pipeline.cluster import ClusterOptions, open_pool
+def _run_long_jobs(kind: str) -> None:
+    from pipeline.cluster.dispatcher import open_cluster
+    from pipeline.cluster.options import ClusterOptions
     from pipeline.limits import Limits
 
-    workers = {"workers": 2} if kind == "cluster" else {}
-    options = ClusterOptions("serial" if kind == "serial" else "local", **workers)  # type: ignore[arg-type]
-    with open_pool(options, Limits()) as pool:
-        for seconds, _ in pool.engine(22).run(rest, [0.0, 0.0, *[50.0] * 20]):
+    options = ClusterOptions("serial") if kind == "serial" else ClusterOptions(workers=2)
+    with open_cluster(options, Limits()) as dispatcher:
+        for seconds, _ in dispatcher.run(task_of(rest), [0.0, 0.0, *[50.0] * 20]):
             sys.stdout.write(f"{seconds}\n")
             sys.stdout.flush()
 

@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from pipeline.cluster.interrupts import held_interrupts
+from pipeline.cluster.quiet import hold_interrupts
 
 READ_MASK = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
 
@@ -26,7 +26,7 @@ def test_ctrl_c_waits_for_the_end_of_the_block() -> None:
     reached = []
 
     def interrupted() -> None:
-        with held_interrupts():
+        with hold_interrupts():
             signal.raise_signal(signal.SIGINT)
             reached.append("end")
 
@@ -36,14 +36,14 @@ def test_ctrl_c_waits_for_the_end_of_the_block() -> None:
 
 
 def test_termination_waits_for_the_end_of_the_block(terminated: list[int]) -> None:
-    with held_interrupts():
+    with hold_interrupts():
         signal.raise_signal(signal.SIGTERM)
         assert terminated == []
     assert terminated == [signal.SIGTERM]
 
 
 def test_only_the_first_signal_acts(terminated: list[int]) -> None:
-    with held_interrupts():
+    with hold_interrupts():
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
     assert terminated == [signal.SIGTERM]
@@ -51,7 +51,7 @@ def test_only_the_first_signal_acts(terminated: list[int]) -> None:
 
 def test_an_error_in_the_block_goes_before_a_signal() -> None:
     def broken() -> None:
-        with held_interrupts():
+        with hold_interrupts():
             signal.raise_signal(signal.SIGINT)
             _ = 1 // 0
 
@@ -61,14 +61,14 @@ def test_an_error_in_the_block_goes_before_a_signal() -> None:
 
 def test_handlers_and_mask_are_as_before() -> None:
     handler, mask = signal.getsignal(signal.SIGINT), signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with held_interrupts():
+    with hold_interrupts():
         assert signal.getsignal(signal.SIGINT) != handler
     assert signal.getsignal(signal.SIGINT) == handler
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == mask
 
 
 def test_a_process_that_is_started_inside_never_sees_ctrl_c() -> None:
-    with held_interrupts():
+    with hold_interrupts():
         inside = subprocess.run([sys.executable, "-c", READ_MASK], capture_output=True, text=True, check=True)
     assert inside.stdout == "True\n"
 
@@ -77,7 +77,7 @@ def test_another_thread_holds_nothing_and_goes_on() -> None:
     entered = []
 
     def enter() -> None:
-        with held_interrupts():
+        with hold_interrupts():
             entered.append(signal.getsignal(signal.SIGINT))
 
     handler = signal.getsignal(signal.SIGINT)
