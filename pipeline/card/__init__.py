@@ -1,4 +1,4 @@
-"""What an output says of itself to those who did not make it: Croissant, a Data Package, and a card in Markdown."""
+"""What an output says of itself to those who did not make it: Croissant, and a card in Markdown."""
 
 from pipeline.card.facts import About
 from pipeline.card.write import write_card

@@ -1,4 +1,4 @@
-"""The three descriptions of an output, written beside what they describe, or elsewhere."""
+"""The two descriptions of an output, written beside what they describe, or elsewhere."""
 
 import json
 from collections.abc import Mapping
@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.card.croissant import croissant
-from pipeline.card.datapackage import datapackage
 from pipeline.card.facts import About, Facts
 from pipeline.card.markdown import markdown
 from pipeline.errors import OutputError
 from pipeline.output.durable import write_bytes
 from pipeline.output.layout import OutputFolder
 
-CROISSANT, DATA_PACKAGE, CARD = "croissant.json", "datapackage.json", "DATASET_CARD.md"
+CROISSANT, CARD = "croissant.json", "DATASET_CARD.md"
 
 
 def write_card(output: OutputFolder, about: About, folder: Path | None = None) -> list[Path]:
@@ -25,7 +24,6 @@ def write_card(output: OutputFolder, about: About, folder: Path | None = None) -
     facts = Facts.of(output)
     contents = {
         CROISSANT: _json(croissant(facts, about)),
-        DATA_PACKAGE: _json(datapackage(facts, about)),
         CARD: markdown(facts, about).encode(),
     }
     target = folder or output.root

@@ -31,7 +31,7 @@ COMMANDS = {
     "diff": "compare two DICOM files or two series, element by element",
     "label": "join a table of labels to an output, touching no store",
     "gc": "list, and on request remove, stores whose source is gone or that no record names",
-    "card": "describe an output to those who will find and load it: Croissant, Data Package, a card in Markdown",
+    "card": "describe an output to those who will find and load it: Croissant, and a card in Markdown",
     "schema": "print the JSON Schema of the configuration",
 }
 

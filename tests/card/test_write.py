@@ -17,7 +17,7 @@ def test_the_same_output_gives_the_same_bytes_there_and_elsewhere_without_privat
     shutil.rmtree(output.private)
     files = write_card(output, About(), tmp_path / "else/where")
     assert [path.read_bytes() for path in files] == first
-    assert [path.name for path in files] == ["croissant.json", "datapackage.json", "DATASET_CARD.md"]
+    assert [path.name for path in files] == ["croissant.json", "DATASET_CARD.md"]
 
 
 def test_nothing_about_a_person_or_the_input_is_told(tmp_path: Path) -> None:
@@ -28,10 +28,8 @@ def test_nothing_about_a_person_or_the_input_is_told(tmp_path: Path) -> None:
 
 
 def test_json_is_read_by_anyone(tmp_path: Path) -> None:
-    croissant, package, _ = write_card(described(tmp_path), About(name="Köpfe"))
-    assert (
-        json.loads(croissant.read_text("utf-8"))["name"] == json.loads(package.read_text("utf-8"))["title"] == "Köpfe"
-    )
+    croissant, _ = write_card(described(tmp_path), About(name="Köpfe"))
+    assert json.loads(croissant.read_text("utf-8"))["name"] == "Köpfe"
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

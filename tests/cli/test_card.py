@@ -14,7 +14,6 @@ def test_the_files_and_what_is_to_be_filled_in_are_told(tmp_path: Path, capsys: 
     assert main(["card", str(output.root), *words]) == 0
     assert capsys.readouterr().out.splitlines() == [
         str(tmp_path / "card/croissant.json"),
-        str(tmp_path / "card/datapackage.json"),
         str(tmp_path / "card/DATASET_CARD.md"),
         "to be filled in: --creator --contact --citation --url --published",
     ]
