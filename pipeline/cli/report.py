@@ -10,7 +10,7 @@ from pipeline.vocabulary import ExitCode
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the command's options."""
     add_output(parser)
-    parser.add_argument("--figures", metavar="DIR", type=Path, help="write the figures there too, as SVG and PDF")
+    parser.add_argument("--figures", metavar="DIR", type=Path, help="write the figures there too, as SVG")
 
 
 def execute(options: Namespace) -> ExitCode:

@@ -15,13 +15,13 @@ PAPER_STYLE = (
     ".axis{stroke:#556067;fill:none}.rule{stroke:#d9dcd7;fill:none}.line{stroke:#0b626c;fill:none;stroke-width:1}"
     "text{fill:#1b2124;font:12px Helvetica,Arial,sans-serif}.quiet{fill:#556067}"
 )
-"""Solid colours: what turns images into PDF knows no opacity in styles."""
+"""Solid colours: not every program that reads SVG knows opacity in styles."""
 
 PAPER_MARGIN = 72
 """Room for words that stand out over the sheet's sides; on a page they overlap its margin."""
 
 PLAIN = str.maketrans({"\N{NARROW NO-BREAK SPACE}": " ", "\N{MINUS SIGN}": "-"})
-"""Characters that the fonts of every PDF reader have."""
+"""Characters that every font has."""
 
 
 @dataclass

@@ -12,7 +12,6 @@ from pipeline.output.summary import last_summary
 from pipeline.report.figures import figures
 from pipeline.report.options import ReportOptions
 from pipeline.report.page import write_report
-from pipeline.report.pdf import to_pdf
 
 
 def rewrite_report(output: OutputFolder) -> Path:
@@ -27,7 +26,7 @@ def rewrite_report(output: OutputFolder) -> Path:
 
 
 def write_figures(output: OutputFolder, folder: Path) -> list[Path]:
-    """Write every figure of the cohort into a folder, as SVG and as PDF; return the files."""
+    """Write every figure of the cohort into a folder, as SVG; return the files."""
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -35,8 +34,7 @@ def write_figures(output: OutputFolder, folder: Path) -> list[Path]:
         msg = f"the folder {folder} cannot be made: {error.strerror}"
         raise OutputError(msg) from error
     for name, svg in figures(output, read_records(output), Ledger.read(output).histograms()).items():
-        for suffix, content in (("svg", svg.encode()), ("pdf", to_pdf(svg))):
-            path = folder / f"{name}.{suffix}"
-            write_bytes(path, content)
-            written.append(path)
+        path = folder / f"{name}.svg"
+        write_bytes(path, svg.encode())
+        written.append(path)
     return written

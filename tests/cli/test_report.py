@@ -17,5 +17,5 @@ def test_the_report_is_written_again_and_the_figures_where_asked(
     (tmp_path / "out/report/index.html").unlink()
     assert main(["report", str(tmp_path / "out"), "--figures", str(tmp_path / "figures")]) == 0
     assert (tmp_path / "out/report/index.html").exists()
-    assert (tmp_path / "figures/hounsfield.pdf").exists()
+    assert (tmp_path / "figures/hounsfield.svg").exists()
     assert str(tmp_path / "figures") in capsys.readouterr().out
