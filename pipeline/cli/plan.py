@@ -17,23 +17,19 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def execute(options: Namespace) -> ExitCode:
-    """Print a line a series, with ``--explain`` its steps, what patches will cost, and how many are in each state."""
+    """Print a line a series, with ``--explain`` its steps, and how many are in each state."""
     from pipeline.cli.progress import Lines, Silent  # noqa: PLC0415  --help shall not wait for these
     from pipeline.cluster.dispatcher import find_job_script  # noqa: PLC0415
     from pipeline.plan.plan import SeriesState  # noqa: PLC0415
     from pipeline.run.dry_run import dry_run  # noqa: PLC0415
-    from pipeline.store.patches import advice  # noqa: PLC0415
 
-    config, counts, volumes = load_config(options), dict.fromkeys(SeriesState, 0), []
+    config, counts = load_config(options), dict.fromkeys(SeriesState, 0)
     listener = Silent() if options.quiet else Lines()
     for plan in dry_run(config, listener, deep=options.deep):
         counts[plan.state] += 1
         print(f"{plan.series_key} {plan.state}: {plan.why}; {plan.expectation}")
         for line in plan.program if options.explain else ():
             print(f"  {line}")
-        volumes += [plan.stored] if plan.stored else []
-    if volumes:
-        print(advice(volumes, config.store))
     print(", ".join(f"{n} {state}" for state, n in counts.items()))
     if script := find_job_script(config.cluster, config.limits):
         print(f"\neach worker is a job of {config.cluster.kind}:\n\n{script}")

@@ -22,17 +22,13 @@ OTHER_CONTENT = "its files hold something else, though their sizes and times are
 
 @dataclass(frozen=True)
 class SeriesPreview:
-    """What a run would do with one series.
-
-    ``program`` is its steps, a line each; ``stored`` the shape and dtype of its volume, None where there is none.
-    """
+    """What a run would do with one series; ``program`` is its steps, a line each."""
 
     series_key: str
     state: SeriesState
     why: str
     expectation: str
     program: tuple[str, ...] = ()
-    stored: tuple[tuple[int, ...], str] | None = None
 
 
 def dry_run(config: Config, listener: Listener | None = None, *, deep: bool = False) -> Iterator[SeriesPreview]:
@@ -89,5 +85,5 @@ def _preview(plan: PlannedSeries, recipe: Recipe) -> SeriesPreview:
     program = estimate_program(plan.scanned.series, recipe)
     if isinstance(program, str):
         return SeriesPreview(plan.series_key, plan.state, plan.why, program)
-    steps, stored = tuple(explain(program)), (program.shape, program.dtype)
-    return SeriesPreview(plan.series_key, plan.state, plan.why, describe_program(program, recipe), steps, stored)
+    expectation = describe_program(program, recipe)
+    return SeriesPreview(plan.series_key, plan.state, plan.why, expectation, tuple(explain(program)))

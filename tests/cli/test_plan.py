@@ -16,7 +16,6 @@ def test_a_plan_tells_state_shape_and_on_request_the_program(
     assert main(words) == 0
     plain = capsys.readouterr().out
     assert "new: never seen before; 30 x 26 x 23 int16" in plain
-    assert "random patches: 64^3 touches 1.0 chunks" in plain
     assert main([*words, "--explain"]) == 0
     assert "resample: 30 x 26 x 23 at 1 x 1 x 1 mm" in capsys.readouterr().out
     assert plain.splitlines()[-1] == "1 new, 0 changed, 0 stale, 0 done, 0 gone"
