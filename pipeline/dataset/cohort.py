@@ -1,14 +1,11 @@
 """A finished output as a table of series: filtered by any column, each volume opened when it is asked for."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from typing import Any
 
 from pipeline.dataset.volume import CohortVolume
 from pipeline.errors import UsageError
@@ -16,7 +13,6 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import read_table
 
 Row = Mapping[str, Any]
-Method = Literal["nearest", "linear"]
 Wanted = Any | Collection[Any] | Callable[[Any], bool]
 
 
@@ -95,22 +91,6 @@ class Cohort:
             msg = f"series {key} has no volume: it is {row['status']}, {row['reason']}"
             raise UsageError(msg)
         return CohortVolume(self.output, row)
-
-    def patch(self, key: str, start: Sequence[int], shape: Sequence[int]) -> NDArray[Any]:
-        """Return a part of a volume's values; see :meth:`CohortVolume.patch`."""
-        return self.volume(key).patch(start, shape)
-
-    def from_pixel(self, key: str, slice_: ArrayLike | str, row: ArrayLike, column: ArrayLike) -> NDArray[np.float64]:
-        """Return where pixels of the source lie in a store; see :meth:`CohortVolume.from_pixel`."""
-        return self.volume(key).from_pixel(slice_, row, column)
-
-    def project(self, key: str, array: NDArray[Any]) -> NDArray[Any]:
-        """Bring an array on the source's grid to the store's; see :meth:`CohortVolume.project`."""
-        return self.volume(key).project(array)
-
-    def restore(self, key: str, array: NDArray[Any], method: Method = "nearest") -> NDArray[Any]:
-        """Bring an array on the store's grid back to the source's; see :meth:`CohortVolume.restore`."""
-        return self.volume(key).restore(array, method)
 
     def volumes(self) -> Iterator[CohortVolume]:
         """Yield the volume of each series that has one."""

@@ -56,14 +56,6 @@ def test_a_key_of_another_cohort_is_refused(packed: Cohort) -> None:
         packed.volume("00")
 
 
-def test_what_a_volume_does_can_be_asked_of_the_cohort_by_key(packed: Cohort) -> None:
-    volume = next(packed.volumes())
-    labels = np.arange(12 * 32 * 32).reshape(12, 32, 32)
-    np.testing.assert_array_equal(packed.patch(volume.key, (1, 2, 3), (4, 4, 4)), volume.values()[1:5, 2:6, 3:7])
-    np.testing.assert_array_equal(packed.from_pixel(volume.key, 1, 2, 3), volume.from_pixel(1, 2, 3))
-    np.testing.assert_array_equal(packed.restore(volume.key, packed.project(volume.key, labels)), labels)
-
-
 def test_a_folder_that_is_no_output_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no manifest"):
         open_cohort(tmp_path)
