@@ -165,7 +165,7 @@ READ_MASKS: Final[Task[Job, list[References]]] = Task("read-masks", "pipeline.sc
 
 def _stamp(file: FoundFile, limits: Limits) -> list[Any]:
     """Return what must be the same for a cached description to hold."""
-    return [__version__, FORMAT, file.size, file.mtime_ns, limits.max_file_mb]
+    return [__version__, FORMAT, *file.state, limits.max_file_mb]
 
 
 def _read_cache(place: Path) -> dict[str, Any]:
