@@ -115,7 +115,7 @@ def test_signed_values_without_a_sign_that_runs_on_are_read(*, sharp: bool) -> N
     np.testing.assert_array_equal(read(hu & 0xFFF, header(signed=True)), hu)
 
 
-def test_a_sign_that_runs_on_is_the_sign_whatever_the_header_says() -> None:
+def test_a_sign_that_runs_on_is_believed_before_the_header() -> None:
     hu = body()
     np.testing.assert_array_equal(read(hu & 0xFFFF, header(signed=False, intercept=0)), hu)
 
@@ -153,7 +153,7 @@ def test_an_overlay_that_nothing_declares_is_masked(*, signed: bool, bit: int, n
 
 @SIGNS
 @pytest.mark.parametrize("is_set", [True, False], ids=["bits set", "bits put in their place"])
-def test_a_declared_overlay_is_masked_wherever_it_lies(*, signed: bool, is_set: bool) -> None:
+def test_a_declared_overlay_is_masked_at_any_place(*, signed: bool, is_set: bool) -> None:
     of, hu = header(signed=signed, overlay_bits=1 << 13), body()
     raw = hu - int(of.rescale.intercept)
     bone = (hu > 400).astype(np.int64) << 13

@@ -144,7 +144,7 @@ def test_sign_and_unused_bits_are_put_right_as_in_whole_planes(
 
 @EXAMPLES
 @given(frames, st.fixed_dictionaries({"bits_stored": st.integers(1, 32), "signed": st.booleans()}))
-def test_whatever_is_read_has_the_bits_that_are_stored(frame: np.ndarray, pixels: dict[str, int]) -> None:
+def test_values_that_are_read_keep_the_bits_that_are_stored(frame: np.ndarray, pixels: dict[str, int]) -> None:
     n_bits = 8 * frame.dtype.itemsize
     pixels = pixels | {"bits_allocated": n_bits, "bits_stored": min(pixels["bits_stored"], n_bits)}
     header = changed(SOUND, pixels=pixels)
