@@ -14,6 +14,9 @@ Bools = NDArray[np.bool_]
 SAME_PIXELS = 0.5
 """Outlines that are nowhere farther apart than this are one contour: a ring so thin holds hardly any pixel's centre."""
 
+SAME_POINT_PIXELS = 0.9
+"""Outlines with equally many points are one where each point is nearer than this to its like: whole millimetres."""
+
 TOUCH_PIXELS = 0.1
 """A hole may cross the outline around it by this much: coordinates are often rounded to 0.1 mm."""
 
@@ -129,9 +132,21 @@ class Outline:
 
     def is_same(self, other: "Outline") -> bool:
         """Whether two outlines are one, drawn in either direction from any point with any rounding."""
-        if max(np.abs(self.low - other.low).max(), np.abs(self.high - other.high).max()) > SAME_PIXELS:
+        if max(np.abs(self.low - other.low).max(), np.abs(self.high - other.high).max()) > SAME_POINT_PIXELS:
             return False
+        if self.has_same_points(other):
+            return True
         return self.is_near(other.samples, SAME_PIXELS) and other.is_near(self.samples, SAME_PIXELS)
+
+    def has_same_points(self, other: "Outline") -> bool:
+        """Tell whether another has as many points in the same order, each near its like."""
+        if len(self.points) != len(other.points):
+            return False
+        for points in (other.points, other.points[::-1]):
+            for start in np.flatnonzero(np.abs(points - self.points[0]).max(axis=1) < SAME_POINT_PIXELS):
+                if np.abs(np.roll(points, -start, axis=0) - self.points).max() < SAME_POINT_PIXELS:
+                    return True
+        return False
 
     def contains(self, other: "Outline") -> bool:
         """Whether the whole outline of another lies inside or on this one."""

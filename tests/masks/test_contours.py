@@ -86,6 +86,7 @@ N_LARGE, N_SMALL = 16 * 12, 5 * 5
         LARGE[::-1],
         np.roll(LARGE, 1, axis=0),
         np.round(LARGE + 0.04, 1),
+        LARGE + np.array([(0.6, 0.6), (-0.6, 0.6), (-0.6, -0.6), (0.6, -0.6)]),
         LARGE + np.array([0.0, 0.3]),
         np.concatenate([LARGE, LARGE[:1]]),
         np.repeat(LARGE, 2, axis=0),
@@ -96,6 +97,7 @@ N_LARGE, N_SMALL = 16 * 12, 5 * 5
         "reversed",
         "started elsewhere",
         "rounded",
+        "whole mm",
         "moved a little",
         "closed",
         "points twice",
@@ -104,7 +106,7 @@ N_LARGE, N_SMALL = 16 * 12, 5 * 5
 )
 def test_a_contour_drawn_twice_counts_once(again: np.ndarray) -> None:
     assert drawn(LARGE, again).sum() == N_LARGE
-    assert drawn(again, LARGE, LARGE).sum() == N_LARGE
+    assert drawn(again[::-1], LARGE, LARGE).sum() == N_LARGE
 
 
 def test_a_contour_that_runs_round_twice_counts_once() -> None:
@@ -114,6 +116,11 @@ def test_a_contour_that_runs_round_twice_counts_once() -> None:
 def test_a_contour_within_another_is_a_hole_however_often_it_is_drawn() -> None:
     assert drawn(LARGE, SMALL).sum() == N_LARGE - N_SMALL
     assert drawn(SMALL[::-1], LARGE, SMALL + 0.02).sum() == N_LARGE - N_SMALL
+
+
+def test_a_ring_one_pixel_thick_is_a_ring() -> None:
+    inner = box(2.5, 2.5, 16.5, 12.5)
+    assert drawn(LARGE, inner).sum() == N_LARGE - 14 * 10
 
 
 def test_a_contour_within_a_hole_is_again_part_of_the_region() -> None:
