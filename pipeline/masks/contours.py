@@ -110,7 +110,8 @@ class Outline:
 
     def __init__(self, points: Floats) -> None:
         self.points = _unwind(points)
-        self.low, self.high = self.points.min(axis=0), self.points.max(axis=0)
+        self.left, self.top = map(float, self.points.min(axis=0))  # plain numbers: every pair of outlines is compared
+        self.right, self.bottom = map(float, self.points.max(axis=0))
 
     @cached_property
     def area(self) -> float:
@@ -132,7 +133,9 @@ class Outline:
 
     def is_same(self, other: "Outline") -> bool:
         """Whether two outlines are one, drawn in either direction from any point with any rounding."""
-        if max(np.abs(self.low - other.low).max(), np.abs(self.high - other.high).max()) > SAME_POINT_PIXELS:
+        off_x = max(abs(self.left - other.left), abs(self.right - other.right))
+        off_y = max(abs(self.top - other.top), abs(self.bottom - other.bottom))
+        if max(off_x, off_y) > SAME_POINT_PIXELS:
             return False
         if self.has_same_points(other):
             return True
@@ -150,7 +153,9 @@ class Outline:
 
     def contains(self, other: "Outline") -> bool:
         """Whether the whole outline of another lies inside or on this one."""
-        if (other.low < self.low - TOUCH_PIXELS).any() or (other.high > self.high + TOUCH_PIXELS).any():
+        if other.left < self.left - TOUCH_PIXELS or other.right > self.right + TOUCH_PIXELS:
+            return False
+        if other.top < self.top - TOUCH_PIXELS or other.bottom > self.bottom + TOUCH_PIXELS:
             return False
         for points in _cut(other.samples, self.points):
             outside = points[~self._is_inside(points)]

@@ -53,7 +53,7 @@ class SourceGrid:
         """The corners of the slices [n, 3], and after them those of missing slices."""
         return np.concatenate([self.corners, *(corner[None] for corner in self.missing.values())])
 
-    @property
+    @cached_property
     def normal(self) -> Floats:
         """The unit vector along which slices follow each other."""
         return np.cross(self.row, self.column)

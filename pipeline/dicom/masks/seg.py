@@ -30,7 +30,7 @@ def read_segmentation(dataset: Any, grid: SourceGrid, choice: RegionChoice, limi
     for frame, groups in zip(iter_frames(dataset), dataset.PerFrameFunctionalGroupsSequence, strict=True):
         for own, plane in _split_frame(dataset, frame, groups, segments):
             if plane.any():
-                segments[own].put(grid.slice_at(_position(groups)), plane)
+                segments[own].put(grid.slice_at(_position(dataset, groups)), plane)
                 n_used[own] += 1
     for own, voxels in segments.items():
         voxels.region = replace(voxels.region, n_used=n_used[own])
@@ -96,8 +96,8 @@ def _item(dataset: Any, groups: Any, name: str) -> Any:
     return (groups if name in groups else dataset.SharedFunctionalGroupsSequence[0])[name][0]
 
 
-def _position(groups: Any) -> NDArray[np.float64]:
-    return np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
+def _position(dataset: Any, groups: Any) -> NDArray[np.float64]:
+    return np.array(_item(dataset, groups, "PlanePositionSequence").ImagePositionPatient, float)
 
 
 def _split_frame(
