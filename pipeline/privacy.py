@@ -4,6 +4,10 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Literal
+
+IdentifierPolicy = Literal["pseudonym", "keep"]
+"""Whether identifiers are replaced by keyed hashes, or kept because the cohort is public already."""
 
 HASH_BYTES = 10
 CELL_LENGTH = 1024

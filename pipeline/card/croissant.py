@@ -6,10 +6,9 @@ Source: https://docs.mlcommons.org/croissant/docs/croissant-spec.html (version 1
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.card.facts import About, Facts, PublicFile, PublicTable
+from pipeline.card.facts import About, Facts, PublicFile, PublicTable, describe_column
 from pipeline.card.markdown import limitations, processing, summary
-from pipeline.card.meanings import meaning_of
-from pipeline.output.tables import ColumnType
+from pipeline.record import ColumnType
 
 CONFORMS_TO = ("http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0")
 
@@ -132,7 +131,7 @@ def _field(table: PublicTable, column: str, kind: ColumnType) -> dict[str, Any]:
         "@type": "cr:Field",
         "@id": f"{table.file.name}/{column}",
         "name": column,
-        "description": meaning_of(column, table.meanings),
+        "description": describe_column(column, table.known),
         "dataType": DATA_TYPES[kind],
         "source": {"fileObject": {"@id": table.file.path}, "extract": {"column": column}},
     } | ({"repeated": True} if kind.endswith("s") else {})

@@ -8,10 +8,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pipeline.card.meanings import HISTOGRAMS, MANIFEST, SLICES, TAGS
+from pipeline.elements import kind_of
 from pipeline.errors import DamageError, UsageError
+from pipeline.output.columns import HISTOGRAM_COLUMNS, SLICE_COLUMNS, TAG_COLUMNS
 from pipeline.output.layout import OutputFolder
-from pipeline.output.tables import ColumnType, column_types, read_table
+from pipeline.output.tables import column_types, read_table
+from pipeline.record import RECORD_COLUMNS, Column, ColumnType
 from pipeline.store.read import open_store
 
 
@@ -111,11 +113,11 @@ class PublicFile:
 
 @dataclass(frozen=True)
 class PublicTable:
-    """A Parquet file, its columns, and what they mean."""
+    """A Parquet file, its columns, and those that ctprep itself defines."""
 
     file: PublicFile
     columns: Mapping[str, ColumnType]
-    meanings: dict[str, str]
+    known: Mapping[str, Column]
 
 
 @dataclass(frozen=True)
@@ -164,14 +166,14 @@ def _trail(store: Path) -> list[dict[str, Any]]:
 
 
 def _tables(output: OutputFolder) -> Iterable[PublicTable]:
-    for path, says, meanings in (
-        (output.manifest, "One row a series that was seen, whatever became of it.", MANIFEST),
-        (output.slices, "One row a file, or a frame of one.", SLICES),
-        (output.tags, "One row a DICOM element: how often, how varied, and of what use.", TAGS),
-        (output.histograms, "The source's HU of each stored series, counted in bins of 1 HU.", HISTOGRAMS),
+    for path, says, known in (
+        (output.manifest, "One row a series that was seen, with its outcome.", RECORD_COLUMNS),
+        (output.slices, "One row a file, or a frame of one.", SLICE_COLUMNS),
+        (output.tags, "One row a DICOM element: how often, how varied, and of what use.", TAG_COLUMNS),
+        (output.histograms, "The source's HU of each stored series, counted in bins of 1 HU.", HISTOGRAM_COLUMNS),
     ):
         if path.exists():
-            yield PublicTable(PublicFile.of(path, says), column_types(path), meanings)
+            yield PublicTable(PublicFile.of(path, says), column_types(path), known)
 
 
 def _files(output: OutputFolder) -> Iterable[PublicFile]:
@@ -183,3 +185,11 @@ def _files(output: OutputFolder) -> Iterable[PublicFile]:
     ):
         if path.exists():
             yield PublicFile.of(path, says)
+
+
+def describe_column(name: str, known: Mapping[str, Column]) -> str:
+    """Return what a column means: as ctprep defines it, or DICOM the element; any other was joined by the user."""
+    if name in known:
+        return known[name].meaning
+    kind = kind_of(name)
+    return f"DICOM element ({kind.tag}), {kind.module}." if kind else "As manifest.labels has joined it."

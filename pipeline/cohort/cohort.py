@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from pipeline.cohort.join import Joined, joined
 from pipeline.cohort.joined_tables import kept_tables
+from pipeline.cohort.options import ManifestOptions
 from pipeline.cohort.people import people_of
 from pipeline.cohort.splits import NAMES, Member, Split, Token, splits_of
 from pipeline.cohort.table import LabelTable, read_labels
 from pipeline.errors import DamageError, UsageError
 from pipeline.output.layout import OutputFolder
-from pipeline.output.manifest import ELEMENT_COLUMNS, ManifestOptions, read_records
+from pipeline.output.manifest import ELEMENT_COLUMNS, read_records
 from pipeline.record import MASK_PREFIX, REASON_PREFIX, LabelValue, SeriesRecord
 from pipeline.scan.series import People, Scan, ScannedSeries, identify_patient
 from pipeline.vocabulary import Status

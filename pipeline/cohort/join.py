@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.cohort.table import Labels, LabelTable
-from pipeline.output.tables import ColumnType
+from pipeline.record import ColumnType
 
 Identifiers = Mapping[str, str | None]
 """What a series or a slice is known by: a value for each word of `options.Identifier` that it has."""

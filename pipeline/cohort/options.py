@@ -1,10 +1,12 @@
-"""``manifest.labels:`` of the configuration."""
+"""``manifest:`` of the configuration: identifiers, elements, labels, masks and splits."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from pipeline.cohort.splits import Split
 from pipeline.masks.sources import MaskOptions
+from pipeline.privacy import IdentifierPolicy
 
 Pseudonym = Literal["patient", "study", "series_key", "slice_key"]
 Element = Literal["PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
@@ -52,3 +54,14 @@ class TableOptions:
     def speaks_of_slices(self) -> bool:
         """Whether its rows are about single slices."""
         return self.on in {"SOPInstanceUID", "slice_key"}
+
+
+@dataclass(frozen=True)
+class ManifestOptions:
+    """``manifest:`` of the configuration."""
+
+    identifiers: IdentifierPolicy = "pseudonym"
+    tags: tuple[str, ...] = ()
+    labels: LabelOptions | None = None
+    split: Split | None = None
+    patient_map: str | None = None

@@ -5,15 +5,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from itertools import chain, pairwise
+from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 
 from pipeline.cohort.options import TableOptions
 from pipeline.errors import UsageError
-from pipeline.output.tables import ColumnType
 from pipeline.privacy import cleaned
-from pipeline.record import LABEL_PREFIX, MASK_PREFIX, LabelValue
+from pipeline.record import LABEL_PREFIX, ColumnType, LabelValue
 
 MOST_BYTES = 1 << 30
 
@@ -121,18 +120,6 @@ def read_labels(options: TableOptions) -> LabelTable:
     return LabelTable(options, columns, by_key, tuple(name for name in cells if name not in shown))
 
 
-def columns_of(rows: Iterable[Labels]) -> dict[str, ColumnType]:
-    """Return the columns of rows of labels, each as wide as its widest value: text, number, integer."""
-    found: dict[str, set[type]] = {}
-    for name, value in chain.from_iterable(row.items() for row in rows):
-        found.setdefault(name, set()).add(type(value))
-    columns: dict[str, ColumnType] = {}
-    for name, kinds in found.items():
-        empty: ColumnType = "integer" if name.startswith(MASK_PREFIX) else "text"
-        columns[name] = next((_WIDTHS[kind] for kind in _WIDTHS if kind in kinds), empty)
-    return columns
-
-
 def is_personal(name: str, values: Iterable[str]) -> bool:
     """Tell whether a column looks as if it identified a person: by its name, or because it holds dates or UIDs."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", " ", name).lower().split()
@@ -188,6 +175,3 @@ def _by_key(options: TableOptions, rows: Iterable[tuple[str, dict[str, LabelValu
         )
         raise UsageError(msg)
     return found
-
-
-_WIDTHS: dict[type, ColumnType] = {str: "text", float: "number", int: "integer"}

@@ -9,10 +9,10 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from pipeline.cluster.options import ClusterOptions
+from pipeline.cohort.options import ManifestOptions
 from pipeline.dicom.policy import GeometryOptions, HounsfieldOptions
 from pipeline.dicom.select.rules import SelectOptions
 from pipeline.limits import Limits
-from pipeline.output.manifest import ManifestOptions
 from pipeline.program.step import Step
 from pipeline.report.options import ReportOptions
 from pipeline.sources.folders import InputOptions

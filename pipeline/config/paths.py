@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from stat import S_ISDIR
 
+from pipeline.cohort.options import ManifestOptions
 from pipeline.config.document import Keys
 from pipeline.config.model import Config
 from pipeline.errors import UsageError
-from pipeline.output.manifest import ManifestOptions
 from pipeline.sources.address import Address, parse_address, resolve_file_url
 
 

@@ -1,7 +1,7 @@
 """The features of a volume in its record: extremes, percentiles, noise, shares and counts, computed slice by slice."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,31 +22,13 @@ MEDIAN_TO_SIGMA = 1.4826
 """From the median of absolute values to the standard deviation of a Gaussian."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Features:
-    """The HU columns of a series' record, under the record's own names.
+Features = Mapping[str, Any]
+"""The HU columns of a series' record, by the record's own names.
 
-    ``hu_min`` to ``hu_std`` are exact; percentiles, the air peak and the shares of body and metal are those of bins of
-    1 HU.  A feature that is undefined (no valid voxel, no air, no soft tissue) is None.
-    """
-
-    hu_min: float | None
-    hu_max: float | None
-    hu_mean: float | None
-    hu_std: float | None
-    hu_p01: float | None
-    hu_p05: float | None
-    hu_p50: float | None
-    hu_p95: float | None
-    hu_p99: float | None
-    hu_air_peak: float | None
-    noise_hu: float | None
-    body_share: float | None
-    metal_share: float | None
-    padding_share: float
-    fov_truncated_share: float | None
-    blank_slices: int
-    repeated_slices: int
+``hu_min`` to ``hu_std`` are exact; percentiles, the air peak and the shares of body and metal are those of
+1 HU bins.
+A feature that is undefined (no valid voxel, no air, no soft tissue) is None.
+"""
 
 
 class RunningFeatures:
@@ -80,25 +62,25 @@ class RunningFeatures:
         """Return the features of the slices added; the caller counts slices that repeat their neighbour."""
         counted, spread = self.histogram(), merge_spreads(self._spreads)
         low, high, mean, std = (spread.low, spread.high, spread.mean, spread.std) if spread.n else (None,) * 4
-        return Features(
-            hu_min=low,
-            hu_max=high,
-            hu_mean=mean,
-            hu_std=std,
-            hu_p01=counted.percentile(1),
-            hu_p05=counted.percentile(5),
-            hu_p50=counted.percentile(50),
-            hu_p95=counted.percentile(95),
-            hu_p99=counted.percentile(99),
-            hu_air_peak=find_air_peak(counted),
-            noise_hu=estimate_noise(self._rough),
-            body_share=counted.share_above(BODY_ABOVE_HU),
-            metal_share=counted.share_above(METAL_HU),
-            padding_share=1 - spread.n / self._n_voxels,
-            fov_truncated_share=self._outline.cut_share,
-            blank_slices=sum(part.is_flat for part in self._spreads),
-            repeated_slices=repeated_slices,
-        )
+        return {
+            "hu_min": low,
+            "hu_max": high,
+            "hu_mean": mean,
+            "hu_std": std,
+            "hu_p01": counted.percentile(1),
+            "hu_p05": counted.percentile(5),
+            "hu_p50": counted.percentile(50),
+            "hu_p95": counted.percentile(95),
+            "hu_p99": counted.percentile(99),
+            "hu_air_peak": find_air_peak(counted),
+            "noise_hu": estimate_noise(self._rough),
+            "body_share": counted.share_above(BODY_ABOVE_HU),
+            "metal_share": counted.share_above(METAL_HU),
+            "padding_share": 1 - spread.n / self._n_voxels,
+            "fov_truncated_share": self._outline.cut_share,
+            "blank_slices": sum(part.is_flat for part in self._spreads),
+            "repeated_slices": repeated_slices,
+        }
 
 
 def measure_soft_tissue_roughness(plane: Voxels, valid: Mask) -> Voxels:

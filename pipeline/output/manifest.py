@@ -1,96 +1,29 @@
 """Records to manifest.parquet and manifest.csv: one column table, one writer."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from math import isfinite
-from typing import Any, Literal
+from typing import Any
 
-from pipeline.cohort.options import LabelOptions
-from pipeline.cohort.splits import Split
-from pipeline.cohort.table import columns_of
 from pipeline.errors import UsageError
 from pipeline.output.durable import remove
 from pipeline.output.layout import OutputFolder
-from pipeline.output.tables import ColumnType, read_table, write_csv, write_table
-from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, capped_age, cleaned
-from pipeline.record import LABEL_PREFIX, ElementValue, SeriesRecord, from_json
-
-Identifiers = Literal["pseudonym", "keep"]
-"""Whether identifiers are replaced by keyed hashes, or kept because the cohort is public already."""
-
-
-@dataclass(frozen=True)
-class ManifestOptions:
-    """``manifest:`` of the configuration."""
-
-    identifiers: Identifiers = "pseudonym"
-    tags: tuple[str, ...] = ()
-    labels: LabelOptions | None = None
-    split: Split | None = None
-    patient_map: str | None = None
-
+from pipeline.output.tables import read_table, write_csv, write_table
+from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, IdentifierPolicy, capped_age, cleaned
+from pipeline.record import (
+    LABEL_PREFIX,
+    MASK_PREFIX,
+    RECORD_COLUMNS,
+    ColumnType,
+    ElementValue,
+    LabelValue,
+    SeriesRecord,
+    from_json,
+    map_types,
+)
 
 LARGEST_INTEGER = 2**63
 """What a column of integers holds."""
-
-RECORD_COLUMNS: dict[str, ColumnType] = {
-    "series_key": "text",
-    "status": "text",
-    "reason": "text",
-    "warnings": "texts",
-    "detail": "text",
-    "qc": "text",
-    "qc_why": "text",
-    "patient": "text",
-    "study": "text",
-    "study_day": "integer",
-    "n_files": "integer",
-    "n_slices": "integer",
-    "geometry": "text",
-    "shape_in": "integers",
-    "spacing_in_mm": "numbers",
-    "slice_thickness_mm": "number",
-    "coverage_share": "number",
-    "tilt_deg": "number",
-    "obliquity_deg": "number",
-    "span_mm": "number",
-    "orientation": "text",
-    "shape": "integers",
-    "spacing_mm": "numbers",
-    "dtype": "text",
-    "store": "text",
-    "store_bytes": "integer",
-    "sha256": "text",
-    "content_hash": "text",
-    "hu_min": "number",
-    "hu_max": "number",
-    "hu_mean": "number",
-    "hu_std": "number",
-    "hu_p01": "number",
-    "hu_p05": "number",
-    "hu_p50": "number",
-    "hu_p95": "number",
-    "hu_p99": "number",
-    "hu_air_peak": "number",
-    "noise_hu": "number",
-    "body_share": "number",
-    "metal_share": "number",
-    "padding_share": "number",
-    "interpolated_share": "number",
-    "fov_truncated_share": "number",
-    "blank_slices": "integer",
-    "repeated_slices": "integer",
-    "kernel_class": "text",
-    "split": "text",
-    "fingerprint": "text",
-    "config_hash": "text",
-    "code_version": "text",
-    "duration_s": "number",
-    "peak_memory_mb": "number",
-    "finished_at": "text",
-}
-"""A record's own columns, in the manifest's order."""
 
 ELEMENT_COLUMNS: dict[str, ColumnType] = {
     "Modality": "text",
@@ -134,7 +67,7 @@ ELEMENT_COLUMNS: dict[str, ColumnType] = {
 """The DICOM elements that every manifest has.  A list where the element may have several values (DICOM PS3.6)."""
 
 
-def publish(output: OutputFolder, records: Iterable[SeriesRecord], identifiers: Identifiers = "pseudonym") -> None:
+def publish(output: OutputFolder, records: Iterable[SeriesRecord], identifiers: IdentifierPolicy = "pseudonym") -> None:
     """Write the manifest in place of the last one, sorted by series_key; nothing else decides what it shows.
 
     Elements that may not leave ``private/`` go to the manifest there; labels stand last.  Law: ``read_records`` gives
@@ -144,7 +77,9 @@ def publish(output: OutputFolder, records: Iterable[SeriesRecord], identifiers: 
     extra = _extra_columns(ordered)
     public = {name: kind for name, kind in extra.items() if _is_public(name, identifiers)}
     private = {name: kind for name, kind in extra.items() if name not in public}
-    columns = RECORD_COLUMNS | ELEMENT_COLUMNS | public | columns_of(record.labels for record in ordered)
+    columns = (
+        map_types(RECORD_COLUMNS) | ELEMENT_COLUMNS | public | infer_label_columns(record.labels for record in ordered)
+    )
     rows = [
         record.own_columns() | _element_cells(record, ELEMENT_COLUMNS | public) | record.labels for record in ordered
     ]
@@ -162,7 +97,19 @@ def read_records(output: OutputFolder) -> list[SeriesRecord]:
     return [_record(row, private.get(row["series_key"], {})) for row in read_table(output.manifest)]
 
 
-def _is_public(keyword: str, identifiers: Identifiers) -> bool:
+def infer_label_columns(rows: Iterable[Mapping[str, LabelValue]]) -> dict[str, ColumnType]:
+    """Return the columns of rows of labels, each as wide as its widest value: text, number, integer."""
+    found: dict[str, set[type]] = {}
+    for name, value in chain.from_iterable(row.items() for row in rows):
+        found.setdefault(name, set()).add(type(value))
+    columns: dict[str, ColumnType] = {}
+    for name, kinds in found.items():
+        empty: ColumnType = "integer" if name.startswith(MASK_PREFIX) else "text"
+        columns[name] = next((_WIDTHS[kind] for kind in _WIDTHS if kind in kinds), empty)
+    return columns
+
+
+def _is_public(keyword: str, identifiers: IdentifierPolicy) -> bool:
     return keyword in ALLOWED_ELEMENTS or (identifiers == "keep" and keyword in KEPT_IDENTIFIERS)
 
 
@@ -230,3 +177,5 @@ def _as_integer(value: Any) -> int | None:
 
 
 _FITS = {"text": _as_text, "number": _as_number, "integer": _as_integer}
+
+_WIDTHS: dict[type, ColumnType] = {str: "text", float: "number", int: "integer"}

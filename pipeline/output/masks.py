@@ -6,8 +6,8 @@ from typing import Any
 
 from pipeline.output.durable import remove
 from pipeline.output.layout import OutputFolder
-from pipeline.output.tables import ColumnType, write_table
-from pipeline.record import REASON_PREFIX, SeriesRecord
+from pipeline.output.tables import write_table
+from pipeline.record import REASON_PREFIX, ColumnType, SeriesRecord
 from pipeline.vocabulary import MaskReason
 
 MASK_COLUMNS: dict[str, ColumnType] = {

@@ -15,11 +15,13 @@ import numpy as np
 
 from pipeline.errors import DamageError
 from pipeline.features.histogram import Histogram
+from pipeline.output.columns import HISTOGRAM_COLUMNS
 from pipeline.output.durable import append_line, hash_store, move_folder, remove, write_bytes
 from pipeline.output.layout import OutputFolder
-from pipeline.output.manifest import Identifiers, publish
-from pipeline.output.tables import ColumnType, is_whole, read_counts, write_table
-from pipeline.record import SeriesRecord, SliceOutcome, from_json, to_json
+from pipeline.output.manifest import publish
+from pipeline.output.tables import is_whole, read_counts, write_table
+from pipeline.privacy import IdentifierPolicy
+from pipeline.record import SeriesRecord, SliceOutcome, from_json, map_types, to_json
 from pipeline.vocabulary import FileStatus, Reason, Status
 
 Entry = dict[str, Any]
@@ -64,9 +66,6 @@ def _entry(line: bytes, number: int) -> Entry:
         msg = f"journal.jsonl line {number} is damaged: remove the line, and its series is worked again"
         raise DamageError(msg)
     return entry
-
-
-HISTOGRAM_COLUMNS: dict[str, ColumnType] = {"series_key": "text", "first_bin_hu": "integer", "counts": "integers"}
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ class Ledger:
             move_folder(Path(folder) if folder else self.output.unfinished_store(key), self.output.store(key))
         self.output.send(key)
 
-    def publish(self, records: Sequence[SeriesRecord], identifiers: Identifiers) -> dict[str, Histogram]:
+    def publish(self, records: Sequence[SeriesRecord], identifiers: IdentifierPolicy) -> dict[str, Histogram]:
         """Write the manifest of these records, and the histograms of those that have a store; return these."""
         publish(self.output, records, identifiers)
         known = self.histograms()
@@ -143,7 +142,7 @@ class Ledger:
             {"series_key": key, "first_bin_hu": found.first_bin_hu, "counts": found.counts}
             for key, found in histograms.items()
         ]
-        write_table(self.output.histograms, HISTOGRAM_COLUMNS, rows)
+        write_table(self.output.histograms, map_types(HISTOGRAM_COLUMNS), rows)
         return histograms
 
     def compact(self, keys: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import numpy as np
@@ -17,12 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DamageError
 from pipeline.output.durable import replacing
-
-ColumnType = Literal["text", "path", "integer", "number", "texts", "integers", "numbers", "value_counts"]
-"""What a column holds: a value or null, or a list of values; ``value_counts`` is a list of {value, count}.
-
-A ``path`` is text; one whose name is no UTF-8 is written as a file URI (RFC 8089), and read back as the path it was.
-"""
+from pipeline.record import ColumnType
 
 Row = Mapping[str, Any]
 

@@ -1,6 +1,6 @@
 """Provenance: the record of a series and the attributes of its store, from the source and the program."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from pipeline.dicom.pixels.plausible import has_odd_range
@@ -41,7 +41,7 @@ def build_record(job: Job, stack: Stack, facts: SourceFacts, program: Program) -
         elements=stack.slices[0].elements,
         config_hash=job.recipe.config_hash,
         code_version=job.recipe.code_version,
-        **asdict(facts.features),
+        **facts.features,
     )
 
 
@@ -89,7 +89,7 @@ def find_volume_warnings(facts: SourceFacts, prepared: PreparedVolume) -> set[Se
     warnings = set(facts.warnings)
     if has_odd_range(facts.histogram.first_bin_hu, facts.histogram.counts):
         warnings.add(SeriesWarning.W_HU_RANGE)
-    if facts.features.blank_slices or facts.features.repeated_slices:
+    if facts.features["blank_slices"] or facts.features["repeated_slices"]:
         warnings.add(SeriesWarning.W_PIXELS_SUSPECT)
     if not is_exact_in_ngff(prepared.spec.geometry):
         warnings.add(SeriesWarning.W_NGFF_APPROXIMATE)

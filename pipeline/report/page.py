@@ -11,10 +11,9 @@ from typing import Any
 
 from pipeline.features.histogram import Histogram
 from pipeline.output.layout import OutputFolder
-from pipeline.output.manifest import RECORD_COLUMNS
 from pipeline.output.masks import count_mask_reasons
 from pipeline.output.tables import Row, read_table, write_csv
-from pipeline.record import SeriesRecord
+from pipeline.record import RECORD_COLUMNS, SeriesRecord
 from pipeline.report.cache import keep_marks, marks_before, program_mark, series_mark
 from pipeline.report.charts import Figure
 from pipeline.report.cohort_tables import by_module, findings_of, history, tags_of

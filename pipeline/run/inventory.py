@@ -5,54 +5,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.output.columns import FILE_COLUMNS, INDEX_COLUMNS, SLICE_COLUMNS
 from pipeline.output.layout import OutputFolder
 from pipeline.output.state import Finished
-from pipeline.output.tables import ColumnType, read_table, write_table
+from pipeline.output.tables import read_table, write_table
 from pipeline.privacy import PseudonymKey
 from pipeline.quality.finding import write_findings
 from pipeline.quality.findings import findings_of
-from pipeline.record import SliceOutcome
+from pipeline.record import SliceOutcome, map_types
 from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.scan.tag_statistics import write_tags
 from pipeline.vocabulary import FileStatus, Reason
 
 Place = tuple[str, int | None]
 """A path and a frame."""
-
-INDEX_COLUMNS: dict[str, ColumnType] = {
-    "series_key": "text",
-    "PatientID": "text",
-    "StudyInstanceUID": "text",
-    "SeriesInstanceUID": "text",
-    "folder": "path",
-    "n_files": "integer",
-}
-FILE_COLUMNS: dict[str, ColumnType] = {
-    "path": "path",
-    "series_key": "text",
-    "size": "integer",
-    "mtime_ns": "integer",
-    "status": "text",
-    "reason": "text",
-    "SOPInstanceUID": "text",
-    "InstanceNumber": "integer",
-    "frame": "integer",
-    "position_mm": "number",
-    "z_index": "integer",
-}
-SLICE_COLUMNS: dict[str, ColumnType] = {
-    "series_key": "text",
-    "slice_key": "text",
-    "position_mm": "number",
-    "offset_mm": "numbers",
-    "rows": "integer",
-    "columns": "integer",
-    "instance_number": "integer",
-    "transfer_syntax": "text",
-    "status": "text",
-    "reason": "text",
-    "z_index": "integer",
-}
 
 
 def publish_inventory(output: OutputFolder, scan: Scan, finished: Mapping[str, Finished], key: PseudonymKey) -> None:
@@ -61,12 +27,12 @@ def publish_inventory(output: OutputFolder, scan: Scan, finished: Mapping[str, F
     slices = sorted(
         _slices(scan, finished, _outcomes_before(output, key)), key=lambda row: (row[1].file.path, row[1].frame or 0)
     )
-    write_table(output.index, INDEX_COLUMNS, index, private=True)
-    write_table(output.files, FILE_COLUMNS, (_file_row(*row) for row in slices), private=True)
+    write_table(output.index, map_types(INDEX_COLUMNS), index, private=True)
+    write_table(output.files, map_types(FILE_COLUMNS), (_file_row(*row) for row in slices), private=True)
     public = sorted(
         (_slice_row(*row, key) for row in slices), key=lambda row: (row["series_key"] or "", row["slice_key"])
     )
-    write_table(output.slices, SLICE_COLUMNS, public)
+    write_table(output.slices, map_types(SLICE_COLUMNS), public)
 
 
 def publish_tag_statistics(output: OutputFolder, scan: Scan, *, keep_identifiers: bool) -> None:

@@ -4,12 +4,14 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from pipeline.cohort.join import LEFTOVER_COLUMNS, Joined, joined, leftovers
-from pipeline.cohort.table import LabelTable, columns_of
+from pipeline.cohort.table import LabelTable
+from pipeline.output.columns import SLICE_COLUMNS
 from pipeline.output.layout import OutputFolder
+from pipeline.output.manifest import infer_label_columns
 from pipeline.output.tables import read_table, write_table
 from pipeline.privacy import PseudonymKey
-from pipeline.record import LABEL_PREFIX
-from pipeline.run.inventory import SLICE_COLUMNS, slice_key
+from pipeline.record import LABEL_PREFIX, map_types
+from pipeline.run.inventory import slice_key
 from pipeline.vocabulary import FileStatus
 
 
@@ -38,7 +40,7 @@ def publish_slice_labels(output: OutputFolder, joins: Sequence[Joined], dropped:
     labels = [_labels_of(row, joins, dropped) for row in rows]
     own = [{name: row[name] for name in SLICE_COLUMNS} for row in rows]
     whole = [row | labelled for row, labelled in zip(own, labels, strict=True)]
-    write_table(output.slices, SLICE_COLUMNS | columns_of(labels), whole)
+    write_table(output.slices, map_types(SLICE_COLUMNS) | infer_label_columns(labels), whole)
 
 
 def slice_label_columns(output: OutputFolder) -> set[str]:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.elements import Kind, kind_of, required_elements
-from pipeline.output.tables import ColumnType, write_table
+from pipeline.output.columns import TAG_COLUMNS
+from pipeline.output.tables import write_table
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, capped_age, cleaned
+from pipeline.record import map_types
 from pipeline.scan.census import Census, ElementCounts
 
 Judgement = Literal["keep", "drop", "look"]
@@ -129,31 +131,10 @@ def _cut(counts: ElementCounts) -> list[str]:
 MOST_TOP_VALUES = 10
 AGE = "PatientAge"
 
-TAG_COLUMNS: dict[str, ColumnType] = {
-    "tag": "text",
-    "keyword": "text",
-    "vr": "text",
-    "module": "text",
-    "type": "text",
-    "n_files": "integer",
-    "n_missing": "integer",
-    "n_empty": "integer",
-    "share_missing": "number",
-    "n_unique_raw": "integer",
-    "n_unique": "integer",
-    "constant_within": "text",
-    "min": "number",
-    "max": "number",
-    "mean": "number",
-    "top_values": "value_counts",
-    "verdict": "text",
-    "why": "text",
-}
-
 
 def write_tags(path: Path, census: Census, *, keep_identifiers: bool) -> None:
     """Write a row for each element that any CT file has, and for each that every CT image must have."""
-    write_table(path, TAG_COLUMNS, build_tag_rows(census, keep_identifiers=keep_identifiers))
+    write_table(path, map_types(TAG_COLUMNS), build_tag_rows(census, keep_identifiers=keep_identifiers))
 
 
 def build_tag_rows(census: Census, *, keep_identifiers: bool) -> list[dict[str, Any]]:

@@ -7,12 +7,11 @@ from pydicom.dataset import Dataset
 from running import ORIENTED, Outcome, by_uid, carry_out
 
 from pipeline.cohort.cohort import Cohort, counts_by_split, with_splits
-from pipeline.cohort.options import LabelOptions
+from pipeline.cohort.options import LabelOptions, ManifestOptions
 from pipeline.cohort.splits import Split
 from pipeline.errors import UsageError
 from pipeline.masks.sources import MaskOptions
 from pipeline.output.layout import OutputFolder
-from pipeline.output.manifest import ManifestOptions
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Status
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cohort.options import TableOptions
-from pipeline.cohort.table import LabelTable, columns_of, is_personal, read_labels
+from pipeline.cohort.table import LabelTable, is_personal, read_labels
 from pipeline.errors import UsageError
 
 
@@ -84,13 +84,3 @@ def test_a_column_of_other_figures_is_shown(value: str) -> None:
 
 def test_a_table_of_keys_alone_has_no_labels(tmp_path: Path) -> None:
     assert table(tmp_path, "PatientID\nA\nB\n").rows == {"A": {}, "B": {}}
-
-
-def test_a_column_is_as_wide_as_its_widest_value() -> None:
-    rows = [{"a": 1, "b": 1, "c": 1, "d": None}, {"a": None, "b": 2.5, "c": "x"}]
-    assert columns_of(rows) == {"a": "integer", "b": "number", "c": "text", "d": "text"}
-
-
-def test_the_voxels_of_a_mask_that_no_series_has_are_still_a_number() -> None:
-    rows = [{"label_mask_gtv": None, "label_site": None}]
-    assert columns_of(rows) == {"label_mask_gtv": "integer", "label_site": "text"}

@@ -7,14 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.cluster.options import ClusterOptions
-from pipeline.cohort.options import LabelOptions
+from pipeline.cohort.options import LabelOptions, ManifestOptions
 from pipeline.config.load import load
 from pipeline.config.model import Config, OutputOptions
 from pipeline.config.resolved import config_hash, dump
 from pipeline.dicom.policy import HounsfieldOptions
 from pipeline.dicom.select.rules import SelectOptions
 from pipeline.limits import Limits
-from pipeline.output.manifest import ManifestOptions
 from pipeline.sources.folders import InputOptions
 from pipeline.steps.clip import Clip
 from pipeline.steps.orient import Orient

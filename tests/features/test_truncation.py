@@ -14,7 +14,7 @@ Y, X = np.ogrid[:N, :N]
 
 
 def truncated_share(volume: Volume) -> float | None:
-    return features_of(volume).fov_truncated_share
+    return features_of(volume)["fov_truncated_share"]
 
 
 def slices(body: np.ndarray, tissue_hu: float = 40) -> np.ndarray:

@@ -1,5 +1,4 @@
 import csv
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,10 @@ from pydicom.datadict import dictionary_VM
 from pipeline.errors import UsageError
 from pipeline.geometry import Zyx
 from pipeline.output.layout import OutputFolder
-from pipeline.output.manifest import ELEMENT_COLUMNS, RECORD_COLUMNS, publish, read_records
+from pipeline.output.manifest import ELEMENT_COLUMNS, infer_label_columns, publish, read_records
 from pipeline.output.tables import read_table
 from pipeline.privacy import ALLOWED_ELEMENTS
-from pipeline.record import ElementValue, SeriesRecord
+from pipeline.record import RECORD_COLUMNS, ElementValue, SeriesRecord
 from pipeline.vocabulary import Reason, SeriesWarning, Status, Verdict
 
 OK = SeriesRecord(
@@ -48,12 +47,6 @@ def _cells(output: OutputFolder, **elements: ElementValue) -> dict[str, Any]:
     publish(output, [SeriesRecord(series_key="k", status=Status.OK, elements=elements)])
     (row,) = read_table(output.manifest)
     return row
-
-
-def test_the_column_table_is_the_record_in_order() -> None:
-    assert list(RECORD_COLUMNS) == [
-        field.name for field in fields(SeriesRecord) if field.name not in {"elements", "labels", "masks"}
-    ]
 
 
 def test_element_columns_may_be_shown_and_are_lists_only_where_there_may_be_several_values() -> None:
@@ -175,3 +168,13 @@ def test_a_private_manifest_that_is_no_longer_needed_is_removed(output: OutputFo
 def test_a_folder_without_manifest_is_no_output(output: OutputFolder) -> None:
     with pytest.raises(UsageError, match="no output of `ctprep run`"):
         read_records(output)
+
+
+def test_a_column_is_as_wide_as_its_widest_value() -> None:
+    rows = [{"a": 1, "b": 1, "c": 1, "d": None}, {"a": None, "b": 2.5, "c": "x"}]
+    assert infer_label_columns(rows) == {"a": "integer", "b": "number", "c": "text", "d": "text"}
+
+
+def test_the_voxels_of_a_mask_that_no_series_has_are_still_a_number() -> None:
+    rows = [{"label_mask_gtv": None, "label_site": None}]
+    assert infer_label_columns(rows) == {"label_mask_gtv": "integer", "label_site": "text"}

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import DamageError
 from pipeline.output import tables
-from pipeline.output.tables import ColumnType, read_counts, read_table, write_csv, write_table
+from pipeline.output.tables import read_counts, read_table, write_csv, write_table
+from pipeline.record import ColumnType
 
 COLUMNS = {
     "name": "text",

@@ -11,8 +11,8 @@ from stores import StoreContent, write_store
 from pipeline.features.histogram import Histogram
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.output.layout import OutputFolder
-from pipeline.output.tables import ColumnType, write_table
-from pipeline.record import SeriesRecord
+from pipeline.output.tables import write_table
+from pipeline.record import ColumnType, SeriesRecord
 from pipeline.report.options import ReportOptions
 from pipeline.report.page import write_report
 from pipeline.store.layout import StoreOptions

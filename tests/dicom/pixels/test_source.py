@@ -187,7 +187,7 @@ def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
 def test_neighbours_that_repeat_are_counted_whatever_their_padding(tmp_path: Path) -> None:
     hu = np.random.default_rng(0).integers(-900, 900, (5, 8, 8)).astype(np.int16)
     hu[3] = hu[2]
-    assert facts_of(stack_of(write_series(tmp_path / "a", hu=hu))).features.repeated_slices == 1
+    assert facts_of(stack_of(write_series(tmp_path / "a", hu=hu))).features["repeated_slices"] == 1
 
 
 def test_hashes_tell_slices_apart_and_do_not_depend_on_how_they_are_written(tmp_path: Path) -> None:
