@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -63,3 +64,17 @@ def test_every_reason_and_warning_is_on_the_page_once() -> None:
 def test_every_row_says_what_to_do() -> None:
     rows = [line for line in reasons_page.page().splitlines() if CODE.match(line)]
     assert all(len(cell.split()) > 1 for row in rows for cell in row.split("|")[2:4])
+
+
+def test_the_table_of_floors_is_the_contract() -> None:
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    contract = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    rooms = [set(re.findall(r"\w+", re.sub(r"\(\w+\)", "", layer))) for layer in contract]
+    table = (DOCS / "architecture.md").read_text(encoding="utf-8").partition("| floor |")[2].partition("\n\n")[0]
+    floors: dict[int, set[str]] = {}
+    for number, cells, rest in re.findall(r"^\| (\d*) *\| (.*?) \| (.*?) \|$", table, re.MULTILINE):
+        floor = int(number) if number else min(floors)
+        names = rest.partition(":")[2] if cells == "the root" else cells
+        floors.setdefault(floor, set()).update(re.findall(r"`(\w+)", names))
+    assert list(floors) == list(range(len(contract), 0, -1))
+    assert list(floors.values()) == rooms
