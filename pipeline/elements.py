@@ -85,7 +85,7 @@ def kind_of(keyword: str) -> Kind | None:
     return _table().get(keyword.partition("[")[0])
 
 
-def required_elements() -> dict[str, Kind]:
+def list_required_elements() -> dict[str, Kind]:
     """Return the elements that every CT image must have."""
     return {keyword: kind for keyword, kind in _table().items() if kind.is_required}
 

@@ -65,12 +65,12 @@ class PseudonymKey:
         return digest.hexdigest()
 
 
-def cleaned(text: str) -> str:
+def clean_text(text: str) -> str:
     """Return the text without control, bidirectional and unpaired characters, cut at 1,024 characters."""
     return "".join(character for character in text if not _is_invisible(character))[:CELL_LENGTH]
 
 
-def capped_age(age: str) -> str | None:
+def cap_age(age: str) -> str | None:
     """Return an age string (DICOM PS3.5 AS: nnnD, nnnW, nnnM, nnnY), 090Y if above 89 years, None if it is no age."""
     found = re.fullmatch(r"\s*([0-9]+)([DWMY])\s*", age)
     if found is None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.elements import Observation, canonical, kind_of, required_elements
+from pipeline.elements import Observation, canonical, kind_of, list_required_elements
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,6 @@ def test_what_the_standard_does_not_name_has_no_place() -> None:
 
 
 def test_every_ct_image_must_have_some_twenty_elements() -> None:
-    required = required_elements()
+    required = list_required_elements()
     assert {"Rows", "SOPInstanceUID", "RescaleSlope"} <= set(required)
     assert not any("." in keyword for keyword in required)

@@ -10,8 +10,8 @@ from pipeline.privacy import (
     ALLOWED_ELEMENTS,
     KEPT_IDENTIFIERS,
     PseudonymKey,
-    capped_age,
-    cleaned,
+    cap_age,
+    clean_text,
     is_unsafe_text,
 )
 
@@ -91,15 +91,15 @@ def test_identifying_elements_are_not_allowed(keyword: str) -> None:
     ],
 )
 def test_cleaning_removes_what_cannot_be_seen_and_cuts(text: str, expected: str) -> None:
-    assert cleaned(text) == expected
+    assert clean_text(text) == expected
 
 
 @given(st.text())
 @settings(max_examples=100)
 def test_cleaned_text_can_be_encoded_and_cleaning_twice_is_cleaning_once(text: str) -> None:
-    once = cleaned(text)
+    once = clean_text(text)
     assert once.encode().decode() == once
-    assert cleaned(once) == once
+    assert clean_text(once) == once
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_cleaned_text_can_be_encoded_and_cleaning_twice_is_cleaning_once(text: s
     ],
 )
 def test_an_age_above_89_years_becomes_90(age: str, expected: str | None) -> None:
-    assert capped_age(age) == expected
+    assert cap_age(age) == expected
 
 
 @pytest.mark.parametrize(

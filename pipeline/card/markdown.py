@@ -32,8 +32,8 @@ def summary(facts: Facts) -> str:
     """Return one sentence that says what there is."""
     patients = len({row["patient"] for row in facts.ready})
     return (
-        f"{counted(len(facts.ready), 'CT volume')} of {counted(patients, 'patient')} as OME-Zarr stores, "
-        f"and a manifest that accounts for {counted(len(facts.rows), 'series')}."
+        f"{format_count(len(facts.ready), 'CT volume')} of {format_count(patients, 'patient')} as OME-Zarr stores, "
+        f"and a manifest that accounts for {format_count(len(facts.rows), 'series')}."
     )
 
 
@@ -47,7 +47,7 @@ def step_words(step: Processing) -> str:
     """Return what a step did, to how many series, with which parameters."""
     figures = "parameters differ between series" if step.parameters is None else parameter_words(step.parameters)
     words = STEP_WORDS.get(step.step, step.step).removesuffix(".")
-    return f"{words} ({counted(step.n_series, 'series')}; {figures})."
+    return f"{words} ({format_count(step.n_series, 'series')}; {figures})."
 
 
 def parameter_words(parameters: Mapping[str, Any]) -> str:
@@ -58,16 +58,16 @@ def parameter_words(parameters: Mapping[str, Any]) -> str:
 def limitations(facts: Facts) -> str:
     """Return what is not in the volumes, and why."""
     reasons = Counter(row["reason"] for row in facts.rows if row["reason"])
-    left_out = "; ".join(f"{n} {reason}: {Reason[reason].meaning}" for reason, n in ordered(reasons))
+    left_out = "; ".join(f"{n} {reason}: {Reason[reason].meaning}" for reason, n in sort_reasons(reasons))
     look = sum(row["qc"] == "look" for row in facts.ready)
     return (
-        f"{counted(sum(reasons.values()), 'series')} without a volume{f' ({left_out})' if left_out else ''}. "
-        f"{counted(look, 'volume')} to be looked at first (column qc_why). "
+        f"{format_count(sum(reasons.values()), 'series')} without a volume{f' ({left_out})' if left_out else ''}. "
+        f"{format_count(look, 'volume')} to be looked at first (column qc_why). "
         "Where a store has a mask, voxels that are 0 in it were not measured."
     )
 
 
-def ordered(reasons: Counter[str]) -> list[tuple[str, int]]:
+def sort_reasons(reasons: Counter[str]) -> list[tuple[str, int]]:
     """Return reasons and counts in the order of the vocabulary."""
     return sorted(reasons.items(), key=lambda pair: Reason[pair[0]].order)
 
@@ -78,7 +78,7 @@ def statuses(facts: Facts) -> list[tuple[Status, int]]:
     return [(status, counts[status]) for status in Status]
 
 
-def counted(n: int, noun: str) -> str:
+def format_count(n: int, noun: str) -> str:
     """Return a number with its noun, which is series or takes an s."""
     return f"{n} {noun}" if n == 1 or noun.endswith("s") else f"{n} {noun}s"
 
@@ -161,7 +161,7 @@ def _contents(facts: Facts) -> Iterator[str]:
     n_bytes = sum(row["store_bytes"] for row in facts.ready)
     files = ", ".join(f"`{file.path}`" for file in (*(table.file for table in facts.tables), *facts.files))
     yield ""
-    yield f"{counted(len(facts.ready), 'store')} in `volumes/`, {n_bytes / 2**20:.1f} MiB. Beside them: {files}."
+    yield f"{format_count(len(facts.ready), 'store')} in `volumes/`, {n_bytes / 2**20:.1f} MiB. Beside them: {files}."
 
 
 def _splits(facts: Facts) -> Iterator[str]:
@@ -199,14 +199,15 @@ def _left_out(facts: Facts) -> Iterator[str]:
         yield "Nothing."
         return
     yield from _table(
-        ("series", "reason", "means"), [(n, code(word), Reason[word].meaning) for word, n in ordered(reasons)]
+        ("series", "reason", "means"), [(n, code(word), Reason[word].meaning) for word, n in sort_reasons(reasons)]
     )
 
 
 def _warnings(facts: Facts) -> Iterator[str]:
     warnings = Counter(warning for row in facts.ready for warning in row["warnings"])
     look = sum(row["qc"] == "look" for row in facts.ready)
-    yield f"{look or 'None'} of {counted(len(facts.ready), 'volume')} should be looked at first; `qc_why` says why."
+    volumes = format_count(len(facts.ready), "volume")
+    yield f"{look or 'None'} of {volumes} should be looked at first; `qc_why` says why."
     if warnings:
         yield ""
         rows = [(n, code(word), SeriesWarning[word].meaning) for word, n in sorted(warnings.items())]

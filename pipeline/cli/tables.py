@@ -26,7 +26,7 @@ def print_outcome(outcome: Outcome) -> None:
     }
     for what, path in places.items():
         if path.exists():
-            print_path(what, outcome.output.shown(path))
+            print_path(what, outcome.output.describe_path(path))
 
 
 def print_counts(records: Sequence[SeriesRecord]) -> None:

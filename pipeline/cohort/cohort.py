@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from pipeline.cohort.join import Joined, joined
-from pipeline.cohort.joined_tables import kept_tables
+from pipeline.cohort.join import Joined, join_table
+from pipeline.cohort.joined_tables import list_kept_tables
 from pipeline.cohort.options import ManifestOptions
 from pipeline.cohort.people import people_of
 from pipeline.cohort.splits import NAMES, Member, Split, Token, splits_of
@@ -43,14 +43,14 @@ class Cohort:
         Tables that ``ctprep label`` has kept in the output come first.
         """
         asked = options.labels.table if options.labels else None
-        tables = tuple(map(read_labels, [*kept_tables(output), *([asked] if asked else [])]))
+        tables = tuple(map(read_labels, [*list_kept_tables(output), *([asked] if asked else [])]))
         people = people_of(options.patient_map)
         columns = {column for table in tables for column in table.columns}
         _check_columns(options, columns)
         _check_masks(options, columns)
         return cls(options, output, people, tables)
 
-    def completed(self, records: Sequence[SeriesRecord], scan: Scan) -> Completed:
+    def complete(self, records: Sequence[SeriesRecord], scan: Scan) -> Completed:
         """Return the records with their patients, labels and splits; one whose files are gone keeps what it had."""
         there = {one.record.series_key: one for one in scan.series}
         updated = [
@@ -63,7 +63,7 @@ class Cohort:
             for record in known
             if record.series_key in there and record.status is not Status.EXCLUDED
         }
-        joins = tuple(joined(table, members) for table in self.tables if not table.options.speaks_of_slices)
+        joins = tuple(join_table(table, members) for table in self.tables if not table.options.speaks_of_slices)
         patients = {key: identify_patient(one.series.slices[0], self.people) for key, one in there.items()}
         return Completed(tuple(with_splits(with_labels(known, joins), patients, self.options.split)), joins)
 

@@ -29,7 +29,7 @@ class Joined:
     alone: tuple[str, ...]
     unlabelled: tuple[str, ...]
 
-    def told(self) -> dict[str, Any]:
+    def summarise(self) -> dict[str, Any]:
         """Return the counts, as run.json holds them."""
         return {
             "on": self.table.options.on,
@@ -53,7 +53,7 @@ class Joined:
         return words
 
 
-def joined(table: LabelTable, members: Mapping[str, Identifiers]) -> Joined:
+def join_table(table: LabelTable, members: Mapping[str, Identifiers]) -> Joined:
     """Join a table to series (or slices), by what they are known by; columns that repeat that are withheld.
 
     A key is compared letter by letter, spaces at its ends aside.

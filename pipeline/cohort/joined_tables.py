@@ -10,7 +10,7 @@ from pipeline.output.durable import make_folder, write_bytes
 from pipeline.output.layout import OWNER_ONLY, OutputFolder
 
 
-def kept_tables(output: OutputFolder) -> list[TableOptions]:
+def list_kept_tables(output: OutputFolder) -> list[TableOptions]:
     """Return the tables in the order in which they were first kept; raises DamageError where their list is none."""
     try:
         entries = json.loads(_list_of(output).read_bytes()) if _list_of(output).exists() else []
@@ -26,7 +26,7 @@ def keep_table(output: OutputFolder, options: TableOptions) -> TableOptions:
     make_folder(folder, OWNER_ONLY)
     kept = TableOptions(folder / options.path.name, options.on, options.column)
     write_bytes(kept.path, options.path.read_bytes(), private=True)
-    tables = {table.path.name: table for table in kept_tables(output)} | {kept.path.name: kept}
+    tables = {table.path.name: table for table in list_kept_tables(output)} | {kept.path.name: kept}
     entries = [_entry(table) for table in tables.values()]
     write_bytes(_list_of(output), json.dumps(entries).encode(), private=True)
     return kept

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.cohort.options import TableOptions
 from pipeline.errors import UsageError
-from pipeline.privacy import cleaned
+from pipeline.privacy import clean_text
 from pipeline.record import LABEL_PREFIX, ColumnType, LabelValue
 
 MOST_BYTES = 1 << 30
@@ -52,7 +52,7 @@ def _lines(path: Path, text: str) -> list[list[str]]:
     except csv.Error as error:
         msg = f"{path.name} is no CSV file: {error}"
         raise UsageError(msg) from error
-    whole = [[cleaned(cell).strip() for cell in line] for line in lines if any(cell.strip() for cell in line)]
+    whole = [[clean_text(cell).strip() for cell in line] for line in lines if any(cell.strip() for cell in line)]
     if not whole:
         msg = f"{path.name} is empty"
         raise UsageError(msg)

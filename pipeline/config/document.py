@@ -9,14 +9,14 @@ Keys = tuple[str | int, ...]
 """The way from the top of a document to one of its parts: names of keys and indices of lists."""
 
 
-def dotted(keys: Keys) -> str:
+def join_keys(keys: Keys) -> str:
     """Return ``("steps", 0, "clip")`` as ``steps.0.clip``."""
     return ".".join(map(str, keys))
 
 
 def about(keys: Keys, message: str) -> str:
     """Return a message with the key it is about in front."""
-    return f"{dotted(keys)}: {message}" if keys else message
+    return f"{join_keys(keys)}: {message}" if keys else message
 
 
 @dataclass(frozen=True)

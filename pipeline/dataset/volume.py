@@ -119,13 +119,13 @@ class CohortVolume:
         Beyond the volume lies what padding has become.
         """
         window = Window.on(self.geometry.shape, start, shape)
-        return window.filled(self._unpacked(self.array[(..., *window.taken)]), self._padding)
+        return window.fill(self._unpacked(self.array[(..., *window.taken)]), self._padding)
 
     def label_patch(self, name: str, start: Sequence[int], shape: Sequence[int]) -> NDArray[Any]:
         """Return a part of ``labels/<name>``, or of the ``mask`` of what was measured; beyond the volume lies 0."""
         window = Window.on(self.geometry.shape, start, shape)
         source: Any = np.broadcast_to(np.uint8(1), self.geometry.shape) if self.is_whole(name) else self.label(name)
-        return window.filled(np.asarray(source[(..., *window.taken)]), (0,))
+        return window.fill(np.asarray(source[(..., *window.taken)]), (0,))
 
     def is_whole(self, name: str) -> bool:
         """Tell whether the mask is asked for where every voxel was measured, so that none is stored."""

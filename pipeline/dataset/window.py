@@ -32,7 +32,7 @@ class Window:
         """Whether the array covers the window."""
         return all(part == slice(0, n) for part, n in zip(self.placed, self.shape, strict=True))
 
-    def filled(self, part: NDArray[Any], outside: Sequence[float]) -> NDArray[Any]:
+    def fill(self, part: NDArray[Any], outside: Sequence[float]) -> NDArray[Any]:
         """Return the window [..., z, y, x] that holds what was taken, and where nothing was ``outside``, a channel."""
         if self.is_inside:
             return part

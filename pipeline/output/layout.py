@@ -25,7 +25,7 @@ class RemoteOutput(Protocol):
         """Take over a series that was just put into the journal, and the store that it may have."""
         ...
 
-    def stored(self) -> set[str]:
+    def list_stored(self) -> set[str]:
         """Return the keys of the series that have a finished store."""
         ...
 
@@ -164,9 +164,9 @@ class OutputFolder:
         if self.remote:
             self.remote.send(series_key)
 
-    def stored(self) -> set[str]:
+    def list_stored(self) -> set[str]:
         """Return the keys of the series that have a store under its final name."""
-        return self.remote.stored() if self.remote else {path.stem for path in self.volumes.glob("*.zarr")}
+        return self.remote.list_stored() if self.remote else {path.stem for path in self.volumes.glob("*.zarr")}
 
     @contextmanager
     def at_hand(self, series_key: str) -> Iterator[Path]:
@@ -177,7 +177,7 @@ class OutputFolder:
         else:
             yield self.store(series_key)
 
-    def shown(self, path: Path) -> str:
+    def describe_path(self, path: Path) -> str:
         """Return what a person calls a path of this output."""
         return f"{self.remote.url}/{path.relative_to(self.root).as_posix()}" if self.remote else str(path)
 

@@ -9,7 +9,7 @@ from pipeline.errors import UsageError
 from pipeline.output.durable import remove
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import read_table, write_csv, write_table
-from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, IdentifierPolicy, capped_age, cleaned
+from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, IdentifierPolicy, cap_age, clean_text
 from pipeline.record import (
     LABEL_PREFIX,
     MASK_PREFIX,
@@ -125,7 +125,7 @@ def _extra_columns(records: list[SeriesRecord]) -> dict[str, ColumnType]:
 def _element_cells(record: SeriesRecord, columns: Mapping[str, ColumnType]) -> dict[str, Any]:
     cells = {keyword: _fitted(record.elements.get(keyword), kind) for keyword, kind in columns.items()}
     age = cells.get("PatientAge")
-    return cells | ({"PatientAge": capped_age(age)} if isinstance(age, str) else {})
+    return cells | ({"PatientAge": cap_age(age)} if isinstance(age, str) else {})
 
 
 def _publish_private(output: OutputFolder, records: list[SeriesRecord], columns: Mapping[str, ColumnType]) -> None:
@@ -159,7 +159,7 @@ def _fitted(value: ElementValue, kind: ColumnType) -> Any:
 
 
 def _as_text(value: Any) -> str | None:
-    return None if value is None else cleaned(str(value))
+    return None if value is None else clean_text(str(value))
 
 
 def _as_number(value: Any) -> float | None:

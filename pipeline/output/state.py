@@ -171,7 +171,7 @@ class Ledger:
 
     def look_for_stores(self) -> None:
         """Find out which stores somebody removed; one that was tried may be adopted yet."""
-        there = self.output.stored() | set(map(_key_of, self.output.unfinished_stores()))
+        there = self.output.list_stored() | set(map(_key_of, self.output.unfinished_stores()))
         for key, found in self.finished.items():
             if found.record.status is Status.OK and key not in there:
                 self.finished[key] = replace(found, has_store=False)

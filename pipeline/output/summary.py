@@ -51,7 +51,7 @@ def exit_code_of(records: Iterable[SeriesRecord], *, saw_ct: bool) -> ExitCode:
     return ExitCode.OK if saw_ct else ExitCode.NO_INPUT
 
 
-def summarised(
+def summarise_run(
     records: Sequence[SeriesRecord], exit_code: ExitCode, config_hash: str, extra: Mapping[str, Any]
 ) -> Summary:
     """Return what run.json holds beside its times; counts are over the manifest as it now stands."""
@@ -66,7 +66,7 @@ def summarised(
     }
 
 
-def timed(summary: Mapping[str, Any], started: datetime) -> Summary:
+def add_times(summary: Mapping[str, Any], started: datetime) -> Summary:
     """Return a summary with when the run began, that it ends now, and how long it took."""
     finished = datetime.now(UTC)
     times = {

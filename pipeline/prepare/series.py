@@ -24,7 +24,7 @@ from pipeline.prepare.repairs import compile_program
 from pipeline.prepare.source import build_accepted_stack, read_plausible_facts, remove_duplicates, stream_slices
 from pipeline.program.execute import PreparedVolume, execute
 from pipeline.program.program import Program
-from pipeline.quality.verdicts import judged
+from pipeline.quality.verdicts import judge_record
 from pipeline.steps.crop import list_empty_crops
 from pipeline.store.write import StoreContent, create_store
 from pipeline.vocabulary import Reason
@@ -81,7 +81,7 @@ def _prepare(job: Job) -> SeriesResult:
     warnings = job.warnings | unique.warnings | find_warnings(job.series, stack) | find_volume_warnings(facts, prepared)
     record = replace(add_store(record, prepared, receipt), warnings=tuple(sorted(warnings)))
     record = add_masks_to_record(record, masks, labels)
-    record = judged(record, list_empty_crops(program.steps))
+    record = judge_record(record, list_empty_crops(program.steps))
     return SeriesResult(record, describe_used(job.series, stack, unique.dropped), facts.histogram)
 
 

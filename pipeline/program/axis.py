@@ -158,7 +158,7 @@ class PlaneBand:
             return np.minimum.accumulate(low[::-1])[::-1], np.maximum.accumulate(high)
         return np.minimum.accumulate(low), np.maximum.accumulate(high[::-1])[::-1]
 
-    def needed(self, z: int) -> tuple[Indices, Floats]:
+    def find_band(self, z: int) -> tuple[Indices, Floats]:
         """Return the source planes of an output plane, in the direction in which they are read, and their weights.
 
         A plane of weight 0 between others is included: left out, it would be read later and out of order.

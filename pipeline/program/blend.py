@@ -102,7 +102,7 @@ class Blend:
 
     def __call__(self, z: int) -> Plane:
         """Return an output plane."""
-        needed, weights = self._window.needed(z)
+        needed, weights = self._window.find_band(z)
         slots = needed % self._window.taps
         for source_z, slot in zip(needed.tolist(), slots.tolist(), strict=True):
             if self._held[slot] != source_z:

@@ -3,35 +3,37 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from pipeline.elements import required_elements
+from pipeline.elements import list_required_elements
 from pipeline.privacy import ALLOWED_ELEMENTS
 from pipeline.quality.file_findings import Finder
-from pipeline.quality.finding import Finding, counted, listed
+from pipeline.quality.finding import Finding, format_count, join_words
 from pipeline.quality.geometry_findings import Facts
 from pipeline.scan.series import Scan
 from pipeline.scan.tag_statistics import judge_element
 
 
-def required(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_missing_required(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
     """Type 1 elements that are absent or empty."""
-    told = [
-        (keyword, judge_element(keyword, scan.census).why) for keyword in required_elements() if scan.census.n_files
-    ]
-    if lacking := [f"{keyword} ({why})" for keyword, why in told if why.startswith("type 1")]:
-        yield Finding("TYPE_1", "Elements that every CT image must have are absent or empty", f"{listed(lacking)}.")
+    lacking = []
+    for keyword in list_required_elements() if scan.census.n_files else ():
+        why = judge_element(keyword, scan.census).why
+        if why.startswith("type 1"):
+            lacking.append(f"{keyword} ({why})")
+    if lacking:
+        yield Finding("TYPE_1", "Elements that every CT image must have are absent or empty", f"{join_words(lacking)}.")
 
 
-def unsteady(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_unsteady(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
     """Elements of the patient or the series that vary within one."""
     varied = [
         word for word in sorted(scan.census.elements) if "varies within a" in judge_element(word, scan.census).why
     ]
     if names := [word for word in varied if word.partition("[")[0] == word]:
         title = "Elements vary where they should not"
-        yield Finding("UNSTEADY", title, f"{listed(names)}: see the census for the level at which each varies.")
+        yield Finding("UNSTEADY", title, f"{join_words(names)}: see the census for the level at which each varies.")
 
 
-def slice_counts(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_slice_counts(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
     """Tell the least and the most slices of a series."""
     counts = sorted(len(facts.images) for facts in cohort)
     if counts and counts[0] != counts[-1]:
@@ -39,7 +41,7 @@ def slice_counts(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
         yield Finding("SLICE_COUNT", "Series differ in length", detail)
 
 
-def several(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_several(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
     """Studies of several series, and patients of several studies."""
     series_of: dict[str, set[str]] = defaultdict(set)
     studies_of: dict[str, set[str]] = defaultdict(set)
@@ -49,33 +51,40 @@ def several(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
     n_series = sum(len(keys) > 1 for keys in series_of.values())
     n_studies = sum(len(studies) > 1 for studies in studies_of.values())
     if n_series or n_studies:
-        patients = counted(len(studies_of), "patient")
+        patients = format_count(len(studies_of), "patient")
         detail = (
             f"Of {len(series_of)} studies {n_series} hold several series; of {patients} {n_studies} several studies."
         )
         yield Finding("SEVERAL", "One patient, several series: split by patient", detail)
 
 
-def spellings(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_spellings(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
     """Elements whose values are written in several ways."""
     found = [
-        f"{keyword} ({counts.raw.n_unique} spellings of {counted(counts.canonical.n_unique, 'value')})"
+        f"{keyword} ({counts.raw.n_unique} spellings of {format_count(counts.canonical.n_unique, 'value')})"
         for keyword, counts in sorted(scan.census.elements.items())
         if keyword in ALLOWED_ELEMENTS and counts.raw.n_unique > counts.canonical.n_unique
     ]
     if found:
-        yield Finding("SPELLINGS", "One value is written in several ways", f"{listed(found)}.")
+        yield Finding("SPELLINGS", "One value is written in several ways", f"{join_words(found)}.")
 
 
-def constants(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_constants(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
     """Elements that say the same of every image."""
     found = [keyword for keyword in sorted(scan.census.elements) if _is_constant(keyword, scan)]
     if found:
-        yield Finding("CONSTANT", "Elements that are the same in every file", f"{listed(found, most=40)}.")
+        yield Finding("CONSTANT", "Elements that are the same in every file", f"{join_words(found, most=40)}.")
 
 
 def _is_constant(keyword: str, scan: Scan) -> bool:
     return keyword in ALLOWED_ELEMENTS and "constant" in judge_element(keyword, scan.census).why.split("; ")
 
 
-COHORT_FINDINGS: tuple[Finder, ...] = (required, unsteady, several, slice_counts, spellings, constants)
+COHORT_FINDINGS: tuple[Finder, ...] = (
+    find_missing_required,
+    find_unsteady,
+    find_several,
+    find_slice_counts,
+    find_spellings,
+    find_constants,
+)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.dicom.files.encoding import NATIVE_SYNTAXES
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.privacy import cleaned
-from pipeline.quality.finding import Finding, counted
+from pipeline.privacy import clean_text
+from pipeline.quality.finding import Finding, format_count
 from pipeline.quality.geometry_findings import Facts
 from pipeline.scan.series import Scan
 from pipeline.vocabulary import Reason
@@ -18,7 +18,7 @@ PLAIN_SCALE = "HU"
 Finder = Callable[[Scan, Sequence[Facts]], Iterator[Finding]]
 
 
-def damaged(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_damaged(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
     """Files that could not be read to their end, by reason."""
     by_reason: dict[Reason, int] = defaultdict(int)
     keys: set[str] = set()
@@ -38,7 +38,7 @@ def damaged(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
         yield Finding("DAMAGED", title, f"{counts}.", tuple(sorted(keys)))
 
 
-def compressed(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_compressed(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
     """Series whose pixels are compressed."""
     kinds = _by_value(cohort, lambda header: header.pixels.transfer_syntax)
     packed = {kind: keys for kind, keys in kinds.items() if kind not in NATIVE_SYNTAXES}
@@ -46,7 +46,7 @@ def compressed(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
         yield Finding("COMPRESSED", "Compressed pixels", _told(packed, "transfer syntax"), _all_keys(packed.values()))
 
 
-def odd_image_types(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_odd_image_types(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
     """ImageType whose first value is none of the standard's."""
     kinds = _by_value(cohort, lambda header: (header.identity.image_type or ("",))[0])
     odd = {kind: keys for kind, keys in kinds.items() if kind not in FIRST_VALUES}
@@ -55,7 +55,7 @@ def odd_image_types(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
         yield Finding("IMAGE_TYPE", title, _told(odd, "value 1"), _all_keys(odd.values()))
 
 
-def scales(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_scales(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
     """Kinds of RescaleType, where there are others than HU."""
     kinds = _by_value(cohort, lambda header: header.rescale.kind)
     odd = {kind: keys for kind, keys in kinds.items() if kind != PLAIN_SCALE}
@@ -63,7 +63,7 @@ def scales(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
         yield Finding("RESCALE_TYPE", "RescaleType is not HU", _told(kinds, "RescaleType"), _all_keys(odd.values()))
 
 
-def positions(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_positions(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
     """How patients lie, where not all lie alike."""
     kinds = _by_value(cohort, lambda header: str(header.elements.get("PatientPosition") or ""))
     if len(kinds) > 1:
@@ -71,7 +71,7 @@ def positions(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
         yield Finding("PATIENT_POSITION", "Patients lie differently", _told(kinds, "PatientPosition"), _all_keys(odd))
 
 
-KIND_FINDINGS: tuple[Finder, ...] = (damaged, odd_image_types, scales, compressed, positions)
+KIND_FINDINGS: tuple[Finder, ...] = (find_damaged, find_odd_image_types, find_scales, find_compressed, find_positions)
 
 
 def _by_value(cohort: Iterable[Facts], value: Callable[[SliceHeader], str]) -> dict[str, set[str]]:
@@ -85,12 +85,12 @@ def _by_value(cohort: Iterable[Facts], value: Callable[[SliceHeader], str]) -> d
 
 def _told(kinds: dict[str, set[str]], name: str) -> str:
     ordered = sorted(kinds.items(), key=lambda pair: (-len(pair[1]), pair[0]))
-    counts = ", ".join(f"{_quoted(kind)} in {counted(len(keys), 'series')}" for kind, keys in ordered)
+    counts = ", ".join(f"{_quoted(kind)} in {format_count(len(keys), 'series')}" for kind, keys in ordered)
     return f"{name}: {counts}."
 
 
 def _quoted(value: str) -> str:
-    return f"'{cleaned(value)}'" if value else "none"
+    return f"'{clean_text(value)}'" if value else "none"
 
 
 def _all_keys(sets: Iterable[set[str]]) -> tuple[str, ...]:

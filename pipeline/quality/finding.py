@@ -29,12 +29,12 @@ def write_findings(path: Path, findings: Iterable[Finding]) -> None:
     write_bytes(path, json.dumps(told, indent=1).encode("ascii"))
 
 
-def counted(n: int, noun: str) -> str:
+def format_count(n: int, noun: str) -> str:
     """Return a number with its noun, which is series or takes an s."""
     return f"{n} {noun}" if n == 1 or noun.endswith("s") else f"{n} {noun}s"
 
 
-def listed(words: Sequence[str], most: int = 12) -> str:
+def join_words(words: Sequence[str], most: int = 12) -> str:
     """Return words as a list that does not grow too long."""
     shown = ", ".join(words[:most])
     return shown if len(words) <= most else f"{shown} and {len(words) - most} more"

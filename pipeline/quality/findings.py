@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.quality.cohort_findings import COHORT_FINDINGS
 from pipeline.quality.file_findings import KIND_FINDINGS
-from pipeline.quality.finding import Finding, counted
+from pipeline.quality.finding import Finding, format_count
 from pipeline.quality.geometry_findings import Facts
 from pipeline.scan.series import Scan
 
@@ -70,8 +70,8 @@ def findings_of(scan: Scan) -> list[Finding]:
 def _by_series(cohort: Sequence[Facts]) -> Iterator[Finding]:
     for code, sentence, holds in TESTS:
         if found := [facts for facts in cohort if holds(facts)]:
-            patients = counted(len({facts.patient for facts in found}), "patient")
-            detail = f"In {counted(len(found), 'series')} of {len(cohort)}, of {patients}: {sentence}."
+            patients = format_count(len({facts.patient for facts in found}), "patient")
+            detail = f"In {format_count(len(found), 'series')} of {len(cohort)}, of {patients}: {sentence}."
             keys = tuple(sorted(facts.series_key for facts in found))
             yield Finding(code, sentence[:1].upper() + sentence[1:], detail, keys)
 

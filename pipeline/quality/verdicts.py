@@ -21,7 +21,7 @@ BODY_SHARE = 0.01
 Rule = Callable[[SeriesRecord], str | None]
 
 
-def judged(record: SeriesRecord, noticed: Iterable[str] = ()) -> SeriesRecord:
+def judge_record(record: SeriesRecord, noticed: Iterable[str] = ()) -> SeriesRecord:
     """Return the record with ``kernel_class``, ``qc`` (``look`` or ``ok``), and ``qc_why``: every rule that holds.
 
     ``noticed`` is what was worth a look already when the volume was made.

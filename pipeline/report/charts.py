@@ -52,7 +52,7 @@ def bars(name: str, title: str, what: str, counts: Sequence[tuple[str, float]], 
 
 def histogram(name: str, title: str, what: str, values: Sequence[float], unit: str = "") -> Figure:
     """Draw how often numbers occur, in bins of a round width."""
-    bins = binned(values)
+    bins = bin_values(values)
     canvas = Canvas(170)
     _columns(canvas, bins, (40.0, 10.0, WIDTH - 60.0, 125.0))
     low, high = bins[0][0], bins[-1][1]
@@ -72,7 +72,7 @@ def histogram(name: str, title: str, what: str, values: Sequence[float], unit: s
 def scatter(name: str, title: str, axes: tuple[str, str], points: Sequence[tuple[float, float]]) -> Figure:
     """Draw pairs of numbers as discs whose area is how often they occur, each axis with its histogram."""
     places = Counter(points)
-    xs, ys = binned([x for x, _ in points]), binned([y for _, y in points])
+    xs, ys = bin_values([x for x, _ in points]), bin_values([y for _, y in points])
     left, top, width, height = 60.0, 74.0, WIDTH - 144.0, 170.0
     canvas = Canvas(top + height + 52)
     canvas.path("axis", f"M{left - 12} {top - 12}V{top + height + 12}H{left + width + 12}")
@@ -94,7 +94,7 @@ def scatter(name: str, title: str, axes: tuple[str, str], points: Sequence[tuple
     return Figure(name, title, note, (*axes, "series"), rows, canvas.svg(f"f-{name}", title, note))
 
 
-def binned(values: Sequence[float]) -> list[tuple[float, float, int]]:
+def bin_values(values: Sequence[float]) -> list[tuple[float, float, int]]:
     """Return at most ``MOST_BINS`` + 1 bins of a round width from least to greatest value: low, high, count."""
     low, high = min(values), max(values)
     step = _round_up((high - low) / MOST_BINS) if high > low else max(abs(low), 1) / 10

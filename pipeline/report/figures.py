@@ -69,7 +69,7 @@ def cohort_figures(
     drawn = [plot_of(merged, "hounsfield", "Hounsfield units of the cohort")] if merged.total else []
     drawn += _missing(tags)
     if series:
-        drawn += [bars(name, title, title, counted(map(told, series))) for name, title, told in CATEGORIES]
+        drawn += [bars(name, title, title, count_labels(map(told, series))) for name, title, told in CATEGORIES]
         drawn += [_positions(series), *_image_types(series)]
     drawn += [histogram(name, title, title, values, unit) for name, title, values, unit in _measures(series)]
     points = [(r.slice_thickness_mm, float(r.n_slices)) for r in series if r.slice_thickness_mm and r.n_slices]
@@ -84,7 +84,7 @@ def ct_series(records: Iterable[SeriesRecord]) -> list[SeriesRecord]:
     return [r for r in records if r.status is not Status.EXCLUDED or r.reason is Reason.NOT_SELECTED]
 
 
-def counted(labels: Iterable[str]) -> list[tuple[str, int]]:
+def count_labels(labels: Iterable[str]) -> list[tuple[str, int]]:
     """Return how often each label occurs, the most frequent first."""
     return sorted(Counter(labels).items(), key=lambda pair: (-pair[1], pair[0]))
 
@@ -107,7 +107,7 @@ def _positions(series: Iterable[SeriesRecord]) -> Figure:
     """Count patients, not series: one patient lies in one position as a rule."""
     patients = {(record.patient, _element(record, "PatientPosition")) for record in series}
     title = "Patient position, by patients"
-    return bars("positions", title, "position", counted(position for _, position in patients), "patients")
+    return bars("positions", title, "position", count_labels(position for _, position in patients), "patients")
 
 
 def _image_types(series: Iterable[SeriesRecord]) -> list[Figure]:

@@ -19,7 +19,7 @@ from pipeline.report.charts import Figure
 from pipeline.report.cohort_tables import by_module, findings_of, history, tags_of
 from pipeline.report.figures import cohort_figures
 from pipeline.report.options import ReportOptions
-from pipeline.report.render import SITE, public, put, rendered
+from pipeline.report.render import SITE, public, put, render
 from pipeline.report.series_page import Told, folder_of, remove, write_series
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
@@ -55,8 +55,8 @@ def write_report(
     tags = tags_of(output)
     drawn = cohort_figures(ordered, tags, histograms)
     _write_tables(output, ordered, tags, drawn)
-    put(output.report / "figures.html", rendered("figures.html.j2", root="", figures=drawn))
-    put(output.report / "elements.html", rendered("elements.html.j2", root="", modules=by_module(tags)))
+    put(output.report / "figures.html", render("figures.html.j2", root="", figures=drawn))
+    put(output.report / "elements.html", render("elements.html.j2", root="", modules=by_module(tags)))
     for name in ASSETS:
         put(output.report / name, (SITE / name).read_bytes())
     path = output.report / "index.html"
@@ -66,7 +66,7 @@ def write_report(
 
 def _overview(output: OutputFolder, records: Sequence[SeriesRecord], summary: Mapping[str, Any]) -> bytes:
     by_reason = _by_reason(records)
-    return rendered(
+    return render(
         "index.html.j2",
         root="",
         n_series=len(records),
@@ -140,7 +140,7 @@ def _write_sheets(output: OutputFolder, records: Sequence[SeriesRecord]) -> None
             for record in records[start : start + PER_PAGE]
         ]
         near = [n for n in range(1, len(names) + 1) if n in {1, len(names)} or abs(n - number) <= 2]
-        page = rendered(
+        page = render(
             "sheet.html.j2", root="", entries=entries, number=number, n_pages=len(names), near=near, n=len(records)
         )
         put(output.report / name, page)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline.geometry import Geometry, Zyx
 from pipeline.report.planes import VIEWS, Planes, View, depth_of, planes_of
-from pipeline.report.windows import Window, hu_line, unpacked, windows_for
+from pipeline.report.windows import Window, hu_line, unpack, windows_for
 from pipeline.store.read import StoredVolume
 
 MOST_FRAMES = 36
@@ -94,7 +94,7 @@ def _spread(depth: int) -> list[float]:
 
 
 def _values(planes: Planes, stored: StoredVolume, line: tuple[float, float] | None) -> NDArray[np.float32]:
-    values = unpacked(planes.values, stored.array.attrs)
+    values = unpack(planes.values, stored.array.attrs)
     return values if line is None else values * np.float32(line[0]) + np.float32(line[1])
 
 

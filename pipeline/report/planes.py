@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.geometry import Geometry, Zyx
-from pipeline.report.windows import Values, Window, hu_line, unpacked, windows_for
+from pipeline.report.windows import Values, Window, hu_line, unpack, windows_for
 from pipeline.store.read import StoredVolume
 
 SIDES = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "H": (2, 1), "F": (2, -1)}
@@ -121,7 +121,7 @@ def snapshot_of(stored: StoredVolume) -> bytes:
 
 def _values(planes: Planes, stored: StoredVolume) -> Values:
     a, b = hu_line(stored.attributes) or (1.0, 0.0)
-    return unpacked(planes.values[0], stored.array.attrs) * np.float32(a) + np.float32(b)
+    return unpack(planes.values[0], stored.array.attrs) * np.float32(a) + np.float32(b)
 
 
 def _scale(stored: StoredVolume, views: list[Planes]) -> float:

@@ -23,7 +23,7 @@ RAISED = {"water"}
 
 def plot_of(histogram: Histogram, name: str, title: str) -> Figure:
     """Draw a histogram that holds at least one voxel, with the share of each tissue as its table."""
-    counts = stepped(histogram)
+    counts = bin_histogram(histogram)
     decades = max(int(np.ceil(np.log10(counts.max() + 1))), 1)
     canvas = Canvas(TOP + HEIGHT + 24)
     _draw_tissues(canvas)
@@ -41,7 +41,7 @@ def plot_of(histogram: Histogram, name: str, title: str) -> Figure:
     return Figure(name, title, note, columns, rows, canvas.svg(f"f-{name}", title, note))
 
 
-def stepped(histogram: Histogram) -> NDArray[np.int64]:
+def bin_histogram(histogram: Histogram) -> NDArray[np.int64]:
     """Return the counts in steps of ``STEP_HU`` from ``LOW_HU`` to ``HIGH_HU``."""
     counts: NDArray[np.int64] = histogram.count_between(LOW_HU, HIGH_HU).reshape(-1, STEP_HU).sum(axis=1)
     return counts

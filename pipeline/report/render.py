@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.errors import OutputError
-from pipeline.privacy import ALLOWED_ELEMENTS, capped_age, cleaned
+from pipeline.privacy import ALLOWED_ELEMENTS, cap_age, clean_text
 from pipeline.record import ElementValue, SeriesRecord
 from pipeline.report import words
 
@@ -22,10 +22,10 @@ def public(record: SeriesRecord) -> SeriesRecord:
 
 def _shown(keyword: str, value: ElementValue) -> ElementValue:
     if isinstance(value, list):
-        return [cleaned(str(part)) for part in value]
+        return [clean_text(str(part)) for part in value]
     if not isinstance(value, str):
         return value
-    return capped_age(value) if keyword == "PatientAge" else cleaned(value)
+    return cap_age(value) if keyword == "PatientAge" else clean_text(value)
 
 
 SITE = Path(__file__).parent / "site"
@@ -33,7 +33,7 @@ SITE = Path(__file__).parent / "site"
 FILTERS: tuple[Callable[..., str], ...] = (words.element, words.figure, words.percent, words.product)
 
 
-def rendered(template: str, **values: Any) -> bytes:
+def render(template: str, **values: Any) -> bytes:
     """Return a page."""
     page = environment(SITE).get_template(template).render(**values)
     return page.encode("utf-8", errors="replace")  # text from a header may hold half a surrogate pair

@@ -14,7 +14,7 @@ from pipeline.report.charts import Figure
 from pipeline.report.options import ReportOptions
 from pipeline.report.pictures import Pictures, pictures_of
 from pipeline.report.plot import plot_of
-from pipeline.report.render import put, rendered
+from pipeline.report.render import put, render
 from pipeline.report.stack import differences, stack_figure
 from pipeline.store.read import open_store
 from pipeline.vocabulary import Status
@@ -54,7 +54,7 @@ def write_series(output: OutputFolder, told: Told, options: ReportOptions) -> No
     pictures = _pictures(output, record, options) if wants_pictures else None
     for name, content in (pictures.files if pictures else {}).items():
         put(folder / name, content)
-    page = rendered(
+    page = render(
         "series.html.j2",
         root="../../",
         record=record,

@@ -62,7 +62,7 @@ def hu_line(attributes: Mapping[str, Any]) -> tuple[float, float] | None:
     return (float(first["a"]), float(first["b"])) if first else None
 
 
-def unpacked(values: NDArray[Any], packing: Mapping[str, Any]) -> Values:
+def unpack(values: NDArray[Any], packing: Mapping[str, Any]) -> Values:
     """Return what stored numbers stand for (CF conventions 8.1)."""
     scale, offset = packing.get("scale_factor"), packing.get("add_offset")
     numbers: Values = values.astype(np.float32)

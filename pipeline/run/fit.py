@@ -129,7 +129,7 @@ class _Fit:
         """Return the records of the series that are there and chosen, with their splits."""
         keys = [plan.series_key for plan in self._plans(selection) if plan.scanned and not plan.scanned.refusal]
         records = [self.cache.finished[key].record for key in keys if key in self.cache.finished]
-        return list(self.session.cohort.completed(records, selection.scan).records)
+        return list(self.session.cohort.complete(records, selection.scan).records)
 
     def _statistics(self, training: Sequence[SeriesRecord], foreground: Foreground | None) -> Statistics:
         config = self.session.config

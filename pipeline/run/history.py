@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.output.layout import OutputFolder
-from pipeline.output.summary import Summary, last_summary, summarised, timed, write_summary
+from pipeline.output.summary import Summary, add_times, last_summary, summarise_run, write_summary
 from pipeline.record import SeriesRecord
 from pipeline.run.changes import Snapshot, describe_changes
 from pipeline.vocabulary import ExitCode
@@ -30,18 +30,18 @@ class History:
         self, records: Sequence[SeriesRecord], code: ExitCode, config_hash: str, extra: Mapping[str, Any]
     ) -> Summary:
         """Return the summary of a run whose manifest stands, as of now."""
-        summary = summarised(records, code, config_hash, extra)
+        summary = summarise_run(records, code, config_hash, extra)
         summary["changes"] = describe_changes(self._last, summary, self._before, Snapshot.of(self.output))
-        return timed(summary, self.started)
+        return add_times(summary, self.started)
 
     def repeat(self, summary: Summary) -> Summary:
         """Return the summary of a run that found nothing new: the last one's, without what had changed then."""
         quiet = summary | {"changes": describe_changes(self._last, summary, self._before, self._before)}
-        return timed(quiet, self.started)
+        return add_times(quiet, self.started)
 
     def write(self, summary: Summary) -> Summary:
         """Write run.json and the history, and notify; return what was written."""
-        final = timed(summary, self.started)
+        final = add_times(summary, self.started)
         write_summary(self.output, final)
         self.notify(final)
         return final

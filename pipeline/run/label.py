@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.cohort.cohort import with_labels
-from pipeline.cohort.join import Identifiers, Joined, joined
-from pipeline.cohort.joined_tables import keep_table, kept_tables
+from pipeline.cohort.join import Identifiers, Joined, join_table
+from pipeline.cohort.joined_tables import keep_table, list_kept_tables
 from pipeline.cohort.options import TableOptions
 from pipeline.cohort.table import LabelTable, read_labels
 from pipeline.config import Config, load
@@ -31,7 +31,7 @@ def label(output: OutputFolder, options: TableOptions) -> Joined:
     table, records = read_labels(options), read_records(output)
     config = load(output.private_config, output=output.root)
     with run_lock(output):
-        before = [read_labels(kept) for kept in kept_tables(output) if kept.path.name == options.path.name]
+        before = [read_labels(kept) for kept in list_kept_tables(output) if kept.path.name == options.path.name]
         dropped = {column for one in before for column in one.columns}
         _check_columns(table, _columns_there(output, records) - dropped)
         join = _joined(output, table, records, config)
@@ -56,7 +56,7 @@ def _joined(output: OutputFolder, table: LabelTable, records: Sequence[SeriesRec
     for row in read_table(output.index):
         if record := records_by_key.get(row["series_key"]):
             members[record.series_key] = _identifiers(row, record)
-    return joined(table, members)
+    return join_table(table, members)
 
 
 def _identifiers(row: Mapping[str, Any], record: SeriesRecord) -> Identifiers:

@@ -41,7 +41,7 @@ def publish_scan(session: Session, found: Scan, finished: Mapping[str, Finished]
 def publish_run(session: Session, records: Iterable[SeriesRecord], found: Scan, state: Ledger) -> Published:
     """Write every table, the manifest of these records first; return what was published."""
     ordered = with_content_warnings(sorted(records, key=lambda record: record.series_key))
-    completed = session.cohort.completed(ordered, found)
+    completed = session.cohort.complete(ordered, found)
     histograms = state.publish(completed.records, session.config.manifest.identifiers)
     publish_masks(session.output, completed.records, found.mask_rows)
     joins = (*completed.joins, *publish_scan(session, found, state.finished))

@@ -218,7 +218,7 @@ class _Run:
             "slice_count": account["slice_count"],
             "plan": account["plan"],
             "splits": counts_by_split(published.records),
-            "labels": [join.told() for join in published.joins],
+            "labels": [join.summarise() for join in published.joins],
             "tracebacks": account["tracebacks"],
         }
         return self.history.summarise(published.records, code, self.recipe.config_hash, extra)

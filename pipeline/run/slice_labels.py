@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from pipeline.cohort.join import LEFTOVER_COLUMNS, Joined, joined, leftovers
+from pipeline.cohort.join import LEFTOVER_COLUMNS, Joined, join_table, leftovers
 from pipeline.cohort.table import LabelTable
 from pipeline.output.columns import SLICE_COLUMNS
 from pipeline.output.layout import OutputFolder
@@ -31,7 +31,7 @@ def join_to_slices(output: OutputFolder, key: PseudonymKey, table: LabelTable) -
         name: {"SOPInstanceUID": row["SOPInstanceUID"], "slice_key": name}
         for name, row in zip(names, used, strict=True)
     }
-    return joined(table, members)
+    return join_table(table, members)
 
 
 def publish_slice_labels(output: OutputFolder, joins: Sequence[Joined], dropped: Collection[str] = ()) -> None:

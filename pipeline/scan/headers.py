@@ -111,7 +111,7 @@ def _together(files: Sequence[FoundFile], batches: Iterable[Batch]) -> Headers:
     slices: dict[str, tuple[SliceHeader, ...]] = {}
     census = Census()
     for batch in batches:
-        census.count(batch.pool, batch.observed())
+        census.count(batch.pool, batch.list_observations())
         slices.update((file.path, read) for file, read in batch.pairs())
     return Headers(tuple(one for file in files for one in slices[file.path]), census.trim())
 

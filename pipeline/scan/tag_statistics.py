@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.elements import Kind, kind_of, required_elements
+from pipeline.elements import Kind, kind_of, list_required_elements
 from pipeline.output.columns import TAG_COLUMNS
 from pipeline.output.tables import write_table
-from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, capped_age, cleaned
+from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, cap_age, clean_text
 from pipeline.record import map_types
 from pipeline.scan.census import Census, ElementCounts
 
@@ -149,7 +149,7 @@ def _row(keyword: str, counts: ElementCounts, census: Census, shown: frozenset[s
     n_missing = census.n_files - counts.n_files
     return {
         "tag": min(counts.tags),
-        "keyword": cleaned(keyword),
+        "keyword": clean_text(keyword),
         "vr": "/".join(sorted(counts.vrs)),
         "module": kind and kind.module,
         "type": kind and kind.type,
@@ -177,17 +177,17 @@ def _top(keyword: str, counts: ElementCounts) -> Iterator[tuple[str, int]]:
     """Yield the most frequent values, without control characters; great ages are counted as one."""
     if keyword != AGE:
         for value, n in counts.canonical.most_common(MOST_TOP_VALUES):
-            yield cleaned(value), n
+            yield clean_text(value), n
         return
     ages: Counter[str] = Counter()
     for value, n in counts.canonical.counts.items():
-        ages[capped_age(value) or "no age"] += n
+        ages[cap_age(value) or "no age"] += n
     yield from sorted(ages.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_TOP_VALUES]
 
 
 def _absent(census: Census) -> Iterator[dict[str, Any]]:
     """Yield a row for each type 1 element that no file has."""
-    for keyword, kind in required_elements().items():
+    for keyword, kind in list_required_elements().items():
         if keyword not in census.elements and census.n_files:
             absent = ElementCounts(tags={kind.tag}, vrs={kind.vr})
             yield _row(keyword, absent, census, frozenset())

@@ -57,7 +57,7 @@ class Uploads:
             self._settle(key)
         self._check()
 
-    def stored(self) -> set[str]:
+    def list_stored(self) -> set[str]:
         """Return the keys of the series whose stores have arrived."""
         _, folders = self.bucket.top(VOLUMES)
         return {Path(folder).stem for folder in folders}

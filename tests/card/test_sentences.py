@@ -5,11 +5,11 @@ import pytest
 from pipeline.card.facts import Facts, Processing
 from pipeline.card.markdown import (
     STEP_WORDS,
-    counted,
+    format_count,
     limitations,
-    ordered,
     parameter_words,
     processing,
+    sort_reasons,
     statuses,
     step_words,
     summary,
@@ -54,7 +54,7 @@ def test_limits_name_every_reason_and_what_to_look_at() -> None:
 
 
 def test_reasons_come_in_the_order_of_the_vocabulary() -> None:
-    assert ordered(Counter(SLICE_GAP=2, UNREADABLE=1)) == [("UNREADABLE", 1), ("SLICE_GAP", 2)]
+    assert sort_reasons(Counter(SLICE_GAP=2, UNREADABLE=1)) == [("UNREADABLE", 1), ("SLICE_GAP", 2)]
 
 
 def test_every_status_is_counted() -> None:
@@ -62,4 +62,8 @@ def test_every_status_is_counted() -> None:
 
 
 def test_series_are_series_however_many() -> None:
-    assert [counted(1, "series"), counted(2, "series"), counted(2, "volume")] == ["1 series", "2 series", "2 volumes"]
+    assert [format_count(1, "series"), format_count(2, "series"), format_count(2, "volume")] == [
+        "1 series",
+        "2 series",
+        "2 volumes",
+    ]

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from pipeline.cohort.join import joined, leftovers
+from pipeline.cohort.join import join_table, leftovers
 from pipeline.cohort.options import TableOptions
 from pipeline.cohort.table import LabelTable, LabelValue
 
@@ -18,14 +18,14 @@ def table(rows: dict[str, LabelValue], on: str = "PatientID", column: str = "lab
 
 
 def test_every_series_of_a_patient_gets_the_patients_labels() -> None:
-    found = joined(table({"Alpha": "sick", "Gamma": "well"}), SERIES)
+    found = join_table(table({"Alpha": "sick", "Gamma": "well"}), SERIES)
     assert found.labels == {"k1": {"label_x": "sick"}, "k2": {"label_x": "sick"}}
 
 
 def test_what_is_left_over_on_either_side_is_counted_and_listed() -> None:
-    found = joined(table({"Alpha": "sick", "Gamma": "well"}), SERIES)
+    found = join_table(table({"Alpha": "sick", "Gamma": "well"}), SERIES)
     assert (found.alone, found.unlabelled) == (("Gamma",), ("k3", "k4"))
-    assert found.told() == {
+    assert found.summarise() == {
         "on": "PatientID",
         "columns": ["label_x"],
         "withheld": ["name"],
@@ -45,7 +45,7 @@ def test_what_is_left_over_on_either_side_is_counted_and_listed() -> None:
 
 
 def test_a_column_that_repeats_an_identifier_is_withheld() -> None:
-    found = joined(table({"1.2.3.1": "Alpha", "1.2.3.3": "well"}, on="SeriesInstanceUID"), SERIES)
+    found = join_table(table({"1.2.3.1": "Alpha", "1.2.3.3": "well"}, on="SeriesInstanceUID"), SERIES)
     assert found.table.columns == {}
     assert found.table.withheld == ("name", "x")
     assert found.labels == {"k1": {}, "k3": {}}
@@ -53,9 +53,9 @@ def test_a_column_that_repeats_an_identifier_is_withheld() -> None:
 
 def test_a_label_that_equals_a_short_identifier_by_chance_is_shown() -> None:
     series = {"k1": {"PatientID": "1"}, "k2": {"PatientID": "2"}}
-    assert joined(table({"1": 1, "2": 1}), series).table.columns == {"label_x": "text"}
-    assert joined(table({"1": 1, "2": 2}), series).table.columns == {}
+    assert join_table(table({"1": 1, "2": 1}), series).table.columns == {"label_x": "text"}
+    assert join_table(table({"1": 1, "2": 2}), series).table.columns == {}
 
 
 def test_no_series_is_no_label() -> None:
-    assert joined(table({"Alpha": 1}), {}).alone == ("Alpha",)
+    assert join_table(table({"Alpha": 1}), {}).alone == ("Alpha",)

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.config.document import Document, Place, about, dotted
+from pipeline.config.document import Document, Place, about, join_keys
 from pipeline.errors import ConfigError, UsageError
 
 OPTION = Place("--set x")
@@ -13,7 +13,7 @@ def written() -> Document:
 
 
 def test_keys_are_told_with_dots_in_front_of_the_message() -> None:
-    assert dotted(("steps", 0, "clip")) == "steps.0.clip"
+    assert join_keys(("steps", 0, "clip")) == "steps.0.clip"
     assert about(("store",), "wrong") == "store: wrong"
     assert about((), "wrong") == "wrong"
 

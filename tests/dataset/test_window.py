@@ -16,12 +16,12 @@ def test_a_window_holds_what_padding_first_and_slicing_then_would(
     window = Window.on(ARRAY.shape, start, shape)
     padded = np.pad(ARRAY, 20, constant_values=-7)
     expected = padded[tuple(slice(first + 20, first + 20 + n) for first, n in zip(start, shape, strict=True))]
-    np.testing.assert_array_equal(window.filled(ARRAY[window.taken], [-7]), expected)
+    np.testing.assert_array_equal(window.fill(ARRAY[window.taken], [-7]), expected)
 
 
 def test_each_channel_has_its_own_outside() -> None:
     window = Window.on((5, 4, 6), (-1, 0, 0), (2, 1, 1))
-    filled = window.filled(np.stack([ARRAY, ARRAY])[(..., *window.taken)], [-7, -8])
+    filled = window.fill(np.stack([ARRAY, ARRAY])[(..., *window.taken)], [-7, -8])
     assert filled[:, 0].ravel().tolist() == [-7, -8]
     assert filled[:, 1].ravel().tolist() == [1, 1]
 
@@ -29,4 +29,4 @@ def test_each_channel_has_its_own_outside() -> None:
 def test_a_window_inside_is_what_was_taken_itself() -> None:
     window = Window.on((5, 4, 6), (1, 1, 1), (2, 2, 2))
     part = ARRAY[window.taken]
-    assert window.filled(part, [0]) is part
+    assert window.fill(part, [0]) is part

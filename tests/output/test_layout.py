@@ -57,5 +57,5 @@ def test_an_output_here_shows_its_own_paths_and_hands_nothing_on(tmp_path: Path)
     output.send("ab")
     with output.at_hand("ab") as folder:
         assert folder == output.store("ab")
-    assert output.shown(output.manifest) == str(tmp_path / "manifest.parquet")
-    assert output.stored() == {"ab"}
+    assert output.describe_path(output.manifest) == str(tmp_path / "manifest.parquet")
+    assert output.list_stored() == {"ab"}

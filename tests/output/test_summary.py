@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.output.layout import OutputFolder
-from pipeline.output.summary import exit_code_of, last_summary, summarised, timed, write_summary
+from pipeline.output.summary import add_times, exit_code_of, last_summary, summarise_run, write_summary
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import ExitCode, Reason, Status
 
@@ -51,8 +51,8 @@ def output(tmp_path: Path) -> OutputFolder:
 
 
 def test_the_summary_counts_and_stands_in_run_json_and_in_the_history(output: OutputFolder) -> None:
-    summary = summarised([OK, REJECTED, REJECTED], ExitCode.REJECTED, "hash", {"more": 1, "none": None})
-    write_summary(output, timed(summary, STARTED))
+    summary = summarise_run([OK, REJECTED, REJECTED], ExitCode.REJECTED, "hash", {"more": 1, "none": None})
+    write_summary(output, add_times(summary, STARTED))
     told = last_summary(output)
     assert told["exit_code"] == 3
     assert told["counts"] == {"ok": 1, "rejected": 2, "failed": 0, "excluded": 0}
@@ -67,7 +67,7 @@ def test_the_summary_counts_and_stands_in_run_json_and_in_the_history(output: Ou
 
 def test_runs_of_one_second_are_all_in_the_history(output: OutputFolder) -> None:
     for _ in range(3):
-        write_summary(output, timed(summarised([], ExitCode.OK, "hash", {}), STARTED))
+        write_summary(output, add_times(summarise_run([], ExitCode.OK, "hash", {}), STARTED))
     names = ["2026-03-01T123000Z-2.json", "2026-03-01T123000Z-3.json", "2026-03-01T123000Z.json"]
     assert sorted(path.name for path in output.runs.iterdir()) == names
 

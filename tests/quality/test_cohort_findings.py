@@ -2,7 +2,14 @@ from headers import slice_at
 from scanned import scan_of, scanned
 
 from pipeline.elements import Observation, canonical
-from pipeline.quality.cohort_findings import constants, required, several, slice_counts, spellings, unsteady
+from pipeline.quality.cohort_findings import (
+    find_constants,
+    find_missing_required,
+    find_several,
+    find_slice_counts,
+    find_spellings,
+    find_unsteady,
+)
 from pipeline.quality.geometry_findings import Facts
 from pipeline.scan.census import Census
 from pipeline.scan.series import Scan
@@ -18,35 +25,35 @@ def scan_with(*files: dict[str, str]) -> Scan:
 
 
 def test_what_must_be_there_is_missed() -> None:
-    (finding,) = required(scan_with({"KVP": "1"}), [])
+    (finding,) = find_missing_required(scan_with({"KVP": "1"}), [])
     assert "ImageType (type 1, and absent in 1 of 1 files)" in finding.detail
-    assert list(required(scan_of(), [])) == []
+    assert list(find_missing_required(scan_of(), [])) == []
 
 
 def test_what_varies_where_it_should_not_is_named() -> None:
-    (finding,) = unsteady(scan_with({"KVP": "1", "SliceLocation": "1"}, {"KVP": "2", "SliceLocation": "2"}), [])
+    (finding,) = find_unsteady(scan_with({"KVP": "1", "SliceLocation": "1"}, {"KVP": "2", "SliceLocation": "2"}), [])
     assert finding.detail.startswith("KVP:")
 
 
 def test_the_range_of_slice_counts_is_told() -> None:
     cohort = [Facts.of(scanned(f"{n}", [slice_at(z) for z in range(n)])) for n in (3, 12, 5)]
-    (finding,) = slice_counts(scan_of(), cohort)
+    (finding,) = find_slice_counts(scan_of(), cohort)
     assert finding.detail == "From 3 to 12 slices a series, 5 in the middle."
-    assert list(slice_counts(scan_of(), cohort[:1])) == []
+    assert list(find_slice_counts(scan_of(), cohort[:1])) == []
 
 
 def test_patients_with_several_series_are_counted() -> None:
     cohort = [Facts.of(scanned(key, [slice_at(0)], "p", study)) for key, study in (("a", "t"), ("b", "t"), ("c", "u"))]
-    (finding,) = several(scan_of(), cohort)
+    (finding,) = find_several(scan_of(), cohort)
     assert finding.detail == "Of 2 studies 1 hold several series; of 1 patient 1 several studies."
-    assert list(several(scan_of(), cohort[:1])) == []
+    assert list(find_several(scan_of(), cohort[:1])) == []
 
 
 def test_spellings_of_one_value_are_told() -> None:
-    (finding,) = spellings(scan_with({"KVP": "1"}, {"KVP": "1.0"}), [])
+    (finding,) = find_spellings(scan_with({"KVP": "1"}, {"KVP": "1.0"}), [])
     assert finding.detail == "KVP (2 spellings of 1 value)."
 
 
 def test_what_is_the_same_everywhere_is_named() -> None:
-    (finding,) = constants(scan_with({"KVP": "1", "PatientID": "7"}, {"KVP": "1.0", "PatientID": "7"}), [])
+    (finding,) = find_constants(scan_with({"KVP": "1", "PatientID": "7"}, {"KVP": "1.0", "PatientID": "7"}), [])
     assert finding.detail == "KVP."

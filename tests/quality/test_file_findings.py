@@ -1,7 +1,13 @@
 from headers import changed, slice_at
 from scanned import scan_of, scanned
 
-from pipeline.quality.file_findings import compressed, damaged, odd_image_types, positions, scales
+from pipeline.quality.file_findings import (
+    find_compressed,
+    find_damaged,
+    find_odd_image_types,
+    find_positions,
+    find_scales,
+)
 from pipeline.quality.geometry_findings import Facts
 from pipeline.vocabulary import Reason
 
@@ -16,27 +22,27 @@ def with_one(key: str, **changes: object) -> list[Facts]:
 def test_damaged_files_are_counted_by_reason() -> None:
     cut = changed(slice_at(0), refusal=(Reason.CORRUPT, "cut"))
     stray = changed(slice_at(0), refusal=(Reason.NOT_DICOM, "none"))
-    (finding,) = damaged(scan_of(SOUND, scanned("cut", [cut, cut]), unassigned=[stray]), [])
+    (finding,) = find_damaged(scan_of(SOUND, scanned("cut", [cut, cut]), unassigned=[stray]), [])
     assert finding.detail == "1 NOT_DICOM, 2 CORRUPT."
     assert finding.series_keys == ("cut",)
-    assert list(damaged(scan_of(SOUND), [])) == []
+    assert list(find_damaged(scan_of(SOUND), [])) == []
 
 
 def test_compressed_series_are_named() -> None:
-    (finding,) = compressed(scan_of(), with_one("packed", pixels={"transfer_syntax": "1.2.840.10008.1.2.4.90"}))
+    (finding,) = find_compressed(scan_of(), with_one("packed", pixels={"transfer_syntax": "1.2.840.10008.1.2.4.90"}))
     assert finding.series_keys == ("packed",)
-    assert list(compressed(scan_of(), [Facts.of(SOUND)])) == []
+    assert list(find_compressed(scan_of(), [Facts.of(SOUND)])) == []
 
 
 def test_an_odd_image_type_is_named() -> None:
-    (finding,) = odd_image_types(scan_of(), with_one("odd", identity={"image_type": ("1",)}))
+    (finding,) = find_odd_image_types(scan_of(), with_one("odd", identity={"image_type": ("1",)}))
     assert (finding.detail, finding.series_keys) == ("value 1: '1' in 1 series.", ("odd",))
 
 
 def test_scales_other_than_hounsfield_units_are_named() -> None:
-    (finding,) = scales(scan_of(), with_one("odd", rescale={"kind": "US"}))
+    (finding,) = find_scales(scan_of(), with_one("odd", rescale={"kind": "US"}))
     assert (finding.detail, finding.series_keys) == ("RescaleType: 'HU' in 1 series, 'US' in 1 series.", ("odd",))
-    (finding,) = scales(scan_of(), with_one("odd", rescale={"kind": ""}))
+    (finding,) = find_scales(scan_of(), with_one("odd", rescale={"kind": ""}))
     assert "none in 1 series" in finding.detail
 
 
@@ -45,6 +51,6 @@ def test_patients_that_lie_otherwise_are_named() -> None:
         *(Facts.of(scanned(f"{n}", [changed(slice_at(0), elements={"PatientPosition": "HFS"})])) for n in range(2)),
         *with_one("prone", elements={"PatientPosition": "HFP"})[1:],
     ]
-    (finding,) = positions(scan_of(), cohort)
+    (finding,) = find_positions(scan_of(), cohort)
     assert finding.detail == "PatientPosition: 'HFS' in 2 series, 'HFP' in 1 series."
     assert finding.series_keys == ("prone",)

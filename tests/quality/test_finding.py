@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from pipeline.quality.finding import Finding, counted, listed, write_findings
+from pipeline.quality.finding import Finding, format_count, join_words, write_findings
 
 
 def test_findings_are_written_in_their_order(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_findings_are_written_in_their_order(tmp_path: Path) -> None:
 
 
 def test_nouns_follow_their_number() -> None:
-    assert [counted(1, "patient"), counted(2, "patient"), counted(2, "series")] == [
+    assert [format_count(1, "patient"), format_count(2, "patient"), format_count(2, "series")] == [
         "1 patient",
         "2 patients",
         "2 series",
@@ -24,5 +24,5 @@ def test_nouns_follow_their_number() -> None:
 
 
 def test_a_long_list_is_cut() -> None:
-    assert listed(["a", "b"]) == "a, b"
-    assert listed(["a", "b", "c"], most=2) == "a, b and 1 more"
+    assert join_words(["a", "b"]) == "a, b"
+    assert join_words(["a", "b", "c"], most=2) == "a, b and 1 more"

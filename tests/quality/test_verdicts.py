@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.quality.verdicts import judged
+from pipeline.quality.verdicts import judge_record
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import SeriesWarning, Status
 
@@ -25,7 +25,7 @@ PLAIN = SeriesRecord(
 
 
 def test_a_plain_series_is_ok_without_a_word() -> None:
-    assert (judged(PLAIN).qc, judged(PLAIN).qc_why) == ("ok", None)
+    assert (judge_record(PLAIN).qc, judge_record(PLAIN).qc_why) == ("ok", None)
 
 
 @pytest.mark.parametrize(
@@ -42,24 +42,24 @@ def test_a_plain_series_is_ok_without_a_word() -> None:
     ],
 )
 def test_each_rule_is_named_with_its_figure(change: dict[str, Any], why: str) -> None:
-    assert (judged(replace(PLAIN, **change)).qc, judged(replace(PLAIN, **change)).qc_why) == ("look", why)
+    assert (judge_record(replace(PLAIN, **change)).qc, judge_record(replace(PLAIN, **change)).qc_why) == ("look", why)
 
 
 def test_an_odd_range_is_told_with_its_figures() -> None:
-    record = judged(replace(PLAIN, warnings=(SeriesWarning.W_HU_RANGE,)))
+    record = judge_record(replace(PLAIN, warnings=(SeriesWarning.W_HU_RANGE,)))
     assert record.qc == "look"
     assert record.qc_why == "odd range, as it is or was repaired: -1024 to 1800 HU, median -300"
 
 
 def test_every_rule_that_holds_is_told() -> None:
-    record = judged(replace(PLAIN, blank_slices=1, metal_share=0.5))
+    record = judge_record(replace(PLAIN, blank_slices=1, metal_share=0.5))
     assert record.qc_why == "blank slices: 1; metal: 50.00%"
 
 
 def test_what_is_not_known_is_no_reason_to_look() -> None:
-    assert judged(SeriesRecord(series_key="0" * 20, status=Status.OK)).qc == "ok"
+    assert judge_record(SeriesRecord(series_key="0" * 20, status=Status.OK)).qc == "ok"
 
 
 def test_the_kernel_is_classed_from_its_element() -> None:
-    assert judged(replace(PLAIN, elements={"ConvolutionKernel": "B70f"})).kernel_class == "sharp"
-    assert judged(PLAIN).kernel_class is None
+    assert judge_record(replace(PLAIN, elements={"ConvolutionKernel": "B70f"})).kernel_class == "sharp"
+    assert judge_record(PLAIN).kernel_class is None

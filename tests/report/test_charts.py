@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.report.charts import MOST_BARS, MOST_BINS, bars, binned, histogram, scatter
+from pipeline.report.charts import MOST_BARS, MOST_BINS, bars, bin_values, histogram, scatter
 
 NUMBERS = st.lists(st.floats(-1e4, 1e4).map(lambda value: round(value, 3)), min_size=1, max_size=50)
 
@@ -32,7 +32,7 @@ def test_no_category_at_all_is_an_empty_chart() -> None:
 @settings(max_examples=60, deadline=None)
 @given(NUMBERS)
 def test_every_number_falls_into_one_bin_and_bins_join(values: list[float]) -> None:
-    bins = binned(values)
+    bins = bin_values(values)
     assert sum(count for *_, count in bins) == len(values)
     assert len(bins) <= MOST_BINS + 1
     assert all(before[1] == pytest.approx(after[0]) for before, after in pairwise(bins))

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.features.histogram import Histogram
 from pipeline.features.tissue import TISSUES
-from pipeline.report.plot import HEIGHT, HIGH_HU, LOW_HU, STEP_HU, TOP, plot_of, stepped
+from pipeline.report.plot import HEIGHT, HIGH_HU, LOW_HU, STEP_HU, TOP, bin_histogram, plot_of
 
 
 def histogram_of(counts: dict[int, int]) -> Histogram:
@@ -55,5 +55,5 @@ def test_a_histogram_that_lies_outside_the_axis_still_has_a_plot() -> None:
 
 
 def test_steps_hold_every_voxel_on_the_axis() -> None:
-    counts = stepped(histogram_of({-1200: 1, 1999: 2, 2000: 4}))
+    counts = bin_histogram(histogram_of({-1200: 1, 1999: 2, 2000: 4}))
     assert (counts[0], counts[-1], counts.sum()) == (1, 2, 3)

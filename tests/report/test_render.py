@@ -4,17 +4,17 @@ import pytest
 from jinja2 import UndefinedError
 
 from pipeline.errors import OutputError
-from pipeline.report.render import put, rendered
+from pipeline.report.render import put, render
 
 
 def test_a_page_that_lacks_a_value_is_an_error_not_a_hole() -> None:
     with pytest.raises(UndefinedError):
-        rendered("figures.html.j2", root="")
+        render("figures.html.j2", root="")
 
 
 def test_what_comes_from_data_is_escaped() -> None:
     rows = {"<script>": []}
-    assert b"<script>" not in rendered("elements.html.j2", root="", modules=rows).split(b"<main")[1]
+    assert b"<script>" not in render("elements.html.j2", root="", modules=rows).split(b"<main")[1]
 
 
 def test_a_file_is_put_into_folders_that_are_made_for_it(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.report.windows import BONE, BRAIN, LUNG, SOFT_TISSUE, Window, hu_line, unpacked, windows_for
+from pipeline.report.windows import BONE, BRAIN, LUNG, SOFT_TISSUE, Window, hu_line, unpack, windows_for
 
 
 def names(planes: list[np.ndarray]) -> list[str]:
@@ -46,8 +46,8 @@ def test_grey_runs_from_black_to_white_and_stays_there() -> None:
 
 def test_packed_integers_stand_for_what_their_scale_and_offset_say() -> None:
     packed = np.int16([0, 10])
-    assert unpacked(packed, {"scale_factor": 0.5, "add_offset": -1.0}).tolist() == [-1, 4]
-    assert unpacked(packed, {}).tolist() == [0, 10]
+    assert unpack(packed, {"scale_factor": 0.5, "add_offset": -1.0}).tolist() == [-1, 4]
+    assert unpack(packed, {}).tolist() == [0, 10]
 
 
 def test_the_way_back_to_hounsfield_units_is_that_of_the_first_channel() -> None:

@@ -43,7 +43,7 @@ def test_a_finished_series_is_sent_and_its_store_is_here_no_more(uploads: Upload
         piece_name("bb"): b"bb\n",
     }
     assert list(uploads.output.volumes.iterdir()) == []
-    assert uploads.stored() == {"aa"}
+    assert uploads.list_stored() == {"aa"}
 
 
 def test_a_store_is_marked_as_begun_before_and_as_there_after(uploads: Uploads, server: "BucketServer") -> None:
@@ -78,7 +78,7 @@ def test_only_so_many_stores_wait_here(uploads: Uploads) -> None:
         finish(uploads, f"{number:02}")
         assert len(uploads.waiting) <= MOST_WAITING
     uploads.settle()
-    assert len(uploads.stored()) == 3 * MOST_WAITING
+    assert len(uploads.list_stored()) == 3 * MOST_WAITING
 
 
 def test_nothing_is_sent_to_an_output_that_another_run_has_taken(uploads: Uploads, server: "BucketServer") -> None:

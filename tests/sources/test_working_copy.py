@@ -56,7 +56,7 @@ def test_a_bucket_that_was_lost_is_not_asked_again(server: "BucketServer") -> No
 def test_a_reader_sends_nothing_back(server: "BucketServer") -> None:
     with open_output(server.url("out"), print, writes=False) as output:
         output.root.joinpath("run.json").write_text("{}")
-        assert output.stored() == set()
+        assert output.list_stored() == set()
     assert {method for method, _ in server.seen} == {"GET"}
 
 

@@ -58,7 +58,7 @@ class TestARun:
     ) -> None:
         outcome = remote_run(tmp_path, source, server.url("out"))
         assert list((tmp_path / "cache").rglob("*.zarr")) == []
-        assert outcome.output.shown(outcome.output.manifest) == server.url("out/manifest.parquet")
+        assert outcome.output.describe_path(outcome.output.manifest) == server.url("out/manifest.parquet")
 
     def test_writes_the_manifest_last_and_a_series_line_after_its_store(
         self, server: "BucketServer", source: Path, tmp_path: Path

@@ -25,7 +25,7 @@ from pipeline.dicom.files.values import (
     keyword_of,
 )
 from pipeline.limits import Limits
-from pipeline.privacy import ALLOWED_ELEMENTS, cleaned
+from pipeline.privacy import ALLOWED_ELEMENTS, clean_text
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Refusal
 
@@ -39,21 +39,22 @@ WORD = re.compile(r"[^\W_]{3,}")
 def name_creators(elements: Mapping[int, Element], values: Values) -> dict[int, str]:
     """Return the name of each private creator among a data set's elements, by tag."""
     names = {
-        tag: values.decoded(element)[0]
+        tag: values.decode(element)[0]
         for tag, element in elements.items()
         if tag & 0x10000 and tag & 0xFFFF in CREATOR_NUMBERS
     }
     unknown = [tag for tag, name in names.items() if name not in PRODUCTS]
     identifying = _identifying_words(values) if unknown else set()
     return {
-        tag: WITHHELD if tag in unknown and _words(name) & identifying else cleaned(name) for tag, name in names.items()
+        tag: WITHHELD if tag in unknown and _words(name) & identifying else clean_text(name)
+        for tag, name in names.items()
     }
 
 
 def _identifying_words(values: Values) -> set[str]:
     """Return the words of every text that may not leave ``private/``, but for other creators."""
     texts = (
-        values.decoded(element)[0]
+        values.decode(element)[0]
         for element in values.text_elements()
         if element.vr in TEXT_VRS and keyword_of(element.tag) and keyword_of(element.tag) not in ALLOWED_ELEMENTS
     )
@@ -153,7 +154,7 @@ class _Lister:
     def _name(self, tag: int) -> str:
         group, block, low = tag >> 16, tag >> 8 & 0xFF, tag & 0xFF
         if creator := self.values.elements.get(group << 16 | block) if group % 2 and block >= 0x10 else None:
-            return f"private:{cleaned(self.values.decoded(creator)[0])}:{group:04x},{low:02x}"
+            return f"private:{clean_text(self.values.decode(creator)[0])}:{group:04x},{low:02x}"
         return keyword_of(tag) if dictionary_has_tag(tag) else f"{keyword_of(tag)}({tag_text(tag)})"
 
     def _text(self, element: Element) -> str:
@@ -171,9 +172,9 @@ class _Lister:
         if not element.value:
             return ""
         if vr in UNSPLIT_VRS:
-            return self.values.decoded(element)[0]
+            return self.values.decode(element)[0]
         if vr in WRITTEN_VRS:
-            return "\\".join(part.strip(" \0") for part in self.values.decoded(element)[0].split("\\"))
+            return "\\".join(part.strip(" \0") for part in self.values.decode(element)[0].split("\\"))
         known = Element(element.tag, vr, element.offset, element.length, element.value)
         numbers = self.values.verbatim(known) if vr in BINARY_NUMBERS else None
         if numbers is None:
@@ -200,5 +201,5 @@ def describe_bytes(content: bytes) -> str:
 
 def _shown(text: str, content: bytes) -> str:
     """Return a text without control characters; where that takes something away, with its digest."""
-    shown = cleaned(text)
+    shown = clean_text(text)
     return shown if shown == text else f"{shown} ({describe_bytes(content)})"

@@ -112,7 +112,7 @@ class Values:
         values = self.numbers(keyword, count=1)
         return values if isinstance(values, Flaw) else values[0]
 
-    def decoded(self, element: Element) -> tuple[str, bool]:
+    def decode(self, element: Element) -> tuple[str, bool]:
         """Return an element's text, and whether its bytes fit the declared character set."""
         return decode_text(element.value, self.encodings)
 
@@ -129,7 +129,7 @@ class Values:
     def verbatim(self, element: Element) -> ElementValue:
         """Return a value as the manifest holds it: text, number, or a list of either; None where it cannot be read."""
         if element.vr in STRING_VRS:
-            text = self.decoded(element)[0]
+            text = self.decode(element)[0]
             parts = [text] if element.vr in UNSPLIT_VRS else [part.strip(" \0") for part in text.split("\\")]
             return (parts[0] or None) if len(parts) == 1 else parts
         values = parse_numbers(element, little_endian=self.little_endian)

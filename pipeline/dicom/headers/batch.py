@@ -59,7 +59,7 @@ class Batch:
             [self.seen[place] for place in places],
         )
 
-    def observed(self) -> Iterator[tuple[tuple[str, str, str], frozenset[int]]]:
+    def list_observations(self) -> Iterator[tuple[tuple[str, str, str], frozenset[int]]]:
         """Yield for each file that holds CT its patient, study and series, and what was observed."""
         for slices, seen in zip(self.slices, self.seen, strict=True):
             if seen:

@@ -129,7 +129,7 @@ def _raw(element: Element, values: Values) -> str:
     if not element.value:
         return ""
     if element.vr in WRITTEN_VRS:
-        return _shortened(values.decoded(element)[0])
+        return _shortened(values.decode(element)[0])
     return _shortened(_raw_numbers(element, little_endian=values.little_endian) or _hashed(element))
 
 

@@ -104,7 +104,7 @@ class Reader:
     transfer_syntax: str = ""
     flaws: dict[str, Flaw] = field(default_factory=dict)
 
-    def required(
+    def require_numbers(
         self, keyword: str, count: int, usable: Callable[[float], bool] = lambda _: True
     ) -> tuple[float, ...] | None:
         """Return so many usable numbers, or None with the flaw noted."""
@@ -118,7 +118,7 @@ class Reader:
 
     def whole(self, keyword: str, least: int = 0) -> int:
         """Return a required whole number of 16 bits, 0 where it is flawed."""
-        numbers = self.required(keyword, 1, lambda number: least <= number <= LARGEST_US and number.is_integer())
+        numbers = self.require_numbers(keyword, 1, lambda number: least <= number <= LARGEST_US and number.is_integer())
         return int(numbers[0]) if numbers else 0
 
     def optional(self, keyword: str) -> float | None:
@@ -126,7 +126,7 @@ class Reader:
         number = self.values.number(keyword)
         return None if isinstance(number, Flaw) else number
 
-    def required_text(self, keyword: str) -> str:
+    def require_text(self, keyword: str) -> str:
         """Return a text that must be there."""
         text = self.values.text(keyword)
         if not text:
@@ -147,7 +147,7 @@ def read_identity(reader: Reader) -> Identity:
         birth_and_sex="/".join((values.text("PatientBirthDate"), values.text("PatientSex"))),
         series_number=values.text("SeriesNumber"),
         study_date=values.text("StudyDate"),
-        modality=reader.required_text("Modality"),
+        modality=reader.require_text("Modality"),
         image_type=values.texts("FrameType") or values.texts("ImageType"),
         described_kinds=find_kinds(values.text("SeriesDescription")),
     )
@@ -169,7 +169,7 @@ def read_pixels(reader: Reader) -> Pixels:
         rows=reader.whole("Rows", least=1),
         columns=reader.whole("Columns", least=1),
         samples=reader.whole("SamplesPerPixel", least=1),
-        photometric=reader.required_text("PhotometricInterpretation"),
+        photometric=reader.require_text("PhotometricInterpretation"),
         bits_allocated=reader.whole("BitsAllocated", least=1),
         bits_stored=reader.whole("BitsStored", least=1),
         high_bit=reader.whole("HighBit"),
@@ -205,15 +205,15 @@ def _is_signed(reader: Reader) -> bool:
     """Report signed pixels; without pixels PixelRepresentation is not required."""
     if _pixel_element(reader) is None:
         return False
-    numbers = reader.required("PixelRepresentation", 1, lambda number: number in {0, 1})
+    numbers = reader.require_numbers("PixelRepresentation", 1, lambda number: number in {0, 1})
     return bool(numbers and numbers[0] == 1)
 
 
 def read_plane(reader: Reader) -> Plane:
     """Read where a slice lies in the patient."""
-    position = reader.required("ImagePositionPatient", 3, lambda mm: abs(mm) <= FARTHEST_MM)
-    orientation = reader.required("ImageOrientationPatient", 6)
-    spacing = reader.required("PixelSpacing", 2, lambda mm: SMALLEST_SPACING_MM <= mm <= LARGEST_SPACING_MM)
+    position = reader.require_numbers("ImagePositionPatient", 3, lambda mm: abs(mm) <= FARTHEST_MM)
+    orientation = reader.require_numbers("ImageOrientationPatient", 6)
+    spacing = reader.require_numbers("PixelSpacing", 2, lambda mm: SMALLEST_SPACING_MM <= mm <= LARGEST_SPACING_MM)
     return Plane(
         position=Xyz(*position) if position else None,
         row_direction=Xyz(*orientation[:3]) if orientation else None,
@@ -229,8 +229,8 @@ def read_plane(reader: Reader) -> Plane:
 
 def read_rescale(reader: Reader) -> Rescale:
     """Read what turns stored values into Hounsfield units; padding is read as the pixels can hold it."""
-    slope = reader.required("RescaleSlope", 1, lambda number: number > 0)
-    intercept = reader.required("RescaleIntercept", 1)
+    slope = reader.require_numbers("RescaleSlope", 1, lambda number: number > 0)
+    intercept = reader.require_numbers("RescaleIntercept", 1)
     bits_stored = reader.whole("BitsStored", least=1)
     padding = read_padding(reader.values, signed=_is_signed(reader), bits_stored=bits_stored)
     return Rescale(

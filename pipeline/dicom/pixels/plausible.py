@@ -59,7 +59,7 @@ class Rescaling:
         }
         return rescalings.pop() if len(rescalings) == 1 else None
 
-    def stored(self, hu: Values) -> Values:
+    def to_stored(self, hu: Values) -> Values:
         """Return the stored values that were read as ``hu``."""
         return np.rint((hu - self.intercept) / self.slope)
 
@@ -140,7 +140,7 @@ def measure_share(hu: Values, counts: Counts, low_hu: float, high_hu: float) -> 
 
 def is_eight_bit(hu: Values, counts: Counts, rescaling: Rescaling) -> bool:
     """Report stored values that fill 0 to 255, as after a conversion to 8 bits, which cannot be undone."""
-    stored = rescaling.stored(hu[counts > 0])
+    stored = rescaling.to_stored(hu[counts > 0])
     fills = stored.size > 0 and stored.min() == 0 and EIGHT_BIT_TOP[0] <= stored.max() <= EIGHT_BIT_TOP[1]
     return bool(fills) and np.unique(stored).size >= EIGHT_BIT_CODES
 
@@ -160,14 +160,14 @@ def _wrapped(rescaling: Rescaling, hu: Values, _: Counts) -> Values | None:
     if (
         rescaling.signed
         or rescaling.intercept <= NO_INTERCEPT
-        or rescaling.stored(hu).max(initial=0) >= TWELVE_BITS.period
+        or rescaling.to_stored(hu).max(initial=0) >= TWELVE_BITS.period
     ):
         return None
     return _unwrapped(rescaling, hu, TWELVE_BITS)
 
 
 def _unwrapped(rescaling: Rescaling, hu: Values, unwrap: Unwrap) -> Values:
-    stored = rescaling.stored(hu)
+    stored = rescaling.to_stored(hu)
     return hu - rescaling.slope * unwrap.period * ((stored >= unwrap.first) & (stored < unwrap.period))
 
 

@@ -27,7 +27,7 @@ def number(raw: bytes, vr: str = "DS") -> float | Flaw:
 
 def with_charset(charset: bytes, raw: bytes) -> tuple[str, bool]:
     told = values(read_element("SpecificCharacterSet", charset))
-    return told.decoded(read_element("PatientName", raw))
+    return told.decode(read_element("PatientName", raw))
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,8 @@ def test_bytes_that_do_not_fit_are_shown_as_latin_1_and_said_so(charset: bytes) 
 
 
 def test_without_a_character_set_only_ascii_fits() -> None:
-    assert values().decoded(read_element("PatientName", b"M\xfcller")) == ("Müller", False)
-    assert values().decoded(read_element("PatientName", b"Mueller")) == ("Mueller", True)
+    assert values().decode(read_element("PatientName", b"M\xfcller")) == ("Müller", False)
+    assert values().decode(read_element("PatientName", b"Mueller")) == ("Mueller", True)
 
 
 def test_an_escape_to_a_set_that_was_not_declared_does_not_fit() -> None:

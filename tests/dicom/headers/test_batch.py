@@ -27,7 +27,9 @@ def test_ct_is_observed_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no DICOM")
     batch = read(tmp_path)
     assert len(batch.files) == 13
-    assert [owner for owner, _ in batch.observed()] == [(series.patient_id, series.study_uid, series.series_uid)]
+    assert [owner for owner, _ in batch.list_observations()] == [
+        (series.patient_id, series.study_uid, series.series_uid)
+    ]
     assert "Rows" in {batch.pool[number].keyword for numbers in batch.seen for number in numbers}
 
 
