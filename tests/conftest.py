@@ -10,6 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from running import InThisProcess
 
+from pipeline.cluster.child import start_fork_server
+from pipeline.prepare import PRELOAD
+
 if TYPE_CHECKING:
     from bucket_server import BucketServer
 
@@ -51,6 +54,12 @@ def shared_data() -> Path:
 def bad_inputs() -> Path:
     """Small spoilt series with known answers in ``cases.json``."""
     return _folder(SHARED / "bad_inputs")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> None:
+    """Start what children are copied from once for all tests of this process: later it would import nothing ahead."""
+    start_fork_server(PRELOAD)
 
 
 @pytest.fixture

@@ -96,6 +96,9 @@ def read_store(job: StoreToCheck) -> StoreState:
 READ_STORE: Final[Task[StoreToCheck, StoreState]] = Task("verify", "pipeline.audit.verify:read_store", _name)
 
 
+PRELOAD: Final = ("pipeline.audit.verify",)
+
+
 class StoreComparison:
     """What manifest and journal say of the stores, beside what there is."""
 
@@ -125,7 +128,7 @@ class StoreComparison:
         if all(job.fast for job in jobs):
             return list(map(read_store, jobs))
         states = {}
-        with open_cluster(ClusterOptions(), Limits()) as dispatcher:
+        with open_cluster(ClusterOptions(), Limits(), preload=PRELOAD) as dispatcher:
             for job, state in dispatcher.run(READ_STORE, jobs, len(jobs)):
                 states[job] = read_store(job) if isinstance(state, JobFailure) else state
         return [states[job] for job in jobs]

@@ -10,12 +10,13 @@ from pipeline.audit.gc import GarbageKind, collect_garbage, unseen_roots
 from pipeline.audit.verify import MismatchKind, verify
 from pipeline.config import load
 from pipeline.errors import LockedError, OutputError, UsageError
+from pipeline.output.columns import INDEX_COLUMNS
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.manifest import read_records
 from pipeline.output.state import Ledger
 from pipeline.output.tables import write_table
-from pipeline.run.inventory import INDEX_COLUMNS
+from pipeline.record import map_types
 from pipeline.run.run import Outcome, run
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -84,7 +85,7 @@ def test_identifiers_that_are_kept_stay_in_the_manifest(tmp_path: Path) -> None:
 
 
 def test_an_empty_scan_calls_nothing_gone(outcome: Outcome) -> None:
-    write_table(outcome.output.index, INDEX_COLUMNS, [], private=True)
+    write_table(outcome.output.index, map_types(INDEX_COLUMNS), [], private=True)
     assert collect_garbage(outcome.output) == []
 
 

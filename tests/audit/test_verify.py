@@ -205,7 +205,7 @@ def test_nothing_is_called_damaged_while_a_run_is_at_work(
                 publish(output, [])
                 yield job, replace(function(job), n_bytes=0)
 
-    monkeypatch.setattr("pipeline.audit.verify.open_cluster", lambda *_: Publishing())
+    monkeypatch.setattr("pipeline.audit.verify.open_cluster", lambda *_, **__: Publishing())
     with pytest.raises(LockedError, match="published"):
         verify(output)
 
@@ -215,5 +215,5 @@ def test_a_store_whose_reader_was_lost_is_read_again(output: OutputFolder, monke
         def process(self, _function: Any, jobs: Any) -> Any:
             return ((job, JobFailure(Reason.WORKER_LOST, "killed by signal 9")) for job in jobs)
 
-    monkeypatch.setattr("pipeline.audit.verify.open_cluster", lambda *_: Losing())
+    monkeypatch.setattr("pipeline.audit.verify.open_cluster", lambda *_, **__: Losing())
     assert verify(output) == []

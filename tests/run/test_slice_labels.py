@@ -4,10 +4,12 @@ import pytest
 
 from pipeline.cohort.options import TableOptions
 from pipeline.cohort.table import LabelTable
+from pipeline.output.columns import FILE_COLUMNS, SLICE_COLUMNS
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import read_table, write_table
 from pipeline.privacy import PseudonymKey
-from pipeline.run.inventory import FILE_COLUMNS, SLICE_COLUMNS, slice_key
+from pipeline.record import map_types
+from pipeline.run.inventory import slice_key
 from pipeline.run.slice_labels import label_slices, publish_leftovers, slice_label_columns
 
 KEY = PseudonymKey(b"secret")
@@ -24,8 +26,8 @@ def output(tmp_path: Path) -> OutputFolder:
         {"path": f"/{name}", "SOPInstanceUID": name, "frame": frame, "status": status} for name, frame, status in places
     ]
     slices = [{"slice_key": slice_key(name, frame, KEY), "status": status} for name, frame, status in places]
-    write_table(output.files, FILE_COLUMNS, files, private=True)
-    write_table(output.slices, SLICE_COLUMNS, slices)
+    write_table(output.files, map_types(FILE_COLUMNS), files, private=True)
+    write_table(output.slices, map_types(SLICE_COLUMNS), slices)
     return output
 
 
