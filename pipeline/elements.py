@@ -65,7 +65,7 @@ def _canonical_number(part: str) -> str:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ElementKind:
     """An element's place in the CT Image IOD (DICOM PS3.3 table A.3-1): module, its usage M, C or U, and type."""
 
     tag: str
@@ -80,18 +80,18 @@ class Kind:
         return self.usage == "M" and self.type == "1" and "." not in self.tag
 
 
-def kind_of(keyword: str) -> Kind | None:
+def kind_of(keyword: str) -> ElementKind | None:
     """Return an element's place, None for one that the IOD does not name; a part has the place of the whole."""
     return _table().get(keyword.partition("[")[0])
 
 
-def list_required_elements() -> dict[str, Kind]:
+def list_required_elements() -> dict[str, ElementKind]:
     """Return the elements that every CT image must have."""
     return {keyword: kind for keyword, kind in _table().items() if kind.is_required}
 
 
 @cache
-def _table() -> dict[str, Kind]:
+def _table() -> dict[str, ElementKind]:
     text = files("pipeline").joinpath("ct_image_elements.tsv").read_text("ascii")
     rows = csv.DictReader(StringIO(text), delimiter="\t")
-    return {row.pop("keyword"): Kind(**row) for row in rows}
+    return {row.pop("keyword"): ElementKind(**row) for row in rows}

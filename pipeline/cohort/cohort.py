@@ -28,7 +28,7 @@ class Completed:
 
 
 @dataclass(frozen=True)
-class Cohort:
+class CohortMetadata:
     """What ``manifest:`` names, read; ``tables`` are joined in their order, a later one over an earlier."""
 
     options: ManifestOptions
@@ -37,7 +37,7 @@ class Cohort:
     tables: tuple[LabelTable, ...] = ()
 
     @classmethod
-    def open(cls, options: ManifestOptions, output: OutputFolder) -> "Cohort":
+    def open(cls, options: ManifestOptions, output: OutputFolder) -> "CohortMetadata":
         """Read tables and patient map; raises UsageError where one is not what it should be, or a column is unknown.
 
         Tables that ``ctprep label`` has kept in the output come first.

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from pipeline.dataset.carry import project, restore
 from pipeline.dataset.chain import Chain, chain_of
 from pipeline.dataset.places import Places, box_around, corners_of
-from pipeline.dataset.window import Window
+from pipeline.dataset.window import PatchWindow
 from pipeline.errors import UsageError
 from pipeline.geometry import Geometry
 from pipeline.output.layout import OutputFolder
@@ -118,12 +118,12 @@ class CohortVolume:
 
         Beyond the volume lies what padding has become.
         """
-        window = Window.on(self.geometry.shape, start, shape)
+        window = PatchWindow.on(self.geometry.shape, start, shape)
         return window.fill(self._unpacked(self.array[(..., *window.taken)]), self._padding)
 
     def label_patch(self, name: str, start: Sequence[int], shape: Sequence[int]) -> NDArray[Any]:
         """Return a part of ``labels/<name>``, or of the ``mask`` of what was measured; beyond the volume lies 0."""
-        window = Window.on(self.geometry.shape, start, shape)
+        window = PatchWindow.on(self.geometry.shape, start, shape)
         source: Any = np.broadcast_to(np.uint8(1), self.geometry.shape) if self.is_whole(name) else self.label(name)
         return window.fill(np.asarray(source[(..., *window.taken)]), (0,))
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Window:
+class PatchWindow:
     """Where a window of ``shape`` meets an array: ``taken`` of the array becomes ``placed`` of the window."""
 
     shape: tuple[int, ...]
@@ -17,7 +17,7 @@ class Window:
     placed: tuple[slice, ...]
 
     @classmethod
-    def on(cls, array_shape: Sequence[int], start: Sequence[int], shape: Sequence[int]) -> "Window":
+    def on(cls, array_shape: Sequence[int], start: Sequence[int], shape: Sequence[int]) -> "PatchWindow":
         """Return the window of ``shape`` that begins at ``start``, which may lie outside the array."""
         sides = zip(array_shape, start, shape, strict=True)
         parts = [(int(first), *_overlap(int(n), int(first), int(count))) for n, first, count in sides]

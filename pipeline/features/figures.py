@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.features.histogram import BIN_LIMIT_HU, Histogram, find_air_peak
 from pipeline.features.spread import Spread, merge_spreads
 from pipeline.features.tissue import BODY_ABOVE_HU, METAL_HU, SOFT_TISSUE_HU
-from pipeline.features.truncation import Outline, measure_body_outline
+from pipeline.features.truncation import BodyOutline, measure_body_outline
 from pipeline.kernels.slices import Counts, count_values, measure_roughness
 from pipeline.volume import Mask, Voxels
 
@@ -40,7 +40,7 @@ class RunningFeatures:
         self._n_voxels = 0
         self._chosen = set(np.linspace(0, n_slices - 1, min(n_slices, SAMPLED_SLICES)).round().astype(int).tolist())
         self._rough: list[Voxels] = []
-        self._outline = Outline()
+        self._outline = BodyOutline()
 
     def add(self, k: int, hu: Voxels, valid: Mask | None, values_hu: Voxels, counts: Counts) -> None:
         """Add slice ``k`` [y, x]; ``valid`` is None where every voxel is.

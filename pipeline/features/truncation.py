@@ -19,7 +19,7 @@ IS_PLACE, IS_NO_PLACE = np.array([False, True]), np.array([True, False])
 
 
 @dataclass(frozen=True)
-class Outline:
+class BodyOutline:
     """The number of voxels in the outline of a body, and of those at the edge of the field of view."""
 
     length: int = 0
@@ -30,17 +30,17 @@ class Outline:
         """The share at the edge of the field of view; None without a body."""
         return self.cut / self.length if self.length else None
 
-    def __add__(self, other: "Outline") -> "Outline":
-        return Outline(self.length + other.length, self.cut + other.cut)
+    def __add__(self, other: "BodyOutline") -> "BodyOutline":
+        return BodyOutline(self.length + other.length, self.cut + other.cut)
 
 
-def measure_body_outline(plane: Voxels, valid: Mask) -> Outline:
+def measure_body_outline(plane: Voxels, valid: Mask) -> BodyOutline:
     """Measure the outline of the body in a slice [y, x].
 
     The body is the largest connected piece above -300 HU, its holes (lungs, bowel) filled; its outline are its voxels
     with a neighbour, up, down, left or right, that is not of it or lies beyond the field.
     """
-    return Outline(*measure_outline(_body(plane, valid), _field(valid)))
+    return BodyOutline(*measure_outline(_body(plane, valid), _field(valid)))
 
 
 def _body(plane: Voxels, valid: Mask) -> Mask:

@@ -7,12 +7,12 @@ from pipeline.elements import list_required_elements
 from pipeline.privacy import ALLOWED_ELEMENTS
 from pipeline.quality.file_findings import Finder
 from pipeline.quality.finding import Finding, format_count, join_words
-from pipeline.quality.geometry_findings import Facts
+from pipeline.quality.geometry_findings import SeriesFacts
 from pipeline.scan.series import Scan
 from pipeline.scan.tag_statistics import judge_element
 
 
-def find_missing_required(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_missing_required(scan: Scan, _cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
     """Type 1 elements that are absent or empty."""
     lacking = []
     for keyword in list_required_elements() if scan.census.n_files else ():
@@ -23,7 +23,7 @@ def find_missing_required(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Find
         yield Finding("TYPE_1", "Elements that every CT image must have are absent or empty", f"{join_words(lacking)}.")
 
 
-def find_unsteady(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_unsteady(scan: Scan, _cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
     """Elements of the patient or the series that vary within one."""
     varied = [
         word for word in sorted(scan.census.elements) if "varies within a" in judge_element(word, scan.census).why
@@ -33,7 +33,7 @@ def find_unsteady(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
         yield Finding("UNSTEADY", title, f"{join_words(names)}: see the census for the level at which each varies.")
 
 
-def find_slice_counts(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_slice_counts(_scan: Scan, cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
     """Tell the least and the most slices of a series."""
     counts = sorted(len(facts.images) for facts in cohort)
     if counts and counts[0] != counts[-1]:
@@ -41,7 +41,7 @@ def find_slice_counts(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]
         yield Finding("SLICE_COUNT", "Series differ in length", detail)
 
 
-def find_several(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_several(_scan: Scan, cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
     """Studies of several series, and patients of several studies."""
     series_of: dict[str, set[str]] = defaultdict(set)
     studies_of: dict[str, set[str]] = defaultdict(set)
@@ -58,7 +58,7 @@ def find_several(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
         yield Finding("SEVERAL", "One patient, several series: split by patient", detail)
 
 
-def find_spellings(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_spellings(scan: Scan, _cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
     """Elements whose values are written in several ways."""
     found = [
         f"{keyword} ({counts.raw.n_unique} spellings of {format_count(counts.canonical.n_unique, 'value')})"
@@ -69,7 +69,7 @@ def find_spellings(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
         yield Finding("SPELLINGS", "One value is written in several ways", f"{join_words(found)}.")
 
 
-def find_constants(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_constants(scan: Scan, _cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
     """Elements that say the same of every image."""
     found = [keyword for keyword in sorted(scan.census.elements) if _is_constant(keyword, scan)]
     if found:

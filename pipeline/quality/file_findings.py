@@ -7,7 +7,7 @@ from pipeline.dicom.files.encoding import NATIVE_SYNTAXES
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.privacy import clean_text
 from pipeline.quality.finding import Finding, format_count
-from pipeline.quality.geometry_findings import Facts
+from pipeline.quality.geometry_findings import SeriesFacts
 from pipeline.scan.series import Scan
 from pipeline.vocabulary import Reason
 
@@ -15,10 +15,10 @@ FIRST_VALUES = frozenset({"ORIGINAL", "DERIVED", "MIXED"})
 """Value 1 of ImageType (PS3.3 C.7.6.1.1.2; MIXED of multi-frame objects)."""
 PLAIN_SCALE = "HU"
 
-Finder = Callable[[Scan, Sequence[Facts]], Iterator[Finding]]
+Finder = Callable[[Scan, Sequence[SeriesFacts]], Iterator[Finding]]
 
 
-def find_damaged(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_damaged(scan: Scan, _cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
     """Files that could not be read to their end, by reason."""
     by_reason: dict[Reason, int] = defaultdict(int)
     keys: set[str] = set()
@@ -38,7 +38,7 @@ def find_damaged(scan: Scan, _cohort: Sequence[Facts]) -> Iterator[Finding]:
         yield Finding("DAMAGED", title, f"{counts}.", tuple(sorted(keys)))
 
 
-def find_compressed(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_compressed(_scan: Scan, cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
     """Series whose pixels are compressed."""
     kinds = _by_value(cohort, lambda header: header.pixels.transfer_syntax)
     packed = {kind: keys for kind, keys in kinds.items() if kind not in NATIVE_SYNTAXES}
@@ -46,7 +46,7 @@ def find_compressed(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
         yield Finding("COMPRESSED", "Compressed pixels", _told(packed, "transfer syntax"), _all_keys(packed.values()))
 
 
-def find_odd_image_types(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_odd_image_types(_scan: Scan, cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
     """ImageType whose first value is none of the standard's."""
     kinds = _by_value(cohort, lambda header: (header.identity.image_type or ("",))[0])
     odd = {kind: keys for kind, keys in kinds.items() if kind not in FIRST_VALUES}
@@ -55,7 +55,7 @@ def find_odd_image_types(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Findi
         yield Finding("IMAGE_TYPE", title, _told(odd, "value 1"), _all_keys(odd.values()))
 
 
-def find_scales(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_scales(_scan: Scan, cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
     """Kinds of RescaleType, where there are others than HU."""
     kinds = _by_value(cohort, lambda header: header.rescale.kind)
     odd = {kind: keys for kind, keys in kinds.items() if kind != PLAIN_SCALE}
@@ -63,7 +63,7 @@ def find_scales(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
         yield Finding("RESCALE_TYPE", "RescaleType is not HU", _told(kinds, "RescaleType"), _all_keys(odd.values()))
 
 
-def find_positions(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
+def find_positions(_scan: Scan, cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
     """How patients lie, where not all lie alike."""
     kinds = _by_value(cohort, lambda header: str(header.elements.get("PatientPosition") or ""))
     if len(kinds) > 1:
@@ -74,7 +74,7 @@ def find_positions(_scan: Scan, cohort: Sequence[Facts]) -> Iterator[Finding]:
 KIND_FINDINGS: tuple[Finder, ...] = (find_damaged, find_odd_image_types, find_scales, find_compressed, find_positions)
 
 
-def _by_value(cohort: Iterable[Facts], value: Callable[[SliceHeader], str]) -> dict[str, set[str]]:
+def _by_value(cohort: Iterable[SeriesFacts], value: Callable[[SliceHeader], str]) -> dict[str, set[str]]:
     """Return the series in which each value occurs."""
     kinds: dict[str, set[str]] = defaultdict(set)
     for facts in cohort:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pipeline.quality.cohort_findings import COHORT_FINDINGS
 from pipeline.quality.file_findings import KIND_FINDINGS
 from pipeline.quality.finding import Finding, format_count
-from pipeline.quality.geometry_findings import Facts
+from pipeline.quality.geometry_findings import SeriesFacts
 from pipeline.scan.series import Scan
 
 SPARSE = 1.5
 """Slices that lie further apart than so many thicknesses leave most of what is between them unseen."""
 
-TESTS: tuple[tuple[str, str, Callable[[Facts], bool]], ...] = (
+TESTS: tuple[tuple[str, str, Callable[[SeriesFacts], bool]], ...] = (
     (
         "POSITION_MISSING",
         "no ImagePositionPatient in at least one slice",
@@ -61,13 +61,13 @@ TESTS: tuple[tuple[str, str, Callable[[Facts], bool]], ...] = (
 
 def findings_of(scan: Scan) -> list[Finding]:
     """Return what was found in the headers of a cohort; series without CT images are left out."""
-    cohort = [facts for facts in map(Facts.of, scan.series) if facts.images]
+    cohort = [facts for facts in map(SeriesFacts.of, scan.series) if facts.images]
     kinds = [finding for find in KIND_FINDINGS for finding in find(scan, cohort)]
     whole = [finding for find in COHORT_FINDINGS for finding in find(scan, cohort)]
     return [*kinds, *_by_series(cohort), *whole]
 
 
-def _by_series(cohort: Sequence[Facts]) -> Iterator[Finding]:
+def _by_series(cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
     for code, sentence, holds in TESTS:
         if found := [facts for facts in cohort if holds(facts)]:
             patients = format_count(len({facts.patient for facts in found}), "patient")
@@ -76,7 +76,7 @@ def _by_series(cohort: Sequence[Facts]) -> Iterator[Finding]:
             yield Finding(code, sentence[:1].upper() + sentence[1:], detail, keys)
 
 
-def _ratio(facts: Facts) -> float:
+def _ratio(facts: SeriesFacts) -> float:
     """Return the distance of the slices in thicknesses, 0 where one of them is not known."""
     thickness = facts.images[0].plane.thickness
     return facts.step_mm / thickness if facts.step_mm and thickness else 0

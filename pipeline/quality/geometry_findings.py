@@ -16,7 +16,7 @@ SAME_PLACE_MM = 1e-3
 
 
 @dataclass(frozen=True)
-class Facts:
+class SeriesFacts:
     """A series' CT images, and its pseudonym."""
 
     series_key: str
@@ -25,7 +25,7 @@ class Facts:
     study: str
 
     @classmethod
-    def of(cls, scanned: ScannedSeries) -> "Facts":
+    def of(cls, scanned: ScannedSeries) -> "SeriesFacts":
         """Return the facts of a scanned series."""
         record = scanned.record
         return cls(record.series_key, scanned.series.images, record.patient or "", record.study or "")

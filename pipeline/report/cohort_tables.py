@@ -15,7 +15,7 @@ NO_MODULE = "Private, and others that the CT Image IOD does not know"
 
 
 @dataclass(frozen=True)
-class Finding:
+class FindingRow:
     """Something that is odd about several series; ``series_keys`` may name fewer than there are."""
 
     code: str
@@ -39,7 +39,7 @@ def by_module(tags: Sequence[Row]) -> dict[str, list[Row]]:
     return {name: sorted(found[name], key=lambda tag: (tag["tag"], tag["keyword"])) for name in order}
 
 
-def findings_of(output: OutputFolder) -> list[Finding]:
+def findings_of(output: OutputFolder) -> list[FindingRow]:
     """Return the findings that the census left, none where there is no census; raises DamageError where unreadable."""
     path = output.root / "findings.json"
     if not path.exists():
@@ -51,9 +51,9 @@ def findings_of(output: OutputFolder) -> list[Finding]:
         raise DamageError(msg) from error
 
 
-def _finding(told: dict[str, Any]) -> Finding:
+def _finding(told: dict[str, Any]) -> FindingRow:
     keys = tuple(str(key) for key in told["series_keys"])
-    return Finding(str(told["code"]), str(told["title"]), str(told["detail"]), int(told["n_series"]), keys)
+    return FindingRow(str(told["code"]), str(told["title"]), str(told["detail"]), int(told["n_series"]), keys)
 
 
 MOST_NAMED = 5
@@ -63,7 +63,7 @@ Told = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class History:
+class HistoryTable:
     """When the run before ended, what happened since, and each count and setting that is another: name, before, now."""
 
     since: str
@@ -71,13 +71,13 @@ class History:
     rows: tuple[tuple[str, str, str], ...]
 
 
-def history(summary: Told) -> History | None:
+def history(summary: Told) -> HistoryTable | None:
     """Return what changed since the run before; None where there was none."""
     changes = summary.get("changes")
     if not changes:
         return None
     rows = tuple((name, before, now) for name, (before, now) in changes["figures"].items())
-    return History(str(changes["since"]), tuple(_sentences(summary.get("plan", {}), changes)), rows)
+    return HistoryTable(str(changes["since"]), tuple(_sentences(summary.get("plan", {}), changes)), rows)
 
 
 def _sentences(plan: Told, changes: Told) -> Iterator[str]:

@@ -20,7 +20,7 @@ from pipeline.report.cohort_tables import by_module, findings_of, history, tags_
 from pipeline.report.figures import cohort_figures
 from pipeline.report.options import ReportOptions
 from pipeline.report.render import SITE, public, put, render
-from pipeline.report.series_page import Told, folder_of, remove, write_series
+from pipeline.report.series_page import SeriesPage, folder_of, remove, write_series
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
 PER_PAGE = 60
@@ -96,7 +96,7 @@ def _write_series(
     todo = []
     for record in records:
         key = record.series_key
-        told = Told(record, slices.get(key, ()), histograms.get(key))
+        told = SeriesPage(record, slices.get(key, ()), histograms.get(key))
         now[key] = series_mark(program, record, told.slices, told.histogram)
         if before.get(key) != now[key] or not (folder_of(output, key) / "index.html").exists():
             todo.append(told)

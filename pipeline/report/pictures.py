@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline.geometry import Geometry, Zyx
 from pipeline.report.planes import VIEWS, Planes, View, depth_of, planes_of
-from pipeline.report.windows import Window, hu_line, unpack, windows_for
+from pipeline.report.windows import DisplayWindow, hu_line, unpack, windows_for
 from pipeline.store.read import StoredVolume
 
 MOST_FRAMES = 36
@@ -54,7 +54,7 @@ class Strip:
 class Pictures:
     """The pictures of a volume: the windows they are shown in, the best first, a strip a view, and their files."""
 
-    windows: tuple[Window, ...]
+    windows: tuple[DisplayWindow, ...]
     strips: tuple[Strip, ...]
     animations: tuple[str, ...]
     files: dict[str, bytes]
@@ -104,7 +104,7 @@ def _strip(planes: Planes, px_per_mm: float) -> Strip:
 
 
 def _files(
-    strip: Strip, values: NDArray[np.float32], windows: tuple[Window, ...], animations: Animations
+    strip: Strip, values: NDArray[np.float32], windows: tuple[DisplayWindow, ...], animations: Animations
 ) -> Iterator[tuple[str, bytes]]:
     """Yield names and bytes: a strip in each window, and in the first an animation, of the axial view a thumbnail."""
     for number, window in enumerate(windows):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.geometry import Geometry, Zyx
-from pipeline.report.windows import Values, Window, hu_line, unpack, windows_for
+from pipeline.report.windows import DisplayWindow, Values, hu_line, unpack, windows_for
 from pipeline.store.read import StoredVolume
 
 SIDES = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "H": (2, 1), "F": (2, -1)}
@@ -129,7 +129,7 @@ def _scale(stored: StoredVolume, views: list[Planes]) -> float:
     return min(1 / min(stored.geometry.spacing_mm), LONGEST_SIDE / longest_mm)
 
 
-def _image(planes: Planes, values: Values, window: Window, px_per_mm: float) -> Image.Image:
+def _image(planes: Planes, values: Values, window: DisplayWindow, px_per_mm: float) -> Image.Image:
     size = (max(round(planes.width_mm * px_per_mm), 1), max(round(planes.height_mm * px_per_mm), 1))
     return Image.fromarray(window.grey(values)).resize(size, Image.Resampling.BILINEAR)
 

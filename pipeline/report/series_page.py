@@ -34,7 +34,7 @@ SLICE_COLUMNS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class SeriesPage:
     """Everything that is known of a series."""
 
     record: SeriesRecord
@@ -42,7 +42,7 @@ class Told:
     histogram: Histogram | None
 
 
-def write_series(output: OutputFolder, told: Told, options: ReportOptions) -> None:
+def write_series(output: OutputFolder, told: SeriesPage, options: ReportOptions) -> None:
     """Write a series' folder in place of the one that is there.
 
     A store that cannot be read costs its pictures, not the page.  Raises OutputError where the system refuses.
@@ -96,7 +96,7 @@ def _hounsfield(histogram: Histogram | None) -> Figure | None:
     return plot_of(histogram, "hounsfield", "Hounsfield units") if histogram and histogram.total else None
 
 
-def _write_tables(folder: Path, told: Told) -> None:
+def _write_tables(folder: Path, told: SeriesPage) -> None:
     if told.slices:
         ordered = sorted(told.slices, key=lambda row: (row["z_index"] is None, row["z_index"], row["slice_key"]))
         write_csv(folder / "slices.csv", SLICE_COLUMNS, ordered)

@@ -25,7 +25,7 @@ LUNG_LEAST_SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class Window:
+class DisplayWindow:
     """The range of values shown from black to white, and how it is written; values that are not HU have no unit."""
 
     name: str
@@ -47,10 +47,10 @@ class Window:
         return grey
 
 
-LUNG = Window("lung", -1350.0, 150.0)
-SOFT_TISSUE = Window("soft tissue", -160.0, 240.0)
-BRAIN = Window("brain", 0.0, 80.0)
-BONE = Window("bone", -770.0, 1730.0)
+LUNG = DisplayWindow("lung", -1350.0, 150.0)
+SOFT_TISSUE = DisplayWindow("soft tissue", -160.0, 240.0)
+BRAIN = DisplayWindow("brain", 0.0, 80.0)
+BONE = DisplayWindow("bone", -770.0, 1730.0)
 
 
 def hu_line(attributes: Mapping[str, Any]) -> tuple[float, float] | None:
@@ -69,7 +69,7 @@ def unpack(values: NDArray[Any], packing: Mapping[str, Any]) -> Values:
     return numbers * np.float32(1 if scale is None else scale) + np.float32(0 if offset is None else offset)
 
 
-def windows_for(planes: Sequence[Values], *, in_hu: bool) -> tuple[Window, ...]:
+def windows_for(planes: Sequence[Values], *, in_hu: bool) -> tuple[DisplayWindow, ...]:
     """Return the windows that suit the values, the best first, none wider than the values are.
 
     A chest is told by its lung, looked for in the middle half of the planes alone: what a patient lies on has the
@@ -78,7 +78,9 @@ def windows_for(planes: Sequence[Values], *, in_hu: bool) -> tuple[Window, ...]:
     values = np.concatenate([plane.ravel() for plane in planes])
     if not in_hu:
         low, high = np.percentile(values, (1, 99))
-        return (Window("stored values", float(low), max(float(high), np.nextafter(low, np.inf)), unit="", digits=3),)
+        return (
+            DisplayWindow("stored values", float(low), max(float(high), np.nextafter(low, np.inf)), unit="", digits=3),
+        )
     middle = np.concatenate([_middle(plane) for plane in planes])
     dense = middle > AERATED_LUNG_HU[0]
     lung = np.count_nonzero(dense & (middle < AERATED_LUNG_HU[1]))
@@ -90,9 +92,9 @@ def windows_for(planes: Sequence[Values], *, in_hu: bool) -> tuple[Window, ...]:
     )
 
 
-def _within(window: Window, least: float, most: float) -> Window:
+def _within(window: DisplayWindow, least: float, most: float) -> DisplayWindow:
     low, high = max(window.low, least), min(window.high, most)
-    return Window(window.name, low, high) if low < high else window
+    return DisplayWindow(window.name, low, high) if low < high else window
 
 
 def _middle(plane: Values) -> Values:

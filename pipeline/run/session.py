@@ -9,7 +9,7 @@ from typing import Protocol
 from pipeline.cluster.dispatcher import Dispatcher, check_cluster, open_cluster
 from pipeline.cluster.options import ClusterOptions
 from pipeline.cluster.remote import Folders
-from pipeline.cohort.cohort import Cohort
+from pipeline.cohort.cohort import CohortMetadata
 from pipeline.config import Config
 from pipeline.config.paths import check_paths
 from pipeline.errors import OutputError, UsageError
@@ -65,7 +65,7 @@ class Session:
     asked: Config
     config: Config
     output: OutputFolder
-    cohort: Cohort
+    cohort: CohortMetadata
     key: PseudonymKey
     listener: Listener
 
@@ -115,7 +115,7 @@ def open_session(
             output=replace(config.output, folder=str(output.root)),
         )
         _check_reachable(output)
-        cohort = Cohort.open(config.manifest, output)
+        cohort = CohortMetadata.open(config.manifest, output)
         ready = resolve_statistics(local, output.statistics) if needs_statistics else local
         with _prepare_and_lock(output, listener) if writes else nullcontext():
             key = load_key(config, output) if writes else _passing_key(config, output)

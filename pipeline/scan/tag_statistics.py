@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.elements import Kind, kind_of, list_required_elements
+from pipeline.elements import ElementKind, kind_of, list_required_elements
 from pipeline.output.columns import TAG_COLUMNS
 from pipeline.output.tables import write_table
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, cap_age, clean_text
@@ -51,10 +51,10 @@ def judge_element(keyword: str, census: Census) -> ElementVerdict:
     return ElementVerdict("keep", "; ".join([_varies(census.constant_within(keyword)), *_cut(counts)]))
 
 
-Rule = Callable[[str, Kind | None, ElementCounts, Census], Iterator[str]]
+Rule = Callable[[str, ElementKind | None, ElementCounts, Census], Iterator[str]]
 
 
-def _required(keyword: str, kind: Kind | None, counts: ElementCounts, census: Census) -> Iterator[str]:
+def _required(keyword: str, kind: ElementKind | None, counts: ElementCounts, census: Census) -> Iterator[str]:
     if kind and kind.is_required and "[" not in keyword:  # which parts a value has, the type does not say
         if n_missing := census.n_files - counts.n_files:
             yield f"type 1, and absent in {n_missing} of {census.n_files} files"
@@ -62,7 +62,7 @@ def _required(keyword: str, kind: Kind | None, counts: ElementCounts, census: Ce
             yield f"type 1, and empty in {counts.n_empty} of {census.n_files} files"
 
 
-def _unsteady(keyword: str, kind: Kind | None, counts: ElementCounts, census: Census) -> Iterator[str]:
+def _unsteady(keyword: str, kind: ElementKind | None, counts: ElementCounts, census: Census) -> Iterator[str]:
     is_of_series = kind is not None and kind.module in SERIES_MODULES and keyword not in PADDING_VALUES
     if counts.varies and (is_of_series or _whole(keyword) in SERIES_CONSTANTS):
         yield "varies within a series, where it should not"
@@ -70,30 +70,30 @@ def _unsteady(keyword: str, kind: Kind | None, counts: ElementCounts, census: Ce
         yield "varies within a patient, where it should not"
 
 
-def _empty(_keyword: str, _kind: Kind | None, counts: ElementCounts, _census: Census) -> Iterator[str]:
+def _empty(_keyword: str, _kind: ElementKind | None, counts: ElementCounts, _census: Census) -> Iterator[str]:
     if counts.n_empty == counts.n_files:
         yield "empty"
 
 
-def _by_design(keyword: str, _kind: Kind | None, counts: ElementCounts, _census: Census) -> Iterator[str]:
+def _by_design(keyword: str, _kind: ElementKind | None, counts: ElementCounts, _census: Census) -> Iterator[str]:
     is_unique = counts.n_files > 1 and counts.canonical.n_unique == counts.n_files
     if keyword in BY_DESIGN or (is_unique and "UI" in counts.vrs):
         yield "unique by design"
 
 
-def _identifying(keyword: str, _kind: Kind | None, _counts: ElementCounts, _census: Census) -> Iterator[str]:
+def _identifying(keyword: str, _kind: ElementKind | None, _counts: ElementCounts, _census: Census) -> Iterator[str]:
     if keyword.startswith("private"):
         yield "private: what it means only its maker knows"
     elif _whole(keyword) not in ALLOWED_ELEMENTS:
         yield "may identify a person or a place: it is not on the allow-list"
 
 
-def _constant(_keyword: str, _kind: Kind | None, counts: ElementCounts, census: Census) -> Iterator[str]:
+def _constant(_keyword: str, _kind: ElementKind | None, counts: ElementCounts, census: Census) -> Iterator[str]:
     if counts.n_files == census.n_files and not counts.n_empty and counts.canonical.n_unique == 1:
         yield "constant"
 
 
-def _redundant(keyword: str, _kind: Kind | None, counts: ElementCounts, census: Census) -> Iterator[str]:
+def _redundant(keyword: str, _kind: ElementKind | None, counts: ElementCounts, census: Census) -> Iterator[str]:
     stored = census.elements.get("BitsStored")
     if keyword == "HighBit" and stored and _is_one_less(counts.canonical.counts, stored.canonical.counts):
         yield "redundant: BitsStored - 1"

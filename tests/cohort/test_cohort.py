@@ -6,7 +6,7 @@ from phantoms import uid, write_series
 from pydicom.dataset import Dataset
 from running import ORIENTED, Outcome, by_uid, carry_out
 
-from pipeline.cohort.cohort import Cohort, counts_by_split, with_splits
+from pipeline.cohort.cohort import CohortMetadata, counts_by_split, with_splits
 from pipeline.cohort.options import LabelOptions, ManifestOptions
 from pipeline.cohort.splits import Split
 from pipeline.errors import UsageError
@@ -27,8 +27,8 @@ def write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def options(folder: Path, **told: object) -> Cohort:
-    return Cohort.open(ManifestOptions(**told), OutputFolder(folder))  # type: ignore[arg-type]
+def options(folder: Path, **told: object) -> CohortMetadata:
+    return CohortMetadata.open(ManifestOptions(**told), OutputFolder(folder))  # type: ignore[arg-type]
 
 
 def run_with(tmp_path: Path, manifest: str, name: str = "out") -> Outcome:
@@ -152,4 +152,4 @@ def test_a_table_may_not_bring_what_a_mask_says(tmp_path: Path) -> None:
     masks = MaskOptions("gtv", dicom="RTSTRUCT")
     options = ManifestOptions(labels=LabelOptions(csv=str(table), masks=(masks,)))
     with pytest.raises(UsageError, match="a table brings label_reason_gtv"):
-        Cohort.open(options, OutputFolder(tmp_path / "out"))
+        CohortMetadata.open(options, OutputFolder(tmp_path / "out"))

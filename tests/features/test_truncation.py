@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.features.truncation import Outline, measure_body_outline
+from pipeline.features.truncation import BodyOutline, measure_body_outline
 from pipeline.volume import Volume
 
 N = 64
@@ -77,9 +77,9 @@ blocky = st.tuples(st.integers(1, 8), st.integers(1, 8)).flatmap(lambda shape: a
 def test_the_outline_is_that_of_plain_numpy(places: np.ndarray, size: int) -> None:
     dense, valid = np.kron(places, np.ones((1, size, size), bool)).astype(bool)
     plane = np.where(dense, 40, -1000).astype(np.float32)
-    assert measure_body_outline(plane, valid) == Outline(*plain_features.outline(plane, valid))
+    assert measure_body_outline(plane, valid) == BodyOutline(*plain_features.outline(plane, valid))
 
 
 def test_outlines_of_several_slices_add_up() -> None:
-    assert (Outline(10, 2) + Outline(30, 6)).cut_share == 0.2
-    assert Outline().cut_share is None
+    assert (BodyOutline(10, 2) + BodyOutline(30, 6)).cut_share == 0.2
+    assert BodyOutline().cut_share is None

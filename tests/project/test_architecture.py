@@ -1,6 +1,7 @@
 """The house's laws: few nouns at the root, files of a readable size, one direction, one style."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,15 @@ MOST_NOUNS = 10
 SMALL_BY_NATURE = {"cli", "steps"}
 """Rooms of one file a command, or a step."""
 
+PARTICIPLE = re.compile(
+    r"(?!need|feed|seed|embed)[a-z]+ed|built|done|drawn|found|given|held|kept|known|made|shown|taken|told"
+)
+"""A name of one word that is the participle of a verb; the verbs that end like one are left out."""
+ALLOWED_PARTICIPLES = {
+    "finished": "a listener's method, named after the event",
+    "measured": "a method of CohortVolume, which programs outside call",
+}
+
 CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -42,6 +52,16 @@ def tree(path: Path) -> ast.Module:
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     return (node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def public_functions(path: Path) -> Iterator[ast.FunctionDef]:
+    """Yield the functions of a module and the methods of its classes, but for properties."""
+    body = tree(path).body
+    for node in [*body, *(inner for one in body if isinstance(one, ast.ClassDef) for inner in one.body)]:
+        if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+            continue
+        if not any("property" in ast.unparse(decorator) for decorator in node.decorator_list):
+            yield node
 
 
 def order_of_names(name: str) -> tuple[bool, bool, str]:
@@ -93,6 +113,21 @@ def test_public_names_are_sorted() -> None:
             if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]:
                 names = ast.literal_eval(node.value)
                 assert list(names) == sorted(set(names), key=order_of_names), path
+
+
+def test_no_two_classes_share_a_public_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_public_functions_are_named_by_verbs() -> None:
+    names = {(str(path), function.name) for path in MODULES for function in public_functions(path)}
+    participles = {(path, name) for path, name in names if PARTICIPLE.fullmatch(name)}
+    assert {name for _, name in participles} <= ALLOWED_PARTICIPLES.keys(), sorted(participles)
 
 
 def test_every_module_opens_with_a_sentence() -> None:

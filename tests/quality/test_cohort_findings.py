@@ -10,7 +10,7 @@ from pipeline.quality.cohort_findings import (
     find_spellings,
     find_unsteady,
 )
-from pipeline.quality.geometry_findings import Facts
+from pipeline.quality.geometry_findings import SeriesFacts
 from pipeline.scan.census import Census
 from pipeline.scan.series import Scan
 
@@ -36,14 +36,16 @@ def test_what_varies_where_it_should_not_is_named() -> None:
 
 
 def test_the_range_of_slice_counts_is_told() -> None:
-    cohort = [Facts.of(scanned(f"{n}", [slice_at(z) for z in range(n)])) for n in (3, 12, 5)]
+    cohort = [SeriesFacts.of(scanned(f"{n}", [slice_at(z) for z in range(n)])) for n in (3, 12, 5)]
     (finding,) = find_slice_counts(scan_of(), cohort)
     assert finding.detail == "From 3 to 12 slices a series, 5 in the middle."
     assert list(find_slice_counts(scan_of(), cohort[:1])) == []
 
 
 def test_patients_with_several_series_are_counted() -> None:
-    cohort = [Facts.of(scanned(key, [slice_at(0)], "p", study)) for key, study in (("a", "t"), ("b", "t"), ("c", "u"))]
+    cohort = [
+        SeriesFacts.of(scanned(key, [slice_at(0)], "p", study)) for key, study in (("a", "t"), ("b", "t"), ("c", "u"))
+    ]
     (finding,) = find_several(scan_of(), cohort)
     assert finding.detail == "Of 2 studies 1 hold several series; of 1 patient 1 several studies."
     assert list(find_several(scan_of(), cohort[:1])) == []

@@ -8,15 +8,15 @@ from pipeline.quality.file_findings import (
     find_positions,
     find_scales,
 )
-from pipeline.quality.geometry_findings import Facts
+from pipeline.quality.geometry_findings import SeriesFacts
 from pipeline.vocabulary import Reason
 
 SOUND = scanned("sound", [slice_at(0), slice_at(1)])
 
 
-def with_one(key: str, **changes: object) -> list[Facts]:
+def with_one(key: str, **changes: object) -> list[SeriesFacts]:
     """Return the facts of a sound series and of one that is changed."""
-    return [Facts.of(SOUND), Facts.of(scanned(key, [changed(slice_at(0), **changes)]))]
+    return [SeriesFacts.of(SOUND), SeriesFacts.of(scanned(key, [changed(slice_at(0), **changes)]))]
 
 
 def test_damaged_files_are_counted_by_reason() -> None:
@@ -31,7 +31,7 @@ def test_damaged_files_are_counted_by_reason() -> None:
 def test_compressed_series_are_named() -> None:
     (finding,) = find_compressed(scan_of(), with_one("packed", pixels={"transfer_syntax": "1.2.840.10008.1.2.4.90"}))
     assert finding.series_keys == ("packed",)
-    assert list(find_compressed(scan_of(), [Facts.of(SOUND)])) == []
+    assert list(find_compressed(scan_of(), [SeriesFacts.of(SOUND)])) == []
 
 
 def test_an_odd_image_type_is_named() -> None:
@@ -48,7 +48,10 @@ def test_scales_other_than_hounsfield_units_are_named() -> None:
 
 def test_patients_that_lie_otherwise_are_named() -> None:
     cohort = [
-        *(Facts.of(scanned(f"{n}", [changed(slice_at(0), elements={"PatientPosition": "HFS"})])) for n in range(2)),
+        *(
+            SeriesFacts.of(scanned(f"{n}", [changed(slice_at(0), elements={"PatientPosition": "HFS"})]))
+            for n in range(2)
+        ),
         *with_one("prone", elements={"PatientPosition": "HFP"})[1:],
     ]
     (finding,) = find_positions(scan_of(), cohort)

@@ -3,14 +3,14 @@ from headers import slice_at
 from scanned import scanned
 
 from pipeline.geometry import Xyz
-from pipeline.quality.geometry_findings import Facts
+from pipeline.quality.geometry_findings import SeriesFacts
 
 FEET_FIRST = {"row_direction": Xyz(-1, 0, 0), "column_direction": Xyz(0, 1, 0)}
 
 
-def facts(*heights: float, **plane: object) -> Facts:
+def facts(*heights: float, **plane: object) -> SeriesFacts:
     slices = [slice_at(z, plane={"position": Xyz(3.0, 4.0, height), **plane}) for z, height in enumerate(heights)]
-    return Facts.of(scanned("k", slices))
+    return SeriesFacts.of(scanned("k", slices))
 
 
 def test_positions_are_told_towards_the_head() -> None:
@@ -28,7 +28,7 @@ def test_numbers_run_with_the_positions_or_against_them(values: tuple[float | No
 
 def test_where_positions_are_missing_or_repeated_there_is_no_order() -> None:
     assert facts(0, 0, 4).order_of([1, 2, 3]) == "unknown"
-    assert Facts.of(scanned("k", [slice_at(0, plane={"position": None})] * 2)).order_of([1, 2]) == "unknown"
+    assert SeriesFacts.of(scanned("k", [slice_at(0, plane={"position": None})] * 2)).order_of([1, 2]) == "unknown"
 
 
 def test_names_against_positions() -> None:
@@ -43,7 +43,7 @@ def test_the_step_is_the_median_distance() -> None:
 def test_slices_above_one_another_do_not_move() -> None:
     assert not facts(0, 2, 4).moves_in_plane
     moved = [slice_at(z, plane={"position": Xyz(float(z), 0, z * 2.5)}) for z in range(3)]
-    assert Facts.of(scanned("k", moved)).moves_in_plane
+    assert SeriesFacts.of(scanned("k", moved)).moves_in_plane
 
 
 def test_a_fact_varies_or_does_not() -> None:

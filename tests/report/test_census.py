@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.errors import DamageError
 from pipeline.output.layout import OutputFolder
-from pipeline.report.cohort_tables import NO_MODULE, Finding, by_module, findings_of, tags_of
+from pipeline.report.cohort_tables import NO_MODULE, FindingRow, by_module, findings_of, tags_of
 
 
 def test_an_output_without_a_census_has_no_elements_and_no_findings(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_elements_are_sorted_into_modules_and_those_of_none_come_last() -> None:
 def test_findings_are_read_as_the_census_left_them(tmp_path: Path) -> None:
     told = {"code": "X", "title": "Odd", "detail": "so", "n_series": 3, "series_keys": ["a", "b"]}
     (tmp_path / "findings.json").write_text(json.dumps([told]))
-    assert findings_of(OutputFolder(tmp_path)) == [Finding("X", "Odd", "so", 3, ("a", "b"))]
+    assert findings_of(OutputFolder(tmp_path)) == [FindingRow("X", "Odd", "so", 3, ("a", "b"))]
 
 
 @pytest.mark.parametrize("content", ["{", "[3]", '[{"code": "X"}]'])

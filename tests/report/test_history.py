@@ -1,6 +1,6 @@
 from typing import Any
 
-from pipeline.report.cohort_tables import History, history
+from pipeline.report.cohort_tables import HistoryTable, history
 
 QUIET: dict[str, Any] = {
     "since": "yesterday",
@@ -15,7 +15,7 @@ QUIET: dict[str, Any] = {
 }
 
 
-def told(plan: dict[str, int] | None = None, **changes: Any) -> History:
+def told(plan: dict[str, int] | None = None, **changes: Any) -> HistoryTable:
     found = history({"plan": plan or {}, "changes": QUIET | changes})
     assert found is not None
     return found
@@ -27,7 +27,7 @@ def test_a_first_run_has_none_before_it() -> None:
 
 
 def test_a_quiet_night_has_nothing_to_tell() -> None:
-    assert told({"done": 7}) == History("yesterday", (), ())
+    assert told({"done": 7}) == HistoryTable("yesterday", (), ())
 
 
 def test_what_was_done_is_one_sentence() -> None:

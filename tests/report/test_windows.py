@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.report.windows import BONE, BRAIN, LUNG, SOFT_TISSUE, Window, hu_line, unpack, windows_for
+from pipeline.report.windows import BONE, BRAIN, LUNG, SOFT_TISSUE, DisplayWindow, hu_line, unpack, windows_for
 
 
 def names(planes: list[np.ndarray]) -> list[str]:
@@ -41,7 +41,7 @@ def test_values_of_one_number_still_have_a_window() -> None:
 
 def test_grey_runs_from_black_to_white_and_stays_there() -> None:
     values = np.float32([-200, 0, 50, 100, 900])
-    assert Window("any", 0, 100).grey(values).tolist() == [0, 0, 128, 255, 255]
+    assert DisplayWindow("any", 0, 100).grey(values).tolist() == [0, 0, 128, 255, 255]
 
 
 def test_packed_integers_stand_for_what_their_scale_and_offset_say() -> None:
@@ -60,5 +60,5 @@ def test_the_way_back_to_hounsfield_units_is_that_of_the_first_channel() -> None
 
 
 @pytest.mark.parametrize("window", [LUNG, SOFT_TISSUE, BRAIN, BONE], ids=lambda window: window.slug)
-def test_a_windows_slug_is_fit_for_a_file_name(window: Window) -> None:
+def test_a_windows_slug_is_fit_for_a_file_name(window: DisplayWindow) -> None:
     assert window.slug.replace("-", "").isalpha()

@@ -1,7 +1,7 @@
 """A small finished cohort: two stores, a gap, something that is no CT; hostile text wherever text comes from data."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -119,7 +119,7 @@ def _prepared(output: OutputFolder, key: str) -> tuple[SeriesRecord, Histogram]:
         shape=geometry.shape,
         spacing_mm=geometry.spacing_mm,
         orientation="LPS",
-        **asdict(features_of(volume)),
+        **features_of(volume),
     )
     return record, histogram_of(volume)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from pipeline.dicom.files.element import Element, Window
+from pipeline.dicom.files.element import Element, FileWindow
 from pipeline.dicom.files.encoding import (
     EXPLICIT_LE,
     EXPLICIT_LITTLE,
@@ -61,7 +61,7 @@ def _bare(tag: int, length: int, encoding: Encoding) -> bytes:
 
 def walker(content: bytes, encoding: Encoding = EXPLICIT_LITTLE, max_nesting: int = 60) -> Walker:
     """Return a walker over bytes that has not set out yet."""
-    return Walker(Window(BytesIO(content)), len(content), encoding, max_nesting)
+    return Walker(FileWindow(BytesIO(content)), len(content), encoding, max_nesting)
 
 
 def file_bytes(data_set: bytes, transfer_syntax: str = EXPLICIT_LE) -> bytes:

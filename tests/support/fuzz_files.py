@@ -24,7 +24,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from pipeline.dicom.files.element import Window
+from pipeline.dicom.files.element import FileWindow
 from pipeline.dicom.files.encoding import EXPLICIT_LITTLE, IMPLICIT_LITTLE, LONG_VRS, UNDEFINED, Encoding
 from pipeline.dicom.files.structure import Walker
 
@@ -217,7 +217,7 @@ def clean_files(syntax: str) -> tuple[File, ...]:
 
 def in_pieces(content: bytes, syntax: str) -> File:
     """Take a whole file apart."""
-    meta = Walker(Window(BytesIO(content)), len(content), EXPLICIT_LITTLE, max_nesting=1)
+    meta = Walker(FileWindow(BytesIO(content)), len(content), EXPLICIT_LITTLE, max_nesting=1)
     meta.window.at = FRONT_BYTES
     meta.walk_group(0x0002)
     start = meta.window.at
@@ -226,7 +226,7 @@ def in_pieces(content: bytes, syntax: str) -> File:
     encoding = {ImplicitVRLittleEndian: IMPLICIT_LITTLE, ExplicitVRBigEndian: Encoding(little_endian=False)}.get(
         syntax, EXPLICIT_LITTLE
     )
-    elements = Walker(Window(BytesIO(body)), len(body), encoding, max_nesting=1).walk().values()
+    elements = Walker(FileWindow(BytesIO(body)), len(body), encoding, max_nesting=1).walk().values()
     starts = [e.offset - (12 if encoding.explicit and e.vr.encode() in LONG_VRS else 8) for e in elements]
     pieces = tuple(body[a:b] for a, b in pairwise([*starts, len(body)]))
     return File(content[:start], pieces, encoding, deflated)

@@ -4,7 +4,7 @@ from dataclasses import is_dataclass, replace
 from typing import Any
 
 from pipeline.dicom.files.encoding import EXPLICIT_LE
-from pipeline.dicom.headers.slice import CT_IMAGE, Identity, Pixels, Plane, Rescale, Series, SliceHeader
+from pipeline.dicom.headers.slice import CT_IMAGE, Identity, ImagePlane, Pixels, Rescale, Series, SliceHeader
 from pipeline.geometry import Xyz
 from pipeline.sources.folders import FoundFile
 
@@ -31,7 +31,7 @@ SOUND = SliceHeader(
         offset=1000,
         length=2048,
     ),
-    plane=Plane(
+    plane=ImagePlane(
         position=Xyz(0, 0, 0),
         row_direction=Xyz(1, 0, 0),
         column_direction=Xyz(0, 1, 0),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dicom.headers.slice import CT_IMAGE, Identity, Pixels, Plane, SliceHeader
+from pipeline.dicom.headers.slice import CT_IMAGE, Identity, ImagePlane, Pixels, SliceHeader
 from pipeline.geometry import Xyz
 from pipeline.sources.folders import FoundFile
 
@@ -39,7 +39,7 @@ def header(name: str, position: Xyz | None, **plane: Any) -> SliceHeader:
         file=FoundFile(path=f"/in/{name}", size=1, mtime_ns=0),
         identity=Identity(sop_class_uid=CT_IMAGE, modality="CT", sop_instance_uid=name, image_type=("ORIGINAL",)),
         pixels=Pixels(rows=ROWS, columns=COLUMNS),
-        plane=Plane(position=position, row_spacing=ROW_MM, column_spacing=COLUMN_MM, **(directions | plane)),
+        plane=ImagePlane(position=position, row_spacing=ROW_MM, column_spacing=COLUMN_MM, **(directions | plane)),
     )
 
 

@@ -9,7 +9,7 @@ WINDOW_BYTES = 1 << 14
 """Read at once: most headers are shorter, and what follows them is pixels, which are not wanted."""
 
 
-class Window:
+class FileWindow:
     """A stream from its present place on.
 
     ``at`` is the place that is read next; ``content`` is what lies in memory, from the place ``start`` on.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO
 
-from pipeline.dicom.files.element import Element, StructureError, Window
+from pipeline.dicom.files.element import Element, FileWindow, StructureError
 from pipeline.dicom.files.encoding import (
     DEFLATED_LE,
     EXPLICIT_BE,
@@ -65,19 +65,19 @@ def read_data_set(found: FoundFile, limits: Limits) -> DataSet:
         return data_set
     with open(found.path, "rb") as stream:  # noqa: PTH123  a str path, as it came from the walk
         try:
-            _read(Window(stream), found.size, data_set, limits)
+            _read(FileWindow(stream), found.size, data_set, limits)
         except StructureError as error:
             data_set.refusal = data_set.refusal or (error.reason, error.detail)
     return data_set
 
 
-def _read(window: Window, size: int, data_set: DataSet, limits: Limits) -> None:
+def _read(window: FileWindow, size: int, data_set: DataSet, limits: Limits) -> None:
     _skip_preamble(window, data_set)
     _read_meta(window, size, data_set, limits)
     end = size
     if data_set.transfer_syntax == DEFLATED_LE:
         inflate_data_set = _inflate_within(window, size, data_set, limits)
-        window, end = Window(BytesIO(inflate_data_set)), len(inflate_data_set)
+        window, end = FileWindow(BytesIO(inflate_data_set)), len(inflate_data_set)
     encoding = _encoding(window, data_set)
     data_set.little_endian = encoding.little_endian
     walker = Walker(window, end, encoding, limits.max_nesting)
@@ -96,7 +96,7 @@ def _read(window: Window, size: int, data_set: DataSet, limits: Limits) -> None:
         _infer_transfer_syntax(data_set, encoding)
 
 
-def _repaired(window: Window, begin: int, walker: Walker) -> dict[int, Element] | None:
+def _repaired(window: FileWindow, begin: int, walker: Walker) -> dict[int, Element] | None:
     """Return the elements of a data set that is not written as it says, where there is one way to read it."""
     elements = find_only_reading(window, begin, walker.end, walker.declared, walker.max_nesting)
     walker.is_repaired |= elements is not None
@@ -115,7 +115,7 @@ def _infer_transfer_syntax(data_set: DataSet, encoding: Encoding) -> None:
     data_set.warnings.add(SeriesWarning.W_META_REPAIRED)
 
 
-def _skip_preamble(window: Window, data_set: DataSet) -> None:
+def _skip_preamble(window: FileWindow, data_set: DataSet) -> None:
     """Leave the window where the elements begin; a file without preamble must begin with one of them."""
     head = window.peek(PREAMBLE_BYTES + 4)
     if head[PREAMBLE_BYTES:] == b"DICM":
@@ -141,7 +141,7 @@ def _begins_with_element(head: bytes) -> bool:
     return is_explicit or int.from_bytes(head[4:8], "little") <= 64
 
 
-def _read_meta(window: Window, size: int, data_set: DataSet, limits: Limits) -> None:
+def _read_meta(window: FileWindow, size: int, data_set: DataSet, limits: Limits) -> None:
     head = window.peek(6)
     is_implicit = head[:2] == b"\2\0" and head[4:6] not in VR_NAMES
     if is_implicit:
@@ -154,7 +154,7 @@ def _read_meta(window: Window, size: int, data_set: DataSet, limits: Limits) -> 
         data_set.transfer_syntax = raw.decode("ascii", "replace").strip(" \0")
 
 
-def _encoding(window: Window, data_set: DataSet) -> Encoding:
+def _encoding(window: FileWindow, data_set: DataSet) -> Encoding:
     """Decide how the elements are written: as the transfer syntax says, unless the first one shows otherwise."""
     declared = {
         IMPLICIT_LE: IMPLICIT_LITTLE,
@@ -194,7 +194,7 @@ def inflate_limit(n_compressed: int, limits: Limits) -> int:
     return min(max(INFLATE_FREE_BYTES, limits.max_inflate_ratio * n_compressed), limits.max_file_mb * MEGABYTE)
 
 
-def _inflate_within(window: Window, size: int, data_set: DataSet, limits: Limits) -> bytes:
+def _inflate_within(window: FileWindow, size: int, data_set: DataSet, limits: Limits) -> bytes:
     limit = inflate_limit(size - window.at, limits)
     inflate_data_set, whole = inflate(window.rest(), limit)
     if len(inflate_data_set) > limit:
@@ -213,7 +213,7 @@ def inflate_data_set(found: FoundFile, limits: Limits) -> bytes:
     """
     data_set = DataSet()
     with open(found.path, "rb") as stream:  # noqa: PTH123  as above
-        window = Window(stream)
+        window = FileWindow(stream)
         _skip_preamble(window, data_set)
         _read_meta(window, found.size, data_set, limits)
         whole = _inflate_within(window, found.size, data_set, limits)

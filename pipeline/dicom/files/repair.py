@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
 
-from pipeline.dicom.files.element import KEPT_BYTES, Element, StructureError, Window
+from pipeline.dicom.files.element import KEPT_BYTES, Element, FileWindow, StructureError
 from pipeline.dicom.files.encoding import (
     DELIMITERS,
     IMPLICIT_LITTLE,
@@ -86,7 +86,7 @@ class Extent:
 
 
 def find_only_reading(
-    window: Window, begin: int, end: int, encoding: Encoding, max_nesting: int
+    window: FileWindow, begin: int, end: int, encoding: Encoding, max_nesting: int
 ) -> dict[int, Element] | None:
     """Return the elements of a data set from ``begin`` on as the only reading has them; None where there is no such.
 
@@ -97,7 +97,7 @@ def find_only_reading(
     return search.take_values(readings[0].elements) if search.is_certain(readings) else None
 
 
-def find_unknown_items(window: Window, element: Element, depth: int, max_nesting: int) -> Items | None:
+def find_unknown_items(window: FileWindow, element: Element, depth: int, max_nesting: int) -> Items | None:
     """Return the items of a sequence that is written as UN with a length; None where they cannot be told for certain.
 
     They are implicit (PS3.5 section 6.2.2), and some programs leave them explicit.  Raises StructureError with LIMIT.
@@ -111,7 +111,7 @@ def find_unknown_items(window: Window, element: Element, depth: int, max_nesting
 class _Search:
     """Looks for readings; elements have no values until the reading is found."""
 
-    def __init__(self, window: Window, n_bytes: int, max_nesting: int, *, names_un: bool = True) -> None:
+    def __init__(self, window: FileWindow, n_bytes: int, max_nesting: int, *, names_un: bool = True) -> None:
         self.window = window
         self.max_nesting = max_nesting
         self.names_un = names_un

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import count
 from typing import NoReturn
 
-from pipeline.dicom.files.element import KEPT_BYTES, Element, StructureError, Window
+from pipeline.dicom.files.element import KEPT_BYTES, Element, FileWindow, StructureError
 from pipeline.dicom.files.encoding import (
     DELIMITERS,
     HEAD_BYTES,
@@ -41,7 +41,7 @@ class Walker:
     Raises StructureError with CORRUPT where the structure breaks, LIMIT where it nests too deep.
     """
 
-    def __init__(self, window: Window, end: int, encoding: Encoding, max_nesting: int) -> None:
+    def __init__(self, window: FileWindow, end: int, encoding: Encoding, max_nesting: int) -> None:
         self.window = window
         self.end = end
         self.max_nesting = max_nesting

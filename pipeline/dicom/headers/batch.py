@@ -14,7 +14,7 @@ from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.group import identify_series
 from pipeline.dicom.headers.observe import Observer
 from pipeline.dicom.headers.read import FileReader
-from pipeline.dicom.headers.slice import Identity, Pixels, Plane, Rescale, SliceHeader
+from pipeline.dicom.headers.slice import Identity, ImagePlane, Pixels, Rescale, SliceHeader
 from pipeline.dicom.headers.units import Kind
 from pipeline.elements import Observation
 from pipeline.geometry import Xyz
@@ -86,7 +86,7 @@ def identify_owner(header: SliceHeader) -> tuple[str, str, str]:
     return identity.patient_id or study, study, series
 
 
-PARTS = {"identity": Identity, "pixels": Pixels, "plane": Plane, "rescale": Rescale}
+PARTS = {"identity": Identity, "pixels": Pixels, "plane": ImagePlane, "rescale": Rescale}
 """The fields of a slice that have fields themselves."""
 TABLES = ("elements", "phase")
 """The fields of a slice that are values by keyword."""

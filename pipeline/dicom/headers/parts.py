@@ -17,7 +17,7 @@ from pipeline.dicom.files.values import (
     parse_numbers,
     tag_of,
 )
-from pipeline.dicom.headers.slice import PHASE_ELEMENTS, Identity, Pixels, Plane, Rescale
+from pipeline.dicom.headers.slice import PHASE_ELEMENTS, Identity, ImagePlane, Pixels, Rescale
 from pipeline.dicom.headers.units import find_kinds
 from pipeline.geometry import Xyz
 from pipeline.record import ElementValue
@@ -209,12 +209,12 @@ def _is_signed(reader: Reader) -> bool:
     return bool(numbers and numbers[0] == 1)
 
 
-def read_plane(reader: Reader) -> Plane:
+def read_plane(reader: Reader) -> ImagePlane:
     """Read where a slice lies in the patient."""
     position = reader.require_numbers("ImagePositionPatient", 3, lambda mm: abs(mm) <= FARTHEST_MM)
     orientation = reader.require_numbers("ImageOrientationPatient", 6)
     spacing = reader.require_numbers("PixelSpacing", 2, lambda mm: SMALLEST_SPACING_MM <= mm <= LARGEST_SPACING_MM)
-    return Plane(
+    return ImagePlane(
         position=Xyz(*position) if position else None,
         row_direction=Xyz(*orientation[:3]) if orientation else None,
         column_direction=Xyz(*orientation[3:]) if orientation else None,

@@ -96,7 +96,7 @@ class Pixels:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plane:
+class ImagePlane:
     """Where a slice lies in the patient, and its distance to its neighbours; millimetres and degrees."""
 
     position: Xyz | None = None
@@ -145,7 +145,7 @@ class SliceHeader:
     warnings: frozenset[SeriesWarning] = frozenset()
     identity: Identity = field(default_factory=Identity)
     pixels: Pixels = field(default_factory=Pixels)
-    plane: Plane = field(default_factory=Plane)
+    plane: ImagePlane = field(default_factory=ImagePlane)
     rescale: Rescale = field(default_factory=Rescale)
     instance_number: int | None = None
     reconstruction: tuple[ElementValue, ...] = ()

@@ -6,7 +6,7 @@ from dicom_bytes import element, endless, file_bytes, item, put_file, walker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dicom.files.element import Element, StructureError, Window
+from pipeline.dicom.files.element import Element, FileWindow, StructureError
 from pipeline.dicom.files.encoding import (
     EXPLICIT_LITTLE,
     IMPLICIT_LE,
@@ -27,7 +27,7 @@ AFTER = element(ROWS, "US", b"\2\0") + element(PIXEL_DATA, "OW", bytes(range(64)
 
 
 def only_reading(content: bytes, encoding: Encoding = EXPLICIT_LITTLE) -> dict[int, Element] | None:
-    return find_only_reading(Window(BytesIO(content)), 0, len(content), encoding, 60)
+    return find_only_reading(FileWindow(BytesIO(content)), 0, len(content), encoding, 60)
 
 
 def private(vr: bytes, number: int = 0x1001) -> bytes:
