@@ -5,8 +5,8 @@ processes every series again; a release in which no number changed processes non
 """
 
 STAGES = {
-    "reading": 3,  # files to Hounsfield units, with every check on the way
-    "geometry": 1,  # slices to a grid in the patient, repairs included
+    "reading": 4,  # files to Hounsfield units, with every check on the way
+    "geometry": 2,  # slices to a grid in the patient, repairs included
     "steps": 1,  # what each step does to a volume
     "features": 1,  # the figures of a volume
     "store": 2,  # how a volume is written

@@ -192,7 +192,7 @@ class Reason(StrEnum):
     )
     MIXED_GEOMETRY = (
         "MIXED_GEOMETRY", Stage.IMAGE, Status.REJECTED,
-        "Size, spacing, orientation, frame of reference or reconstruction differ within the series.",
+        "Size, spacing, orientation, frame of reference or reconstruction differ, or acquisitions alternate along it.",
         "Separate the parts, and export each as a series of its own.",
     )
     TOO_FEW_SLICES = (
@@ -303,6 +303,7 @@ class SeriesWarning(StrEnum):
     W_META_REPAIRED = "W_META_REPAIRED", "The file meta information or the structure was incomplete or wrong, and has only one reading."
     W_CHARSET = "W_CHARSET", "Text does not fit the declared character set."
     W_ID_MISSING = "W_ID_MISSING", "PatientID is absent or empty."
+    W_ID_FILLED = "W_ID_FILLED", "An identity that is empty in some slices was taken from the others."
     W_ID_SHARED = "W_ID_SHARED", "One PatientID appears to be used by several people."
     W_UID_INVALID = "W_UID_INVALID", "A UID is absent, empty or not a UID."
     W_UID_DUPLICATE = "W_UID_DUPLICATE", "One SOPInstanceUID is used by different slices."
@@ -325,6 +326,7 @@ class SeriesWarning(StrEnum):
     W_GAP_INTERPOLATED = "W_GAP_INTERPOLATED", "Missing slices were interpolated."
     W_SPARSE_SLICES = "W_SPARSE_SLICES", "The step between slices is above 1.5 times their thickness."
     W_MIXED_SERIES = "W_MIXED_SERIES", "Kernel, kVp, thickness or contrast change once along the stack."
+    W_STACK_PART = "W_STACK_PART", "The volume is one of several stacks of one acquisition."
     W_SPECTRAL = "W_SPECTRAL", "A monoenergetic, virtual or other derived spectral image."
     W_RESCALE_VARIES = "W_RESCALE_VARIES", "Slope or intercept differ between slices; each slice has its own."
     W_RESCALE_TYPE = "W_RESCALE_TYPE", "RescaleType is not HU, though the values are taken for it."

@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from pipeline.dicom.headers.notices import is_uid
+from pipeline.dicom.headers.notices import check_uids, is_uid
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.vocabulary import SeriesWarning, Stage
 
@@ -32,7 +33,9 @@ def group_slices(slices: Iterable[SliceHeader]) -> Groups:
             unassigned.append(header)
         else:
             by_key[key].append(header)
-    series = [Series(identity=key, slices=_in_path_order(members)) for key, members in sorted(by_key.items())]
+    series = [
+        Series(identity=key, slices=fill_identities(_in_path_order(members))) for key, members in sorted(by_key.items())
+    ]
     return Groups(tuple(series), tuple(unassigned))
 
 
@@ -58,6 +61,39 @@ def _was_cut_short(header: SliceHeader) -> bool:
 
 def _in_path_order(slices: list[SliceHeader]) -> tuple[SliceHeader, ...]:
     return tuple(sorted(slices, key=lambda header: (header.file.path, header.frame or 0)))
+
+
+NOTHING = {"patient_id": "", "study_instance_uid": "", "frame_of_reference_uid": "", "birth_and_sex": "/"}
+"""The identities that the slices of a series share, and what they are where a header does not say."""
+ELEMENTS = {"patient_id": "PatientID", "study_instance_uid": "StudyInstanceUID"}
+
+
+def fill_identities(slices: tuple[SliceHeader, ...]) -> tuple[SliceHeader, ...]:
+    """Return the slices of one series, an identity that is empty in some of them taken from the others.
+
+    That is done only where all others say the same.  A slice that something was put in carries W_ID_FILLED.
+    """
+    missing = {}
+    for name, nothing in NOTHING.items():
+        values = {getattr(header.identity, name) for header in slices}
+        if nothing in values and len(values) == 2:
+            missing[name] = (values - {nothing}).pop()
+    return tuple(_fill(header, missing) for header in slices) if missing else slices
+
+
+def _fill(header: SliceHeader, missing: dict[str, str]) -> SliceHeader:
+    filled: dict[str, Any] = {
+        name: value for name, value in missing.items() if getattr(header.identity, name) == NOTHING[name]
+    }
+    if not filled:
+        return header
+    identity = replace(header.identity, **filled)
+    elements: dict[str, Any] = {
+        ELEMENTS[name]: value for name, value in filled.items() if ELEMENTS.get(name) in header.elements
+    }
+    settled = {SeriesWarning.W_UID_INVALID} | ({SeriesWarning.W_ID_MISSING} if "patient_id" in filled else set())
+    warnings = (header.warnings - settled) | check_uids(identity) | {SeriesWarning.W_ID_FILLED}
+    return replace(header, identity=identity, warnings=warnings, elements=header.elements | elements)
 
 
 def warn_of_unassigned(groups: Groups) -> dict[tuple[str, ...], set[SeriesWarning]]:

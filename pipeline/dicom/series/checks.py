@@ -27,6 +27,9 @@ UNIT_TOLERANCE = 2e-3
 PARALLEL_TOLERANCE = 1e-3
 """How far the directions of two slices of one stack may differ: a quarter of a millimetre over a body."""
 
+RIM_SHARE = 0.1
+"""Two pixel spacings are one, rounded, if the outermost pixels lie within this share of a pixel of one another."""
+
 ALLOWED = {
     "PixelSpacing": f"{SMALLEST_SPACING_MM:g} to {LARGEST_SPACING_MM:g} mm are allowed",
     "ImagePositionPatient": f"up to {FARTHEST_MM / 1e6:g} km from the origin are allowed",
@@ -125,8 +128,8 @@ def _multiframe(slices: Slices, _: Policy) -> str | None:
 
 def _identity_conflict(slices: Slices, _: Policy) -> str | None:
     """A series belongs to one patient and one study."""
-    patients = len({header.identity.patient_id for header in slices})
-    studies = len({header.identity.study_instance_uid for header in slices})
+    patients = len({header.identity.patient_id for header in slices} - {""})
+    studies = len({header.identity.study_instance_uid for header in slices} - {""})
     if patients > 1 or studies > 1:
         return f"{patients} patients and {studies} studies under one series UID"
     return None
@@ -225,12 +228,28 @@ def _mixed_geometry(slices: Slices, _: Policy) -> str | None:
         row, column, _ = unit_directions(header)
         return bool(max(np.abs(row - first_row).max(), np.abs(column - first_column).max()) > PARALLEL_TOLERANCE)
 
-    grids = {(h.pixels.rows, h.pixels.columns, h.plane.row_spacing, h.plane.column_spacing) for h in slices}
-    if len(grids) > 1:
-        return f"{len(grids)} different sizes or pixel spacings"
+    if detail := _grids(slices):
+        return detail
     if detail := _counted_by_orientation(slices, "another orientation than the first", turned):
         return detail
     return _frames_of_reference(slices)
+
+
+def _grids(slices: Slices) -> str | None:
+    """All slices have one size, and pixel spacings that differ by rounding at most."""
+    grids = {(h.pixels.rows, h.pixels.columns, h.plane.row_spacing, h.plane.column_spacing) for h in slices}
+    rows, columns, row_spacings, column_spacings = zip(*grids, strict=True)
+    is_one = (
+        len(set(rows)) == len(set(columns)) == 1
+        and _differ_by_rounding(row_spacings, rows[0])
+        and _differ_by_rounding(column_spacings, columns[0])
+    )
+    return None if is_one else f"{len(grids)} different sizes or pixel spacings"
+
+
+def _differ_by_rounding(spacings_mm: Sequence[float], n_pixels: int) -> bool:
+    """Whether no spacing moves a pixel of the rim, seen from the centre, by more than a share of itself."""
+    return (max(spacings_mm) - min(spacings_mm)) * n_pixels / 2 <= RIM_SHARE * min(spacings_mm)
 
 
 def _frames_of_reference(slices: Slices) -> str | None:

@@ -1,7 +1,9 @@
 """What there is to warn of in an accepted series: its slices' own warnings, and those that only the whole shows."""
 
 from pipeline.dicom.files.encoding import LOSSY_SYNTAXES
+from pipeline.dicom.headers.parts import RECONSTRUCTION
 from pipeline.dicom.headers.slice import Series, SliceHeader
+from pipeline.dicom.stack.constants import list_constants
 from pipeline.dicom.stack.stack import Stack
 from pipeline.vocabulary import SeriesWarning, Verdict
 
@@ -29,11 +31,16 @@ def find_warnings(series: Series, stack: Stack) -> set[SeriesWarning]:
         SeriesWarning.W_SPACING_JITTER: stack.has_jitter,
         SeriesWarning.W_SPACING_TAG: any(_says_other_spacing(header, stack) for header in slices),
         SeriesWarning.W_SPARSE_SLICES: stack.reach is not None,
-        SeriesWarning.W_MIXED_SERIES: len({str(header.reconstruction) for header in slices}) > 1,
+        SeriesWarning.W_MIXED_SERIES: _is_mixed(slices),
         SeriesWarning.W_PIXELS_PADDED: any(_has_spare_bytes(header) for header in slices),
     }
     own = {warning for header in slices for warning in header.warnings}
     return own | {warning for warning, holds in found.items() if holds}
+
+
+def _is_mixed(slices: tuple[SliceHeader, ...]) -> bool:
+    constants = list_constants(slices)
+    return any(len(set(constants[element])) > 1 for element in RECONSTRUCTION)
 
 
 def is_spectral(header: SliceHeader) -> bool:

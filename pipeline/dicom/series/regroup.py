@@ -7,12 +7,10 @@ from dataclasses import replace
 from pipeline.dicom.headers.group import Groups
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.stack.stack import build_stack
-from pipeline.vocabulary import Verdict
 
 FEWEST = 3
 """Two slices always lie a step apart; only a third one shows that they are a stack."""
 DIRECTION_DECIMALS = 3
-STACKS = frozenset({Verdict.REGULAR, Verdict.TILTED, Verdict.GAP})
 
 Key = tuple[str, ...]
 
@@ -80,7 +78,7 @@ def _is_stack(slices: Sequence[SliceHeader]) -> bool:
     if len(slices) < FEWEST:
         return False
     stack = build_stack(slices)
-    return stack.is_straight and stack.verdict in STACKS
+    return stack.is_straight and stack.has_step
 
 
 def _slices_of(part: Sequence[Series]) -> tuple[SliceHeader, ...]:

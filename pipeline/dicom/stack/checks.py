@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.policy import Policy
-from pipeline.dicom.stack.stack import SAME_MM, Stack, same_tolerance_mm
+from pipeline.dicom.policy import GeometryOptions, Policy
+from pipeline.dicom.stack.constants import list_constants
+from pipeline.dicom.stack.passes import find_passes, take_turns
+from pipeline.dicom.stack.stack import GAP_RATIO, NOISE_MM, SAME_MM, Stack, same_tolerance_mm
 from pipeline.vocabulary import Reason, Refusal, Verdict
 
 SMALLEST_STEP_MM, LARGEST_STEP_MM = 0.01, 100.0
@@ -39,20 +40,25 @@ def _crooked(stack: Stack, _: Policy) -> str | None:
     return None if stack.is_straight else f"slices lie up to {stack.bend_mm:.2f} mm off a straight line"
 
 
-def _interleaved(stack: Stack, _: Policy) -> str | None:
+def _reconstructions_alternate(stack: Stack, _: Policy) -> str | None:
     """One reconstruction is not interleaved with another: a value that was left does not come back."""
-    for values in zip(*(_constants(header) for header in stack.slices), strict=True):
-        changes = sum(one != next_one for one, next_one in pairwise(values))
-        distinct = len(set(values))
-        if changes > distinct - 1:
-            return f"{distinct} reconstructions alternate along the stack ({changes} changes)"
+    for element, values in list_constants(stack.slices).items():
+        known = [value for value in values if value]
+        changes = sum(one != next_one for one, next_one in pairwise(known))
+        distinct = len(set(known))
+        if changes > max(0, distinct - 1):
+            return f"{distinct} reconstructions alternate along the stack ({element} changes {changes} times)"
+        if take_turns([bool(value) for value in values]):
+            return f"{element} is given and absent in turn along the stack"
     return None
 
 
-def _constants(header: SliceHeader) -> tuple[str, ...]:
-    """Return what is constant within one reconstruction, as text."""
-    kinds = header.identity.image_type[2:]
-    return *(str(value) for value in header.reconstruction), str(header.reconstruction_diameter), str(kinds)
+def _acquisitions_alternate(stack: Stack, _: Policy) -> str | None:
+    """One acquisition made the stack, or several that follow each other: none returns along it."""
+    if stack.verdict == Verdict.DUPLICATE:
+        return None
+    passes = find_passes(stack.slices, is_even=stack.has_step)
+    return f"{passes.n} acquisitions alternate along the stack, by {passes.element}" if passes else None
 
 
 def _too_few(stack: Stack, policy: Policy) -> str | None:
@@ -65,42 +71,57 @@ def _duplicate_position(stack: Stack, _: Policy) -> str | None:
     """No two slices lie at one position."""
     if stack.verdict != Verdict.DUPLICATE:
         return None
-    n_same = int(np.sum(np.diff(stack.positions_mm) <= same_tolerance_mm(stack.positions_mm)))
-    n_places = len(stack.slices) - n_same
-    return f"{len(stack.slices)} slices with different pixels at {n_places} position{'s' * (n_places > 1)}"
+    gaps = np.diff(stack.positions_mm)
+    tolerance_mm = same_tolerance_mm(stack.positions_mm)
+    close = gaps[gaps <= tolerance_mm]
+    n_places = len(stack.slices) - len(close)
+    found = f"{len(stack.slices)} slices with different pixels at {n_places} position{'s' * (n_places > 1)}"
+    if close.max() < NOISE_MM:
+        return found
+    return f"{found}: they lie up to {close.max():.3g} mm apart, and up to {tolerance_mm:.3g} mm is one position"
 
 
 def _slice_gap(stack: Stack, policy: Policy) -> str | None:
     """No slice is missing from an evenly spaced stack, but for gaps that the policy fills."""
     if stack.verdict != Verdict.GAP:
         return None
-    gaps = np.diff(stack.positions_mm)
-    widest = int(np.argmax(gaps))
-    found = (
-        f"{stack.n_missing} slices missing; the widest gap is {gaps[widest]:g} mm, after slice {widest + 1}, "
-        f"where the step is {stack.step_mm:g} mm"
-    )
-    options = policy.geometry
-    if options.gap == "reject":
+    found = f"{stack.n_missing} slices missing; {_describe_widest(stack)}"
+    if policy.geometry.gap == "reject":
         return found
-    missing_share = stack.n_missing / (stack.n_missing + len(stack.slices))
     if not stack.is_even:
         return f"{found}: no whole number of slices fits"
-    if gaps[widest] > options.max_gap_mm + SAME_MM:
-        return f"{found}; geometry.max_gap_mm is {options.max_gap_mm:g}"
+    over = _over_gap_limits(stack, stack.n_missing, policy.geometry)
+    return f"{found}{over}" if over else None
+
+
+def _describe_widest(stack: Stack) -> str:
+    gaps = np.diff(stack.positions_mm)
+    widest = int(np.argmax(gaps))
+    return f"the widest gap is {gaps[widest]:g} mm, after slice {widest + 1}, where the step is {stack.step_mm:g} mm"
+
+
+def _over_gap_limits(stack: Stack, n_missing: int, options: GeometryOptions) -> str | None:
+    """Say which limit forbids to fill a stack with so many planes that no slice saw; None where none does."""
+    if np.diff(stack.positions_mm).max() > options.max_gap_mm + SAME_MM:
+        return f"; geometry.max_gap_mm is {options.max_gap_mm:g}"
+    missing_share = n_missing / (n_missing + len(stack.slices))
     if missing_share > options.max_missing_share:
-        return (
-            f"{found}: a share of {missing_share:.3g}, and geometry.max_missing_share is {options.max_missing_share:g}"
-        )
+        return f": a share of {missing_share:.3g}, and geometry.max_missing_share is {options.max_missing_share:g}"
     return None
 
 
 def _uneven(stack: Stack, policy: Policy) -> str | None:
     """The step does not change along the stack, where the policy does not resample it."""
-    if stack.verdict != Verdict.UNEVEN or policy.geometry.uneven_spacing == "resample":
+    if stack.verdict != Verdict.UNEVEN:
         return None
     gaps = np.diff(stack.positions_mm)
-    return f"slices are {gaps.min():g} to {gaps.max():g} mm apart"
+    found = f"slices are {gaps.min():g} to {gaps.max():g} mm apart"
+    if policy.geometry.uneven_spacing == "reject":
+        return found
+    if gaps.max() < GAP_RATIO * stack.step_mm:
+        return None
+    over = _over_gap_limits(stack, stack.n_in_holes, policy.geometry)
+    return f"{found}; {_describe_widest(stack)}{over}" if over else None
 
 
 def _tilted(stack: Stack, policy: Policy) -> str | None:
@@ -113,7 +134,8 @@ def _tilted(stack: Stack, policy: Policy) -> str | None:
 STACK_CHECKS: tuple[tuple[Reason, StackCheck], ...] = (
     (Reason.TAG_INVALID, _step_invalid),
     (Reason.MIXED_GEOMETRY, _crooked),
-    (Reason.MIXED_GEOMETRY, _interleaved),
+    (Reason.MIXED_GEOMETRY, _reconstructions_alternate),
+    (Reason.MIXED_GEOMETRY, _acquisitions_alternate),
     (Reason.TOO_FEW_SLICES, _too_few),
     (Reason.DUPLICATE_POSITION, _duplicate_position),
     (Reason.SLICE_GAP, _slice_gap),

@@ -64,6 +64,10 @@ STRAIGHT_SHARE, STRAIGHT_MM = 0.1, 0.06
 """How far in-plane offsets may lie from a straight line, in pixels and millimetres."""
 GAP_RATIO = 1.6
 """An interval this many times the step, where all others fit, is a gap."""
+FEW_GAPS, MISSING_SHARE = 2, 0.5
+"""More gaps than that, whose slices would be more than this share of those present, are no gaps: nothing is missing."""
+NOISE_MM = 1e-3
+"""Slices that lie evenly this far apart, or further, are a micro-CT; closer, it is noise of one position's decimals."""
 TILT_TAG_TOLERANCE_DEG = 0.5
 """GantryDetectorTilt is nominal: less than this is no disagreement."""
 SPARSE_RATIO = 1.5
@@ -146,11 +150,27 @@ class Stack:
         return int(self.planes[-1]) + 1 - len(self.slices)
 
     @property
+    def n_in_holes(self) -> int:
+        """How many planes, a step apart, would fill the intervals that are wide beside both of their neighbours.
+
+        A wide interval whose neighbour is as wide is another step of the scanner.
+        """
+        gaps = np.diff(self.positions_mm)
+        beside = np.maximum(np.r_[0.0, gaps[:-1]], np.r_[gaps[1:], 0.0])
+        holes = gaps[(gaps >= GAP_RATIO * beside) & (gaps >= GAP_RATIO * self.step_mm)]
+        return int(np.sum(np.rint(holes / self.step_mm) - 1))
+
+    @property
     def planes(self) -> NDArray[np.intp]:
         """Each slice's plane [k], counted from the first; with gaps, those of missing slices are skipped."""
         if self.verdict != Verdict.GAP:
             return np.arange(len(self.slices))
         return number_planes(self.positions_mm, self.step_mm)
+
+    @property
+    def has_step(self) -> bool:
+        """True for a stack that one step explains, but for missing slices."""
+        return self.verdict in {Verdict.REGULAR, Verdict.TILTED, Verdict.GAP}
 
     @property
     def is_even(self) -> bool:
@@ -213,7 +233,7 @@ def build_stack(slices: Sequence[SliceHeader]) -> Stack:
     places = places[order]
     positions = places @ normal
     offsets = (places - places[0]) @ np.array([row, column]).T
-    unique = positions[np.r_[True, np.diff(positions) > same_tolerance_mm(positions)]]
+    unique = positions if _is_microscopic(positions) else find_distinct(positions)
     verdict, step, deviation = _judge_positions(unique, n_slices=len(slices))
     drift, bend = _line_through(positions, offsets)
     stack = Stack(ordered, positions, offsets, verdict, step, deviation, drift, bend)
@@ -225,6 +245,20 @@ def build_stack(slices: Sequence[SliceHeader]) -> Stack:
 def even_tolerance_mm(step_mm: float) -> float:
     """Return how far a slice may lie from its place in an even stack."""
     return max(EVEN_SHARE * step_mm, EVEN_MM)
+
+
+def find_distinct(positions: Floats) -> Floats:
+    """Return the first of those positions that are the same."""
+    return positions[np.r_[True, np.diff(positions) > same_tolerance_mm(positions)]]
+
+
+def _is_microscopic(positions: Floats) -> bool:
+    """Report a stack whose even step is itself below what separates two positions elsewhere."""
+    gaps = np.diff(positions)
+    if len(gaps) < OFTEN or gaps.min() < NOISE_MM or gaps.max() > 2 * SAME_MM:
+        return False
+    step, deviation = fit_even_step(positions, np.arange(len(positions)))
+    return deviation <= EVEN_SHARE * step
 
 
 def same_tolerance_mm(positions: Floats) -> float:
@@ -246,12 +280,20 @@ def _judge_positions(unique: Floats, n_slices: int) -> tuple[Verdict, float, flo
     even = deviation <= even_tolerance_mm(step)
     if len(unique) < n_slices:
         return Verdict.DUPLICATE, step, deviation
-    isolated = not (wide[1:] & wide[:-1]).any() and wide.sum() <= len(gaps) / 2
-    if not (even and isolated):
+    if not (even and _are_isolated(wide, gaps, step)):
         return Verdict.UNEVEN, find_usual_step_mm(unique), deviation
     if not wide.any():
         return Verdict.REGULAR, step, deviation
     return Verdict.GAP, *_with_missing_slices(unique, step)
+
+
+def _are_isolated(wide: NDArray[np.bool_], gaps: Floats, step_mm: float) -> bool:
+    """Report wide intervals that are the exception in a stack, as missing slices leave them."""
+    n_wide = int(wide.sum())
+    if (wide[1:] & wide[:-1]).any() or n_wide > len(gaps) / 2:
+        return False
+    n_missing = round(float(gaps[wide].sum()) / step_mm) - n_wide
+    return n_wide <= FEW_GAPS or n_missing <= MISSING_SHARE * (len(gaps) + 1)
 
 
 def _with_missing_slices(unique: Floats, step: float) -> tuple[float, float]:

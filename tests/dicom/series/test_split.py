@@ -83,10 +83,83 @@ def test_only_the_policy_splits(choice: str) -> None:
     assert split_parts(series, policy) == (series,)
 
 
-def test_a_part_with_fewer_than_nine_tenths_of_the_positions_is_no_volume() -> None:
+def test_phases_may_cover_different_lengths() -> None:
     whole = volume("a", AcquisitionNumber="1")
     assert len(parts(whole, volume("b", 9, AcquisitionNumber="2"))) == 2
-    assert len(parts(whole, volume("b", 8, AcquisitionNumber="2"))) == 1
+    assert len(parts(whole, volume("b", 5, AcquisitionNumber="2"))) == 2
+    assert len(parts(whole, volume("b", 2, AcquisitionNumber="2"))) == 1
+
+
+def moved(part: tuple[SliceHeader, ...], mm: float) -> tuple[SliceHeader, ...]:
+    """Return the slices of a part, moved along the table."""
+
+    def move(header: SliceHeader) -> SliceHeader:
+        position = header.plane.position or Xyz(0.0, 0.0, 0.0)
+        return replace(header, plane=replace(header.plane, position=Xyz(position.x, position.y, position.z + mm)))
+
+    return tuple(move(header) for header in part)
+
+
+def test_ranges_that_share_one_position_are_volumes_each() -> None:
+    lower, upper = volume("a", AcquisitionNumber="1"), moved(volume("b", AcquisitionNumber="2"), (N - 1) * 2.5)
+    assert list(parts(lower, upper).values()) == [N, N]
+    third = moved(volume("c", AcquisitionNumber="3"), 2 * (N - 1) * 2.5)
+    assert list(parts(lower, upper, third).values()) == [N, N, N]
+
+
+def test_table_positions_of_two_phases_are_no_volumes() -> None:
+    """Each block of four slices has a number of its own, in both phases; only the times tell the phases apart."""
+    phases = []
+    for phase, start in (("a", 0), ("b", 300)):
+        times = [f"10{(start + 5 * (k // 4)) // 60:02}{(start + 5 * (k // 4)) % 60:02}" for k in range(12)]
+        phases.append(
+            tuple(
+                renamed(header, f"{phase}-{k}", AcquisitionNumber=f"{phase}{k // 4}", AcquisitionTime=times[k])
+                for k, header in enumerate(volume(phase, 12))
+            )
+        )
+    assert list(parts(*phases).values()) == [12, 12]
+
+
+def test_times_without_dates_tell_phases_apart_through_midnight() -> None:
+    first, second = volume("a", AcquisitionTime="235950"), volume("b", AcquisitionTime="000040.5")
+    assert len(parts(first, second)) == 2
+
+
+def test_tube_voltages_and_kinds_tell_volumes_apart() -> None:
+    def of(name: str, kvp: float, kind: str) -> tuple[SliceHeader, ...]:
+        identity = {"image_type": ("ORIGINAL", "PRIMARY", "AXIAL", kind)}
+        return tuple(
+            replace(header, identity=replace(header.identity, **identity), reconstruction=("B30f", kvp, 3.0, None))
+            for header in volume(name)
+        )
+
+    assert list(parts(of("a", 80, "x"), of("b", 140, "x"))) == [("1.2", "KVP=140"), ("1.2", "KVP=80")]
+    assert list(parts(of("a", 80, "low"), of("b", 80.0, "high"))) == [
+        ("1.2", "ImageType=axial/high"),
+        ("1.2", "ImageType=axial/low"),
+    ]
+
+
+@pytest.mark.parametrize("element", ["FrameAcquisitionDateTime", "FrameReferenceDateTime"])
+def test_times_of_frames_tell_phases_apart(element: str) -> None:
+    first, second = volume("a", **{element: "20200102100100"}), volume("b", **{element: "20200102100130"})
+    assert len(parts(first, second)) == 2
+
+
+def test_times_of_an_export_split_nothing() -> None:
+    first, second = volume("a", 3), volume("b", 3)
+    order = [0, 4, 2, 3, 1, 5]  # one of each position before the pause, but in no order
+    written = [
+        renamed(header, header.identity.sop_instance_uid, ContentTime=f"1000{10 * (place > 2) + place:02}")
+        for place, header in zip(order, (*first, *second), strict=True)
+    ]
+    assert len(parts(tuple(written))) == 1
+
+
+def test_passes_half_a_step_apart_become_two_volumes() -> None:
+    first, second = volume("a", AcquisitionNumber="1"), moved(volume("b", AcquisitionNumber="2"), 1.25)
+    assert parts(first, second) == {("1.2", "AcquisitionNumber=1"): N, ("1.2", "AcquisitionNumber=2"): N}
 
 
 def test_a_part_with_repeats_of_its_own_is_no_volume() -> None:

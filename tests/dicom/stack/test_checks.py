@@ -60,7 +60,10 @@ def test_slices_beside_a_line_are_mixed_geometry() -> None:
 
 def test_reconstructions_that_alternate_are_mixed_geometry() -> None:
     found = refusal(with_kernels(SHARP, SMOOTH, SHARP, SMOOTH))
-    assert found == (Reason.MIXED_GEOMETRY, "2 reconstructions alternate along the stack (3 changes)")
+    assert found == (
+        Reason.MIXED_GEOMETRY,
+        "2 reconstructions alternate along the stack (ConvolutionKernel changes 3 times)",
+    )
     assert reason(with_kernels(SHARP, SHARP, SMOOTH, SHARP)) is Reason.MIXED_GEOMETRY
 
 

@@ -1,0 +1,195 @@
+"""Acquisitions that return along a stack: two or three passes over one range, which by position alone look like one.
+
+Slices of a second pass that lie a half or a third of a step on make a perfectly even stack of two volumes.  What tells
+them apart is in the headers.  One sweep along the table is the rule, and evidence against it is weighed: numbers that
+only rise, ranges that follow each other, and times without order (of an export) are no passes.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+import numpy as np
+
+from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.dicom.stack.moments import Floats, read_moments
+
+MOST_PASSES = 4
+LEAST_KNOWN = 0.5
+"""An element that fewer of the slices have says nothing of the series."""
+RETURNS = 3
+"""So often a number comes back after another along an even stack; at the border of two ranges it may be twice."""
+LEAST_RETURNED, LEAST_ALTERNATING = 3, 6
+"""Passes found by order have so many slices each where they meet, and so many together: fewer may be chance."""
+ACQUIRED_SHARE, WRITTEN_SHARE, UNEVEN_SHARE = 0.8, 0.9, 0.5
+"""The share of neighbours that are of different passes where two passes meet.
+
+It is lower for times of the acquisition than for those of a file, which may have no order; and lower in a stack that is
+not even, which two passes explain.
+"""
+SHORTEST_PASS = {ACQUIRED_SHARE: 3, WRITTEN_SHARE: 5}
+"""Passes of fewer slices are no evidence: a few times in no order look like it too often."""
+SWEEP_SHARE = 0.95
+"""One sweep, or a few passes, explain a series if they take in this share of its slices: a few times may be wrong."""
+
+Slices = Sequence[SliceHeader]
+Labels = list[str]
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The element that tells the passes apart, and the name of each slice's pass; empty where its header has none."""
+
+    element: str
+    names: tuple[str, ...]
+
+    @property
+    def n(self) -> int:
+        """How many passes there are."""
+        return len(set(self.names) - {""})
+
+
+def find_passes(slices: Slices, *, is_even: bool) -> Passes | None:
+    """Return the passes that alternate among slices in the order of their positions; None for one sweep.
+
+    The elements are asked in the order of their weight.  The first that shows passes decides, and one by which the
+    slices follow each other along the whole stack shows that there are none.
+    """
+    numbers = [header.phase.get("AcquisitionNumber", "") for header in slices]
+    labels = numbers if len(set(numbers) - {""}) <= MOST_PASSES else None
+    if has_returns(numbers, RETURNS if is_even else 1):
+        by_order = None if labels else find_runs(_as_numbers(numbers), ACQUIRED_SHARE, is_even=is_even)
+        return Passes("AcquisitionNumber", tuple(by_order or numbers))
+    for element, values_of, share in ORDERED_ELEMENTS:
+        values = values_of(slices)
+        if names := find_runs(values, share, is_even=is_even):
+            return Passes(element, tuple(names))
+        if is_even and is_sweep(values):
+            return None
+    return None
+
+
+def has_returns(labels: Labels, least: int) -> bool:
+    """Report two labels of which one is left for the other and taken up again, so often in all or at each slice."""
+    known = [label for label in labels if label]
+    if len(known) < LEAST_KNOWN * len(labels):
+        return False
+    n_changes = sum(one != next_one for one, next_one in pairwise(known))
+    if n_changes == len(set(known)) - 1:
+        return False
+    returns = _count_returns(known)
+    return max(returns.values()) >= least or (n_changes == len(known) - 1 and max(returns.values()) > 1)
+
+
+def _count_returns(labels: Labels) -> Counter[frozenset[str]]:
+    """Count for each two labels how often one comes back after the other."""
+    starts: dict[str, list[int]] = defaultdict(list)
+    runs = [labels[0], *(now for before, now in pairwise(labels) if now != before)]
+    for place, label in enumerate(runs):
+        starts[label].append(place)
+    returns: Counter[frozenset[str]] = Counter()
+    for label, places in starts.items():
+        for left, back in pairwise(places):
+            returns.update(frozenset({label, other}) for other in set(runs[left + 1 : back]))
+    return returns
+
+
+def find_runs(values: Floats, share: float, *, is_even: bool) -> Labels | None:
+    """Return for each slice the first value of its pass, where a few passes take turns along the stack; else None."""
+    runs = _number_runs(values)
+    if runs is None:
+        return None
+    lengths = np.bincount(runs[runs >= 0])
+    long = np.flatnonzero(lengths >= SHORTEST_PASS[share])
+    if not 1 < len(long) <= MOST_PASSES or lengths[long].sum() < SWEEP_SHARE * lengths.sum():
+        return None
+    turns: set[int] = set()
+    for one, other in combinations(long.tolist(), 2):
+        if take_turns(runs[(runs == one) | (runs == other)] == one, share if is_even else UNEVEN_SHARE):
+            turns |= {one, other}
+    if not turns or (is_even and len(turns) < len(long)):
+        return None
+    firsts = {run: f"{values[runs == run].min():.6f}" for run in long.tolist()}
+    return [firsts.get(run, "") for run in runs.tolist()]
+
+
+def is_sweep(values: Floats) -> bool:
+    """Report values that rise, or fall, along nearly the whole stack."""
+    runs = _number_runs(values)
+    if runs is None:
+        return False
+    known = runs[runs >= 0]
+    return bool(np.bincount(known).max() >= SWEEP_SHARE * len(known)) and len(np.unique(values)) > len(known) / 2
+
+
+def _number_runs(values: Floats) -> Floats | None:
+    """Return the sweep of each slice in the order of a value, -1 for slices without; None where it says nothing.
+
+    Slices of one value are one event.  A sweep goes on while each event lies wholly beyond the one before.
+    """
+    known = np.flatnonzero(~np.isnan(values))
+    if len(known) < max(LEAST_ALTERNATING, LEAST_KNOWN * len(values)) or len(np.unique(values[known])) < 2:
+        return None
+    events: dict[float, list[int]] = defaultdict(list)
+    for place in known.tolist():
+        events[values[place]].append(place)
+    runs = np.full(len(values), -1)
+    run, way = 0, 0
+    low, high = -1, -1
+    for _, places in sorted(events.items()):
+        now = 1 if places[0] > high else -1 if places[-1] < low else 0
+        if high >= 0 and (now == 0 or way == -now):
+            run, way = run + 1, 0
+        elif high >= 0:
+            way = now
+        runs[places] = run
+        low, high = places[0], places[-1]
+    return runs
+
+
+def take_turns(is_first: Sequence[bool], share: float = ACQUIRED_SHARE) -> bool:
+    """Report two kinds of slices, in the order of their positions, that take turns where they meet."""
+    first = np.array(is_first)
+    changes = np.flatnonzero(first[1:] != first[:-1])
+    if not len(changes):
+        return False
+    meeting = first[changes[0] : changes[-1] + 2]
+    n_first = int(meeting.sum())
+    if min(n_first, len(meeting) - n_first) < LEAST_RETURNED or len(meeting) < LEAST_ALTERNATING:
+        return False
+    return len(changes) >= share * (len(meeting) - 1)
+
+
+def _as_numbers(texts: Labels) -> Floats:
+    values = np.full(len(texts), np.nan)
+    for place, text in enumerate(texts):
+        try:
+            values[place] = float(text)
+        except ValueError:
+            continue
+    return values
+
+
+def _acquisition_numbers(slices: Slices) -> Floats:
+    return _as_numbers([header.phase.get("AcquisitionNumber", "") for header in slices])
+
+
+def _instance_numbers(slices: Slices) -> Floats:
+    numbers = [header.instance_number for header in slices]
+    return np.array([np.nan if number is None else number for number in numbers], float)
+
+
+def _moments(element: str) -> tuple[str, Callable[[Slices], Floats]]:
+    return element, lambda slices: read_moments(slices, element)
+
+
+ORDERED_ELEMENTS: tuple[tuple[str, Callable[[Slices], Floats], float], ...] = (
+    ("AcquisitionNumber", _acquisition_numbers, ACQUIRED_SHARE),
+    (*_moments("AcquisitionDateTime"), ACQUIRED_SHARE),
+    (*_moments("FrameAcquisitionDateTime"), ACQUIRED_SHARE),
+    (*_moments("FrameReferenceDateTime"), ACQUIRED_SHARE),
+    (*_moments("ContentTime"), WRITTEN_SHARE),
+    ("InstanceNumber", _instance_numbers, WRITTEN_SHARE),
+)
+"""What rises along one sweep, the more certain first."""
