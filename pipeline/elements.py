@@ -16,7 +16,7 @@ MOST_PARTS = 16
 """An element of more values is counted as a whole only: it is a table, not a few numbers that mean something each."""
 SEPARATOR = "\\"
 LARGEST_EXACT = 1 << 53
-"""Whole numbers up to here are told without a decimal point; beyond, floats skip some."""
+"""Whole numbers up to here are written without a decimal point; beyond, floats skip some."""
 
 
 class Observation(NamedTuple):

@@ -14,7 +14,7 @@ CELL_LENGTH = 1024
 """A cell of a table is cut here, in characters."""
 
 OLDEST_AGE_YEARS = 89
-"""Above it, an age is told as 090Y (HIPAA safe harbour, 45 CFR 164.514(b)(2)(i)(C))."""
+"""Above it, an age is written as 090Y (HIPAA safe harbour, 45 CFR 164.514(b)(2)(i)(C))."""
 
 KEPT_IDENTIFIERS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 """What ``manifest.identifiers: keep`` adds to the elements below."""

@@ -199,11 +199,11 @@ def to_json(record: SeriesRecord) -> dict[str, Any]:
 
 
 def from_json(fields: Mapping[str, Any]) -> SeriesRecord:
-    """Return the record that ``to_json`` told of; absent columns take their defaults.
+    """Return the record that ``to_json`` wrote; absent columns take their defaults.
 
     Raises KeyError or ValueError for a word outside the vocabulary, TypeError for an unknown column.
     """
-    return SeriesRecord(**{name: _told(name, value) for name, value in fields.items()})
+    return SeriesRecord(**{name: _restore(name, value) for name, value in fields.items()})
 
 
 _NOUNS: dict[str, Callable[[Any], Any]] = {
@@ -222,5 +222,5 @@ _NOUNS: dict[str, Callable[[Any], Any]] = {
 """What a column's plain JSON value becomes again."""
 
 
-def _told(name: str, value: Any) -> Any:
+def _restore(name: str, value: Any) -> Any:
     return value if value is None or name not in _NOUNS else _NOUNS[name](value)

@@ -232,7 +232,7 @@ class Reason(StrEnum):
     )
     WORKER_LOST = (
         "WORKER_LOST", Stage.RUN, Status.FAILED,
-        "The process that worked on the series died.",
+        "The process that prepared the series died.",
         "Run again; if it repeats, look at the series alone.",
     )
     TIMEOUT = (

@@ -37,7 +37,7 @@ ODD_FILES = [
     (
         "elements of the dictionary under UN, functional groups too",
         "as the dictionary says: that is the standard's own rule, and no repair",
-        "items that cannot be told: the sequence stays bytes, and what needs it is refused",
+        "items that cannot be found with certainty: the sequence stays bytes, and what needs it is refused",
     ),
     (
         "fragments without the delimiter behind them, with half of it, or with zeros",
@@ -67,7 +67,7 @@ WARNING_ADVICE = {
     SeriesWarning.W_PREAMBLE: "Do not run or open the file with anything but a DICOM reader.",
     SeriesWarning.W_META_REPAIRED: NOTHING,
     SeriesWarning.W_CHARSET: "Do not rely on the text elements; the voxels are right.",
-    SeriesWarning.W_ID_MISSING: "Patients are told apart by study: give `manifest.patient_map` if you know better.",
+    SeriesWarning.W_ID_MISSING: "Patients are distinguished by study: give `manifest.patient_map` if you know better.",
     SeriesWarning.W_ID_FILLED: "Nothing, if the files of the series belong together: all others say the same.",
     SeriesWarning.W_ID_SHARED: "Find out who is who before you split into training and test: `manifest.patient_map`.",
     SeriesWarning.W_UID_INVALID: "Check that the series is one, and whole.",

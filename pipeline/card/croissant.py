@@ -45,7 +45,7 @@ MEDIA_TYPES = {"csv": "text/csv", "json": "application/json", "parquet": "applic
 
 def croissant(facts: Facts, about: About) -> dict[str, Any]:
     """Return the metadata; what nobody has said yet is left out."""
-    told = {
+    known = {
         "license": about.licence,
         "creator": about.creator and {"@type": "sc:Organization", "name": about.creator, "email": about.contact},
         "citeAs": about.citation,
@@ -60,7 +60,7 @@ def croissant(facts: Facts, about: About) -> dict[str, Any]:
         "conformsTo": list(CONFORMS_TO),
         "version": about.version,
         "keywords": ["CT", "computed tomography", "OME-Zarr", "medical imaging"],
-        **{name: value for name, value in told.items() if value is not None},
+        **{name: value for name, value in known.items() if value is not None},
         "rai:dataPreprocessingProtocol": processing(facts),
         "rai:dataLimitations": limitations(facts),
         "distribution": [*_files(facts), _volumes()],

@@ -1,4 +1,4 @@
-"""What can be told of an output: its tables, its series, and how they were made; nothing of ``private/`` is read."""
+"""What a card describes: the tables, the series and the processing of an output; ``private/`` is never read."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from pipeline.store.read import open_store
 
 @dataclass(frozen=True)
 class About:
-    """What its makers say of a data set; None is told as still to be filled in."""
+    """What its makers say of a data set; None is marked as still to be filled in."""
 
     name: str = "CT volumes"
     version: str = "1.0.0"
@@ -160,7 +160,7 @@ def _trail(store: Path) -> list[dict[str, Any]]:
     try:
         trail: list[dict[str, Any]] = open_store(store).attributes["trail"]
     except FileNotFoundError as error:
-        msg = f"{store.name} is not there: `ctprep verify` tells what else differs from the manifest"
+        msg = f"{store.name} is not there: `ctprep verify` lists what else differs from the manifest"
         raise DamageError(msg) from error
     return trail
 

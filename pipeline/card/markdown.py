@@ -39,8 +39,8 @@ def summary(facts: Facts) -> str:
 
 def processing(facts: Facts) -> str:
     """Return how the volumes were made, in one paragraph."""
-    told = (f"{number}. {step_words(step)}" for number, step in enumerate(facts.processing, start=1))
-    return " ".join(told) or NO_STEPS
+    steps = (f"{number}. {step_words(step)}" for number, step in enumerate(facts.processing, start=1))
+    return " ".join(steps) or NO_STEPS
 
 
 def step_words(step: Processing) -> str:
@@ -63,7 +63,7 @@ def limitations(facts: Facts) -> str:
     return (
         f"{format_count(sum(reasons.values()), 'series')} without a volume{f' ({left_out})' if left_out else ''}. "
         f"{format_count(look, 'volume')} to be looked at first (column qc_why). "
-        "Where a store has a mask, voxels that are 0 in it were not measured."
+        "Where a store has a mask, voxels that are 0 in it are not valid: padding, or outside the scan."
     )
 
 
@@ -219,7 +219,7 @@ def _scanners(facts: Facts) -> Iterator[str]:
     yield ""
     yield from _counts("kernel", facts.ready, lambda row: _words(*(row["ConvolutionKernel"] or [])))
     yield ""
-    yield from _counts("kVp", facts.ready, lambda row: "not told" if row["KVP"] is None else f"{row['KVP']:g}")
+    yield from _counts("kVp", facts.ready, lambda row: "not recorded" if row["KVP"] is None else f"{row['KVP']:g}")
 
 
 def _counts(head: str, rows: Sequence[Row], value: Callable[[Row], str]) -> Iterator[str]:
@@ -250,7 +250,7 @@ def _sizes(facts: Facts) -> Iterator[str]:
 
 
 def _about(about: About) -> Iterator[str]:
-    told = {
+    entries = {
         "version": about.version,
         "licence": about.licence,
         "creator": about.creator,
@@ -261,7 +261,7 @@ def _about(about: About) -> Iterator[str]:
     }
     yield "| | |"
     yield "|---|---|"
-    yield from (f"| {name} | {FILL_IN if value is None else text(value)} |" for name, value in told.items())
+    yield from (f"| {name} | {FILL_IN if value is None else text(value)} |" for name, value in entries.items())
 
 
 def _patients(rows: Iterable[Row]) -> int:
@@ -269,4 +269,4 @@ def _patients(rows: Iterable[Row]) -> int:
 
 
 def _words(*parts: str | None) -> str:
-    return " ".join(part for part in parts if part) or "not told"
+    return " ".join(part for part in parts if part) or "not recorded"

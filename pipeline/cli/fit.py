@@ -31,7 +31,7 @@ def execute(options: Namespace) -> ExitCode:
     with open_listener(options) as listener:
         outcome = fit(config, listener, foreground)
     if options.log_json:
-        print_event("fitted", **_told(outcome), exit_code=int(outcome.exit_code))
+        print_event("fitted", **_describe(outcome), exit_code=int(outcome.exit_code))
         return outcome.exit_code
     if not options.quiet:
         _print_figures(outcome)
@@ -49,7 +49,7 @@ def _foreground(options: Namespace) -> tuple[int, int] | None:
     return low, high
 
 
-def _told(outcome: "FitOutcome") -> dict[str, object]:
+def _describe(outcome: "FitOutcome") -> dict[str, object]:
     names = ("n_series", "n_patients", "n_voxels", "mean_hu", "std_hu", "min_hu", "max_hu", "percentiles_hu")
     return {name: getattr(outcome.statistics, name) for name in names} if outcome.statistics else {}
 

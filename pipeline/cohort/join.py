@@ -82,6 +82,6 @@ def _that_tell_on(table: LabelTable, members: Mapping[str, Identifiers], keys: M
 
 
 def _repeats(cells: Sequence[tuple[object, Identifiers]]) -> bool:
-    told = [(str(value), known) for value, known in cells if value is not None]
-    equal = [text for text, known in told if text in {own.strip() for own in known.values() if own}]
-    return any(len(text) >= SHORT for text in equal) or (len(equal) == len(told) > 1)
+    cells_known = [(str(value), known) for value, known in cells if value is not None]
+    equal = [text for text, known in cells_known if text in {own.strip() for own in known.values() if own}]
+    return any(len(text) >= SHORT for text in equal) or (len(equal) == len(cells_known) > 1)

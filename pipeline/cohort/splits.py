@@ -76,7 +76,7 @@ def splits_of(members: Iterable[Member], split: Split) -> dict[str, str]:
 
     Each patient (or group) draws alone.  Of those whom content ties together the majority decides, and of equal
     numbers the first of train, validation and test: so the fewest move.  Law: a patient tied to nobody new keeps its
-    split, whoever joins or leaves.
+    split when others join or leave.
 
     With ``stratify`` every stratum holds the shares to one patient: those tied together count as one, are ordered by
     their draws, and split at even steps.  A new patient may then move others of its own stratum, one across each

@@ -140,10 +140,10 @@ def _repeated(names: Iterable[str]) -> str:
 
 def _kind(cells: Sequence[str]) -> ColumnType:
     """Return the narrowest kind that holds every cell; leading zeros make text, as in an identifier."""
-    told = [cell for cell in cells if cell]
-    if told and all(re.fullmatch(r"[+-]?(0|[1-9]\d*)", cell) and abs(int(cell)) < LARGEST_INTEGER for cell in told):
+    filled = [cell for cell in cells if cell]
+    if filled and all(re.fullmatch(r"[+-]?(0|[1-9]\d*)", cell) and abs(int(cell)) < LARGEST_INTEGER for cell in filled):
         return "integer"
-    return "number" if told and all(map(_is_number, told)) else "text"
+    return "number" if filled and all(map(_is_number, filled)) else "text"
 
 
 def _is_number(cell: str) -> bool:

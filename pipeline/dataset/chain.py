@@ -66,9 +66,9 @@ def chain_of(attributes: Mapping[str, Any], stored: Geometry, slices: Slices) ->
     return Chain(source, tuple(steps), tuple(changes))
 
 
-def _source_of(told: Mapping[str, Any]) -> Geometry:
-    origin = {"origin_mm": np.array(told["affine_lps"])[:3, 3].tolist()}
-    return geometry_from_json({**told, **origin}, Zyx(*told["shape"]))
+def _source_of(source: Mapping[str, Any]) -> Geometry:
+    origin = {"origin_mm": np.array(source["affine_lps"])[:3, 3].tolist()}
+    return geometry_from_json({**source, **origin}, Zyx(*source["shape"]))
 
 
 def _moving_steps(trail: Trail, source: Geometry, slices: Slices) -> list[Step]:

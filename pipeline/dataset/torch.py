@@ -18,7 +18,7 @@ Transform = Callable[[Sample], Any]
 class Volumes(Dataset[Any]):  # type: ignore[misc]  # torch may be absent where types are checked
     """Whole volumes: ``image`` float32 [c, z, y, x], each of ``labels`` [1, z, y, x], and ``key``.
 
-    ``labels`` may name ``mask``, which is 1 where a voxel was measured.  ``columns`` of the manifest come along under
+    ``labels`` may name ``mask``, which is 1 where a voxel is valid.  ``columns`` of the manifest come along under
     their names; ``transform`` has the last word.
     """
 

@@ -54,7 +54,7 @@ class CohortVolume:
 
     @property
     def mask(self) -> Any | None:
-        """The zarr array [z, y, x] that is 1 where a voxel was measured; None where all were."""
+        """The zarr array [z, y, x] that is 1 where a voxel is valid; None where all are."""
         return self._store.mask
 
     @property
@@ -110,7 +110,7 @@ class CohortVolume:
         return np.asarray(hu.reshape(values.shape), np.float32)
 
     def measured(self) -> NDArray[np.bool_]:
-        """Return the mask [z, y, x], True where a voxel was measured."""
+        """Return the mask [z, y, x], True where a voxel is valid."""
         return np.ones(self.geometry.shape, np.bool_) if self.mask is None else np.asarray(self.mask[...], np.bool_)
 
     def patch(self, start: Sequence[int], shape: Sequence[int]) -> NDArray[Any]:
@@ -122,13 +122,13 @@ class CohortVolume:
         return window.fill(self._unpacked(self.array[(..., *window.taken)]), self._padding)
 
     def label_patch(self, name: str, start: Sequence[int], shape: Sequence[int]) -> NDArray[Any]:
-        """Return a part of ``labels/<name>``, or of the ``mask`` of what was measured; beyond the volume lies 0."""
+        """Return a part of ``labels/<name>``, or of the ``mask`` of valid voxels; beyond the volume lies 0."""
         window = PatchWindow.on(self.geometry.shape, start, shape)
         source: Any = np.broadcast_to(np.uint8(1), self.geometry.shape) if self.is_whole(name) else self.label(name)
         return window.fill(np.asarray(source[(..., *window.taken)]), (0,))
 
     def is_whole(self, name: str) -> bool:
-        """Tell whether the mask is asked for where every voxel was measured, so that none is stored."""
+        """Tell whether the mask is asked for where every voxel is valid, so that none is stored."""
         return name == MEASURED and self.mask is None
 
     def label(self, name: str) -> Any:
@@ -197,8 +197,8 @@ class CohortVolume:
     @property
     def _padding(self) -> Sequence[float]:
         """What padding has become, a channel."""
-        told: Sequence[float] = self.attributes["padding"]
-        return told
+        padding: Sequence[float] = self.attributes["padding"]
+        return padding
 
     @property
     def _inverses(self) -> list[dict[str, float] | None]:

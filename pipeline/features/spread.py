@@ -55,7 +55,7 @@ def compute_mean(voxels: Voxels, valid: Mask) -> float:
     """Return the mean of valid voxels; raises SeriesRefusedError where none is valid."""
     count = int(valid.sum())
     if count == 0:
-        raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, "no voxel is measured, so there is no statistic of them")
+        raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, "no voxel is valid, so there is no statistic of them")
     return sum(float(plane.sum()) for plane in _valid_values(voxels, valid)) / count
 
 
@@ -84,5 +84,5 @@ def _valid_values(voxels: Voxels, valid: Mask) -> Iterator[NDArray[np.float64]]:
 def _require_contrast(spread: float) -> None:
     """Raise SeriesRefusedError for a constant volume, which cannot be scaled by its spread."""
     if not spread > 0:
-        detail = "every measured voxel has the same value at this step, so it cannot be normalised by the volume"
+        detail = "every valid voxel has the same value at this step, so it cannot be normalised by the volume"
         raise SeriesRefusedError(Reason.HU_IMPLAUSIBLE, detail)

@@ -14,7 +14,7 @@ OWNER_ONLY = 0o700
 
 
 class RemoteOutput(Protocol):
-    """Where an output lies that is only worked on this machine: a bucket."""
+    """A bucket that holds an output; this machine has a working copy."""
 
     @property
     def url(self) -> str:

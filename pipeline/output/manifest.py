@@ -145,8 +145,8 @@ def _record(row: Mapping[str, Any], private: Mapping[str, Any]) -> SeriesRecord:
     labels = {name: value for name, value in row.items() if name.startswith(LABEL_PREFIX)}
     beside = own.keys() | labels.keys()
     elements = {name: value for name, value in (dict(row) | dict(private)).items() if name not in beside}
-    told = {name: value for name, value in elements.items() if value is not None}
-    return from_json(own | {"elements": told, "labels": labels})
+    known = {name: value for name, value in elements.items() if value is not None}
+    return from_json(own | {"elements": known, "labels": labels})
 
 
 def _fitted(value: ElementValue, kind: ColumnType) -> Any:

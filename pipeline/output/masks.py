@@ -1,4 +1,4 @@
-"""What became of each mask object and region: private/masks.parquet, and the counts of reasons."""
+"""The outcome for each mask object and region: private/masks.parquet, and the counts of reasons."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

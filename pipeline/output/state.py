@@ -1,6 +1,6 @@
 """What is known of an output: the tables of the last run, and the journal of what was finished since.
 
-A result is in the journal, on disk, before its store has its final name; so whatever a kill leaves, the next run knows
+A result is in the journal, on disk, before its store has its final name; so after a kill the next run knows
 which stores to adopt and which to remove.
 """
 
@@ -63,18 +63,18 @@ def _entry(line: bytes, number: int) -> Entry:
     except ValueError:
         entry = None
     if not isinstance(entry, dict):
-        msg = f"journal.jsonl line {number} is damaged: remove the line, and its series is worked again"
+        msg = f"journal.jsonl line {number} is damaged: remove the line, and its series is prepared again"
         raise DamageError(msg)
     return entry
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A series that was worked: its record, the ``signature`` of its files, and the ``rules`` it was judged by.
+    """A series that was processed: its record, the ``signature`` of its files, and the ``rules`` it was judged by.
 
     ``slices`` and ``histogram`` are None once they stand in the published tables.  ``stages`` are those of the program
-    that worked it; ``n_failures`` is how often in a row it failed under the same terms.  ``has_store`` and
-    ``has_rows`` are False where its store, or the tables that told of it, were removed or spoiled since.
+    that processed it; ``n_failures`` is how often in a row it failed under the same terms.  ``has_store`` and
+    ``has_rows`` are False where its store, or its rows in the tables, were removed or spoiled since.
     """
 
     record: SeriesRecord
@@ -170,7 +170,7 @@ class Ledger:
                 shutil.rmtree(folder, ignore_errors=True)  # a worker that outlived its run may still write there
 
     def look_for_stores(self) -> None:
-        """Find out which stores somebody removed; one that was tried may be adopted yet."""
+        """Find out which stores were removed; one that was tried may be adopted yet."""
         there = self.output.list_stored() | set(map(_key_of, self.output.unfinished_stores()))
         for key, found in self.finished.items():
             if found.record.status is Status.OK and key not in there:
@@ -232,9 +232,9 @@ def _finished(entry: dict[str, Any]) -> Finished:
 
 def _outcome(fields: dict[str, Any]) -> SliceOutcome:
     status, reason, offset = fields["status"], fields["reason"], fields["offset_mm"]
-    told = {
+    parsed = {
         "status": FileStatus(status),
         "reason": reason and Reason[reason],
         "offset_mm": offset and (offset[0], offset[1]),
     }
-    return SliceOutcome(**fields | told)
+    return SliceOutcome(**fields | parsed)

@@ -62,7 +62,7 @@ def summarise_run(
         "config_hash": config_hash,
         "versions": {"ctprep": __version__, "python": platform.python_version()}
         | {name: version(name) for name in LIBRARIES},
-        **{name: told for name, told in extra.items() if told},
+        **{name: value for name, value in extra.items() if value},
     }
 
 
@@ -80,10 +80,10 @@ def add_times(summary: Mapping[str, Any], started: datetime) -> Summary:
 def last_summary(output: OutputFolder) -> Summary:
     """Return what run.json holds, nothing where there is none, or one that is damaged."""
     try:
-        told = json.loads(output.run.read_bytes())
+        summary = json.loads(output.run.read_bytes())
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return summary if isinstance(summary, dict) else {}
 
 
 def write_summary(output: OutputFolder, summary: Mapping[str, Any]) -> None:

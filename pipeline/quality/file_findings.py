@@ -43,7 +43,9 @@ def find_compressed(_scan: Scan, cohort: Sequence[SeriesFacts]) -> Iterator[Find
     kinds = _by_value(cohort, lambda header: header.pixels.transfer_syntax)
     packed = {kind: keys for kind, keys in kinds.items() if kind not in NATIVE_SYNTAXES}
     if packed:
-        yield Finding("COMPRESSED", "Compressed pixels", _told(packed, "transfer syntax"), _all_keys(packed.values()))
+        yield Finding(
+            "COMPRESSED", "Compressed pixels", _describe_kinds(packed, "transfer syntax"), _all_keys(packed.values())
+        )
 
 
 def find_odd_image_types(_scan: Scan, cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
@@ -52,7 +54,7 @@ def find_odd_image_types(_scan: Scan, cohort: Sequence[SeriesFacts]) -> Iterator
     odd = {kind: keys for kind, keys in kinds.items() if kind not in FIRST_VALUES}
     if odd:
         title = "ImageType does not begin with ORIGINAL or DERIVED"
-        yield Finding("IMAGE_TYPE", title, _told(odd, "value 1"), _all_keys(odd.values()))
+        yield Finding("IMAGE_TYPE", title, _describe_kinds(odd, "value 1"), _all_keys(odd.values()))
 
 
 def find_scales(_scan: Scan, cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
@@ -60,7 +62,9 @@ def find_scales(_scan: Scan, cohort: Sequence[SeriesFacts]) -> Iterator[Finding]
     kinds = _by_value(cohort, lambda header: header.rescale.kind)
     odd = {kind: keys for kind, keys in kinds.items() if kind != PLAIN_SCALE}
     if odd:
-        yield Finding("RESCALE_TYPE", "RescaleType is not HU", _told(kinds, "RescaleType"), _all_keys(odd.values()))
+        yield Finding(
+            "RESCALE_TYPE", "RescaleType is not HU", _describe_kinds(kinds, "RescaleType"), _all_keys(odd.values())
+        )
 
 
 def find_positions(_scan: Scan, cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
@@ -68,7 +72,9 @@ def find_positions(_scan: Scan, cohort: Sequence[SeriesFacts]) -> Iterator[Findi
     kinds = _by_value(cohort, lambda header: str(header.elements.get("PatientPosition") or ""))
     if len(kinds) > 1:
         odd = sorted(kinds.values(), key=len)[:-1]
-        yield Finding("PATIENT_POSITION", "Patients lie differently", _told(kinds, "PatientPosition"), _all_keys(odd))
+        yield Finding(
+            "PATIENT_POSITION", "Patients lie differently", _describe_kinds(kinds, "PatientPosition"), _all_keys(odd)
+        )
 
 
 KIND_FINDINGS: tuple[Finder, ...] = (find_damaged, find_odd_image_types, find_scales, find_compressed, find_positions)
@@ -83,7 +89,7 @@ def _by_value(cohort: Iterable[SeriesFacts], value: Callable[[SliceHeader], str]
     return kinds
 
 
-def _told(kinds: dict[str, set[str]], name: str) -> str:
+def _describe_kinds(kinds: dict[str, set[str]], name: str) -> str:
     ordered = sorted(kinds.items(), key=lambda pair: (-len(pair[1]), pair[0]))
     counts = ", ".join(f"{_quoted(kind)} in {format_count(len(keys), 'series')}" for kind, keys in ordered)
     return f"{name}: {counts}."

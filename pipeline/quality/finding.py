@@ -25,8 +25,8 @@ class Finding:
 
 def write_findings(path: Path, findings: Iterable[Finding]) -> None:
     """Write findings as a JSON list, the most important first."""
-    told = [asdict(finding) | {"n_series": finding.n_series} for finding in findings]
-    write_bytes(path, json.dumps(told, indent=1).encode("ascii"))
+    rows = [asdict(finding) | {"n_series": finding.n_series} for finding in findings]
+    write_bytes(path, json.dumps(rows, indent=1).encode("ascii"))
 
 
 def format_count(n: int, noun: str) -> str:

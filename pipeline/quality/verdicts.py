@@ -61,7 +61,7 @@ def _sparse(record: SeriesRecord) -> str | None:
     return _below("sparse slices", record.coverage_share, COVERED_SHARE)
 
 
-def _invented(record: SeriesRecord) -> str | None:
+def _interpolated(record: SeriesRecord) -> str | None:
     return _above("interpolated", record.interpolated_share, 0)
 
 
@@ -86,6 +86,6 @@ RULES: tuple[Rule, ...] = (
     _metal,
     _truncated,
     _sparse,
-    _invented,
+    _interpolated,
     _noisy,
 )

@@ -1,4 +1,4 @@
-"""What the report holds already: a page whose series did not change is not made again."""
+"""Marks of the pages that a report holds: a page whose series did not change is not written again."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from pipeline.report.options import ReportOptions
 
 FILE = "made.json"
 PASSING = frozenset({"duration_s", "peak_memory_mb", "finished_at", "masks"})
-"""Columns that a page does not show: they differ each time a series is worked, though nothing else does."""
+"""Columns that a page does not show: they differ each time a series is processed, though nothing else does."""
 
 
 def program_mark(options: ReportOptions, package: Iterable[Path]) -> str:
@@ -28,8 +28,8 @@ def program_mark(options: ReportOptions, package: Iterable[Path]) -> str:
 
 def series_mark(program: str, record: SeriesRecord, slices: Sequence[Row], histogram: Histogram | None) -> str:
     """Return what changes when a series' page would."""
-    told = {name: value for name, value in to_json(record).items() if name not in PASSING}
-    digest = blake2b(json.dumps([program, told, slices], default=str).encode(), digest_size=10)
+    columns = {name: value for name, value in to_json(record).items() if name not in PASSING}
+    digest = blake2b(json.dumps([program, columns, slices], default=str).encode(), digest_size=10)
     if histogram is not None:
         digest.update(f"{histogram.first_bin_hu}".encode() + histogram.counts.tobytes())
     return digest.hexdigest()
@@ -38,10 +38,10 @@ def series_mark(program: str, record: SeriesRecord, slices: Sequence[Row], histo
 def marks_before(folder: Path) -> dict[str, str]:
     """Return the mark of every series page that a report holds; an unreadable list is none, and all is made again."""
     try:
-        told = json.loads((folder / FILE).read_bytes())
+        marks = json.loads((folder / FILE).read_bytes())
     except (OSError, ValueError):
         return {}
-    return {str(key): str(mark) for key, mark in told.items()} if isinstance(told, dict) else {}
+    return {str(key): str(mark) for key, mark in marks.items()} if isinstance(marks, dict) else {}
 
 
 def keep_marks(folder: Path, marks: Mapping[str, str]) -> None:

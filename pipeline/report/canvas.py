@@ -32,12 +32,12 @@ class Canvas:
     parts: list[Markup] = field(default_factory=list)
 
     def rect(self, kind: str, box: tuple[float, float, float, float], tip: str = "") -> None:
-        """Fill a box (x, y, width, height); ``tip`` is told where a pointer rests on it."""
+        """Fill a box (x, y, width, height); ``tip`` is shown where a pointer rests on it."""
         x, y, width, height = box
-        told = Markup("<title>{}</title>").format(tip) if tip else Markup()
+        title = Markup("<title>{}</title>").format(tip) if tip else Markup()
         self.parts.append(
             Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}">{}</rect>').format(
-                kind, _px(x), _px(y), _px(max(width, 0)), _px(max(height, 0)), told
+                kind, _px(x), _px(y), _px(max(width, 0)), _px(max(height, 0)), title
             )
         )
 
@@ -66,7 +66,7 @@ class Canvas:
         )
 
     def svg(self, name: str, title: str, description: str) -> Markup:
-        """Return the sheet as an SVG image that a screen reader can tell; ``name`` is unique on the page."""
+        """Return the sheet as an SVG image that a screen reader can read; ``name`` is unique on the page."""
         return Markup(
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
             'aria-labelledby="{name}-title {name}-desc"><title id="{name}-title">{title}</title>'

@@ -11,7 +11,7 @@ from pipeline.report.canvas import WIDTH, Canvas, cut
 from pipeline.report.words import figure
 
 MOST_BARS = 20
-"""More categories than this are not told apart at a glance; the table has them all."""
+"""More categories than this cannot be distinguished at a glance; the table has them all."""
 
 ROW = 20
 MOST_BINS = 30
@@ -47,7 +47,7 @@ def bars(name: str, title: str, what: str, counts: Sequence[tuple[str, float]], 
         canvas.text(figure(value, 1), (LABEL + width + 6, y + 13), kind="quiet")
     left_out = f"; the first {len(shown)} are drawn" if len(counts) > len(shown) else ""
     note = f"{figure(len(counts))} value{'s' * (len(counts) != 1)}{left_out}."
-    return Figure(name, title, note, (what, unit), tuple(counts), canvas.svg(f"f-{name}", title, _told(shown)))
+    return Figure(name, title, note, (what, unit), tuple(counts), canvas.svg(f"f-{name}", title, _describe(shown)))
 
 
 def histogram(name: str, title: str, what: str, values: Sequence[float], unit: str = "") -> Figure:
@@ -136,5 +136,5 @@ def _ends(
     canvas.text(figure(ceil(ys[1]), 3), (left - 16, top + 4), "end", "quiet")
 
 
-def _told(counts: Sequence[tuple[str, float]]) -> str:
+def _describe(counts: Sequence[tuple[str, float]]) -> str:
     return "; ".join(f"{label}: {figure(value, 1)}" for label, value in counts[:6])

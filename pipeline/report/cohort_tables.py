@@ -1,4 +1,4 @@
-"""What run.json tells of the time since the run before, in plain words."""
+"""Tables and sentences about the cohort: elements by module, findings, and what changed since the last run."""
 
 import json
 from collections import defaultdict
@@ -45,21 +45,22 @@ def findings_of(output: OutputFolder) -> list[FindingRow]:
     if not path.exists():
         return []
     try:
-        return [_finding(told) for told in json.loads(path.read_bytes())]
+        return [_finding(row) for row in json.loads(path.read_bytes())]
     except (KeyError, TypeError, ValueError) as error:
         msg = "findings.json is damaged: it is no list of findings"
         raise DamageError(msg) from error
 
 
-def _finding(told: dict[str, Any]) -> FindingRow:
-    keys = tuple(str(key) for key in told["series_keys"])
-    return FindingRow(str(told["code"]), str(told["title"]), str(told["detail"]), int(told["n_series"]), keys)
+def _finding(row: dict[str, Any]) -> FindingRow:
+    keys = tuple(str(key) for key in row["series_keys"])
+    return FindingRow(str(row["code"]), str(row["title"]), str(row["detail"]), int(row["n_series"]), keys)
 
 
 MOST_NAMED = 5
 """Scanners and kernels named in a sentence; ``run.json`` has them all."""
 
-Told = Mapping[str, Any]
+Summary = Mapping[str, Any]
+"""A part of ``run.json``."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class HistoryTable:
     rows: tuple[tuple[str, str, str], ...]
 
 
-def history(summary: Told) -> HistoryTable | None:
+def history(summary: Summary) -> HistoryTable | None:
     """Return what changed since the run before; None where there was none."""
     changes = summary.get("changes")
     if not changes:
@@ -80,7 +81,7 @@ def history(summary: Told) -> HistoryTable | None:
     return HistoryTable(str(changes["since"]), tuple(_sentences(summary.get("plan", {}), changes)), rows)
 
 
-def _sentences(plan: Told, changes: Told) -> Iterator[str]:
+def _sentences(plan: Summary, changes: Summary) -> Iterator[str]:
     yield from _what_was_done(plan, changes)
     yield from _never_seen("scanner", changes["new_scanners"])
     yield from _never_seen("kernel", changes["new_kernels"])
@@ -91,7 +92,7 @@ def _sentences(plan: Told, changes: Told) -> Iterator[str]:
         yield f"{value}: {percent(one['now'])} of the new series, {percent(one['before'])} of those before."
 
 
-def _what_was_done(plan: Told, changes: Told) -> Iterator[str]:
+def _what_was_done(plan: Summary, changes: Summary) -> Iterator[str]:
     """Yield one sentence on how many series are new, changed, stale and gone; none where all are as they were."""
     n_new, n_patients = changes["new_series"], changes["new_patients"]
     counts = {
@@ -100,9 +101,9 @@ def _what_was_done(plan: Told, changes: Told) -> Iterator[str]:
         f"{figure(plan.get('stale', 0))} made again for a new configuration or program": plan.get("stale", 0),
         f"{figure(changes['gone'])} gone from the input": changes["gone"],
     }
-    told = [words for words, n in counts.items() if n]
-    if told:
-        yield f"{'; '.join(told)}."
+    sentences = [words for words, n in counts.items() if n]
+    if sentences:
+        yield f"{'; '.join(sentences)}."
 
 
 def _patients(n: int) -> str:

@@ -15,7 +15,7 @@ from pipeline.report.plot import plot_of
 from pipeline.report.render import public
 from pipeline.vocabulary import Reason, Status
 
-Told = Callable[[SeriesRecord], str]
+LabelOf = Callable[[SeriesRecord], str]
 
 
 def _element(record: SeriesRecord, keyword: str) -> str:
@@ -33,7 +33,7 @@ def _size(record: SeriesRecord) -> str:
     return words.MISSING
 
 
-CATEGORIES: tuple[tuple[str, str, Told], ...] = (
+CATEGORIES: tuple[tuple[str, str, LabelOf], ...] = (
     ("bits-stored", "BitsStored", lambda record: _element(record, "BitsStored")),
     ("image-sizes", "Image size, rows x columns", _size),
     ("kvp", "KVP", lambda record: _element(record, "KVP")),
@@ -61,7 +61,7 @@ def figures(
 def cohort_figures(
     records: Sequence[SeriesRecord], tags: Sequence[Row], histograms: Mapping[str, Histogram]
 ) -> list[Figure]:
-    """Draw what the records of CT series tell; a figure that would be empty is left out."""
+    """Draw the figures of CT series; a figure that would be empty is left out."""
     series = ct_series(records)
     merged = reduce(
         Histogram.merge, (histograms[key] for key in _ready(series) if key in histograms), Histogram.empty()
@@ -69,7 +69,7 @@ def cohort_figures(
     drawn = [plot_of(merged, "hounsfield", "Hounsfield units of the cohort")] if merged.total else []
     drawn += _missing(tags)
     if series:
-        drawn += [bars(name, title, title, count_labels(map(told, series))) for name, title, told in CATEGORIES]
+        drawn += [bars(name, title, title, count_labels(map(label_of, series))) for name, title, label_of in CATEGORIES]
         drawn += [_positions(series), *_image_types(series)]
     drawn += [histogram(name, title, title, values, unit) for name, title, values, unit in _measures(series)]
     points = [(r.slice_thickness_mm, float(r.n_slices)) for r in series if r.slice_thickness_mm and r.n_slices]

@@ -20,7 +20,7 @@ from pipeline.report.cohort_tables import by_module, findings_of, history, tags_
 from pipeline.report.figures import cohort_figures
 from pipeline.report.options import ReportOptions
 from pipeline.report.render import SITE, public, put, render
-from pipeline.report.series_page import SeriesPage, folder_of, remove, write_series
+from pipeline.report.series_page import SeriesData, folder_of, remove, write_series
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
 PER_PAGE = 60
@@ -96,14 +96,14 @@ def _write_series(
     todo = []
     for record in records:
         key = record.series_key
-        told = SeriesPage(record, slices.get(key, ()), histograms.get(key))
-        now[key] = series_mark(program, record, told.slices, told.histogram)
+        data = SeriesData(record, slices.get(key, ()), histograms.get(key))
+        now[key] = series_mark(program, record, data.slices, data.histogram)
         if before.get(key) != now[key] or not (folder_of(output, key) / "index.html").exists():
-            todo.append(told)
+            todo.append(data)
     output.report.mkdir(parents=True, exist_ok=True)
     keep_marks(output.report, {key: mark for key, mark in now.items() if before.get(key) == mark})
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in pool.map(lambda told: write_series(output, told, options), todo):
+        for _ in pool.map(lambda data: write_series(output, data, options), todo):
             pass
     _remove_gone(output.report / "series", now.keys())
     keep_marks(output.report, now)

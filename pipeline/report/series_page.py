@@ -34,20 +34,20 @@ SLICE_COLUMNS = (
 
 
 @dataclass(frozen=True, eq=False)
-class SeriesPage:
-    """Everything that is known of a series."""
+class SeriesData:
+    """What a series' page is made from."""
 
     record: SeriesRecord
     slices: Sequence[Row]
     histogram: Histogram | None
 
 
-def write_series(output: OutputFolder, told: SeriesPage, options: ReportOptions) -> None:
+def write_series(output: OutputFolder, series: SeriesData, options: ReportOptions) -> None:
     """Write a series' folder in place of the one that is there.
 
     A store that cannot be read costs its pictures, not the page.  Raises OutputError where the system refuses.
     """
-    record = told.record
+    record = series.record
     folder = folder_of(output, record.series_key)
     remove(folder)
     wants_pictures = options.pictures and record.status is Status.OK
@@ -60,13 +60,13 @@ def write_series(output: OutputFolder, told: SeriesPage, options: ReportOptions)
         record=record,
         pictures=pictures,
         missing=wants_pictures and pictures is None,
-        stack=stack_figure(told.slices),
-        hounsfield=_hounsfield(told.histogram),
-        differences=differences(told.slices),
-        n_slices=len(told.slices),
+        stack=stack_figure(series.slices),
+        hounsfield=_hounsfield(series.histogram),
+        differences=differences(series.slices),
+        n_slices=len(series.slices),
     )
     put(folder / "index.html", page)
-    _write_tables(folder, told)
+    _write_tables(folder, series)
 
 
 def folder_of(output: OutputFolder, series_key: str) -> Path:
@@ -88,7 +88,7 @@ def _pictures(output: OutputFolder, record: SeriesRecord, options: ReportOptions
     try:
         with output.at_hand(record.series_key) as folder:
             return pictures_of(open_store(folder), options.animations)
-    except (CtprepError, KeyError, OSError, RuntimeError, TypeError, ValueError):  # whatever a damaged store raises
+    except (CtprepError, KeyError, OSError, RuntimeError, TypeError, ValueError):  # what a damaged store raises
         return None
 
 
@@ -96,10 +96,10 @@ def _hounsfield(histogram: Histogram | None) -> Figure | None:
     return plot_of(histogram, "hounsfield", "Hounsfield units") if histogram and histogram.total else None
 
 
-def _write_tables(folder: Path, told: SeriesPage) -> None:
-    if told.slices:
-        ordered = sorted(told.slices, key=lambda row: (row["z_index"] is None, row["z_index"], row["slice_key"]))
+def _write_tables(folder: Path, series: SeriesData) -> None:
+    if series.slices:
+        ordered = sorted(series.slices, key=lambda row: (row["z_index"] is None, row["z_index"], row["slice_key"]))
         write_csv(folder / "slices.csv", SLICE_COLUMNS, ordered)
-    if told.histogram and told.histogram.total:
-        pairs = zip(told.histogram.bins_hu.tolist(), told.histogram.counts.tolist(), strict=True)
+    if series.histogram and series.histogram.total:
+        pairs = zip(series.histogram.bins_hu.tolist(), series.histogram.counts.tolist(), strict=True)
         write_csv(folder / "hounsfield.csv", ("hu", "voxels"), ({"hu": hu, "voxels": n} for hu, n in pairs if n))

@@ -76,9 +76,9 @@ def differences(slices: Sequence[Row]) -> list[tuple[str, str]]:
     for column in COMPARED:
         counts = Counter(str(row[column]) for row in slices if row[column] is not None)
         if len(counts) > 1:
-            told = [f"{value} ({figure(n)})" for value, n in counts.most_common(MOST_VALUES)]
+            parts = [f"{value} ({figure(n)})" for value, n in counts.most_common(MOST_VALUES)]
             more = [f"and {figure(len(counts) - MOST_VALUES)} more"] if len(counts) > MOST_VALUES else []
-            found.append((column, ", ".join(told + more)))
+            found.append((column, ", ".join(parts + more)))
     if direction := _direction(slices):
         found.append(("instance_number", direction))
     return found
@@ -106,9 +106,9 @@ def _shifts_mm(placed: Sequence[Row]) -> list[float]:
 def _note(positions: Sequence[float], intervals: Sequence[float], usual: float, shift: float) -> str:
     gaps = sum(interval > WIDE * usual for interval in intervals)
     doubles = sum(interval < SAME_MM for interval in intervals)
-    told = [f"{figure(len(positions))} slices over {figure(positions[-1] - positions[0], 1)} mm"]
-    told += [f"usual interval {figure(usual, 3)} mm"] if intervals else []
-    told += [f"{gaps} wide interval{'s' * (gaps > 1)}, shaded"] if gaps else []
-    told += [f"{doubles} at a position that has one already, dotted"] if doubles else []
-    told += [f"shifted by {figure(shift, 1)} mm within the plane"] if shift > 0.1 else []
-    return f"{'; '.join(told)}."
+    parts = [f"{figure(len(positions))} slices over {figure(positions[-1] - positions[0], 1)} mm"]
+    parts += [f"usual interval {figure(usual, 3)} mm"] if intervals else []
+    parts += [f"{gaps} wide interval{'s' * (gaps > 1)}, shaded"] if gaps else []
+    parts += [f"{doubles} at a position that has one already, dotted"] if doubles else []
+    parts += [f"shifted by {figure(shift, 1)} mm within the plane"] if shift > 0.1 else []
+    return f"{'; '.join(parts)}."

@@ -12,7 +12,7 @@ from pipeline.features.tissue import AERATED_LUNG_HU, TISSUES, Tissue
 
 
 def shares(histogram: Histogram) -> list[tuple[Tissue, int, float]]:
-    """Return for each tissue how many of the measured voxels lie in its range, and their share."""
+    """Return for each tissue how many of the valid voxels lie in its range, and their share."""
     total = max(histogram.total, 1)
     counts = [(tissue, int(histogram.count_between(tissue.low_hu, tissue.high_hu).sum())) for tissue in TISSUES]
     return [(tissue, count, count / total) for tissue, count in counts]
@@ -72,7 +72,7 @@ def unpack(values: NDArray[Any], packing: Mapping[str, Any]) -> Values:
 def windows_for(planes: Sequence[Values], *, in_hu: bool) -> tuple[DisplayWindow, ...]:
     """Return the windows that suit the values, the best first, none wider than the values are.
 
-    A chest is told by its lung, looked for in the middle half of the planes alone: what a patient lies on has the
+    A chest is recognised by its lung, looked for in the middle half of the planes alone: what a patient lies on has the
     density of lung as well.
     """
     values = np.concatenate([plane.ravel() for plane in planes])

@@ -8,7 +8,7 @@ from pipeline.errors import OutputError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import read_table
 from pipeline.report.options import ReportOptions
-from pipeline.report.series_page import SeriesPage, folder_of, remove, write_series
+from pipeline.report.series_page import SeriesData, folder_of, remove, write_series
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def page_of(output: OutputFolder, key: str, options: ReportOptions | None = None
     cohort = small_cohort(output)
     record = next(record for record in cohort.records if record.series_key == key)
     slices = [row for row in read_table(output.slices) if row["series_key"] == key]
-    write_series(output, SeriesPage(record, slices, cohort.histograms.get(key)), options or ReportOptions())
+    write_series(output, SeriesData(record, slices, cohort.histograms.get(key)), options or ReportOptions())
     return (folder_of(output, key) / "index.html").read_text()
 
 
@@ -62,7 +62,7 @@ def test_a_damaged_store_costs_its_pictures_and_not_the_page(output: OutputFolde
     else:
         data = max((file for file in store.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
         data.write_bytes(data.read_bytes()[:-300] + bytes(300))
-    write_series(output, SeriesPage(cohort.records[0], (), None), ReportOptions())
+    write_series(output, SeriesData(cohort.records[0], (), None), ReportOptions())
     page = (folder_of(output, OK_KEY) / "index.html").read_text()
     assert "<img" not in page
     assert "No pictures: the store is missing or cannot be read." in page

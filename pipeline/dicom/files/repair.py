@@ -98,7 +98,7 @@ def find_only_reading(
 
 
 def find_unknown_items(window: FileWindow, element: Element, depth: int, max_nesting: int) -> Items | None:
-    """Return the items of a sequence that is written as UN with a length; None where they cannot be told for certain.
+    """Return the items of a sequence that is written as UN with a length; None where they are uncertain.
 
     They are implicit (PS3.5 section 6.2.2), and some programs leave them explicit.  Raises StructureError with LIMIT.
     """

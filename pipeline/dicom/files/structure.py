@@ -154,7 +154,7 @@ class Walker:
     def _name_vr(self, element: Element, depth: int) -> Element:
         """Return an element that is written as UN as the dictionary has it (PS3.5 section 6.2.2).
 
-        A sequence whose items cannot be told for certain, and what a file in big endian holds, stay unknown.
+        A sequence whose items cannot be found with certainty, and what a file in big endian holds, stay unknown.
         """
         name = known_vr(element.tag)
         if name != "SQ":

@@ -70,7 +70,7 @@ def _images(sources: Sequence[SourceImage], labels: NDArray[Any]) -> tuple[list[
     if sources[0].frame is None:
         return images, labels
     if len(images) > 1:
-        msg = "a series of several multi-frame objects cannot be told in one DICOM SEG"
+        msg = "a series of several multi-frame objects cannot be described by one DICOM SEG"
         raise UsageError(msg)
     frames = np.zeros((int(images[0].NumberOfFrames), *labels.shape[1:]), labels.dtype)
     frames[[(source.frame or 1) - 1 for source in sources]] = labels

@@ -1,4 +1,4 @@
-"""Maps that are stored as CT images but hold no Hounsfield units, told by their headers and their values together.
+"""Maps stored as CT images that hold no Hounsfield units, recognised by their headers and their values together.
 
 What ImageType calls a map is one.  Where the header is not as clear, the values decide: a scan shows air, which lies
 far below any value of a map.

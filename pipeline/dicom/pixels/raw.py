@@ -50,7 +50,7 @@ FrameFragments = tuple[Fragment, ...]
 
 @dataclass(frozen=True)
 class Frames:
-    """The fragments of each frame; ``fits_table`` is False where they are told against the Basic Offset Table."""
+    """The fragments of each frame; ``fits_table`` is False where they contradict the Basic Offset Table."""
 
     fragments: list[FrameFragments]
     fits_table: bool = True
@@ -67,7 +67,7 @@ def find_frames(read: Read, offset: int, n_frames: int) -> Frames:
         msg = "there is no fragment"
         raise FragmentsError(msg)
     if n_frames == 1 and _holds_several_images(read, fragments):
-        msg = "the fragments hold several images, and one frame is told"
+        msg = "the fragments hold several images, and one frame is declared"
         raise FragmentsError(msg)
     by_table = _by_table(fragments, _starts(read(table.offset, table.length)), n_frames)
     if by_table:
@@ -208,7 +208,7 @@ class PixelReader:
         if pixels.n_frames > 1:
             self._frames[path] = frames
         if index >= len(frames):
-            msg = f"the fragments hold {len(frames)} frames, and {pixels.n_frames} are told"
+            msg = f"the fragments hold {len(frames)} frames, and {pixels.n_frames} are declared"
             raise FragmentsError(msg)
         return frames[index]
 
