@@ -1,6 +1,6 @@
 """Measures what a run costs beside its work, as a cohort grows: time a series, and memory of driver and scheduler.
 
-Jobs do nothing but write a few bytes, so that all that is left is the engine; then the ledger alone takes as many
+Jobs do nothing but write a few bytes, so that all that is left is the engine; then the state alone takes as many
 finished series: journal line, fsync, rename, and at the end the manifest.  Every row is a process of its own.
 
     python benchmarks/scale.py [--series 1000 10000 100000]
@@ -23,7 +23,7 @@ from pipeline.cluster.jobs import Task
 from pipeline.cluster.options import ClusterOptions
 from pipeline.limits import Limits
 from pipeline.output.layout import OutputFolder
-from pipeline.output.state import Finished, Ledger
+from pipeline.output.state import Finished, OutputState
 from pipeline.record import SeriesRecord, SliceOutcome
 from pipeline.vocabulary import FileStatus, Status
 
@@ -75,38 +75,38 @@ def series_in(folder: Path, n_series: int) -> Iterator[Series]:
         yield Series(key_of(number), place / f"{number}")
 
 
-def through_ledger(folder: Path, n_series: int) -> None:
+def through_state(folder: Path, n_series: int) -> None:
     """Commit finished series, each with its store, and publish the manifest."""
-    ledger = opened(folder)
+    state = opened(folder)
     for number in range(n_series):
         key = key_of(number)
-        store = ledger.output.unfinished_store(key)
+        store = state.output.unfinished_store(key)
         store.mkdir()
         outcomes = tuple(
             SliceOutcome(f"/in/{key}/{z}", None, FileStatus.USED, None, z, (0, 0), z) for z in range(SLICES)
         )
-        ledger.commit(Finished(record_of(key), "signature", "rules", outcomes), str(store))
+        state.commit(Finished(record_of(key), "signature", "rules", outcomes), str(store))
 
 
 def publishing(folder: Path, n_series: int) -> None:
-    """Open the ledger of so many series, publish, and leave a short journal."""
-    ledger = opened(folder)
-    if len(ledger.finished) != n_series:
-        sys.exit(f"{len(ledger.finished)} of {n_series} series are in the journal")
-    ledger.publish([found.record for found in ledger.finished.values()], "pseudonym")
-    ledger.compact(list(ledger.finished))
+    """Open the state of so many series, publish, and leave a short journal."""
+    state = opened(folder)
+    if len(state.finished) != n_series:
+        sys.exit(f"{len(state.finished)} of {n_series} series are in the journal")
+    state.publish([found.record for found in state.finished.values()], "pseudonym")
+    state.compact(list(state.finished))
 
 
-def opened(folder: Path) -> Ledger:
-    """Return the ledger of an output as a run has it."""
+def opened(folder: Path) -> OutputState:
+    """Return the state of an output as a run has it."""
     output = OutputFolder(folder / "out")
     output.prepare()
-    return Ledger.open(output)
+    return OutputState.open(output)
 
 
 PARTS: dict[str, Callable[[Path, int], None]] = {
     "cluster": through_cluster,
-    "ledger": through_ledger,
+    "state": through_state,
     "publishing": publishing,
 }
 

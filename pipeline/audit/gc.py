@@ -12,7 +12,7 @@ from pipeline.output.durable import size_of_store
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.manifest import read_records
-from pipeline.output.state import Ledger
+from pipeline.output.state import OutputState
 from pipeline.output.tables import read_table
 from pipeline.record import SeriesRecord
 from pipeline.sources.folders import empty_roots
@@ -60,12 +60,12 @@ def collect_garbage(output: OutputFolder, *, delete: bool = False) -> list[Garba
     """
     read_records(output)  # refuses what is no output before a lock file is made there
     with run_lock(output):
-        records, ledger = read_records(output), Ledger.read(output)
-        gone = list(_gone(output, records, ledger))
-        garbage = [*gone, *_leftovers(output, records, ledger, {found.folder for found in gone})]
+        records, state = read_records(output), OutputState.read(output)
+        gone = list(_gone(output, records, state))
+        garbage = [*gone, *_leftovers(output, records, state, {found.folder for found in gone})]
         if delete:
             if gone:
-                _forget(output, records, ledger, {found.name for found in gone})
+                _forget(output, records, state, {found.name for found in gone})
             for found in garbage:
                 _remove(found)
     return garbage
@@ -78,9 +78,9 @@ def unseen_roots(output: OutputFolder) -> list[str]:
     return empty_roots(load(output.private_config).input, (row["path"] for row in read_table(output.files, ["path"])))
 
 
-def _gone(output: OutputFolder, records: Sequence[SeriesRecord], ledger: Ledger) -> Iterator[Garbage]:
+def _gone(output: OutputFolder, records: Sequence[SeriesRecord], state: OutputState) -> Iterator[Garbage]:
     seen = {row["series_key"] for row in read_table(output.index)} if output.index.exists() else set()
-    known = {record.series_key for record in records} | ledger.finished.keys()
+    known = {record.series_key for record in records} | state.finished.keys()
     missing = sorted(known - seen) if seen else []
     for key in missing if missing and not unseen_roots(output) else ():
         store = output.store(key)
@@ -89,25 +89,25 @@ def _gone(output: OutputFolder, records: Sequence[SeriesRecord], ledger: Ledger)
 
 
 def _leftovers(
-    output: OutputFolder, records: Sequence[SeriesRecord], ledger: Ledger, gone: Container[Path | None]
+    output: OutputFolder, records: Sequence[SeriesRecord], state: OutputState, gone: Container[Path | None]
 ) -> Iterator[Garbage]:
     """Yield the folders that neither the manifest nor the journal names: a kill may have parted the two."""
-    known = [*records, *(found.record for found in ledger.finished.values())]
+    known = [*records, *(found.record for found in state.finished.values())]
     named = {output.store(record.series_key) for record in known if record.status is Status.OK}
     refused = {output.store(record.series_key) for record in known} - named
     for folder in sorted(output.volumes.glob("*")):
-        if folder.suffix == ".unfinished" and not ledger.adopts(folder):
+        if folder.suffix == ".unfinished" and not state.adopts(folder):
             yield Garbage(GarbageKind.UNFINISHED, folder.name, folder, size_of_store(folder))
         elif folder.suffix == ".zarr" and folder not in named and folder not in gone:
             kind = GarbageKind.LEFTOVER if folder in refused else GarbageKind.UNNAMED
             yield Garbage(kind, folder.name, folder, size_of_store(folder))
 
 
-def _forget(output: OutputFolder, records: Sequence[SeriesRecord], ledger: Ledger, gone: Container[str]) -> None:
+def _forget(output: OutputFolder, records: Sequence[SeriesRecord], state: OutputState, gone: Container[str]) -> None:
     """Take series out of the manifest, then out of the journal; killed in between, this is done again."""
     identifiers = load(output.private_config).manifest.identifiers
-    ledger.publish([record for record in records if record.series_key not in gone], identifiers)
-    ledger.forget([key for key in ledger.finished if key in gone])
+    state.publish([record for record in records if record.series_key not in gone], identifiers)
+    state.forget([key for key in state.finished if key in gone])
 
 
 def _remove(found: Garbage) -> None:

@@ -10,7 +10,7 @@ from pipeline.audit.verify import Mismatch, StoreComparison, StoreState, StoreTo
 from pipeline.errors import LockedError, OutputError, UsageError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
-from pipeline.output.state import Ledger
+from pipeline.output.state import OutputState
 from pipeline.sources.address import Address, parse_address, resolve_file_url
 from pipeline.sources.bucket import Bucket
 from pipeline.sources.bucket_output import JOURNAL, OutputCopy
@@ -65,7 +65,7 @@ class _RemoteComparison(StoreComparison):
     """The same comparison, of stores in a bucket."""
 
     def __init__(self, bucket: Bucket, output: OutputFolder, begun: set[str]) -> None:
-        super().__init__(output, read_records(output), Ledger.read(output))
+        super().__init__(output, read_records(output), OutputState.read(output))
         self._bucket = bucket
         self._begun = {output.store(key).name for key in begun}
 

@@ -15,7 +15,7 @@ from pipeline.output.durable import hash_store, size_of_store
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import is_held
 from pipeline.output.manifest import read_records
-from pipeline.output.state import Ledger
+from pipeline.output.state import OutputState
 from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Status
 
@@ -74,7 +74,7 @@ def verify(output: OutputFolder, *, fast: bool = False) -> list[Mismatch]:
     if output.journal.exists() and not output.manifest.exists():
         msg = "manifest.parquet is not there: `ctprep run` publishes it again, from the journal"
         raise DamageError(msg)
-    found = list(StoreComparison(output, read_records(output), Ledger.read(output)).mismatches(fast=fast))
+    found = list(StoreComparison(output, read_records(output), OutputState.read(output)).mismatches(fast=fast))
     if found and _stamp_unless_running(output) != before:
         msg = "a run published while the stores were read: verify again"
         raise LockedError(msg)
@@ -102,12 +102,12 @@ PRELOAD: Final = ("pipeline.audit.verify",)
 class StoreComparison:
     """What manifest and journal say of the stores, beside what there is."""
 
-    def __init__(self, output: OutputFolder, records: Sequence[SeriesRecord], ledger: Ledger) -> None:
+    def __init__(self, output: OutputFolder, records: Sequence[SeriesRecord], state: OutputState) -> None:
         self._output = output
-        self._ledger = ledger
+        self._state = state
         self._rows = {record.series_key for record in records}
         self._published = _with_store(records)
-        self._journalled = _with_store(found.record for found in ledger.finished.values())
+        self._journalled = _with_store(found.record for found in state.finished.values())
         self._owners = {record.sha256: key for key, record in self._published.items()}
 
     def mismatches(self, *, fast: bool) -> Iterator[Mismatch]:
@@ -155,7 +155,7 @@ class StoreComparison:
         return Mismatch(MismatchKind.CHANGED, record.series_key, what)
 
     def _absent(self, key: str) -> Mismatch:
-        if any(map(self._ledger.adopts, self._output.unfinished_stores(key))):
+        if any(map(self._state.adopts, self._output.unfinished_stores(key))):
             return _unpublished(key)
         return Mismatch(MismatchKind.MISSING, key, "the store is not there")
 

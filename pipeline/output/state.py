@@ -98,30 +98,30 @@ class Finished:
 
 
 @dataclass
-class Ledger:
+class OutputState:
     """The finished series of an output, by key."""
 
     output: OutputFolder
     finished: dict[str, Finished] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, output: OutputFolder) -> "Ledger":
+    def read(cls, output: OutputFolder) -> "OutputState":
         """Read the journal, later lines winning, and look whether what it tells of is there."""
         entries = Journal(output.journal).entries()
-        ledger = cls(output, {entry["series_key"]: _finished(entry) for entry in entries})
-        ledger.look_for_stores()
-        ledger.look_for_rows()
-        return ledger
+        state = cls(output, {entry["series_key"]: _finished(entry) for entry in entries})
+        state.look_for_stores()
+        state.look_for_rows()
+        return state
 
     @classmethod
-    def open(cls, output: OutputFolder) -> "Ledger":
+    def open(cls, output: OutputFolder) -> "OutputState":
         """Read the journal, and put right what a kill left among the stores; the caller holds the output's lock."""
-        ledger = cls.read(output)
-        ledger.settle_stores()
-        ledger.look_for_stores()
-        for table in ledger.spoilt_tables():
+        state = cls.read(output)
+        state.settle_stores()
+        state.look_for_stores()
+        for table in state.spoilt_tables():
             remove(table)
-        return ledger
+        return state
 
     def commit(self, finished: Finished, folder: str | None = None) -> None:
         """Put a result into the journal, then give its store, which lies in ``folder``, its final name."""

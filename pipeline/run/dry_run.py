@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pipeline.cluster.dispatcher import Dispatcher
 from pipeline.cluster.jobs import JobFailure
 from pipeline.config import Config
-from pipeline.output.state import Ledger
+from pipeline.output.state import OutputState
 from pipeline.plan.estimate import describe_program, estimate_program
 from pipeline.plan.plan import PlannedSeries, SeriesState, plan_series
 from pipeline.plan.recipe import build_recipe, scan_inputs, select_series, versions_of
@@ -39,7 +39,7 @@ def dry_run(config: Config, listener: Listener | None = None, *, deep: bool = Fa
     yet gets one at its first run; until then series have passing keys.
     """
     with open_session(config, listener or NoListener(), writes=False) as session:
-        recipe, state = build_recipe(session.config, session.key), Ledger.read(session.output)
+        recipe, state = build_recipe(session.config, session.key), OutputState.read(session.output)
         with session.open_cluster(PRELOAD, writes=False) as dispatcher:
             plans = _plan(session, dispatcher, state, deep=deep)
             if deep:
@@ -48,7 +48,7 @@ def dry_run(config: Config, listener: Listener | None = None, *, deep: bool = Fa
             yield _preview(plan, recipe)
 
 
-def _plan(session: Session, dispatcher: Dispatcher, state: Ledger, *, deep: bool) -> list[PlannedSeries]:
+def _plan(session: Session, dispatcher: Dispatcher, state: OutputState, *, deep: bool) -> list[PlannedSeries]:
     reading = Reading(dispatcher, None if deep else session.output.scan, looks_only=True)
     files = session.list_files()
     found = scan_inputs(session.config, session.key, reading, people=session.cohort.people, files=files)
@@ -57,7 +57,7 @@ def _plan(session: Session, dispatcher: Dispatcher, state: Ledger, *, deep: bool
 
 
 def _compare_content(
-    plans: Sequence[PlannedSeries], state: Ledger, recipe: Recipe, dispatcher: Dispatcher
+    plans: Sequence[PlannedSeries], state: OutputState, recipe: Recipe, dispatcher: Dispatcher
 ) -> list[PlannedSeries]:
     """Return the plans, those of series that are done as CHANGED where their files hold something else now."""
     made = {key: found.record.fingerprint for key, found in state.finished.items() if found.record.fingerprint}

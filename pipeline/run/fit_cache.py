@@ -12,7 +12,7 @@ from pipeline.config import Config, config_hash, load
 from pipeline.errors import UsageError
 from pipeline.features.histogram import Histogram
 from pipeline.output.layout import OutputFolder
-from pipeline.output.state import Entry, Finished, Journal, Ledger
+from pipeline.output.state import Entry, Finished, Journal, OutputState
 from pipeline.record import from_json, to_json
 from pipeline.store.layout import StoreOptions
 from pipeline.vocabulary import Status
@@ -64,9 +64,9 @@ def _of_last_run(output: OutputFolder, config: Config) -> Iterator[tuple[str, Fi
     made_by = _hash_of_last_run(output, config)
     if made_by is None:
         return
-    ledger, wanted = Ledger.read(output), config_hash(reading_config(config))
-    histograms = ledger.histograms()
-    for key, found in ledger.finished.items():
+    state, wanted = OutputState.read(output), config_hash(reading_config(config))
+    histograms = state.histograms()
+    for key, found in state.finished.items():
         if found.record.status is Status.OK and found.record.config_hash == made_by and key in histograms:
             record = replace(found.record, config_hash=wanted)
             yield key, replace(found, record=record, slices=None, histogram=histograms[key])

@@ -9,7 +9,7 @@ from pipeline.config import dump, with_absolute_paths
 from pipeline.features.histogram import Histogram
 from pipeline.output.durable import write_bytes
 from pipeline.output.masks import publish_masks
-from pipeline.output.state import Finished, Ledger
+from pipeline.output.state import Finished, OutputState
 from pipeline.record import SeriesRecord
 from pipeline.run.inventory import publish_inventory, publish_tag_statistics
 from pipeline.run.session import Session
@@ -38,7 +38,7 @@ def publish_scan(session: Session, found: Scan, finished: Mapping[str, Finished]
     return label_slices(session.output, session.key, session.cohort.tables)
 
 
-def publish_run(session: Session, records: Iterable[SeriesRecord], found: Scan, state: Ledger) -> Published:
+def publish_run(session: Session, records: Iterable[SeriesRecord], found: Scan, state: OutputState) -> Published:
     """Write every table, the manifest of these records first; return what was published."""
     ordered = with_content_warnings(sorted(records, key=lambda record: record.series_key))
     completed = session.cohort.complete(ordered, found)

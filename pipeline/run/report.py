@@ -7,7 +7,7 @@ from pipeline.errors import OutputError
 from pipeline.output.durable import write_bytes
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
-from pipeline.output.state import Ledger
+from pipeline.output.state import OutputState
 from pipeline.output.summary import last_summary
 from pipeline.report.figures import figures
 from pipeline.report.options import ReportOptions
@@ -22,7 +22,7 @@ def rewrite_report(output: OutputFolder) -> Path:
     records = read_records(output)
     summary = last_summary(output)
     options = load(output.private_config).report if output.private_config.exists() else ReportOptions()
-    return write_report(output, records, summary, options, Ledger.read(output).histograms())
+    return write_report(output, records, summary, options, OutputState.read(output).histograms())
 
 
 def write_figures(output: OutputFolder, folder: Path) -> list[Path]:
@@ -33,7 +33,7 @@ def write_figures(output: OutputFolder, folder: Path) -> list[Path]:
     except OSError as error:
         msg = f"the folder {folder} cannot be made: {error.strerror}"
         raise OutputError(msg) from error
-    for name, svg in figures(output, read_records(output), Ledger.read(output).histograms()).items():
+    for name, svg in figures(output, read_records(output), OutputState.read(output).histograms()).items():
         path = folder / f"{name}.svg"
         write_bytes(path, svg.encode())
         written.append(path)

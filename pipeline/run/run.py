@@ -14,7 +14,7 @@ from pipeline.errors import UsageError, exit_code_for
 from pipeline.features.histogram import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
-from pipeline.output.state import Finished, Ledger
+from pipeline.output.state import Finished, OutputState
 from pipeline.output.summary import Summary, exit_code_of, find_common_failure
 from pipeline.plan.plan import (
     PlannedSeries,
@@ -76,7 +76,7 @@ def retry(output: OutputFolder, reasons: Collection[Reason], listener: Listener)
         raise UsageError(msg)
     config = load(output.private_config, output=output.root)
     with notify_at_end(config.on_finish, listener.says) as notify, open_session(config, listener) as session:
-        state = Ledger.open(output)
+        state = OutputState.open(output)
         keys = [key for key, found in state.finished.items() if _is_retried(found.record, reasons)]
         state.forget(keys)
         listener.says(f"{len(keys)} series are tried again")
@@ -110,14 +110,14 @@ class _Run:
     session: Session
     dispatcher: Dispatcher
     history: History
-    state: Ledger
+    state: OutputState
     recipe: Recipe
     versions: Versions
 
     @classmethod
     def of(cls, session: Session, dispatcher: Dispatcher, history: History) -> "_Run":
         recipe, versions = build_recipe(session.config, session.key), versions_of(session.config)
-        return cls(session, dispatcher, history, Ledger.open(session.output), recipe, versions)
+        return cls(session, dispatcher, history, OutputState.open(session.output), recipe, versions)
 
     def carry_out(self, files: Sequence[FoundFile], last: LastRun) -> Outcome:
         """Scan, plan, prepare, publish, report; what ends it early, what was finished is published first."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.config import Config
-from pipeline.output.state import Ledger
+from pipeline.output.state import OutputState
 from pipeline.run.publish import publish_scan
 from pipeline.run.session import Listener, NoListener, Session, open_session
 from pipeline.run.unchanged import LastScan
@@ -25,7 +25,7 @@ def _scan(session: Session, files: Sequence[FoundFile], last: LastScan) -> dict[
     """Scan, and write every table that follows from headers."""
     with session.open_cluster(PRELOAD) as dispatcher:
         found = session.scan(dispatcher, files)
-    publish_scan(session, found, Ledger.open(session.output).finished)
+    publish_scan(session, found, OutputState.open(session.output).finished)
     counts = {
         "files": found.n_files,
         "series": len(found.series),

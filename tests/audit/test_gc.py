@@ -14,7 +14,7 @@ from pipeline.output.columns import INDEX_COLUMNS
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.manifest import read_records
-from pipeline.output.state import Ledger
+from pipeline.output.state import OutputState
 from pipeline.output.tables import write_table
 from pipeline.record import map_types
 from pipeline.run.run import Outcome, run
@@ -54,7 +54,7 @@ def test_what_is_gone_is_removed_with_its_rows_and_the_rest_is_as_it_was(outcome
     (garbage,) = collect_garbage(output, delete=True)
     del records[garbage.name]
     assert {record.series_key: record for record in read_records(output)} == records
-    assert set(Ledger.read(output).finished) == set(Ledger.read(output).histograms()) == set(records)
+    assert set(OutputState.read(output).finished) == set(OutputState.read(output).histograms()) == set(records)
     assert [path.name for path in output.volumes.iterdir()] == [f"{key}.zarr" for key in records]
     assert verify(output) == []
     assert collect_garbage(output) == []
@@ -134,7 +134,7 @@ def test_an_unfinished_store_that_the_next_run_adopts_is_kept(outcome: Outcome) 
     key = read_records(output)[0].series_key
     output.store(key).rename(output.unfinished_store(key))
     assert collect_garbage(output, delete=True) == []
-    Ledger.open(output)
+    OutputState.open(output)
     assert verify(output) == []
 
 
@@ -153,14 +153,14 @@ def test_the_store_of_a_series_that_is_refused_now_is_removed(tmp_path: Path) ->
 def test_a_row_without_a_store_goes_too(outcome: Outcome) -> None:
     output = outcome.output
     collect_garbage(output, delete=True)
-    ledger = Ledger.read(output)
+    state = OutputState.read(output)
     entry = json.loads(output.journal.read_text())
     entry["series_key"] = entry["record"]["series_key"] = "f" * 20
     with output.journal.open("a") as journal:
         journal.write(json.dumps(entry) + "\n")
     (garbage,) = collect_garbage(output, delete=True)
     assert (garbage.kind, garbage.name, garbage.folder) == (GarbageKind.GONE, "f" * 20, None)
-    assert Ledger.read(output).finished == ledger.finished
+    assert OutputState.read(output).finished == state.finished
 
 
 def test_nothing_is_looked_at_while_a_run_holds_the_output(outcome: Outcome) -> None:

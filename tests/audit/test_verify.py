@@ -15,7 +15,7 @@ from pipeline.geometry import LPS_AXES, Geometry, Xyz, Zyx
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.manifest import publish, read_records
-from pipeline.output.state import Finished, Ledger
+from pipeline.output.state import Finished, OutputState
 from pipeline.record import SeriesRecord
 from pipeline.store.layout import StoreOptions
 from pipeline.vocabulary import Reason, Status
@@ -121,10 +121,10 @@ def test_what_a_stopped_run_did_not_publish_is_no_damage(output: OutputFolder, *
     new, anew = _record(output, "ee"), replace(_record(output, "abb"), series_key="bb")
     output.store("abb").rename(output.store("bb"))
     unnamed = next(record for record in read_records(output) if record.series_key == "cc")
-    ledger = Ledger(output)
+    state = OutputState(output)
     for record in (new, anew, unnamed):
         output.store(record.series_key).rename(output.unfinished_store(record.series_key))
-        ledger.commit(Finished(record, "", ""))
+        state.commit(Finished(record, "", ""))
     output.store("cc").rename(output.unfinished_store("cc"))
     found = verify(output, fast=fast)
     assert {mismatch.series_key for mismatch in found if mismatch.kind is MismatchKind.UNPUBLISHED} >= {"cc", "ee"}
@@ -187,7 +187,7 @@ def test_a_truncated_manifest_is_damage(output: OutputFolder, n_bytes: int) -> N
 
 
 def test_a_manifest_that_is_gone_is_damage_where_a_journal_tells_of_it(output: OutputFolder) -> None:
-    Ledger(output).commit(Finished(read_records(output)[-1], "", ""))
+    OutputState(output).commit(Finished(read_records(output)[-1], "", ""))
     output.manifest.unlink()
     with pytest.raises(DamageError, match="publishes it again"):
         verify(output)

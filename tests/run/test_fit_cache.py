@@ -8,7 +8,7 @@ import pytest
 from pipeline.config import Config, config_hash, dump, load
 from pipeline.features.histogram import Histogram
 from pipeline.output.layout import OutputFolder
-from pipeline.output.state import Finished, Journal, Ledger
+from pipeline.output.state import Finished, Journal, OutputState
 from pipeline.record import SeriesRecord
 from pipeline.run.fit_cache import FitCache, reading_config
 from pipeline.vocabulary import Reason, Status
@@ -39,12 +39,12 @@ def finished(key: str, made_by: str, status: Status = Status.OK, histogram: Hist
 
 
 def publish(output: OutputFolder, config: Config, *entries: Finished) -> None:
-    """Leave what a run would: its configuration, its summary, its ledger."""
+    """Leave what a run would: its configuration, its summary, its state."""
     output.private_config.write_text(dump(config, paths=True))
     output.run.write_text(json.dumps({"config_hash": config_hash(config)}))
-    ledger = Ledger(output, {one.record.series_key: one for one in entries})
-    ledger.publish([one.record for one in entries], "pseudonym")
-    ledger.compact(ledger.finished)
+    state = OutputState(output, {one.record.series_key: one for one in entries})
+    state.publish([one.record for one in entries], "pseudonym")
+    state.compact(state.finished)
 
 
 def test_a_reading_has_no_steps(config: Config) -> None:

@@ -9,7 +9,7 @@ from pipeline.cluster.jobs import JobFailure
 from pipeline.errors import LockedError, UsageError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
-from pipeline.output.state import Ledger
+from pipeline.output.state import OutputState
 from pipeline.record import SeriesRecord
 from pipeline.run.run import Outcome, retry
 from pipeline.vocabulary import Reason
@@ -78,10 +78,10 @@ def test_an_output_that_was_moved_is_run_where_it_is(outcome: Outcome, tmp_path:
 
 def test_where_the_input_is_not_there_nothing_is_forgotten(outcome: Outcome, tmp_path: Path) -> None:
     (tmp_path / "in").rename(tmp_path / "elsewhere")
-    before = Ledger.read(outcome.output).finished.keys()
+    before = OutputState.read(outcome.output).finished.keys()
     with pytest.raises(UsageError, match="not a folder that exists"):
         retry(outcome.output, [], Quiet())
-    assert Ledger.read(outcome.output).finished.keys() == before
+    assert OutputState.read(outcome.output).finished.keys() == before
 
 
 def test_what_another_run_holds_is_left_alone(outcome: Outcome) -> None:

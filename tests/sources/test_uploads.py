@@ -25,7 +25,7 @@ def uploads(server: "BucketServer", tmp_path: Path) -> Uploads:
 
 
 def finish(uploads: Uploads, key: str, *, has_store: bool = True) -> None:
-    """Do what a ledger does with a finished series."""
+    """Do what a state does with a finished series."""
     append_line(uploads.output.journal, key.encode(), private=True)
     if has_store:
         uploads.output.store(key).mkdir()

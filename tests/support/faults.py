@@ -19,7 +19,7 @@ from running import ORIENTED, carry_out
 from pipeline.audit.verify import verify
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
-from pipeline.output.state import Ledger
+from pipeline.output.state import OutputState
 from pipeline.record import SeriesRecord
 from pipeline.run.run import Outcome
 from pipeline.vocabulary import Status
@@ -133,7 +133,7 @@ def assert_nothing_false(cohort: Cohort, output: OutputFolder) -> None:
     """Nothing is called ok that is not, in the manifest if there is one yet, and in the journal."""
     if output.manifest.exists():
         assert cohort.falsely_ok({record.series_key: record for record in read_records(output)}) == set()
-    told = Ledger.read(output).finished
+    told = OutputState.read(output).finished
     assert cohort.falsely_ok({key: found.record for key, found in told.items()}) == set()
 
 

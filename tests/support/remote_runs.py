@@ -11,7 +11,7 @@ from running import ORIENTED, Quiet
 
 from pipeline.config import load
 from pipeline.output.layout import OutputFolder
-from pipeline.output.state import Journal, Ledger
+from pipeline.output.state import Journal, OutputState
 from pipeline.run.run import Outcome, run
 from pipeline.sources.bucket_output import JOURNAL, OutputCopy
 from pipeline.sources.bucket_stores import hash_of_store, store_name
@@ -84,5 +84,5 @@ def falsely_ok(server: "BucketServer", tmp_path: Path) -> list[str]:
     """Return the series that the journal in the bucket calls ok, and whose store is not what it says."""
     bucket, copy = server.opened("out"), OutputFolder(tmp_path / "seen")
     OutputCopy(bucket, copy, tmp_path / "seen.json").fetch({JOURNAL}, mends=False)
-    records = [found.record for found in Ledger.read(copy).finished.values()]
+    records = [found.record for found in OutputState.read(copy).finished.values()]
     return [one.series_key for one in records if hash_of_store(bucket, store_name(one.series_key)) != one.sha256]

@@ -7,7 +7,7 @@ import pytest
 from pipeline.features.histogram import Histogram
 from pipeline.output.durable import hash_store
 from pipeline.output.layout import OutputFolder, folder_of_a_try
-from pipeline.output.state import Finished, Ledger
+from pipeline.output.state import Finished, OutputState
 from pipeline.output.tables import write_table
 from pipeline.record import SeriesRecord, SliceOutcome
 from pipeline.vocabulary import FileStatus, Reason, Status
@@ -49,61 +49,61 @@ def same(one: Finished, other: Finished) -> bool:
 
 def test_what_is_committed_is_what_is_read(output: OutputFolder) -> None:
     told = finished(unfinished(output))
-    Ledger(output).commit(told)
-    assert same(Ledger.read(output).finished[KEY], told)
+    OutputState(output).commit(told)
+    assert same(OutputState.read(output).finished[KEY], told)
     assert output.store(KEY).is_dir()
     assert not output.unfinished_store(KEY).exists()
 
 
 def test_a_store_whose_record_is_in_the_journal_is_adopted_after_a_kill(output: OutputFolder) -> None:
-    Ledger(output).commit(finished(unfinished(output)))
+    OutputState(output).commit(finished(unfinished(output)))
     output.store(KEY).rename(output.unfinished_store(KEY))  # as if killed before the rename
-    Ledger.open(output)
+    OutputState.open(output)
     assert output.store(KEY).is_dir()
     assert not output.unfinished_store(KEY).exists()
 
 
 def test_a_store_that_no_record_names_is_removed_after_a_kill(output: OutputFolder) -> None:
     unfinished(output)
-    Ledger.open(output)
+    OutputState.open(output)
     assert list(output.volumes.iterdir()) == []
 
 
 def test_a_store_that_differs_from_its_record_is_not_adopted(output: OutputFolder) -> None:
-    Ledger(output).commit(finished(unfinished(output)))
+    OutputState(output).commit(finished(unfinished(output)))
     unfinished(output, b"other voxels")
-    Ledger.open(output)
+    OutputState.open(output)
     assert (output.store(KEY) / "zarr.json").read_bytes() == b"voxels"
 
 
 def test_reading_alone_settles_nothing(output: OutputFolder) -> None:
     unfinished(output)
-    Ledger.read(output)
+    OutputState.read(output)
     assert output.unfinished_store(KEY).exists()
 
 
 def test_a_refused_series_moves_no_store(output: OutputFolder) -> None:
-    Ledger(output).commit(finished(None, Status.REJECTED))
+    OutputState(output).commit(finished(None, Status.REJECTED))
     assert not output.store(KEY).exists()
 
 
 def test_histograms_outlive_the_compacted_journal(output: OutputFolder) -> None:
-    ledger = Ledger(output)
-    ledger.commit(finished(unfinished(output)))
-    ledger.publish([ledger.finished[KEY].record], "pseudonym")
-    ledger.compact([KEY])
-    again = Ledger.open(output)
+    state = OutputState(output)
+    state.commit(finished(unfinished(output)))
+    state.publish([state.finished[KEY].record], "pseudonym")
+    state.compact([KEY])
+    again = OutputState.open(output)
     assert again.finished[KEY].slices is None
     assert again.histograms()[KEY].counts.tolist() == [3, 0, 2]
 
 
 def test_what_is_forgotten_is_out_of_the_journal_and_the_rest_is_whole(output: OutputFolder) -> None:
-    ledger = Ledger(output)
+    state = OutputState(output)
     told = finished(unfinished(output))
-    ledger.commit(told)
-    ledger.commit(replace(finished(None, Status.REJECTED), record=SeriesRecord(series_key="b", status=Status.REJECTED)))
-    ledger.forget(["b", "never there"])
-    again = Ledger.read(output)
+    state.commit(told)
+    state.commit(replace(finished(None, Status.REJECTED), record=SeriesRecord(series_key="b", status=Status.REJECTED)))
+    state.forget(["b", "never there"])
+    again = OutputState.read(output)
     assert list(again.finished) == [KEY]
     assert same(again.finished[KEY], told)
 
@@ -116,19 +116,19 @@ def test_of_several_tries_the_one_that_is_in_the_journal_is_adopted(output: Outp
         dead.mkdir()
         (dead / "zarr.json").write_bytes(b"other voxels")
     whole = store.rename(folder_of_a_try(str(store), "7b"))
-    Ledger(output).commit(told, str(whole))
+    OutputState(output).commit(told, str(whole))
     output.store(KEY).rename(whole)
-    assert Ledger.open(output).finished[KEY].has_store
+    assert OutputState.open(output).finished[KEY].has_store
     assert [path.name for path in output.volumes.iterdir()] == [f"{KEY}.zarr"]
     assert hash_store(output.store(KEY)) == told.record.sha256
 
 
 def test_a_store_that_somebody_removed_is_missed(output: OutputFolder) -> None:
-    Ledger(output).commit(finished(unfinished(output)))
+    OutputState(output).commit(finished(unfinished(output)))
     output.store(KEY).rename(output.unfinished_store(KEY))
-    assert Ledger.read(output).finished[KEY].has_store
+    assert OutputState.read(output).finished[KEY].has_store
     (output.unfinished_store(KEY) / "zarr.json").unlink()
-    assert not Ledger.open(output).finished[KEY].has_store
+    assert not OutputState.open(output).finished[KEY].has_store
     assert list(output.volumes.iterdir()) == []
 
 
@@ -136,26 +136,26 @@ def test_a_store_that_somebody_removed_is_missed(output: OutputFolder) -> None:
 def test_a_series_whose_rows_somebody_removed_or_cut_is_missed_as_long_as_the_journal_has_them_not(
     output: OutputFolder, name: str
 ) -> None:
-    ledger = Ledger(output)
-    ledger.commit(finished(unfinished(output)))
+    state = OutputState(output)
+    state.commit(finished(unfinished(output)))
     for table in (output.files, output.slices, output.histograms):
         write_table(table, {"series_key": "text"}, [])
     spoilt: Path = getattr(output, name)
     spoilt.write_bytes(spoilt.read_bytes()[:-9])
-    assert Ledger.read(output).finished[KEY].has_rows
-    ledger.compact([KEY])
-    assert not Ledger.read(output).finished[KEY].has_rows
+    assert OutputState.read(output).finished[KEY].has_rows
+    state.compact([KEY])
+    assert not OutputState.read(output).finished[KEY].has_rows
     assert spoilt.exists()
-    assert not Ledger.open(output).finished[KEY].has_rows
+    assert not OutputState.open(output).finished[KEY].has_rows
     assert not spoilt.exists()
 
 
 def test_how_often_a_series_failed_and_by_which_program_outlives_the_compacted_journal(output: OutputFolder) -> None:
-    ledger = Ledger(output)
+    state = OutputState(output)
     told = replace(finished(None, Status.FAILED), stages="reading 1", n_failures=2)
-    ledger.commit(told)
-    ledger.compact([KEY])
-    again = Ledger.read(output).finished[KEY]
+    state.commit(told)
+    state.compact([KEY])
+    again = OutputState.read(output).finished[KEY]
     assert (again.stages, again.n_failures) == ("reading 1", 2)
     assert again.is_of_the_same_terms(told)
     assert not again.is_of_the_same_terms(replace(told, rules="other"))
