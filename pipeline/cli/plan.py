@@ -12,7 +12,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_talk(parser)
     parser.add_argument("--explain", action="store_true", help="show each series' program, step by step")
     parser.add_argument(
-        "--deep", action="store_true", help="read every file again, whatever its size and time, and compare its content"
+        "--deep",
+        action="store_true",
+        help="read every file again, even if its size and time are unchanged, and compare its content",
     )
 
 

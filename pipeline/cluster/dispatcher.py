@@ -34,7 +34,7 @@ JOBS_PER_WORKER: Final = 4
 """Jobs handed over ahead of time, and more when half are done: no worker waits, for any number of series."""
 
 SECONDS_PER_TASK: Final = 0.025
-"""Jobs that finish faster travel several a task: a task costs the scheduler up to 6 ms, whatever is in it."""
+"""Jobs that finish faster travel several a task: a task costs the scheduler up to 6 ms, also with one job."""
 
 LOOK_SECONDS: Final = 2.0
 """How often the workers are counted while a result is waited for."""

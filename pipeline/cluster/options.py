@@ -46,7 +46,7 @@ class ClusterOptions:
             raise ValueError(msg)
 
     def _check_address(self) -> None:
-        """Hold what is said where the connection could be overheard, or lead to somebody else."""
+        """Refuse an address that is not encrypted, unless it is this machine or ``insecure`` is set."""
         if self.address is None:
             msg = "kind: address needs cluster.address"
             raise ValueError(msg)

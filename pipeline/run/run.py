@@ -59,7 +59,7 @@ def run(config: Config, listener: Listener) -> Outcome:
     """Carry a configuration out.
 
     Raises UsageError where it cannot be carried out (nothing was written), LockedError where another run holds the
-    output, OutputError where that is not writable or full, ClusterError where the cluster is lost.  Whatever ends it,
+    output, OutputError where that is not writable or full, ClusterError where the cluster is lost.  However it ends,
     what was finished is kept and recorded.
     """
     with notify_at_end(config.on_finish, listener.says) as notify, open_session(config, listener) as session:

@@ -56,7 +56,7 @@ def add_masks(scan: Scan, options: Sequence[MaskOptions], limits: Limits, readin
 
 
 def _find_objects(scan: Scan) -> Iterator[SliceHeader]:
-    """Yield each mask object once, whatever series it says that it is of."""
+    """Yield each mask object once, for any series that it names."""
     seen = set()
     for header in (*(one for scanned in scan.series for one in scanned.series.slices), *scan.unassigned):
         if header.mask_kind and header.file.path not in seen:

@@ -25,7 +25,7 @@ FORMAT = "ctprep-volume"
 FORMAT_VERSION = 1
 
 _ZARR_SETTINGS = {"threading.max_workers": 1, "async.concurrency": 1, "json_indent": 2}
-"""One thread a task, and the same bytes whatever the user's zarr settings are."""
+"""One thread a task, and the same bytes under any zarr settings of the user."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

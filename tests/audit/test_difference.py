@@ -72,7 +72,7 @@ def test_pixels_differ_by_their_bytes(tmp_path: Path) -> None:
     assert str(found["PixelData"][0]).startswith("32 x 32, 2048 bytes, sha256 ")
 
 
-def test_what_is_no_dicom_beside_a_series_is_left_out_and_told(tmp_path: Path, series: Path) -> None:
+def test_what_is_no_dicom_beside_a_series_is_left_out_and_reported(tmp_path: Path, series: Path) -> None:
     other = write_series(tmp_path / "other" / "one", n=3, series_uid="1.2").folder
     (other / "notes.txt").write_text("nothing")
     (other / "link").symlink_to("notes.txt")
@@ -82,7 +82,7 @@ def test_what_is_no_dicom_beside_a_series_is_left_out_and_told(tmp_path: Path, s
     assert compared.n_files_b == 3
 
 
-def test_a_file_that_breaks_off_is_compared_as_far_as_it_goes_and_told(series: Path) -> None:
+def test_a_file_that_breaks_off_is_compared_as_far_as_it_goes_and_reported(series: Path) -> None:
     whole, cut = sorted(series.iterdir())[:2]
     cut.write_bytes(whole.read_bytes()[:-1000])
     compared = compare(whole, cut)

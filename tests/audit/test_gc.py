@@ -168,13 +168,13 @@ def test_nothing_is_looked_at_while_a_run_holds_the_output(outcome: Outcome) -> 
         collect_garbage(outcome.output)
 
 
-def test_a_folder_that_is_no_output_is_told_and_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_output_is_reported_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no manifest\.parquet"):
         collect_garbage(OutputFolder(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_the_system_refuses_to_remove_is_told(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_system_refuses_to_remove_is_reported(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_path: Path) -> None:
         raise PermissionError(13, "Permission denied")
 

@@ -22,7 +22,7 @@ def test_a_series_is_found_by_every_name_it_is_known_by(tmp_path: Path) -> None:
     assert [step["step"] for step in found[0].attributes["trail"]] == ["orient"]
 
 
-def test_a_name_that_means_nothing_is_told(tmp_path: Path) -> None:
+def test_a_name_that_means_nothing_is_reported(tmp_path: Path) -> None:
     write_series(tmp_path / "in")
     outcome = carry_out(tmp_path, tmp_path / "in")
     with pytest.raises(UsageError, match="no series"):

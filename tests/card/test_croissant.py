@@ -49,7 +49,7 @@ def test_the_validator_finds_nothing_and_reads_every_table(tmp_path: Path, caplo
         assert len(list(found.records(table))) == len(read_table(output.root / f"{table}.parquet"))
 
 
-def test_splits_are_told_where_they_were_made(tmp_path: Path) -> None:
+def test_splits_are_reported_where_they_were_made(tmp_path: Path) -> None:
     import mlcroissant
 
     facts = Facts.of(described(tmp_path))
@@ -68,7 +68,7 @@ def test_what_nobody_said_is_left_out(tmp_path: Path) -> None:
     assert metadata["@context"] == CONTEXT
 
 
-def test_files_are_told_with_their_hashes(tmp_path: Path) -> None:
+def test_files_are_reported_with_their_hashes(tmp_path: Path) -> None:
     facts = Facts.of(described(tmp_path))
     files = {one["@id"]: one for one in croissant(facts, ABOUT)["distribution"]}
     assert all(len(one["sha256"]) == 64 for name, one in files.items() if name != "volumes")

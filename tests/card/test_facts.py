@@ -12,7 +12,7 @@ from pipeline.store.read import open_store
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
-def test_an_output_is_told_without_its_private_part(tmp_path: Path) -> None:
+def test_an_output_is_reported_without_its_private_part(tmp_path: Path) -> None:
     output = described(tmp_path)
     before = Facts.of(output)
     shutil.rmtree(output.private)
@@ -52,6 +52,6 @@ def test_a_store_that_is_gone_is_damage(tmp_path: Path) -> None:
         Facts.of(output)
 
 
-def test_what_is_no_output_is_told(tmp_path: Path) -> None:
+def test_what_is_no_output_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"manifest\.parquet"):
         Facts.of(OutputFolder(tmp_path))

@@ -33,7 +33,7 @@ def test_the_summary_counts_volumes_patients_and_series() -> None:
     assert summary(FACTS) == "2 CT volumes of 1 patient as OME-Zarr stores, and a manifest that accounts for 3 series."
 
 
-def test_steps_are_told_in_words_with_their_parameters() -> None:
+def test_steps_are_reported_in_words_with_their_parameters() -> None:
     told = "Values are limited to a range of Hounsfield units (2 series; low_hu: -1000, high_hu: 400)."
     assert step_words(CLIP) == told
     assert processing(FACTS) == f"1. {told}"
@@ -41,7 +41,7 @@ def test_steps_are_told_in_words_with_their_parameters() -> None:
     assert processing(Facts((), (), (), ())) == "None: Hounsfield units as they were read."
 
 
-def test_parameters_are_told_whatever_they_hold() -> None:
+def test_parameters_are_reported_whatever_they_hold() -> None:
     told = parameter_words({"spacing_mm": (1.0, None, 0.5), "antialias": True, "channels": [{"preset": "brain"}]})
     assert told == "spacing_mm: 1 / None / 0.5, antialias: true, channels: (preset: brain)"
     assert parameter_words({}) == "no parameters"

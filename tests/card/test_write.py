@@ -20,7 +20,7 @@ def test_the_same_output_gives_the_same_bytes_there_and_elsewhere_without_privat
     assert [path.name for path in files] == ["croissant.json", "DATASET_CARD.md"]
 
 
-def test_nothing_about_a_person_or_the_input_is_told(tmp_path: Path) -> None:
+def test_nothing_about_a_person_or_the_input_is_reported(tmp_path: Path) -> None:
     output = described(tmp_path)
     told = "".join(path.read_text() for path in write_card(output, About()))
     for word in ("Nobody", "ANON", str(tmp_path), "IM0001", "20200102", "1.2.826"):
@@ -32,7 +32,7 @@ def test_json_is_read_by_anyone(tmp_path: Path) -> None:
     assert json.loads(croissant.read_text("utf-8"))["name"] == "Köpfe"
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be made"):
         write_card(described(tmp_path), About(), tmp_path / "file/below")

@@ -8,7 +8,7 @@ from pipeline.cli import main
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
-def test_the_files_and_what_is_to_be_filled_in_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_files_and_what_is_to_be_filled_in_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = described(tmp_path)
     words = ["--to", str(tmp_path / "card"), "--name", "Phantoms", "--licence", "CC-BY-4.0"]
     assert main(["card", str(output.root), *words]) == 0

@@ -98,6 +98,6 @@ def test_on_finish_hears_of_a_run_without_its_input(folder: Path) -> None:
     assert heard == {"exit_code": 2, "message": "input.roots: nowhere is not a folder that exists"}
 
 
-def test_the_version_is_told(folder: Path) -> None:
+def test_the_version_is_reported(folder: Path) -> None:
     ended = ctprep("--version", cwd=folder)
     assert (ended.returncode, ended.stdout) == (0, f"ctprep {__version__}\n")

@@ -48,7 +48,7 @@ def test_what_does_not_differ_ends_with_0_too(two: tuple[Series, Series], capsys
     assert capsys.readouterr().out == "no element differs\n"
 
 
-def test_what_was_left_out_is_told(two: tuple[Series, Series], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_left_out_is_reported(two: tuple[Series, Series], capsys: pytest.CaptureFixture[str]) -> None:
     (two[1].folder / "notes.txt").write_text("no DICOM")
     main(["diff", *(str(series.folder) for series in two)])
     assert "B: left out 1" in capsys.readouterr().out

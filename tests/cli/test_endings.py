@@ -6,7 +6,7 @@ from pipeline.cli.endings import print_code, print_error, print_event
 from pipeline.vocabulary import ExitCode
 
 
-def test_an_error_is_told_on_stderr_and_the_code_last_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_reported_on_stderr_and_the_code_last_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     assert print_error("the disk is full", ExitCode.OUTPUT, ["run"], "Traceback ...") is ExitCode.OUTPUT
     told = capsys.readouterr()
     assert told.err == "ctprep: the disk is full\n"

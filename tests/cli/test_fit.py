@@ -33,7 +33,7 @@ def test_fit_says_what_it_found_and_on_what(words: list[str], capsys: pytest.Cap
     assert told.splitlines()[-1] == "exit code 0"
 
 
-def test_the_foreground_is_told(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_foreground_is_reported(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*words, "--foreground", "-500", "400", "--set", "manifest.split=null"]) == 0
     told = capsys.readouterr().out
     assert "(-500 to 400 HU)" in told

@@ -27,7 +27,7 @@ def test_a_run_says_where_everything_is_and_ends_with_its_code(
     assert told.splitlines()[-1] == "exit code 0"
 
 
-def test_a_refused_series_is_told_with_advice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_series_is_reported_with_advice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_series(tmp_path / "in", n=2)
     assert main(command(tmp_path)) == 3
     told = capsys.readouterr().out

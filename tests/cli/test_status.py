@@ -28,6 +28,6 @@ def test_status_tells_what_the_last_run_found_new(tmp_path: Path, capsys: pytest
     assert "1 new series, 1 new patient." in capsys.readouterr().out
 
 
-def test_a_folder_that_is_no_output_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_no_output_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(tmp_path)]) == 2
     assert "no output of `ctprep run`" in capsys.readouterr().err

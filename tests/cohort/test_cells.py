@@ -50,6 +50,6 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, message: st
         read_cells(write(tmp_path, content))
 
 
-def test_a_missing_file_is_told_by_its_name_alone(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_by_its_name_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^labels\.csv cannot be read"):
         read_cells(tmp_path / "labels.csv")

@@ -27,7 +27,7 @@ def test_masks_have_names_of_their_own() -> None:
         LabelOptions(masks=(MaskOptions("gtv", nifti="a"), MaskOptions("gtv", nifti="b")))
 
 
-def test_a_table_is_joined_on_the_column_of_that_name_unless_told() -> None:
+def test_a_table_is_joined_on_the_column_of_that_name_by_default() -> None:
     assert LabelOptions().table is None
     assert LabelOptions(csv="a.csv").table == TableOptions(Path("a.csv"), "PatientID")
     assert TableOptions(Path("a.csv"), "PatientID").key_column == "PatientID"

@@ -34,7 +34,7 @@ def test_the_key_may_have_another_name(tmp_path: Path) -> None:
     assert found.rows == {"A": {"label_FVC": 3}}
 
 
-def test_a_key_that_is_not_there_is_told_with_what_is(tmp_path: Path) -> None:
+def test_a_key_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"labels\.csv has no column PatientID; its columns are Patient, FVC"):
         table(tmp_path, "Patient,FVC\nA,3\n")
 

@@ -95,7 +95,7 @@ def test_every_part_keeps_its_place() -> None:
         ("a: {!!str b: 1}\n", "f.yaml:1:5: a.?: found the tag"),
     ],
 )
-def test_what_the_dialect_refuses_is_told_with_its_place(text: str, message: str) -> None:
+def test_what_the_dialect_refuses_is_reported_with_its_place(text: str, message: str) -> None:
     assert message in refusal(text)
 
 

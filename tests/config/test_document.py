@@ -12,7 +12,7 @@ def written() -> Document:
     return Document(data, places)
 
 
-def test_keys_are_told_with_dots_in_front_of_the_message() -> None:
+def test_keys_are_reported_with_dots_in_front_of_the_message() -> None:
     assert join_keys(("steps", 0, "clip")) == "steps.0.clip"
     assert about(("store",), "wrong") == "store: wrong"
     assert about((), "wrong") == "wrong"

@@ -53,12 +53,12 @@ def test_a_problem_names_its_place_what_was_found_and_what_is_allowed(text: str,
     assert message in problem(FOLDERS + text)
 
 
-def test_of_several_problems_the_first_in_the_file_is_told() -> None:
+def test_of_several_problems_the_first_in_the_file_is_reported() -> None:
     assert problem(FOLDERS + "store: {level: x}\ngeometry: {gap: x}").startswith("f.yaml:3:9: store.level")
     assert problem(FOLDERS + "geometry: {gap: x}\nstore: {level: x}").startswith("f.yaml:3:12: geometry.gap")
 
 
-def test_a_misspelt_key_is_told_before_the_one_that_is_missing_for_it() -> None:
+def test_a_misspelt_key_is_reported_before_the_one_that_is_missing_for_it() -> None:
     assert problem(FOLDERS + "manifest: {split: {trian: 1}}").startswith("f.yaml:3:20: manifest.split.trian: unknown")
 
 

@@ -103,7 +103,7 @@ def test_a_folder_is_made_and_a_file_removed_once(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
 
 
-def test_what_the_system_refuses_to_make_or_remove_is_told(tmp_path: Path) -> None:
+def test_what_the_system_refuses_to_make_or_remove_is_reported(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write b"):
         make_folder(tmp_path / "a" / "b")
     with pytest.raises(OutputError, match="cannot write"):

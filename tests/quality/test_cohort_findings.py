@@ -35,7 +35,7 @@ def test_what_varies_where_it_should_not_is_named() -> None:
     assert finding.detail.startswith("KVP:")
 
 
-def test_the_range_of_slice_counts_is_told() -> None:
+def test_the_range_of_slice_counts_is_reported() -> None:
     cohort = [SeriesFacts.of(scanned(f"{n}", [slice_at(z) for z in range(n)])) for n in (3, 12, 5)]
     (finding,) = find_slice_counts(scan_of(), cohort)
     assert finding.detail == "From 3 to 12 slices a series, 5 in the middle."
@@ -51,7 +51,7 @@ def test_patients_with_several_series_are_counted() -> None:
     assert list(find_several(scan_of(), cohort[:1])) == []
 
 
-def test_spellings_of_one_value_are_told() -> None:
+def test_spellings_of_one_value_are_reported() -> None:
     (finding,) = find_spellings(scan_with({"KVP": "1"}, {"KVP": "1.0"}), [])
     assert finding.detail == "KVP (2 spellings of 1 value)."
 

@@ -68,11 +68,11 @@ def test_each_oddity_of_a_cohort_is_named_with_its_series(
     assert osic[code].series_keys == keys
 
 
-def test_three_patients_without_position_are_told_as_such(osic: dict[str, Finding]) -> None:
+def test_three_patients_without_position_are_reported_as_such(osic: dict[str, Finding]) -> None:
     assert "3 series of 15, of 3 patients" in osic["POSITION_MISSING"].detail
 
 
-def test_what_is_odd_of_the_cohort_as_a_whole_is_told(osic: dict[str, Finding]) -> None:
+def test_what_is_odd_of_the_cohort_as_a_whole_is_reported(osic: dict[str, Finding]) -> None:
     assert osic["SLICE_COUNT"].detail.startswith("From 12 to 1018 slices")
     assert osic["CONSTANT"].detail == "BodyPartExamined."
 

@@ -13,7 +13,7 @@ def facts(*heights: float, **plane: object) -> SeriesFacts:
     return SeriesFacts.of(scanned("k", slices))
 
 
-def test_positions_are_told_towards_the_head() -> None:
+def test_positions_are_reported_towards_the_head() -> None:
     assert facts(0, 2.5, 5).heights == [0, 2.5, 5]
     assert facts(0, 2.5, 5, **FEET_FIRST).heights == [0, 2.5, 5]
 

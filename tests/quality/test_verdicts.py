@@ -45,13 +45,13 @@ def test_each_rule_is_named_with_its_figure(change: dict[str, Any], why: str) ->
     assert (judge_record(replace(PLAIN, **change)).qc, judge_record(replace(PLAIN, **change)).qc_why) == ("look", why)
 
 
-def test_an_odd_range_is_told_with_its_figures() -> None:
+def test_an_odd_range_is_reported_with_its_figures() -> None:
     record = judge_record(replace(PLAIN, warnings=(SeriesWarning.W_HU_RANGE,)))
     assert record.qc == "look"
     assert record.qc_why == "odd range, as it is or was repaired: -1024 to 1800 HU, median -300"
 
 
-def test_every_rule_that_holds_is_told() -> None:
+def test_every_rule_that_holds_is_reported() -> None:
     record = judge_record(replace(PLAIN, blank_slices=1, metal_share=0.5))
     assert record.qc_why == "blank slices: 1; metal: 50.00%"
 

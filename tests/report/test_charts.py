@@ -18,7 +18,7 @@ def test_bars_are_as_long_as_their_counts_and_the_table_has_all() -> None:
     assert figure.rows == (("120", 10), ("100", 5))
 
 
-def test_more_categories_than_can_be_told_apart_are_left_to_the_table() -> None:
+def test_more_categories_than_can_be_distinguished_are_left_to_the_table() -> None:
     figure = bars("k", "Kernels", "kernel", [(f"K{i}", 1) for i in range(50)])
     assert figure.svg.count("<rect") == MOST_BARS
     assert len(figure.rows) == 50

@@ -58,7 +58,7 @@ def test_image_types_are_counted_part_by_part() -> None:
     assert rows()["image-type"] == (("1: 1", 1), ("1: ORIGINAL", 1), ("2: A", 1))
 
 
-def test_rescale_pairs_and_models_are_told_together() -> None:
+def test_rescale_pairs_and_models_are_reported_together() -> None:
     assert ("1.0 / -1024.0", 1) in rows()["rescale"]
     assert ("GE <Ultra>", 1) in rows()["models"]
 

@@ -44,7 +44,7 @@ def test_scanners_and_kernels_are_named_but_not_endlessly() -> None:
     )
 
 
-def test_shares_are_told_beside_those_before() -> None:
+def test_shares_are_reported_beside_those_before() -> None:
     drift = {"keyword": "KVP", "value": "100", "before": 0.1, "now": 0.6}
     absent = {"keyword": "FilterType", "value": "", "before": 0.0, "now": 1.0}
     refused = {"reason": "SLICE_GAP", "before": 0.02, "now": 0.5}

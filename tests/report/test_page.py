@@ -154,7 +154,7 @@ def test_every_figure_has_its_table_as_csv(cohort: Cohort) -> None:
         assert len(lines) > 1, name
 
 
-def test_what_changed_since_the_run_before_is_told(own: Cohort) -> None:
+def test_what_changed_since_the_run_before_is_reported(own: Cohort) -> None:
     news = {"gone": 0, "new_series": 3, "new_patients": 1, "new_scanners": [HOSTILE]}
     empty = dict.fromkeys(("new_kernels", "drifted", "refused"), ())
     changes = {"since": "2026-05-03T02:03:00Z", "figures": {"ok": ["41", "2"]}} | news | empty

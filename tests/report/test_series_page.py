@@ -75,7 +75,7 @@ def test_a_refused_series_shows_why_and_where_its_slices_lie(output: OutputFolde
     assert 'class="gap"' in page
 
 
-def test_what_differs_between_slices_is_told_and_the_rows_are_a_file(output: OutputFolder) -> None:
+def test_what_differs_between_slices_is_reported_and_the_rows_are_a_file(output: OutputFolder) -> None:
     assert "16 (5), 17 (1)" in page_of(output, GAP_KEY)
     with (folder_of(output, GAP_KEY) / "slices.csv").open() as file:
         rows = list(csv.DictReader(file))

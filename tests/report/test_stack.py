@@ -60,7 +60,7 @@ def test_slices_that_are_alike_do_not_differ() -> None:
     assert differences(even()) == []
 
 
-def test_what_differs_is_told_with_its_counts() -> None:
+def test_what_differs_is_reported_with_its_counts() -> None:
     slices = [*even(3), row(None, 9, rows=256, status="skipped", reason="LOCALIZER")]
     assert dict(differences(slices)) == {"rows": "512 (3), 256 (1)", "status": "used (3), skipped (1)"}
 
@@ -69,7 +69,7 @@ def test_many_values_are_cut_and_the_cut_is_said() -> None:
     assert dict(differences([row(None, columns=i) for i in range(9)]))["columns"].endswith("and 3 more")
 
 
-def test_instance_numbers_against_the_position_are_told() -> None:
+def test_instance_numbers_against_the_position_are_reported() -> None:
     assert dict(differences([row(0.0, 2), row(1.0, 1)])) == {"instance_number": "falls as the position grows"}
     mixed = [row(0.0, 1), row(1.0, 3), row(2.0, 2)]
     assert dict(differences(mixed)) == {"instance_number": "does not follow the position"}

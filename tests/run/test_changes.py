@@ -29,7 +29,7 @@ def test_a_first_run_has_no_news() -> None:
     assert describe_changes({}, NOW, Snapshot(), Snapshot(tuple(rows("a", 3)))) == {}
 
 
-def test_counts_and_settings_that_are_other_now_are_told() -> None:
+def test_counts_and_settings_that_are_other_now_are_reported() -> None:
     told = news(rows("a", 1), [])
     assert told["since"] == "yesterday"
     assert told["figures"] == {"ok": ["2", "3"], "SLICE_GAP": ["0", "1"]}
@@ -49,13 +49,13 @@ def test_what_is_no_ct_is_no_patient_and_no_scanner() -> None:
     assert (told["new_series"], told["new_patients"], told["new_scanners"]) == (1, 0, [])
 
 
-def test_the_value_that_drifted_farthest_is_told() -> None:
+def test_the_value_that_drifted_farthest_is_reported() -> None:
     before = rows("a", 9, KVP=120.0) + rows("b", 1, KVP=100.0)
     told = news(before, rows("c", 4, KVP=120.0) + rows("d", 4, KVP=100.0) + rows("e", 2, KVP=80.0))
     assert told["drifted"] == [{"keyword": "KVP", "value": "120", "before": 0.9, "now": 0.4}]
 
 
-def test_of_two_that_drifted_as_far_the_one_that_came_is_told() -> None:
+def test_of_two_that_drifted_as_far_the_one_that_came_is_reported() -> None:
     (drift,) = news(rows("a", 10, KVP=120.0), rows("b", 10, KVP=100.0))["drifted"]
     assert drift["value"] == "100"
 

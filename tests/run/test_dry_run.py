@@ -69,7 +69,7 @@ def test_what_was_planned_is_what_comes_out(tmp_path: Path) -> None:
     assert after.series_key == outcome.records[0].series_key
 
 
-def test_a_program_is_told_step_by_step(tmp_path: Path) -> None:
+def test_a_program_is_reported_step_by_step(tmp_path: Path) -> None:
     write_series(tmp_path / "in")
     (plan,) = preview(tmp_path)
     assert [line.split(":")[0] for line in plan.program[:3]] == ["source", "orient", "resample"]

@@ -98,7 +98,7 @@ def test_one_value_alone_is_no_statistic() -> None:
         figures_of(Histogram(40, np.array([9], np.int64)), None, [])
 
 
-def test_it_is_told_which_series_trained_and_under_what(tmp_path: Path, cohort: list[Series]) -> None:
+def test_it_is_reported_which_series_trained_and_under_what(tmp_path: Path, cohort: list[Series]) -> None:
     outcome = fitted(tmp_path)
     told = json.loads(outcome.path.read_text())
     assert outcome.exit_code is ExitCode.OK
@@ -184,7 +184,7 @@ def test_who_shares_content_with_the_held_out_is_not_counted_apart(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("cohort")
-def test_a_series_that_failed_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_series_that_failed_is_reported_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Losing(InThisProcess):
         def process(self, _function: object, jobs: Iterable[Job]) -> Iterator[tuple[Job, JobFailure]]:  # type: ignore[override]
             for job in jobs:

@@ -44,7 +44,7 @@ def test_a_run_tells_what_came_since_the_last_one(output: OutputFolder) -> None:
     assert (changes["new_series"], changes["new_patients"]) == (2, 2)
 
 
-def test_what_is_written_is_what_is_told_with_its_times(output: OutputFolder) -> None:
+def test_what_is_written_is_what_is_reported_with_its_times(output: OutputFolder) -> None:
     written = run(output, "a")
     assert json.loads(output.run.read_text()) == written
     assert list(written)[-3:] == ["started_at", "finished_at", "duration_s"]

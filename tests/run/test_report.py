@@ -31,6 +31,6 @@ def test_every_figure_is_written_as_svg(tmp_path: Path) -> None:
     assert {path.name for path in written} >= {"hounsfield.svg", "kvp.svg", "kernels.svg"}
 
 
-def test_what_is_no_output_is_told(tmp_path: Path) -> None:
+def test_what_is_no_output_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         rewrite_report(OutputFolder(tmp_path))

@@ -89,6 +89,6 @@ def test_what_another_run_holds_is_left_alone(outcome: Outcome) -> None:
         retry(outcome.output, [], Quiet())
 
 
-def test_a_folder_that_is_no_output_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_output_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"private/config\.yaml"):
         retry(OutputFolder(tmp_path), [], Quiet())

@@ -150,7 +150,7 @@ def test_two_runs_at_once_are_one_too_many(source: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="needs a user who is not root: root may write anywhere")
-def test_an_output_that_is_not_writable_is_told(source: Path, tmp_path: Path) -> None:
+def test_an_output_that_is_not_writable_is_reported(source: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir(mode=0o500)
     with pytest.raises(OutputError):
         carry_out(tmp_path, source)

@@ -13,7 +13,7 @@ from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.headers.units import UNSPECIFIED, Kind, find_kinds
 
 NO_HU_WORDS = frozenset({"EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "MAT_FRACTIONAL"})
-"""Defined terms of ImageType that never stand for Hounsfield units (PS3.3 C.8.2.1.1.1), whatever RescaleType says."""
+"""Defined terms of ImageType that never stand for Hounsfield units (PS3.3 C.8.2.1.1.1), with any RescaleType."""
 MATERIAL_WORD = "MAT_SPECIFIC"
 """A map of one material, iodine most often: attenuation only where RescaleType says so, else a concentration."""
 MAP_KINDS = frozenset({Kind.PERFUSION, Kind.MATERIAL})

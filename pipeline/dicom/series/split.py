@@ -23,7 +23,7 @@ Facts = tuple[str, ...]
 def split_volumes(series: Series) -> tuple[Series, ...]:
     """Return the volumes of a multi-frame series, each with its name added to the identity; else the series itself.
 
-    Frames are told apart by their phase, their kind and their stack.  Stacks that are parts of one even scan are
+    Frames are distinguished by their phase, their kind and their stack.  Stacks that are parts of one even scan are
     joined; a stack that stays alone carries W_STACK_PART.
     """
     images = series.images
