@@ -34,6 +34,7 @@ PHASE_ELEMENTS = (
     "NominalPercentageOfCardiacPhase",
     "TriggerTime",
     "AcquisitionNumber",
+    "FrameAcquisitionNumber",
     "AcquisitionDateTime",
     "AcquisitionDate",
     "AcquisitionTime",

@@ -56,7 +56,9 @@ def _are_stacks_apart(frames: Sequence[SliceHeader]) -> bool:
     if len({header.phase.get("StackID", "") for header in frames}) == 1:
         return False
     grids = {(h.pixels.rows, h.pixels.columns, h.plane.row_spacing, h.plane.column_spacing) for h in frames}
-    if len(grids) > 1 or not _are_placed(frames) or any(len(set(one)) > 1 for one in list_constants(frames).values()):
+    if len(grids) > 1 or not _are_placed(frames) or not _are_parallel(frames):
+        return True
+    if any(len(set(values)) > 1 for values in list_constants(frames).values()):
         return True
     stack = build_stack(frames)
     stack_ids = [header.phase.get("StackID", "") for header in stack.slices]
@@ -151,6 +153,12 @@ def _are_placed(images: Sequence[SliceHeader]) -> bool:
         return False
     normals = np.array([unit_directions(header)[2] for header in images])
     return bool((normals @ normals[0] >= PARALLEL_COSINE).all())
+
+
+def _are_parallel(images: Slices) -> bool:
+    """Whether the rows of all images run one way."""
+    rows = np.array([unit_directions(header)[0] for header in images])
+    return bool((rows @ rows[0] >= PARALLEL_COSINE).all())
 
 
 def _has_directions(header: SliceHeader) -> bool:
@@ -261,6 +269,7 @@ SPLITTERS: tuple[Splitter, ...] = (
     _by("NominalCardiacTriggerDelayTime"),
     _by("TriggerTime"),
     _by("AcquisitionNumber"),
+    _by("FrameAcquisitionNumber"),
     _by_time("AcquisitionDateTime"),
     _by_time("FrameAcquisitionDateTime"),
     _by_time("FrameReferenceDateTime"),

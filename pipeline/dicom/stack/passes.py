@@ -56,11 +56,12 @@ def find_passes(slices: Slices, *, is_even: bool) -> Passes | None:
     The elements are asked in the order of their weight.  The first that shows passes decides, and one by which the
     slices follow each other along the whole stack shows that there are none.
     """
-    numbers = [header.phase.get("AcquisitionNumber", "") for header in slices]
-    labels = numbers if len(set(numbers) - {""}) <= MOST_PASSES else None
-    if has_returns(numbers, RETURNS if is_even else 1):
-        by_order = None if labels else find_runs(_as_numbers(numbers), ACQUIRED_SHARE, is_even=is_even)
-        return Passes("AcquisitionNumber", tuple(by_order or numbers))
+    for element in NUMBER_ELEMENTS:
+        numbers = [header.phase.get(element, "") for header in slices]
+        if has_returns(numbers, RETURNS if is_even else 1):
+            is_name = len(set(numbers) - {""}) <= MOST_PASSES
+            by_order = None if is_name else find_runs(_as_numbers(numbers), ACQUIRED_SHARE, is_even=is_even)
+            return Passes(element, tuple(by_order or numbers))
     for element, values_of, share in ORDERED_ELEMENTS:
         values = values_of(slices)
         if names := find_runs(values, share, is_even=is_even):
@@ -171,21 +172,29 @@ def _as_numbers(texts: Labels) -> Floats:
     return values
 
 
-def _acquisition_numbers(slices: Slices) -> Floats:
-    return _as_numbers([header.phase.get("AcquisitionNumber", "") for header in slices])
-
-
 def _instance_numbers(slices: Slices) -> Floats:
     numbers = [header.instance_number for header in slices]
     return np.array([np.nan if number is None else number for number in numbers], float)
+
+
+def _numbers(element: str) -> tuple[str, Callable[[Slices], Floats]]:
+    return element, lambda slices: _as_numbers([header.phase.get(element, "") for header in slices])
 
 
 def _moments(element: str) -> tuple[str, Callable[[Slices], Floats]]:
     return element, lambda slices: read_moments(slices, element)
 
 
+NUMBER_ELEMENTS = (
+    *("AcquisitionNumber", "FrameAcquisitionNumber", "TemporalPositionIdentifier", "TemporalPositionIndex"),
+    "NominalPercentageOfCardiacPhase",
+)
+"""What is one value in all slices of a pass."""
+
+
 ORDERED_ELEMENTS: tuple[tuple[str, Callable[[Slices], Floats], float], ...] = (
-    ("AcquisitionNumber", _acquisition_numbers, ACQUIRED_SHARE),
+    (*_numbers("AcquisitionNumber"), ACQUIRED_SHARE),
+    (*_numbers("FrameAcquisitionNumber"), ACQUIRED_SHARE),
     (*_moments("AcquisitionDateTime"), ACQUIRED_SHARE),
     (*_moments("FrameAcquisitionDateTime"), ACQUIRED_SHARE),
     (*_moments("FrameReferenceDateTime"), ACQUIRED_SHARE),

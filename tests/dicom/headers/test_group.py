@@ -124,3 +124,29 @@ def test_a_series_is_known_by_its_uid_if_that_is_one(uid: str, *, expected: bool
 def test_a_series_without_a_uid_is_known_by_something_else() -> None:
     (series,) = group_slices([slice_at(0, identity=NO_UID)]).series
     assert not has_uid(series)
+
+
+def with_identity(z: int, **identity: str) -> SliceHeader:
+    warnings = frozenset({SeriesWarning.W_ID_MISSING}) if identity.get("patient_id") == "" else frozenset()
+    uids = {"sop_instance_uid": f"1.2.3.{z + 1}"}
+    return slice_at(z, identity=uids | identity, warnings=warnings, elements={"PatientID": identity.get("patient_id")})
+
+
+@pytest.mark.parametrize("name", ["patient_id", "study_instance_uid", "frame_of_reference_uid"])
+def test_an_identity_that_is_empty_in_some_slices_is_that_of_the_others(name: str) -> None:
+    (series,) = group_slices([with_identity(0, **{name: ""}), with_identity(1, **{name: "1.5"})]).series
+    assert [getattr(header.identity, name) for header in series.slices] == ["1.5", "1.5"]
+    assert [SeriesWarning.W_ID_FILLED in header.warnings for header in series.slices] == [True, False]
+    assert not any(SeriesWarning.W_ID_MISSING in header.warnings for header in series.slices)
+
+
+def test_a_filled_patient_stands_in_the_elements_too() -> None:
+    (series,) = group_slices([with_identity(0, patient_id=""), with_identity(1, patient_id="P-7")]).series
+    assert series.slices[0].elements == {"PatientID": "P-7"}
+
+
+def test_an_identity_is_not_guessed_of_two_others() -> None:
+    slices = [with_identity(0, patient_id=""), with_identity(1, patient_id="A"), with_identity(2, patient_id="B")]
+    (series,) = group_slices(slices).series
+    assert series.slices[0].identity.patient_id == ""
+    assert not any(SeriesWarning.W_ID_FILLED in header.warnings for header in series.slices)

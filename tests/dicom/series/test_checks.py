@@ -221,3 +221,16 @@ def test_a_frame_of_reference_that_differs_in_every_file_counts_as_absent() -> N
 def test_a_value_beyond_a_limit_is_refused_with_the_limit() -> None:
     refusal = check_headers(with_one(flaws={"PixelSpacing": Flaw.INVALID}), POLICY)
     assert refusal == (Reason.TAG_INVALID, "PixelSpacing invalid (0.01 to 100 mm are allowed) in 1 of 5 slices")
+
+
+@pytest.mark.parametrize("spacing_mm", [0.8000001, 0.80004])
+def test_spacings_that_differ_by_rounding_are_one(spacing_mm: float) -> None:
+    slices = [slice_at(z, plane={"row_spacing": spacing_mm if z == 2 else 0.8}) for z in range(5)]
+    assert check_headers(series_of(*slices), POLICY) is None
+
+
+def test_two_patients_are_counted_without_the_empty_one() -> None:
+    patients = ["", "P-1", "P-2"]
+    slices = [slice_at(z, identity={"patient_id": patient}) for z, patient in enumerate(patients)]
+    expected = (Reason.IDENTITY_CONFLICT, "2 patients and 1 studies under one series UID")
+    assert check_headers(series_of(*slices), POLICY) == expected

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from headers import slice_at
 
@@ -108,3 +109,60 @@ def test_a_tilt_is_refused_only_where_the_policy_says_so() -> None:
 def test_the_order_of_the_files_changes_nothing(*, turned: bool) -> None:
     slices = at(0, 2.5, 5, 12.5, 15)
     assert reason(slices[::-1] if turned else slices) is Reason.SLICE_GAP
+
+
+RESAMPLING = Policy(geometry=GeometryOptions(uneven_spacing="resample"))
+
+
+def places(*gaps_mm: float) -> list[SliceHeader]:
+    return at(0.0, *np.cumsum(gaps_mm).tolist())
+
+
+def test_a_change_of_step_may_be_resampled() -> None:
+    assert refusal(places(*[2.5] * 5, *[5.0] * 6), RESAMPLING) is None
+    assert refusal(places(*(2.5 * 1.04**k for k in range(12))), RESAMPLING) is None
+
+
+def test_a_wide_hole_is_not_resampled() -> None:
+    found = refusal(places(*[2.5] * 10, *[5.0] * 4, 115.0, *[5.0] * 6), RESAMPLING)
+    assert found is not None
+    assert found[0] is Reason.SPACING_NONUNIFORM
+    assert found[1].endswith("geometry.max_gap_mm is 10")
+
+
+def test_many_holes_are_not_resampled() -> None:
+    found = refusal(places(*[2.5, 2.6, 2.5, 9.1] * 4, 2.5), RESAMPLING)
+    assert found is not None
+    assert found[0] is Reason.SPACING_NONUNIFORM
+    assert found[1].endswith("geometry.max_missing_share is 0.1")
+
+
+def test_steps_below_the_smallest_are_no_single_position() -> None:
+    expected = (Reason.TAG_INVALID, "slices are 0.009 mm apart; 0.01 to 100 are allowed")
+    assert refusal(at(*(0.009 * k for k in range(12)))) == expected
+    assert refusal(at(*(0.01 * k for k in range(12)))) is None
+
+
+def test_slices_that_nearly_share_a_position_are_told_with_their_distance() -> None:
+    found = refusal(at(0, 0.009, 3, 3.009, 6, 6.009))
+    assert found is not None
+    assert found[0] is Reason.DUPLICATE_POSITION
+    assert "up to 0.009 mm apart" in found[1]
+
+
+def with_agents(*agents: str | None) -> list[SliceHeader]:
+    return with_kernels(*(("SOFT", 120.0, 2.5, agent) for agent in agents))
+
+
+def test_an_agent_named_in_some_slices_is_one_reconstruction() -> None:
+    assert refusal(with_agents(*[None] * 4, "Agent", None, None, "AGENT", *[None] * 4)) is None
+    assert reason(with_agents(*[None, "Agent"] * 6)) is Reason.MIXED_GEOMETRY
+    assert reason(with_agents(*["One", "Other"] * 6)) is Reason.MIXED_GEOMETRY
+
+
+def test_thicknesses_and_diameters_that_differ_by_rounding_are_one() -> None:
+    kernels = [("SOFT", 120.0, thickness, None) for thickness in (0.625, 0.624) * 6]
+    assert refusal(with_kernels(*kernels)) is None
+    slices = [slice_at(k, reconstruction_diameter=(360.0, 359.9999)[k % 2]) for k in range(12)]
+    assert refusal(slices) is None
+    assert reason(with_kernels(*(("SOFT", 120.0, mm, None) for mm in (3.0, 5.0) * 6))) is Reason.MIXED_GEOMETRY

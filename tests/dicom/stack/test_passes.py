@@ -62,6 +62,11 @@ def test_passes_told_by_number_are_refused_by_name(n: int) -> None:
     )
 
 
+@pytest.mark.parametrize("element", ["FrameAcquisitionNumber", "TemporalPositionIdentifier"])
+def test_other_numbers_tell_passes_too(element: str) -> None:
+    assert element_of(stack_of(even(), **{element: [k % 2 + 1 for k in range(N)]})) == element
+
+
 @pytest.mark.parametrize("n", [2, 3])
 @pytest.mark.parametrize("element", ["AcquisitionTime", "ContentTime"])
 @pytest.mark.parametrize("turned", [False, True])
