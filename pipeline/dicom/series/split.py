@@ -84,6 +84,8 @@ def describe_missing_parts(slices: tuple[SliceHeader, ...]) -> str | None:
 MOST_PARTS = 64
 LEAST_SHARE = 0.9
 """A part that has fewer of the positions may be a piece of a volume: then more is asked of it."""
+LEAST_OF_ONE_TIME = 6
+"""Of fewer slices, whole seconds of an export may be equal by chance."""
 FEWEST, MOST_OVERLAPPING = 3, 3
 """A part of its own extent has so many slices, and a series so many of them."""
 PARALLEL_COSINE = 0.9999
@@ -236,20 +238,22 @@ def _by_constant(element: str) -> Splitter:
 
 
 def _by_time(element: str, *, in_order: bool = False) -> Splitter:
-    """Cut an element's times at the widest pauses; with ``in_order`` only where each part is one sweep by them."""
+    """Cut times at the widest pauses; with ``in_order`` each part is one sweep by them, or has one time."""
 
     def names_of(images: Slices, places: Places) -> Names:
         moments = read_moments(images, element)
         names = _cut_at_pauses(moments, n_parts=max(Counter(places.tolist()).values()))
-        if in_order and not all(is_sweep(moments[_along(rows, places)]) for rows in _rows_of(names)):
+        parts = [moments[sorted(rows, key=lambda row: places[row])] for rows in _rows_of(names)]
+        if in_order and not all(is_sweep(part) or _is_one_time(part) for part in parts):
             return [""] * len(images)
         return names
 
     return element, names_of
 
 
-def _along(rows: list[int], places: Places) -> list[int]:
-    return sorted(rows, key=lambda row: places[row])
+def _is_one_time(moments: NDArray[np.float64]) -> bool:
+    """Whether all slices of a part that is not too small for it have one time."""
+    return len(moments) >= LEAST_OF_ONE_TIME and len(np.unique(moments)) == 1
 
 
 def _cut_at_pauses(times: NDArray[np.float64], n_parts: int) -> Names:

@@ -30,6 +30,8 @@ not even, which two passes explain.
 """
 SHORTEST_PASS = {ACQUIRED_SHARE: 3, WRITTEN_SHARE: 5}
 """Passes of fewer slices are no evidence: a few times in no order look like it too often."""
+LEAST_EVENTS = 4
+"""A sweep has so many values: two or three may be the times of two or three ranges."""
 SWEEP_SHARE = 0.95
 """One sweep, or a few passes, explain a series if they take in this share of its slices: a few times may be wrong."""
 
@@ -121,7 +123,8 @@ def is_sweep(values: Floats) -> bool:
     if runs is None:
         return False
     known = runs[runs >= 0]
-    return bool(np.bincount(known).max() >= SWEEP_SHARE * len(known)) and len(np.unique(values)) > len(known) / 2
+    n_values = len(np.unique(values[runs >= 0]))
+    return bool(np.bincount(known).max() >= SWEEP_SHARE * len(known)) and n_values >= LEAST_EVENTS
 
 
 def _number_runs(values: Floats) -> Floats | None:

@@ -4,6 +4,7 @@ Everything follows from ImagePositionPatient and ImageOrientationPatient (DICOM 
 InstanceNumber, SpacingBetweenSlices and file names are not used.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -191,10 +192,15 @@ class Stack:
         start = np.array(plane.position) + (self._fitted_start() - self.positions_mm[0]) * normal
         return Geometry(
             shape=Zyx(len(self.slices), pixels.rows, pixels.columns),
-            spacing_mm=Zyx(self.step_mm * length, plane.row_spacing, plane.column_spacing),
+            spacing_mm=Zyx(self.step_mm * length, *self._usual_spacing_mm()),
             origin_mm=_xyz(start),
             axes=Zyx(_xyz(advance / length), _xyz(column), _xyz(row)),
         )
+
+    def _usual_spacing_mm(self) -> tuple[float, float]:
+        """Return the row and column spacing of most slices: some may be written with fewer decimals."""
+        spacings = [(header.plane.row_spacing, header.plane.column_spacing) for header in self.slices]
+        return Counter(spacings).most_common(1)[0][0]
 
     def _fitted_start(self) -> float:
         """Where an even stack of this step fits best, to the nanometre; an uneven one starts with its first slice."""

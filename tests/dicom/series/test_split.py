@@ -1,12 +1,17 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import slices
+from phantoms import write_series
+from pydicom.dataset import Dataset
+from running import carry_out
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import GeometryOptions, Policy
 from pipeline.dicom.series.split import MOST_PARTS, split_parts
 from pipeline.geometry import Xyz
+from pipeline.store.read import open_store
 
 POLICY = Policy(geometry=GeometryOptions(duplicate_position="split"))
 N = 10
@@ -147,6 +152,11 @@ def test_times_of_frames_tell_phases_apart(element: str) -> None:
     assert len(parts(first, second)) == 2
 
 
+def test_one_time_for_each_phase_tells_them_apart() -> None:
+    first, second = volume("a", ContentTime="100000"), volume("b", ContentTime="100500")
+    assert len(parts(first, second)) == 2
+
+
 def test_times_of_an_export_split_nothing() -> None:
     first, second = volume("a", 3), volume("b", 3)
     order = [0, 4, 2, 3, 1, 5]  # one of each position before the pause, but in no order
@@ -210,3 +220,24 @@ def test_slices_without_a_common_normal_are_left_to_the_checks(plane: dict[str, 
     first, second = volume("a", AcquisitionNumber="1"), volume("b", AcquisitionNumber="2")
     odd = (replace(second[0], plane=replace(second[0].plane, **plane)), *second[1:])  # type: ignore[arg-type]
     assert len(parts(first, odd)) == 1
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize(("choice", "n_stores"), [("split", 2), ("drop_identical", 0)])
+def test_a_run_makes_a_volume_of_each_pass_or_refuses_both(tmp_path: Path, choice: str, n_stores: int) -> None:
+    def alternate(dataset: Dataset, z: int) -> None:
+        dataset.AcquisitionNumber = z % 2 + 1
+
+    series = write_series(tmp_path / "in", n=20, change=alternate)
+    yaml = f"geometry: {{duplicate_position: {choice}}}\nstore: {{dtype: int16}}\n"
+    outcome = carry_out(tmp_path, tmp_path / "in", yaml)
+    stored = [open_store(outcome.output.root / str(one.store)).array[:] for one in outcome.records if one.store]
+    assert len(stored) == n_stores
+    for truth in (series.truth[::2], series.truth[1::2])[:n_stores]:
+        assert any((volume == truth).all() for volume in stored)
+    if not n_stores:
+        (record,) = outcome.records
+        assert (record.reason, record.detail) == (
+            "MIXED_GEOMETRY",
+            "2 acquisitions alternate along the stack, by AcquisitionNumber",
+        )

@@ -168,6 +168,11 @@ def test_times_of_the_acquisition_outweigh_those_of_the_file() -> None:
     assert element_of(stack_of(even(), AcquisitionTime=swept, ContentTime=passes(2))) is None
 
 
+def test_a_fast_sweep_in_whole_seconds_outweighs_the_times_of_the_file() -> None:
+    swept = [clock(36000 + k // 6) for k in range(N)]
+    assert element_of(stack_of(even(), AcquisitionTime=swept, ContentTime=passes(2))) is None
+
+
 def test_a_few_late_slices_make_no_pass() -> None:
     times = [clock(36000 + k + 100 * (k in {5, 9, 17})) for k in range(N)]
     assert element_of(stack_of(even(), ContentTime=times)) is None
