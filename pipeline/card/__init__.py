@@ -1,4 +1,4 @@
-"""What an output says of itself to those who did not make it: Croissant, and a card in Markdown."""
+"""Descriptions of an output for publishing: Croissant metadata, and a card in Markdown."""
 
 from pipeline.card.facts import About
 from pipeline.card.write import write_card

@@ -52,7 +52,7 @@ class Processing:
     parameters: Mapping[str, Any] | None
 
 
-def processing_of(trails: Sequence[Trail]) -> tuple[Processing, ...]:
+def summarise_processing(trails: Sequence[Trail]) -> tuple[Processing, ...]:
     """Return the steps of all trails, each behind those that it follows."""
     order: list[NthStep] = []
     parameters: dict[NthStep, list[Mapping[str, Any]]] = defaultdict(list)
@@ -137,7 +137,7 @@ class Facts:
             raise UsageError(msg)
         rows = tuple(read_table(output.manifest))
         trails = [_trail(output.root / row["store"]) for row in rows if row["store"]]
-        return cls(tuple(_tables(output)), tuple(_files(output)), rows, processing_of(trails))
+        return cls(tuple(_tables(output)), tuple(_files(output)), rows, summarise_processing(trails))
 
     @cached_property
     def ready(self) -> tuple[Row, ...]:

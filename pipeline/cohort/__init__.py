@@ -1,1 +1,1 @@
-"""Who is who in a cohort: patients, splits and labels, and how they join."""
+"""Patients, splits and labels of a cohort, and how they join its series."""

@@ -1,4 +1,4 @@
-"""What is known of a cohort beside its images: who is who, labels, splits; and all of it put into records."""
+"""Patients, labels and splits of a cohort, put into the records of its series."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pipeline.cohort.join import Joined, join_table
 from pipeline.cohort.joined_tables import list_kept_tables
 from pipeline.cohort.options import ManifestOptions
-from pipeline.cohort.people import people_of
-from pipeline.cohort.splits import NAMES, Member, Split, Token, splits_of
+from pipeline.cohort.people import load_people
+from pipeline.cohort.splits import NAMES, Member, Split, Token, assign_splits
 from pipeline.cohort.table import LabelTable, read_labels
 from pipeline.errors import DamageError, UsageError
 from pipeline.output.layout import OutputFolder
@@ -21,7 +21,7 @@ from pipeline.vocabulary import Status
 
 @dataclass(frozen=True)
 class Completed:
-    """Records with all that is known of them, and how each table of labels was joined."""
+    """Records with patients, labels and splits, and how each table of labels was joined."""
 
     records: tuple[SeriesRecord, ...]
     joins: tuple[Joined, ...]
@@ -29,7 +29,7 @@ class Completed:
 
 @dataclass(frozen=True)
 class CohortMetadata:
-    """What ``manifest:`` names, read; ``tables`` are joined in their order, a later one over an earlier."""
+    """The patient map and the label tables of ``manifest:``; of tables with the same column the later one wins."""
 
     options: ManifestOptions
     output: OutputFolder
@@ -44,7 +44,7 @@ class CohortMetadata:
         """
         asked = options.labels.table if options.labels else None
         tables = tuple(map(read_labels, [*list_kept_tables(output), *([asked] if asked else [])]))
-        people = people_of(options.patient_map)
+        people = load_people(options.patient_map)
         columns = {column for table in tables for column in table.columns}
         _check_columns(options, columns)
         _check_masks(options, columns)
@@ -63,7 +63,7 @@ class CohortMetadata:
             for record in known
             if record.series_key in there and record.status is not Status.EXCLUDED
         }
-        joins = tuple(join_table(table, members) for table in self.tables if not table.options.speaks_of_slices)
+        joins = tuple(join_table(table, members) for table in self.tables if not table.options.is_about_slices)
         patients = {key: identify_patient(one.series.slices[0], self.people) for key, one in there.items()}
         return Completed(tuple(with_splits(with_labels(known, joins), patients, self.options.split)), joins)
 
@@ -83,7 +83,7 @@ class CohortMetadata:
 
 
 def with_labels(records: Iterable[SeriesRecord], joins: Iterable[Joined]) -> list[SeriesRecord]:
-    """Return the records, each with every column of the tables; null where no row speaks of the series."""
+    """Return the records, each with every column of the tables; null where no row is about the series."""
     joins = list(joins)
     empty: dict[str, LabelValue] = {column: None for join in joins for column in join.table.columns}
     return [replace(record, labels=empty | record.labels | _labels(record, joins)) for record in records]
@@ -94,14 +94,14 @@ def with_splits(
 ) -> list[SeriesRecord]:
     """Return the records, those with a store with the split that they belong to.
 
-    ``patients`` tell by series_key what a patient is truly known by.  A series whose files are gone is not among them:
-    it follows its patient's others or, where there are none, keeps the split that it has.
+    ``patients`` are private identifiers of patients, by series_key.  A series whose files are gone is not among
+    them: it follows its patient's others or, where there are none, keeps the split that it has.
     """
     if split is None:
         return [replace(record, split=None) for record in records]
     stored = [record for record in records if record.status is Status.OK]
     known = [record for record in stored if record.series_key in patients]
-    names = splits_of([_member(record, patients[record.series_key], split) for record in known], split)
+    names = assign_splits([_member(record, patients[record.series_key], split) for record in known], split)
     by_patient = {record.patient: names[record.series_key] for record in known}
     found = {record.series_key: by_patient.get(record.patient, record.split) for record in stored}
     return [replace(record, split=found.get(record.series_key)) for record in records]

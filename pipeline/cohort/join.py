@@ -1,4 +1,4 @@
-"""Labels to the series that they speak of, and what is left over on either side."""
+"""Join a table of labels to series, and list what is left over on either side."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ LEFTOVER_COLUMNS: dict[str, ColumnType] = dict.fromkeys(("table", "on", "key", "
 class Joined:
     """A table's labels by series_key (or slice_key), and what is left over.
 
-    ``alone`` are the keys of rows that nothing answers to, ``unlabelled`` the series (or slices) that no row speaks of.
+    ``alone`` are the keys of rows without a series, ``unlabelled`` the series (or slices) without a row.
     """
 
     table: LabelTable
@@ -43,7 +43,7 @@ class Joined:
     @property
     def message(self) -> str:
         """The counts in words."""
-        members = "slices" if self.table.options.speaks_of_slices else "series"
+        members = "slices" if self.table.options.is_about_slices else "series"
         n_members = len(self.labels) + len(self.unlabelled)
         words = f"{self.table.options.path.name}: {len(self.labels)} of {n_members} {members} have labels"
         if self.alone:
@@ -54,20 +54,20 @@ class Joined:
 
 
 def join_table(table: LabelTable, members: Mapping[str, Identifiers]) -> Joined:
-    """Join a table to series (or slices), by what they are known by; columns that repeat that are withheld.
+    """Join a table to series (or slices) by an identifier; columns that repeat an identifier are withheld.
 
     A key is compared letter by letter, spaces at its ends aside.
     """
     on = table.options.on
     keys = {name: (known.get(on) or "").strip() for name, known in members.items()}
-    table = table.without(_that_tell_on(table, members, keys))
+    table = table.without(_identifying_columns(table, members, keys))
     labels = {name: table.rows[key] for name, key in keys.items() if key in table.rows}
     alone = table.rows.keys() - set(keys.values())
     return Joined(table, labels, tuple(sorted(alone)), tuple(sorted(members.keys() - labels.keys())))
 
 
-def leftovers(joins: Iterable[Joined]) -> list[dict[str, str | None]]:
-    """Return a row of LEFTOVER_COLUMNS for everything that found no partner; it belongs under ``private/``."""
+def list_leftovers(joins: Iterable[Joined]) -> list[dict[str, str | None]]:
+    """Return a row of LEFTOVER_COLUMNS for each key without a partner; they belong under ``private/``."""
     return [
         {"table": join.table.options.path.name, "on": join.table.options.on, "key": key, "without": name}
         for join in joins
@@ -75,8 +75,8 @@ def leftovers(joins: Iterable[Joined]) -> list[dict[str, str | None]]:
     ]
 
 
-def _that_tell_on(table: LabelTable, members: Mapping[str, Identifiers], keys: Mapping[str, str]) -> list[str]:
-    """Return the columns that hold what the series themselves are known by."""
+def _identifying_columns(table: LabelTable, members: Mapping[str, Identifiers], keys: Mapping[str, str]) -> list[str]:
+    """Return the columns that hold identifiers of the series."""
     pairs = [(table.rows[keys[name]], known) for name, known in members.items() if keys[name] in table.rows]
     return [column for column in table.columns if _repeats([(labels[column], known) for labels, known in pairs])]
 

@@ -18,7 +18,7 @@ IDENTIFIERS: tuple[str, ...] = (*get_args(Element), *get_args(Pseudonym))
 
 @dataclass(frozen=True)
 class LabelOptions:
-    """A CSV table and masks to join; ``column`` is the table's column that holds ``on``, if it is called otherwise."""
+    """A CSV table and masks to join; ``column`` is the table's column that holds ``on``, if it has another name."""
 
     csv: str | None = None
     on: Identifier = "PatientID"
@@ -51,7 +51,7 @@ class TableOptions:
         return self.column or self.on
 
     @property
-    def speaks_of_slices(self) -> bool:
+    def is_about_slices(self) -> bool:
         """Whether its rows are about single slices."""
         return self.on in {"SOPInstanceUID", "slice_key"}
 

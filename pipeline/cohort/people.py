@@ -8,8 +8,8 @@ from pipeline.errors import UsageError
 KEY = "PatientID"
 
 
-def people_of(path: str | None) -> dict[str, str]:
-    """Return the people of a patient map, nobody where there is none; raises as `read_people`."""
+def load_people(path: str | None) -> dict[str, str]:
+    """Return the people of a patient map, an empty mapping without one; raises as `read_people`."""
     return {} if path is None else read_people(Path(path))
 
 

@@ -51,7 +51,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Member:
-    """A series as a split sees it; ``patient`` is what the patient is truly known by, which stays private."""
+    """What decides the split of a series; ``patient`` is the private identifier of its patient."""
 
     series_key: str
     patient: Token
@@ -71,7 +71,7 @@ class Member:
         return {self.patient, self.token, *content}
 
 
-def splits_of(members: Iterable[Member], split: Split) -> dict[str, str]:
+def assign_splits(members: Iterable[Member], split: Split) -> dict[str, str]:
     """Return the split of every series, by key; who shares a patient, a group or content shares it.
 
     Each patient (or group) draws alone.  Of those whom content ties together the majority decides, and of equal

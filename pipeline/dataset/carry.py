@@ -1,4 +1,4 @@
-"""Arrays carried from the source's grid to the store's, as the steps did with the image, and back."""
+"""Resample arrays from the source's grid to the store's, as the steps did with the image, and back."""
 
 from functools import reduce
 from typing import Any, Literal

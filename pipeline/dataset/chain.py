@@ -1,4 +1,4 @@
-"""The changes of grid that led from a series' slices to its store, rebuilt from what the store says of itself."""
+"""The changes of grid that led from a series' slices to its store, rebuilt from the attributes of the store."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -124,7 +124,7 @@ def _frozen(value: Any) -> Any:
 
 
 def _require_same(rebuilt: Geometry, stored: Geometry) -> None:
-    """Refuse a chain that ends elsewhere."""
+    """Refuse a chain that does not end on the store's grid."""
     same = rebuilt.shape == stored.shape and np.allclose(rebuilt.affine_lps, stored.affine_lps, rtol=0, atol=SAME_MM)
     if not same:
         msg = "the trail of this store does not lead from its source to its grid; it was written by another version"

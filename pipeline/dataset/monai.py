@@ -1,4 +1,4 @@
-"""Volumes for MONAI: tensors that know where they lie."""
+"""Volumes for MONAI: MetaTensors with their affine."""
 
 from typing import Any
 

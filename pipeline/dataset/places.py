@@ -1,4 +1,4 @@
-"""Places carried along a chain of changes and back: indices of the source, indices of the store, millimetres."""
+"""Map points along a chain of changes and back: indices of the source, indices of the store, millimetres."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -18,7 +18,7 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """What lies where: every index is fractional, and counts voxel centres from 0."""
+    """Maps points between source, store and patient: every index is fractional, and counts voxel centres from 0."""
 
     chain: Chain
     stored: Geometry

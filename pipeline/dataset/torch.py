@@ -19,7 +19,7 @@ class Volumes(Dataset[Any]):  # type: ignore[misc]  # torch may be absent where 
     """Whole volumes: ``image`` float32 [c, z, y, x], each of ``labels`` [1, z, y, x], and ``key``.
 
     ``labels`` may name ``mask``, which is 1 where a voxel is valid.  ``columns`` of the manifest come along under
-    their names; ``transform`` has the last word.
+    their names; ``transform`` is applied last.
     """
 
     def __init__(

@@ -64,7 +64,7 @@ class CohortVolume:
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """What the store says of itself, the group attribute ``ctprep``."""
+        """The group attribute ``ctprep`` of the store."""
         return self._store.attributes
 
     @property

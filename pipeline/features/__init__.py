@@ -1,1 +1,1 @@
-"""What the Hounsfield units of a volume say before any step."""
+"""Features of a volume in Hounsfield units, before any step."""

@@ -1,1 +1,1 @@
-"""What a run leaves: names, tables, manifest, state, lock, and files that are whole or not there."""
+"""What a run writes: names, tables, manifest, state, lock, and files that are complete or absent."""

@@ -1,4 +1,4 @@
-"""The columns of the tables beside the manifest: name, type and meaning, each written down here alone."""
+"""The columns of the tables beside the manifest: name, type and meaning."""
 
 from pipeline.record import Column, by_name
 

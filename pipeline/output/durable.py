@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written aside, forced to disk, renamed.  Knows no format."""
+"""Files that are complete or absent: written aside, forced to disk, renamed.  Knows no format."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""The names of everything a run leaves, in one place."""
+"""The names of all files and folders of an output."""
 
 import os
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ class RemoteOutput(Protocol):
 
     @property
     def url(self) -> str:
-        """What the output is called."""
+        """The address of the output."""
         ...
 
     def send(self, series_key: str) -> None:
@@ -152,7 +152,7 @@ class OutputFolder:
         return self.volumes / f"{series_key}.zarr"
 
     def unfinished_stores(self, series_key: str = "*") -> list[Path]:
-        """Return where tries at a store lie, of this run or of one that was killed; without a key, of any series."""
+        """Return the folders of unfinished stores, also of a run that was killed; without a key, of any series."""
         return sorted(self.volumes.glob(f".{series_key}.*unfinished"))
 
     def unfinished_store(self, series_key: str) -> Path:
@@ -178,10 +178,10 @@ class OutputFolder:
             yield self.store(series_key)
 
     def describe_path(self, path: Path) -> str:
-        """Return what a person calls a path of this output."""
+        """Return a path of this output as messages name it, a URL in a bucket."""
         return f"{self.remote.url}/{path.relative_to(self.root).as_posix()}" if self.remote else str(path)
 
 
-def folder_of_a_try(unfinished: str, name: str) -> str:
-    """Return where one try at a store is written: a worker that was thought dead never writes into another's folder."""
+def name_try_folder(unfinished: str, name: str) -> str:
+    """Return the folder of one try at a store: each has its own, as a worker thought dead may still write."""
     return f"{unfinished.removesuffix('unfinished')}{name}.unfinished"

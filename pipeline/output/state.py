@@ -87,8 +87,8 @@ class Finished:
     has_store: bool = True
     has_rows: bool = True
 
-    def is_of_the_same_terms(self, other: "Finished") -> bool:
-        """Tell whether two tries followed from the same."""
+    def has_same_terms(self, other: "Finished") -> bool:
+        """Report whether two results have the same terms."""
         return self.terms == other.terms
 
     @property
@@ -106,20 +106,20 @@ class OutputState:
 
     @classmethod
     def read(cls, output: OutputFolder) -> "OutputState":
-        """Read the journal, later lines winning, and look whether what it tells of is there."""
+        """Read the journal, later lines winning, and check that the stores and tables it names exist."""
         entries = Journal(output.journal).entries()
         state = cls(output, {entry["series_key"]: _finished(entry) for entry in entries})
-        state.look_for_stores()
-        state.look_for_rows()
+        state.mark_missing_stores()
+        state.mark_missing_rows()
         return state
 
     @classmethod
     def open(cls, output: OutputFolder) -> "OutputState":
-        """Read the journal, and put right what a kill left among the stores; the caller holds the output's lock."""
+        """Read the journal, and recover the stores after a kill; the caller holds the output's lock."""
         state = cls.read(output)
-        state.settle_stores()
-        state.look_for_stores()
-        for table in state.spoilt_tables():
+        state.recover_stores()
+        state.mark_missing_stores()
+        for table in state.list_damaged_tables():
             remove(table)
         return state
 
@@ -161,7 +161,7 @@ class OutputState:
             self.finished.pop(key, None)
         Journal(self.output.journal).compact(map(_journal_entry, self.finished.values()))
 
-    def settle_stores(self) -> None:
+    def recover_stores(self) -> None:
         """Adopt the unfinished stores whose records are in the journal, and remove all others."""
         for folder in self.output.unfinished_stores():
             if self.adopts(folder):
@@ -169,21 +169,21 @@ class OutputState:
             else:
                 shutil.rmtree(folder, ignore_errors=True)  # a worker that outlived its run may still write there
 
-    def look_for_stores(self) -> None:
-        """Find out which stores were removed; one that was tried may be adopted yet."""
+    def mark_missing_stores(self) -> None:
+        """Mark the series whose stores are missing; an unfinished store may still be adopted."""
         there = self.output.list_stored() | set(map(_key_of, self.output.unfinished_stores()))
         for key, found in self.finished.items():
             if found.record.status is Status.OK and key not in there:
                 self.finished[key] = replace(found, has_store=False)
 
-    def look_for_rows(self) -> None:
-        """Find out whether the tables are whole that hold what the journal no longer does."""
-        if self.spoilt_tables():
+    def mark_missing_rows(self) -> None:
+        """Mark the series whose rows in the published tables are lost."""
+        if self.list_damaged_tables():
             for key, found in self.finished.items():
                 self.finished[key] = replace(found, has_rows=found.slices is not None)
 
-    def spoilt_tables(self) -> list[Path]:
-        """Return which of those tables are gone, or cut short."""
+    def list_damaged_tables(self) -> list[Path]:
+        """Return the published tables that are missing, or cut short."""
         tables = (self.output.files, self.output.slices, self.output.histograms)
         return [table for table in tables if not is_whole(table)]
 

@@ -1,4 +1,4 @@
-"""How a run ended: its exit code, and run.json with the history beside it."""
+"""Summary of a run: its exit code, ``run.json`` and the history in ``runs/``."""
 
 import json
 import platform

@@ -185,7 +185,7 @@ def count_failures(now: Finished, before: Finished | None, retries: int) -> Fini
     """Return a result with its failures counted; one that has failed too often says what runs it again."""
     if now.record.status is not Status.FAILED:
         return now
-    n_before = before.n_failures if before and before.is_of_the_same_terms(now) else 0
+    n_before = before.n_failures if before and before.has_same_terms(now) else 0
     n_failures = n_before + (now.record.reason not in NOT_ITS_OWN)
     counted = replace(now, n_failures=n_failures)
     if n_failures <= retries:

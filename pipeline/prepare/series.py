@@ -15,7 +15,7 @@ from pipeline.dicom.series.outcomes import describe_used
 from pipeline.dicom.stack.stack import Stack
 from pipeline.errors import SeriesRefusedError
 from pipeline.kernels import bands, lossless, slices, walks
-from pipeline.output.layout import folder_of_a_try
+from pipeline.output.layout import name_try_folder
 from pipeline.prepare.job import Job, SeriesResult, refuse
 from pipeline.prepare.masks import add_masks_to_record, carry_masks, describe_images, read_masks
 from pipeline.prepare.provenance import add_store, build_attributes, build_record, find_volume_warnings
@@ -41,7 +41,7 @@ def warm() -> None:
 def process(job: Job) -> SeriesResult:
     """Turn one series into a store and its record, or into a record with the reason why there is none."""
     started = time.perf_counter()
-    job = replace(job, folder=folder_of_a_try(job.folder, secrets.token_hex(4)))
+    job = replace(job, folder=name_try_folder(job.folder, secrets.token_hex(4)))
     try:
         result = replace(_prepare(job), folder=job.folder)
     except SeriesRefusedError as error:

@@ -1,1 +1,1 @@
-"""What is odd in a cohort or in a series, as findings and verdicts."""
+"""Findings about a cohort, and verdicts about a series."""

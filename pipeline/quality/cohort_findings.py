@@ -34,7 +34,7 @@ def find_unsteady(scan: Scan, _cohort: Sequence[SeriesFacts]) -> Iterator[Findin
 
 
 def find_slice_counts(_scan: Scan, cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:
-    """Tell the least and the most slices of a series."""
+    """Slice counts that differ between series."""
     counts = sorted(len(facts.images) for facts in cohort)
     if counts and counts[0] != counts[-1]:
         detail = f"From {counts[0]} to {counts[-1]} slices a series, {counts[len(counts) // 2]} in the middle."

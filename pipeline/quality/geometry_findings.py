@@ -1,4 +1,4 @@
-"""Facts of one series that its headers tell: where its slices lie, and what is ordered alike."""
+"""Geometry of one series from its headers: where its slices lie, and how names and numbers are ordered."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -92,7 +92,7 @@ class SeriesFacts:
 
 
 def cross(one: Xyz, other: Xyz) -> Xyz:
-    """Return the vector at right angles to both."""
+    """Return the vector product of two vectors."""
     return Xyz(
         one.y * other.z - one.z * other.y,
         one.z * other.x - one.x * other.z,
@@ -101,5 +101,5 @@ def cross(one: Xyz, other: Xyz) -> Xyz:
 
 
 def dot(one: Xyz, other: Xyz) -> float:
-    """Return how far one vector reaches along the other."""
+    """Return the scalar product of two vectors."""
     return sum(a * b for a, b in zip(one, other, strict=True))

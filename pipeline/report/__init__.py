@@ -1,1 +1,1 @@
-"""Records and stores to one offline HTML page; reads what is finished, decides nothing, changes nothing."""
+"""Records and stores to offline HTML pages."""

@@ -19,7 +19,7 @@ PASSING = frozenset({"duration_s", "peak_memory_mb", "finished_at", "masks"})
 
 
 def program_mark(options: ReportOptions, package: Iterable[Path]) -> str:
-    """Return what changes when the program or its options would make other pages."""
+    """Return a hash of the program and its options, which changes when they would write other pages."""
     digest = blake2b(json.dumps([__version__, asdict(options)]).encode(), digest_size=10)
     for path in sorted(package):
         digest.update(path.read_bytes())
@@ -27,7 +27,7 @@ def program_mark(options: ReportOptions, package: Iterable[Path]) -> str:
 
 
 def series_mark(program: str, record: SeriesRecord, slices: Sequence[Row], histogram: Histogram | None) -> str:
-    """Return what changes when a series' page would."""
+    """Return a hash of all that a series' page shows."""
     columns = {name: value for name, value in to_json(record).items() if name not in PASSING}
     digest = blake2b(json.dumps([program, columns, slices], default=str).encode(), digest_size=10)
     if histogram is not None:
@@ -35,8 +35,8 @@ def series_mark(program: str, record: SeriesRecord, slices: Sequence[Row], histo
     return digest.hexdigest()
 
 
-def marks_before(folder: Path) -> dict[str, str]:
-    """Return the mark of every series page that a report holds; an unreadable list is none, and all is made again."""
+def read_marks(folder: Path) -> dict[str, str]:
+    """Return the mark of every series page that a report holds; an unreadable list counts as empty."""
     try:
         marks = json.loads((folder / FILE).read_bytes())
     except (OSError, ValueError):
@@ -44,6 +44,6 @@ def marks_before(folder: Path) -> dict[str, str]:
     return {str(key): str(mark) for key, mark in marks.items()} if isinstance(marks, dict) else {}
 
 
-def keep_marks(folder: Path, marks: Mapping[str, str]) -> None:
-    """Write the marks down; raises OutputError where the system refuses."""
+def write_marks(folder: Path, marks: Mapping[str, str]) -> None:
+    """Write the marks; raises OutputError where the system refuses."""
     write_bytes(folder / FILE, json.dumps(dict(sorted(marks.items())), indent=0).encode())

@@ -14,7 +14,7 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.masks import count_mask_reasons
 from pipeline.output.tables import Row, read_table, write_csv
 from pipeline.record import RECORD_COLUMNS, SeriesRecord
-from pipeline.report.cache import keep_marks, marks_before, program_mark, series_mark
+from pipeline.report.cache import program_mark, read_marks, series_mark, write_marks
 from pipeline.report.charts import Figure
 from pipeline.report.cohort_tables import by_module, findings_of, history, tags_of
 from pipeline.report.figures import cohort_figures
@@ -92,7 +92,7 @@ def _write_series(
     """Make the pages of series that are new or changed, and remove those of series that are gone."""
     slices = _slices(output)
     program = program_mark(options, [*SITE.parent.glob("*.py"), *SITE.glob("*.j2")])
-    before, now = marks_before(output.report), {}
+    before, now = read_marks(output.report), {}
     todo = []
     for record in records:
         key = record.series_key
@@ -101,12 +101,12 @@ def _write_series(
         if before.get(key) != now[key] or not (folder_of(output, key) / "index.html").exists():
             todo.append(data)
     output.report.mkdir(parents=True, exist_ok=True)
-    keep_marks(output.report, {key: mark for key, mark in now.items() if before.get(key) == mark})
+    write_marks(output.report, {key: mark for key, mark in now.items() if before.get(key) == mark})
     with ThreadPoolExecutor(THREADS) as pool:
         for _ in pool.map(lambda data: write_series(output, data, options), todo):
             pass
     _remove_gone(output.report / "series", now.keys())
-    keep_marks(output.report, now)
+    write_marks(output.report, now)
 
 
 def _slices(output: OutputFolder) -> dict[str, list[Row]]:

@@ -25,7 +25,7 @@ def product(values: Iterable[float] | None, digits: int = 0) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Write a share of 1 in per cent; what is there but too little to show is said to be so."""
+    """Write a share of 1 in per cent; a share too small to show is written as less than 0.1 %."""
     if share is None:
         return MISSING
     if 0 < share < 0.0005:

@@ -39,7 +39,7 @@ def label(output: OutputFolder, options: TableOptions) -> Joined:
             msg = f"{join.message}: nothing was changed; is {options.key_column} the {options.on}?"
             raise UsageError(msg)
         keep_table(output, options)
-        if options.speaks_of_slices:
+        if options.is_about_slices:
             publish_slice_labels(output, [join], dropped)
         else:
             kept = [_without(record, dropped) for record in records]
@@ -49,7 +49,7 @@ def label(output: OutputFolder, options: TableOptions) -> Joined:
 
 
 def _joined(output: OutputFolder, table: LabelTable, records: Sequence[SeriesRecord], config: Config) -> Joined:
-    if table.options.speaks_of_slices:
+    if table.options.is_about_slices:
         return join_to_slices(output, load_key(config, output), table)
     records_by_key = {record.series_key: record for record in records if record.status is not Status.EXCLUDED}
     members = {}

@@ -172,7 +172,7 @@ class _Run:
         yield from self._refuse(plan for plan in plans if not plan.is_left_out)
         yield from process_series(self.dispatcher, PREPARE, self._job, partial(self._plans, selection))
         yield from self._refuse(self._plans(selection))
-        self.state.settle_stores()  # a worker that died left what it was writing
+        self.state.recover_stores()  # a worker that died left what it was writing
 
     def _job(self, scanned: ScannedSeries) -> Job:
         folder = self.session.output.unfinished_store(scanned.record.series_key).absolute()

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from pipeline.cohort.join import LEFTOVER_COLUMNS, Joined, join_table, leftovers
+from pipeline.cohort.join import LEFTOVER_COLUMNS, Joined, join_table, list_leftovers
 from pipeline.cohort.table import LabelTable
 from pipeline.output.columns import SLICE_COLUMNS
 from pipeline.output.layout import OutputFolder
@@ -17,7 +17,7 @@ from pipeline.vocabulary import FileStatus
 
 def label_slices(output: OutputFolder, key: PseudonymKey, tables: Sequence[LabelTable]) -> tuple[Joined, ...]:
     """Join the tables that speak of slices to those that were used, and write slices.parquet with their columns."""
-    joins = tuple(join_to_slices(output, key, table) for table in tables if table.options.speaks_of_slices)
+    joins = tuple(join_to_slices(output, key, table) for table in tables if table.options.is_about_slices)
     if joins:
         publish_slice_labels(output, joins)
     return joins
@@ -51,7 +51,7 @@ def slice_label_columns(output: OutputFolder) -> set[str]:
 def publish_leftovers(output: OutputFolder, joins: Sequence[Joined]) -> None:
     """List under ``private/`` every row and every series or slice that found no partner; without tables, nothing."""
     if joins:
-        write_table(output.private / "unlabelled.parquet", LEFTOVER_COLUMNS, leftovers(joins), private=True)
+        write_table(output.private / "unlabelled.parquet", LEFTOVER_COLUMNS, list_leftovers(joins), private=True)
 
 
 def _labels_of(row: dict[str, Any], joins: Sequence[Joined], dropped: Collection[str]) -> dict[str, Any]:

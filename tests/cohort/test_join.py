@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from pipeline.cohort.join import join_table, leftovers
+from pipeline.cohort.join import join_table, list_leftovers
 from pipeline.cohort.options import TableOptions
 from pipeline.cohort.table import LabelTable, LabelValue
 
@@ -37,7 +37,7 @@ def test_what_is_left_over_on_either_side_is_counted_and_listed() -> None:
         "labels.csv: 2 of 4 series have labels, 1 of 2 rows no series; "
         "withheld, because they may identify a person: name"
     )
-    assert leftovers([found]) == [
+    assert list_leftovers([found]) == [
         {"table": "labels.csv", "on": "PatientID", "key": "Gamma", "without": None},
         {"table": "labels.csv", "on": "PatientID", "key": None, "without": "k3"},
         {"table": "labels.csv", "on": "PatientID", "key": None, "without": "k4"},

@@ -35,7 +35,7 @@ def test_a_table_is_joined_on_the_column_of_that_name_by_default() -> None:
 
 
 def test_only_two_identifiers_speak_of_slices() -> None:
-    speak = [name for name in IDENTIFIERS if TableOptions(Path(), name).speaks_of_slices]  # type: ignore[arg-type]
+    speak = [name for name in IDENTIFIERS if TableOptions(Path(), name).is_about_slices]  # type: ignore[arg-type]
     assert speak == ["SOPInstanceUID", "slice_key"]
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cohort.people import people_of, read_people
+from pipeline.cohort.people import load_people, read_people
 from pipeline.errors import UsageError
 
 
@@ -15,11 +15,11 @@ def write(folder: Path, text: str) -> Path:
 def test_each_patient_id_means_one_person(tmp_path: Path) -> None:
     path = write(tmp_path, "person,PatientID\nX,A\nX,B\nY,C\nY,C\n,D\n")
     assert read_people(path) == {"A": "X", "B": "X", "C": "Y"}
-    assert people_of(str(path)) == read_people(path)
+    assert load_people(str(path)) == read_people(path)
 
 
 def test_without_a_map_there_is_nobody() -> None:
-    assert people_of(None) == {}
+    assert load_people(None) == {}
 
 
 @pytest.mark.parametrize(

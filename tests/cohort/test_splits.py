@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cohort.splits import NAMES, Member, Split, splits_of
+from pipeline.cohort.splits import NAMES, Member, Split, assign_splits
 
 USUAL = Split(train=0.8, validation=0.1, test=0.1)
 
@@ -28,7 +28,7 @@ def patients(n: int, **told: str) -> list[Member]:
 
 
 def by_patient(found: list[Member], split: Split) -> dict[tuple[str, ...], str]:
-    names = splits_of(found, split)
+    names = assign_splits(found, split)
     return {member.patient: names[member.series_key] for member in found}
 
 
@@ -43,7 +43,7 @@ def test_shares_add_up_to_one(shares: tuple[float, float, float]) -> None:
 
 
 def test_many_patients_are_split_by_the_shares() -> None:
-    counts = Counter(splits_of(patients(4000), USUAL).values())
+    counts = Counter(assign_splits(patients(4000), USUAL).values())
     assert [counts[name] / 4000 for name in NAMES] == pytest.approx([0.8, 0.1, 0.1], abs=0.02)
 
 
@@ -54,7 +54,7 @@ def test_the_draw_is_the_same_on_every_machine() -> None:
 
 def test_another_seed_is_another_split() -> None:
     many = patients(200)
-    assert splits_of(many, USUAL) != splits_of(many, replace(USUAL, seed=1))
+    assert assign_splits(many, USUAL) != assign_splits(many, replace(USUAL, seed=1))
 
 
 def test_a_share_of_nothing_gets_nobody() -> None:
@@ -67,14 +67,14 @@ def test_a_share_of_nothing_gets_nobody() -> None:
 def test_a_new_patient_moves_nobody_that_it_is_not_tied_to(before: list[Member], more: list[Member]) -> None:
     alone = [replace(member, content_hash=None, group=None) for member in before]
     new = [replace(member, patient=("patient", f"new {n}"), series_key=f"new {n}") for n, member in enumerate(more)]
-    then = splits_of([*alone, *new], USUAL)
-    assert {key: then[key] for key in splits_of(alone, USUAL)} == splits_of(alone, USUAL)
+    then = assign_splits([*alone, *new], USUAL)
+    assert {key: then[key] for key in assign_splits(alone, USUAL)} == assign_splits(alone, USUAL)
 
 
 @given(members, st.sampled_from([USUAL, replace(USUAL, stratify="x")]))
 @settings(max_examples=50)
 def test_what_is_tied_together_shares_a_split(found: list[Member], split: Split) -> None:
-    names, seen = splits_of(found, split), defaultdict(set)
+    names, seen = assign_splits(found, split), defaultdict(set)
     for member in found:
         for bond in member.bonds:
             seen[bond].add(names[member.series_key])
@@ -86,7 +86,7 @@ def test_what_is_tied_together_shares_a_split(found: list[Member], split: Split)
 def test_the_order_of_the_series_does_not_matter(found: list[Member], random: object, split: Split) -> None:
     shuffled = list(found)
     random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis's Random
-    assert splits_of(shuffled, split) == splits_of(found, split)
+    assert assign_splits(shuffled, split) == assign_splits(found, split)
 
 
 def test_of_patients_with_the_same_content_the_fewest_move() -> None:
@@ -106,13 +106,13 @@ def test_of_as_many_on_either_side_train_is_taken() -> None:
     alone = by_patient(many, USUAL)
     pair = [next(one for one in many if alone[one.patient] == name) for name in ("test", "train")]
     linked = [replace(member, content_hash="same") for member in pair]
-    assert set(splits_of(linked, USUAL).values()) == {"train"}
+    assert set(assign_splits(linked, USUAL).values()) == {"train"}
 
 
 def test_a_group_stays_together_and_patients_without_one_draw_alone() -> None:
     hospitals = [replace(member, group=f"H{int(member.series_key) % 7}") for member in patients(100)]
     rest = [replace(one, series_key=f"r{n}", patient=("patient", f"R-{n}")) for n, one in enumerate(patients(200))]
-    names = splits_of([*hospitals, *rest], USUAL)
+    names = assign_splits([*hospitals, *rest], USUAL)
     together = {(member.group, names[member.series_key]) for member in hospitals}
     assert len(together) == 7
     assert {names[member.series_key] for member in rest} == set(NAMES)
@@ -121,7 +121,7 @@ def test_a_group_stays_together_and_patients_without_one_draw_alone() -> None:
 def test_a_stratum_holds_the_shares_to_one_patient() -> None:
     split = Split(train=0.5, validation=0.25, test=0.25, stratify="sex")
     cohort = [replace(member, stratum="F" if int(member.series_key) < 33 else "M") for member in patients(101)]
-    names = splits_of(cohort, split)
+    names = assign_splits(cohort, split)
     for stratum, n in (("F", 33), ("M", 68)):
         counts = Counter(names[member.series_key] for member in cohort if member.stratum == stratum)
         assert all(abs(counts[name] - n * share) <= 1 for name, share in zip(NAMES, split.shares, strict=True)), counts
@@ -130,20 +130,20 @@ def test_a_stratum_holds_the_shares_to_one_patient() -> None:
 def test_strata_of_one_patient_are_not_all_for_training() -> None:
     split = Split(train=0.5, test=0.5, stratify="site")
     cohort = [replace(member, stratum=member.series_key) for member in patients(60)]
-    assert 10 < Counter(splits_of(cohort, split).values())["test"] < 50
+    assert 10 < Counter(assign_splits(cohort, split).values())["test"] < 50
 
 
 def test_with_strata_a_new_patient_moves_only_one_across_a_boundary_of_its_own_stratum() -> None:
     split = replace(USUAL, stratify="sex")
     cohort = [replace(member, stratum="F" if int(member.series_key) % 2 else "M") for member in patients(200)]
-    before = splits_of(cohort, split)
+    before = assign_splits(cohort, split)
     for n in range(30):
         new = Member(series_key="new", patient=("patient", f"new {n}"), stratum="F")
-        after = splits_of([*cohort, new], split)
+        after = assign_splits([*cohort, new], split)
         moved = [member for member in cohort if before[member.series_key] != after[member.series_key]]
         assert all(member.stratum == "F" for member in moved)
         assert len(moved) <= 2
 
 
 def test_no_series_is_no_split() -> None:
-    assert splits_of([], USUAL) == {}
+    assert assign_splits([], USUAL) == {}

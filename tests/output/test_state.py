@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.features.histogram import Histogram
 from pipeline.output.durable import hash_store
-from pipeline.output.layout import OutputFolder, folder_of_a_try
+from pipeline.output.layout import OutputFolder, name_try_folder
 from pipeline.output.state import Finished, OutputState
 from pipeline.output.tables import write_table
 from pipeline.record import SeriesRecord, SliceOutcome
@@ -112,10 +112,10 @@ def test_of_several_tries_the_one_that_is_in_the_journal_is_adopted(output: Outp
     told = finished(unfinished(output))
     store = output.unfinished_store(KEY)
     for name in ("0a", "f9"):
-        dead = Path(folder_of_a_try(str(store), name))
+        dead = Path(name_try_folder(str(store), name))
         dead.mkdir()
         (dead / "zarr.json").write_bytes(b"other voxels")
-    whole = store.rename(folder_of_a_try(str(store), "7b"))
+    whole = store.rename(name_try_folder(str(store), "7b"))
     OutputState(output).commit(told, str(whole))
     output.store(KEY).rename(whole)
     assert OutputState.open(output).finished[KEY].has_store
@@ -157,5 +157,5 @@ def test_how_often_a_series_failed_and_by_which_program_outlives_the_compacted_j
     state.compact([KEY])
     again = OutputState.read(output).finished[KEY]
     assert (again.stages, again.n_failures) == ("reading 1", 2)
-    assert again.is_of_the_same_terms(told)
-    assert not again.is_of_the_same_terms(replace(told, rules="other"))
+    assert again.has_same_terms(told)
+    assert not again.has_same_terms(replace(told, rules="other"))

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.features.histogram import Histogram
 from pipeline.record import SeriesRecord
-from pipeline.report.cache import FILE, keep_marks, marks_before, program_mark, series_mark
+from pipeline.report.cache import FILE, program_mark, read_marks, series_mark, write_marks
 from pipeline.report.options import ReportOptions
 from pipeline.vocabulary import Reason, Status
 
@@ -15,15 +15,15 @@ HISTOGRAM = Histogram(0, np.array([1, 2]))
 
 
 def test_marks_are_kept_and_read_again(tmp_path: Path) -> None:
-    keep_marks(tmp_path, {"b": "2", "a": "1"})
-    assert marks_before(tmp_path) == {"a": "1", "b": "2"}
+    write_marks(tmp_path, {"b": "2", "a": "1"})
+    assert read_marks(tmp_path) == {"a": "1", "b": "2"}
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]"])
 def test_an_unreadable_list_is_as_good_as_none(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / FILE).write_text(content)
-    assert marks_before(tmp_path) == {}
+    assert read_marks(tmp_path) == {}
 
 
 def test_a_series_worked_again_with_the_same_outcome_keeps_its_mark() -> None:
