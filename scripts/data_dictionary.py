@@ -6,7 +6,14 @@ python scripts/data_dictionary.py > docs/data-dictionary.md
 from collections.abc import Mapping
 
 from pipeline.card.facts import describe_column
-from pipeline.output.columns import FILE_COLUMNS, HISTOGRAM_COLUMNS, INDEX_COLUMNS, SLICE_COLUMNS, TAG_COLUMNS
+from pipeline.output.columns import (
+    FILE_COLUMNS,
+    HISTOGRAM_COLUMNS,
+    INDEX_COLUMNS,
+    MASK_COLUMNS,
+    SLICE_COLUMNS,
+    TAG_COLUMNS,
+)
 from pipeline.output.manifest import ELEMENT_COLUMNS
 from pipeline.record import RECORD_COLUMNS, Column
 
@@ -45,6 +52,7 @@ TABLES: tuple[tuple[str, str, Mapping[str, Column]], ...] = (
         INDEX_COLUMNS,
     ),
     ("private/files.parquet", "The way back to the files. Never share it.", FILE_COLUMNS),
+    ("private/masks.parquet", "One row a mask, object, series and region; see [labels.md](labels.md).", MASK_COLUMNS),
 )
 
 

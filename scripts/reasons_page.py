@@ -14,7 +14,7 @@ HEAD = """\
 
 A series that gets no store has one **reason**: the first check that fails, in the order below. A series that gets one
 may have **warnings**. Both stand in the manifest, in the columns `reason` and `warnings`, with the figures in `detail`.
-`ctprep status OUTPUT` counts them; `ctprep show OUTPUT SERIES` tells them of one series.
+`ctprep status OUTPUT` counts them; `ctprep show OUTPUT SERIES` shows those of one series.
 """
 
 STRUCTURE = """\

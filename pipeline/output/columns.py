@@ -74,3 +74,20 @@ FILE_COLUMNS = by_name(
     Column("z_index", "integer", "Plane of the source stack, from 0; null if not used."),
 )
 """private/files.parquet: a row a file, or a frame of one."""
+
+MASK_COLUMNS = by_name(
+    Column("mask", "text", "Name of the mask, from `manifest.labels.masks`."),
+    Column("path", "text", "Path of the object or file."),
+    Column("series_key", "text", "Series to which the object belongs; null for none."),
+    Column("linked_by", "text", "What links them: path, series, images or frame."),
+    Column("reason", "text", "ok, or why the object or region was not used."),
+    Column("detail", "text", "Figures that belong to the reason."),
+    Column("region", "text", "Name of the region, free text."),
+    Column("number", "integer", "Value of the region's voxels in the label."),
+    Column("contours_used", "integer", "Contours that were drawn."),
+    Column("contours_skipped", "integer", "Contours that were left out."),
+    Column("skipped_why", "text", "Why contours were left out."),
+    Column("voxels", "integer", "Voxels of the region on the source's slices."),
+    Column("voxels_lost", "integer", "Voxels covered by regions on top."),
+)
+"""private/masks.parquet: a row for each mask, object, series and region."""

@@ -4,28 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pipeline.output.columns import MASK_COLUMNS
 from pipeline.output.durable import remove
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import write_table
-from pipeline.record import REASON_PREFIX, ColumnType, SeriesRecord
+from pipeline.record import REASON_PREFIX, SeriesRecord, map_types
 from pipeline.vocabulary import MaskReason
-
-MASK_COLUMNS: dict[str, ColumnType] = {
-    "mask": "text",
-    "path": "text",
-    "series_key": "text",
-    "linked_by": "text",
-    "reason": "text",
-    "detail": "text",
-    "region": "text",
-    "number": "integer",
-    "contours_used": "integer",
-    "contours_skipped": "integer",
-    "skipped_why": "text",
-    "voxels": "integer",
-    "voxels_lost": "integer",
-}
-"""A row for each mask, object, series and region; an object that belongs to no series has no series_key."""
 
 
 def publish_masks(output: OutputFolder, records: Iterable[SeriesRecord], unlinked: Iterable[Mapping[str, Any]]) -> None:
@@ -35,7 +19,7 @@ def publish_masks(output: OutputFolder, records: Iterable[SeriesRecord], unlinke
     ]
     rows += unlinked
     if rows:
-        write_table(output.masks, MASK_COLUMNS, sorted(rows, key=_order), private=True)
+        write_table(output.masks, map_types(MASK_COLUMNS), sorted(rows, key=_order), private=True)
     else:
         remove(output.masks)
 
