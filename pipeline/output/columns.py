@@ -77,7 +77,7 @@ FILE_COLUMNS = by_name(
 
 MASK_COLUMNS = by_name(
     Column("mask", "text", "Name of the mask, from `manifest.labels.masks`."),
-    Column("path", "text", "Path of the object or file."),
+    Column("path", "path", "Path of the object or file; a `file:` URI where its name is no UTF-8."),
     Column("series_key", "text", "Series to which the object belongs; null for none."),
     Column("linked_by", "text", "What links them: path, series, images or frame."),
     Column("reason", "text", "ok, or why the object or region was not used."),
