@@ -1,4 +1,5 @@
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -184,3 +185,18 @@ def test_passes_that_meet_in_a_part_are_not_resampled() -> None:
     found = refusal(stack_of(heights, AcquisitionNumber=numbers))
     assert found is not None
     assert found[0] is Reason.MIXED_GEOMETRY
+
+
+def test_repeats_at_one_position_are_no_passes() -> None:
+    cine = stack_of([30.0] * N, AcquisitionNumber=[1] * N, ContentTime=[clock(36000 + k) for k in range(N)])
+    bolus = stack_of([30.0] * 8 + [60.0] * 16, AcquisitionNumber=[k % 8 + 1 for k in range(N)])
+    for slices in (cine, bolus):
+        found = check_stack(build_stack([slice_at_height(header) for header in slices]), LENIENT)
+        assert found is not None
+        assert found[0] is Reason.DUPLICATE_POSITION
+
+
+def slice_at_height(header: SliceHeader) -> SliceHeader:
+    """Return a slice without the drift of a tilted gantry."""
+    position = header.plane.position or Xyz(0, 0, 0)
+    return replace(header, plane=replace(header.plane, position=Xyz(0, 0, position.z)))
