@@ -4,7 +4,7 @@ import numpy as np
 import plain_steps
 import pytest
 import volumes
-from hypothesis import assume, given, reject, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from plain_steps import Plain
 from random_programs import Drawn, programs
 
@@ -52,7 +52,7 @@ def taken(prepared: PreparedVolume) -> None:
         prepared.plane(z)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(programs())
 def test_a_streamed_program_equals_its_steps_and_reads_each_plane_once(drawn: Drawn) -> None:
     source = Counted(cut_planes(drawn.source))

@@ -31,7 +31,7 @@ AUTO = YAML + "cluster: {kind: local}\n"
 SERIAL = YAML + "cluster: {kind: serial}\n"
 TWO_WORKERS = YAML + "cluster: {kind: local, workers: 2}\n"
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 600
 
 
 @dataclass(frozen=True)
