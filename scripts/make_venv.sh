@@ -45,4 +45,4 @@ fi
 
 # What Python and numba would otherwise compile during the first run, or in every one where they may not write.
 "$folder/bin/python" -m compileall -q pipeline
-"$folder/bin/python" -c 'from pipeline.prepare.work import warm; warm()'
+"$folder/bin/python" -c 'import pipeline.prepare.preload'
