@@ -142,7 +142,7 @@ class _ChildProcess:
     def __init__(self, limits: JobLimits) -> None:
         self._limits = limits
         self._loaded: str | None = None
-        self._idle_bytes = 0
+        self._idle_bytes = self._free_bytes = 0
         self._pipe, jobs = _context.Pipe()
         self._crash, crash = _context.Pipe(duplex=False)
         arguments = (jobs, crash, limits.timeout_seconds)
@@ -154,15 +154,18 @@ class _ChildProcess:
         self._usage = psutil.Process(self._process.pid)
 
     def load(self, function: str) -> None:
-        """Let the child import the function; what it holds then is what it holds when idle."""
+        """Let the child import the function; what it then holds or shares is what it holds when idle."""
         if self._loaded != function:
             self.ask(function, None)
             self._loaded = function
             self._idle_bytes = self._resident_bytes()
+            self._free_bytes = max(self._idle_bytes, self._shared_bytes())
 
     def is_worn(self) -> bool:
         """Return whether the child died while idle, or kept so much of its jobs that the next would pay for them."""
-        return not self._process.is_alive() or self._taken_bytes() > self._limits.memory_bytes // 2
+        return (
+            not self._process.is_alive() or self._resident_bytes() - self._idle_bytes > self._limits.memory_bytes // 2
+        )
 
     def ask(self, function: str, job: bytes | None) -> bytes:
         """Return the child's answer; raises `_JobFailedError` where none will come."""
@@ -185,7 +188,7 @@ class _ChildProcess:
     def _check(self, seconds: float) -> None:
         if seconds > self._limits.timeout_seconds + GRACE_SECONDS:
             raise self._timed_out()
-        if self._taken_bytes() > self._limits.memory_bytes:
+        if self._resident_bytes() - self._free_bytes > self._limits.memory_bytes:
             raise _JobFailedError(Reason.OUT_OF_MEMORY, f"more than {self._limits.memory_bytes >> 20} MiB")
 
     def _raise_ending(self, seconds: float) -> NoReturn:
@@ -204,8 +207,12 @@ class _ChildProcess:
             return None
         return os.read(self._crash.fileno(), CRASH_BYTES).decode(errors="replace") or None
 
-    def _taken_bytes(self) -> int:
-        return self._resident_bytes() - self._idle_bytes
+    def _shared_bytes(self) -> int:
+        """Return what the fork server holds: pages of it count as those of a child that touches them."""
+        with suppress(psutil.Error):
+            server = self._usage.parent()
+            return int(server.memory_info().rss) if server else 0
+        return 0
 
     def _resident_bytes(self) -> int:
         try:
