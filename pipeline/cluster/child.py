@@ -142,7 +142,7 @@ class _ChildProcess:
     def __init__(self, limits: JobLimits) -> None:
         self._limits = limits
         self._loaded: str | None = None
-        self._idle_bytes = self._free_bytes = 0
+        self._idle_bytes = self._uncounted_bytes = 0
         self._pipe, jobs = _context.Pipe()
         self._crash, crash = _context.Pipe(duplex=False)
         arguments = (jobs, crash, limits.timeout_seconds)
@@ -154,18 +154,17 @@ class _ChildProcess:
         self._usage = psutil.Process(self._process.pid)
 
     def load(self, function: str) -> None:
-        """Let the child import the function; what it then holds or shares is what it holds when idle."""
+        """Let the child import the function; what it then holds, or shares with the fork server, is no job's."""
         if self._loaded != function:
             self.ask(function, None)
             self._loaded = function
             self._idle_bytes = self._resident_bytes()
-            self._free_bytes = max(self._idle_bytes, self._shared_bytes())
+            self._uncounted_bytes = max(self._idle_bytes, self._shared_bytes())
 
     def is_worn(self) -> bool:
         """Return whether the child died while idle, or kept so much of its jobs that the next would pay for them."""
-        return (
-            not self._process.is_alive() or self._resident_bytes() - self._idle_bytes > self._limits.memory_bytes // 2
-        )
+        kept_bytes = self._resident_bytes() - self._idle_bytes
+        return not self._process.is_alive() or kept_bytes > self._limits.memory_bytes // 2
 
     def ask(self, function: str, job: bytes | None) -> bytes:
         """Return the child's answer; raises `_JobFailedError` where none will come."""
@@ -188,7 +187,7 @@ class _ChildProcess:
     def _check(self, seconds: float) -> None:
         if seconds > self._limits.timeout_seconds + GRACE_SECONDS:
             raise self._timed_out()
-        if self._resident_bytes() - self._free_bytes > self._limits.memory_bytes:
+        if self._resident_bytes() - self._uncounted_bytes > self._limits.memory_bytes:
             raise _JobFailedError(Reason.OUT_OF_MEMORY, f"more than {self._limits.memory_bytes >> 20} MiB")
 
     def _raise_ending(self, seconds: float) -> NoReturn:

@@ -63,9 +63,9 @@ def _in_path_order(slices: list[SliceHeader]) -> tuple[SliceHeader, ...]:
     return tuple(sorted(slices, key=lambda header: (header.file.path, header.frame or 0)))
 
 
-NOTHING = {"patient_id": "", "study_instance_uid": "", "frame_of_reference_uid": "", "birth_and_sex": "/"}
+EMPTY_IDENTITY = {"patient_id": "", "study_instance_uid": "", "frame_of_reference_uid": "", "birth_and_sex": "/"}
 """The identities that the slices of a series share, and what they are where a header does not say."""
-ELEMENTS = {"patient_id": "PatientID", "study_instance_uid": "StudyInstanceUID"}
+IDENTITY_KEYWORDS = {"patient_id": "PatientID", "study_instance_uid": "StudyInstanceUID"}
 
 
 def fill_identities(slices: tuple[SliceHeader, ...]) -> tuple[SliceHeader, ...]:
@@ -74,22 +74,24 @@ def fill_identities(slices: tuple[SliceHeader, ...]) -> tuple[SliceHeader, ...]:
     That is done only where all others say the same.  A slice that something was put in carries W_ID_FILLED.
     """
     missing = {}
-    for name, nothing in NOTHING.items():
+    for name, empty in EMPTY_IDENTITY.items():
         values = {getattr(header.identity, name) for header in slices}
-        if nothing in values and len(values) == 2:
-            missing[name] = (values - {nothing}).pop()
+        if empty in values and len(values) == 2:
+            missing[name] = (values - {empty}).pop()
     return tuple(_fill(header, missing) for header in slices) if missing else slices
 
 
 def _fill(header: SliceHeader, missing: dict[str, str]) -> SliceHeader:
     filled: dict[str, Any] = {
-        name: value for name, value in missing.items() if getattr(header.identity, name) == NOTHING[name]
+        name: value for name, value in missing.items() if getattr(header.identity, name) == EMPTY_IDENTITY[name]
     }
     if not filled:
         return header
     identity = replace(header.identity, **filled)
     elements: dict[str, Any] = {
-        ELEMENTS[name]: value for name, value in filled.items() if ELEMENTS.get(name) in header.elements
+        IDENTITY_KEYWORDS[name]: value
+        for name, value in filled.items()
+        if IDENTITY_KEYWORDS.get(name) in header.elements
     }
     settled = {SeriesWarning.W_UID_INVALID} | ({SeriesWarning.W_ID_MISSING} if "patient_id" in filled else set())
     warnings = (header.warnings - settled) | check_uids(identity) | {SeriesWarning.W_ID_FILLED}

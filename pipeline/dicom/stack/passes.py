@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.stack.moments import Floats, read_moments
@@ -37,6 +38,8 @@ SWEEP_SHARE = 0.95
 
 Slices = Sequence[SliceHeader]
 Labels = list[str]
+Runs = NDArray[np.intp]
+"""The number of each slice's sweep [k]."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def is_sweep(values: Floats) -> bool:
     return bool(np.bincount(known).max() >= SWEEP_SHARE * len(known)) and n_values >= LEAST_EVENTS
 
 
-def _number_runs(values: Floats) -> Floats | None:
+def _number_runs(values: Floats) -> Runs | None:
     """Return the sweep of each slice in the order of a value, -1 for slices without; None where it says nothing.
 
     Slices of one value are one event.  A sweep goes on while each event lies wholly beyond the one before.
@@ -138,7 +141,7 @@ def _number_runs(values: Floats) -> Floats | None:
     events: dict[float, list[int]] = defaultdict(list)
     for place in known.tolist():
         events[values[place]].append(place)
-    runs = np.full(len(values), -1)
+    runs = np.full(len(values), -1, np.intp)
     run, way = 0, 0
     low, high = -1, -1
     for _, places in sorted(events.items()):
