@@ -26,7 +26,7 @@ from numcodecs import blosc
 
 from pipeline.cluster.dispatcher import open_cluster
 from pipeline.config import load
-from pipeline.dicom.pixels.source import SliceSource
+from pipeline.dicom.pixels.hounsfield import SliceSource
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.stack import Stack, build_stack
 from pipeline.plan.recipe import policy_of, scan_inputs

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from pipeline.dicom.pixels.hounsfield import SourceFacts
 from pipeline.dicom.pixels.plausible import has_odd_range
-from pipeline.dicom.pixels.source import SourceFacts
 from pipeline.dicom.stack.stack import Stack
 from pipeline.prepare.job import Job
 from pipeline.prepare.source import compute_fingerprint, hash_content

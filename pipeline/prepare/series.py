@@ -9,9 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.dicom.pixels.source import SliceSource
-from pipeline.dicom.series.notices import find_warnings
-from pipeline.dicom.series.outcomes import describe_used
+from pipeline.dicom.pixels.hounsfield import SliceSource
+from pipeline.dicom.series.outcomes import describe_used, find_warnings
 from pipeline.dicom.stack.stack import Stack
 from pipeline.errors import SeriesRefusedError
 from pipeline.kernels import bands, lossless, slices, walks

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
-from pipeline.dicom.pixels.maps import check_map_values
-from pipeline.dicom.pixels.plausible import Rescaling, check_hounsfield
+from pipeline.dicom.pixels.hounsfield import SliceSource, SourceFacts
+from pipeline.dicom.pixels.plausible import Rescaling, check_hounsfield, check_map_values
 from pipeline.dicom.pixels.raw import UniqueSlices, drop_copies
-from pipeline.dicom.pixels.source import SliceSource, SourceFacts
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.checks import check_stack
 from pipeline.dicom.stack.stack import Stack, build_stack

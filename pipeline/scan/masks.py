@@ -10,7 +10,7 @@ from typing import Any, Final
 from pipeline import __version__
 from pipeline.cluster.jobs import JobFailure, Task
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.masks.references import read_references
+from pipeline.dicom.masks.read import read_references
 from pipeline.limits import Limits
 from pipeline.masks.links import ImageSeries, Links, MaskObject, References, find_sources, link_objects
 from pipeline.masks.sources import FORMAT, MaskOptions, MaskSource, describe_states, find_nifti

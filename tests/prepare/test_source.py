@@ -10,7 +10,7 @@ from phantoms import Series, write_series
 from pydicom.dataset import Dataset
 from running import ORIENTED, InThisProcess, carry_out
 
-from pipeline.dicom.pixels.source import SliceSource, SourceFacts
+from pipeline.dicom.pixels.hounsfield import SliceSource, SourceFacts
 from pipeline.dicom.policy import GeometryOptions, HounsfieldOptions, Policy
 from pipeline.errors import SeriesRefusedError
 from pipeline.prepare.job import Job

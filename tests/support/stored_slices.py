@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from pipeline.dicom.headers.read import read_headers
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.pixels.source import SliceSource, SourceFacts
+from pipeline.dicom.pixels.hounsfield import SliceSource, SourceFacts
 from pipeline.limits import Limits
 from pipeline.volume import Mask, Voxels
 

@@ -1,17 +1,29 @@
-"""A file that holds a SEG or an RTSTRUCT to labels on the slices of the series that it belongs to."""
+"""A file that holds a SEG or an RTSTRUCT: what it refers to, and its regions as labels on the slices of a series."""
 
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
-from pipeline.dicom.masks.references import open_object
+import pydicom
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
 from pipeline.dicom.masks.rtstruct import read_structures
 from pipeline.dicom.masks.seg import read_segmentation
 from pipeline.limits import Limits
-from pipeline.masks.drawn import DrawnMask, RegionChoice
+from pipeline.masks.drawn import DrawnMask, RegionChoice, name_region
 from pipeline.masks.grid import MaskMismatchError, SourceGrid
+from pipeline.masks.links import References
 from pipeline.vocabulary import MaskReason
+
+DATES = (
+    ("StructureSetDate", "StructureSetTime"),
+    ("ContentDate", "ContentTime"),
+    ("InstanceCreationDate", "InstanceCreationTime"),
+    ("SeriesDate", "SeriesTime"),
+)
+"""Where an object says when it was made, the best first."""
 
 Reader = Callable[[Any, SourceGrid, RegionChoice, Limits], DrawnMask | None]
 
@@ -19,6 +31,117 @@ _READERS: dict[str, Reader] = {"SEG": read_segmentation, "RTSTRUCT": read_struct
 
 FILE_SHARE = 0.5
 """Of the memory that a series may take, a file may take this share while it is read."""
+
+
+def open_object(file: str | os.PathLike[str] | BinaryIO, *, with_pixels: bool = True) -> Any:
+    """Return a data set, also of a file without preamble or meta information; then it says how it is encoded.
+
+    Raises what pydicom raises for a damaged file, ValueError for one that does not say what it is.
+    """
+    with warnings.catch_warnings():  # pydicom's quote values, which may name a person
+        warnings.simplefilter("ignore")
+        dataset = pydicom.dcmread(file, force=True, stop_before_pixels=not with_pixels)
+    if not (dataset.get("Modality") or dataset.get("SOPClassUID")):
+        msg = "it does not say what it is"
+        raise ValueError(msg)
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        is_implicit, is_little = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if is_little else ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if is_implicit else explicit
+    return dataset
+
+
+def read_references(path: str, limits: Limits) -> References:
+    """Return what a mask object refers to; one that cannot be read says so."""
+    try:
+        if os.stat(path).st_size > limits.max_file_mb * 2**20:  # noqa: PTH116  made of text
+            return References(unread=MaskReason.TOO_LARGE)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _describe(open_object(path, with_pixels=False))
+    except Exception:  # noqa: BLE001  damaged objects raise errors of any kind
+        return References(unread=MaskReason.UNREADABLE)
+
+
+def _describe(dataset: Any) -> References:
+    return References(
+        series_uids=_unique(_iterate_series(dataset)),
+        image_uids=_unique(_iterate_listed_images(dataset)) or _unique(_iterate_source_images(dataset)),
+        frame_uids=_unique(_iterate_frames(dataset)),
+        regions=_unique(_iterate_names(dataset)),
+        made=_find_date(dataset),
+    )
+
+
+def _unique(values: Iterable[Any]) -> tuple[str, ...]:
+    """Return the values once each, without empty ones, in order."""
+    return tuple(sorted({text for value in values if (text := str(value or "").strip(" \0"))}))
+
+
+def _items(dataset: Any, *keywords: str) -> Iterator[Any]:
+    """Yield the items of a sequence, of one within each of its items, and so on."""
+    if not keywords:
+        yield dataset
+        return
+    for item in dataset.get(keywords[0]) or ():
+        yield from _items(item, *keywords[1:])
+
+
+RT_SERIES = ("ReferencedFrameOfReferenceSequence", "RTReferencedStudySequence", "RTReferencedSeriesSequence")
+
+
+def _iterate_series(dataset: Any) -> Iterator[Any]:
+    for keywords in (RT_SERIES, ("ReferencedSeriesSequence",)):
+        for item in _items(dataset, *keywords):
+            yield item.get("SeriesInstanceUID")
+
+
+def _iterate_listed_images(dataset: Any) -> Iterator[Any]:
+    """Yield the images that an object lists for a whole series."""
+    for keywords in ((*RT_SERIES, "ContourImageSequence"), ("ReferencedSeriesSequence", "ReferencedInstanceSequence")):
+        for item in _items(dataset, *keywords):
+            yield item.get("ReferencedSOPInstanceUID")
+
+
+SOURCE_IMAGES = (
+    ("ROIContourSequence", "ContourSequence", "ContourImageSequence"),
+    ("PerFrameFunctionalGroupsSequence", "DerivationImageSequence", "SourceImageSequence"),
+    ("SharedFunctionalGroupsSequence", "DerivationImageSequence", "SourceImageSequence"),
+    ("SourceImageSequence",),
+    ("ReferencedImageSequence",),
+)
+"""Where an object names the image that a contour or a frame was drawn on."""
+
+
+def _iterate_source_images(dataset: Any) -> Iterator[Any]:
+    for keywords in SOURCE_IMAGES:
+        for item in _items(dataset, *keywords):
+            yield item.get("ReferencedSOPInstanceUID")
+
+
+def _iterate_frames(dataset: Any) -> Iterator[Any]:
+    yield dataset.get("FrameOfReferenceUID")
+    for item in _items(dataset, "ReferencedFrameOfReferenceSequence"):
+        yield item.get("FrameOfReferenceUID")
+    for item in _items(dataset, "StructureSetROISequence"):
+        yield item.get("ReferencedFrameOfReferenceUID")
+
+
+def _iterate_names(dataset: Any) -> Iterator[Any]:
+    for item in _items(dataset, "StructureSetROISequence"):
+        yield name_region(item.get("ROIName"), item.get("ROINumber"))
+    for item in _items(dataset, "SegmentSequence"):
+        yield name_region(item.get("SegmentLabel"), item.get("SegmentNumber"))
+
+
+def _find_date(dataset: Any) -> str:
+    """Return when an object was made, as digits that sort; empty where it does not say."""
+    for date, time in DATES:
+        day = "".join(filter(str.isdigit, str(dataset.get(date) or "")))
+        if len(day) == 8:
+            whole, _, part = str(dataset.get(time) or "").partition(".")
+            return day + "".join(filter(str.isdigit, whole)).ljust(6, "0") + part.strip().ljust(6, "0")
+    return ""
 
 
 def read_mask(

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.stack.constants import list_constants
-from pipeline.dicom.stack.moments import read_moments
-from pipeline.dicom.stack.passes import MOST_PASSES, find_passes, is_sweep
+from pipeline.dicom.stack.checks import list_constants
+from pipeline.dicom.stack.passes import MOST_PASSES, find_passes, is_sweep, read_moments
 from pipeline.dicom.stack.stack import build_stack, same_tolerance_mm, unit_directions
 from pipeline.vocabulary import SeriesWarning
 

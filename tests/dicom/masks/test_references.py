@@ -3,7 +3,7 @@ from pathlib import Path
 from masked import FRAME, SERIES, grid, marked, outline, segments, structures
 from pydicom.dataset import Dataset
 
-from pipeline.dicom.masks.references import read_references
+from pipeline.dicom.masks.read import read_references
 from pipeline.limits import Limits
 from pipeline.masks.links import References
 from pipeline.vocabulary import MaskReason

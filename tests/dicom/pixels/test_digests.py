@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from pipeline.dicom.pixels.source import Digests, hash_slice
+from pipeline.dicom.pixels.hounsfield import Digests, hash_slice
 from pipeline.dicom.pixels.stored import StoredSlice
 
 STORED = np.array([[0, 100, 4095], [7, 7, 1024]])

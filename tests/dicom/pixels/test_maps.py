@@ -4,7 +4,7 @@ from headers import SOUND, changed
 from numpy.typing import NDArray
 
 from pipeline.dicom.headers.units import find_kinds
-from pipeline.dicom.pixels.maps import check_map_values, is_map
+from pipeline.dicom.pixels.plausible import check_map_values, is_map
 
 FIRST_HU, N_BINS = -1100, 3000
 

@@ -16,8 +16,8 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, RLELossless
 from stored_slices import headers_of, read_all
 
 from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.dicom.pixels.hounsfield import SliceSource, SourceFacts
 from pipeline.dicom.pixels.raw import PixelReader
-from pipeline.dicom.pixels.source import SliceSource, SourceFacts
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.stack import Stack, build_stack
 from pipeline.errors import SeriesRefusedError
@@ -210,7 +210,7 @@ import sys
 from pathlib import Path
 sys.path.append(sys.argv[1])
 from pipeline.kernels import slices, walks
-from pipeline.dicom.pixels.source import SliceSource
+from pipeline.dicom.pixels.hounsfield import SliceSource
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.stack import build_stack
 from stored_slices import headers_of, read_all

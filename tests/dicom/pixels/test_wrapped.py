@@ -9,9 +9,8 @@ from stored_slices import read_all
 
 from pipeline.dicom.files.encoding import EXPLICIT_LE
 from pipeline.dicom.headers.slice import Pixels, Rescale, SliceHeader
-from pipeline.dicom.pixels.hounsfield import find_unwrap, unwrap_slice
+from pipeline.dicom.pixels.hounsfield import SliceSource, find_unwrap, unwrap_slice
 from pipeline.dicom.pixels.plausible import SIGN, TWELVE_BITS
-from pipeline.dicom.pixels.source import SliceSource
 from pipeline.dicom.pixels.stored import StoredSlice
 from pipeline.dicom.policy import HounsfieldOptions, Policy
 from pipeline.dicom.stack.stack import build_stack

@@ -7,7 +7,7 @@ from headers import series_of, slice_at, sound_series
 from pipeline.dicom.files.encoding import LOSSY_SYNTAXES, RLE_LOSSLESS
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.series.notices import find_warnings
+from pipeline.dicom.series.outcomes import find_warnings
 from pipeline.dicom.stack.stack import build_stack
 from pipeline.geometry import Xyz
 from pipeline.vocabulary import SeriesWarning
