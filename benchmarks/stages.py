@@ -34,12 +34,11 @@ from pipeline.prepare.series import describe_content, warm
 from pipeline.prepare.source import stream_slices
 from pipeline.privacy import PseudonymKey
 from pipeline.program.execute import PreparedVolume, execute
-from pipeline.program.planes import Plane, gather_volume
 from pipeline.program.program import Program
 from pipeline.scan.headers import Reading
 from pipeline.store.layout import StoreOptions
 from pipeline.store.write import create_store
-from pipeline.volume import VolumeSpec
+from pipeline.volume import Plane, VolumeSpec, gather_volume
 
 JOB = """
 steps:

@@ -341,3 +341,8 @@ class SeriesWarning(StrEnum):
     W_LABEL_OVERLAP = "W_LABEL_OVERLAP", "Regions of a mask share voxels; the smaller region lies on top."
     W_LABEL_SPARSE = "W_LABEL_SPARSE", "A region has contours on some slices only of its extent."
     W_NGFF_APPROXIMATE = "W_NGFF_APPROXIMATE", "Scale and translation cannot say the geometry; affine_lps does."
+
+
+def format_count(n: int, noun: str) -> str:
+    """Return a number with its noun, which is series or takes an s."""
+    return f"{n} {noun}" if n == 1 or noun.endswith("s") else f"{n} {noun}s"

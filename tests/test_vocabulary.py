@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.vocabulary import ExitCode, Reason, SeriesWarning, Stage, Status
+from pipeline.vocabulary import ExitCode, Reason, SeriesWarning, Stage, Status, format_count
 
 IN_ORDER = """
 UNREADABLE UNSTABLE NOT_DICOM CORRUPT LIMIT TRANSFER_SYNTAX NOT_CT LOCALIZER MULTIFRAME IDENTITY_CONFLICT TAG_MISSING
@@ -65,3 +65,13 @@ def test_the_bad_inputs_speak_this_language(bad_inputs: Path) -> None:
     assert {*told["warnings"], *NEWER} == {str(warning) for warning in SeriesWarning}
     assert {*told["reasons"], *told["excluded"], *told["failed"]} == {str(reason) for reason in Reason}
     assert {int(code) for code in told["exit_codes"]} == set(ExitCode)
+
+
+def test_a_noun_follows_its_number() -> None:
+    counted = [
+        format_count(1, "series"),
+        format_count(2, "series"),
+        format_count(1, "volume"),
+        format_count(2, "volume"),
+    ]
+    assert counted == ["1 series", "2 series", "1 volume", "2 volumes"]

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from pipeline.card.facts import About, Facts, Processing, Row
-from pipeline.vocabulary import Reason, SeriesWarning, Status
+from pipeline.vocabulary import Reason, SeriesWarning, Status, format_count
 
 STEP_WORDS = {
     "unwrap": "Values that had wrapped around are put right.",
@@ -76,11 +76,6 @@ def statuses(facts: Facts) -> list[tuple[Status, int]]:
     """Return how many series ended how."""
     counts = Counter(row["status"] for row in facts.rows)
     return [(status, counts[status]) for status in Status]
-
-
-def format_count(n: int, noun: str) -> str:
-    """Return a number with its noun, which is series or takes an s."""
-    return f"{n} {noun}" if n == 1 or noun.endswith("s") else f"{n} {noun}s"
 
 
 def _value(value: Any) -> str:

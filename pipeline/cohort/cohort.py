@@ -4,19 +4,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from pipeline.cohort.join import Joined, join_table
-from pipeline.cohort.joined_tables import list_kept_tables
+from pipeline.cohort.join import Joined, join_table, list_kept_tables
 from pipeline.cohort.options import ManifestOptions
-from pipeline.cohort.people import load_people
 from pipeline.cohort.splits import NAMES, Member, Split, Token, assign_splits
-from pipeline.cohort.table import LabelTable, read_labels
+from pipeline.cohort.table import LabelTable, read_cells, read_labels
 from pipeline.errors import DamageError, UsageError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import ELEMENT_COLUMNS, read_records
 from pipeline.record import MASK_PREFIX, REASON_PREFIX, LabelValue, SeriesRecord
 from pipeline.scan.series import People, Scan, ScannedSeries, identify_patient
 from pipeline.vocabulary import Status
+
+KEY = "PatientID"
 
 
 @dataclass(frozen=True)
@@ -148,3 +149,26 @@ def _check_columns(options: ManifestOptions, labels: set[str]) -> None:
                 f"of manifest.tags, and labels{': ' if labels else ''}{', '.join(sorted(labels))}"
             )
             raise UsageError(msg)
+
+
+def load_people(path: str | None) -> dict[str, str]:
+    """Return the people of a patient map, an empty mapping without one; raises as `read_people`."""
+    return {} if path is None else read_people(Path(path))
+
+
+def read_people(path: Path) -> dict[str, str]:
+    """Return the person that each PatientID means, from a CSV file of two columns: PatientID, and the person's name.
+
+    Raises UsageError where it is no such file, or one PatientID has two people.
+    """
+    header, rows = read_cells(path)
+    if len(header) != 2 or header.count(KEY) != 1:
+        msg = f"{path.name} has the columns {', '.join(header)}; a patient map has PatientID and one more"
+        raise UsageError(msg)
+    at = header.index(KEY)
+    pairs = {(row[at], row[1 - at]) for row in rows if all(row)}
+    people = dict(pairs)
+    if len(people) < len(pairs):
+        msg = f"{path.name} gives {len(pairs) - len(people)} PatientIDs to more than one person"
+        raise UsageError(msg)
+    return people

@@ -1,10 +1,16 @@
-"""Join a table of labels to series, and list what is left over on either side."""
+"""Tables of labels joined to series, what is left over on either side, and the tables kept for the next run."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from pipeline.cohort.options import TableOptions
 from pipeline.cohort.table import Labels, LabelTable
+from pipeline.errors import DamageError
+from pipeline.output.durable import make_folder, write_bytes
+from pipeline.output.layout import OWNER_ONLY, OutputFolder
 from pipeline.record import ColumnType
 
 Identifiers = Mapping[str, str | None]
@@ -85,3 +91,37 @@ def _repeats(cells: Sequence[tuple[object, Identifiers]]) -> bool:
     cells_known = [(str(value), known) for value, known in cells if value is not None]
     equal = [text for text, known in cells_known if text in {own.strip() for own in known.values() if own}]
     return any(len(text) >= SHORT for text in equal) or (len(equal) == len(cells_known) > 1)
+
+
+def list_kept_tables(output: OutputFolder) -> list[TableOptions]:
+    """Return the tables in the order in which they were first kept; raises DamageError where their list is none."""
+    try:
+        entries = json.loads(_tables_list(output).read_bytes()) if _tables_list(output).exists() else []
+        return [TableOptions(_tables_folder(output) / one["file"], one["on"], one["column"]) for one in entries]
+    except (ValueError, TypeError, KeyError) as error:
+        msg = "private/labels/tables.json is damaged: remove private/labels, and join the tables again"
+        raise DamageError(msg) from error
+
+
+def keep_table(output: OutputFolder, options: TableOptions) -> TableOptions:
+    """Copy a table, in place of one of the same file name, and return where it is kept."""
+    folder = _tables_folder(output)
+    make_folder(folder, OWNER_ONLY)
+    kept = TableOptions(folder / options.path.name, options.on, options.column)
+    write_bytes(kept.path, options.path.read_bytes(), private=True)
+    tables = {table.path.name: table for table in list_kept_tables(output)} | {kept.path.name: kept}
+    entries = [_describe_table(table) for table in tables.values()]
+    write_bytes(_tables_list(output), json.dumps(entries).encode(), private=True)
+    return kept
+
+
+def _describe_table(table: TableOptions) -> dict[str, Any]:
+    return {"file": table.path.name, "on": table.on, "column": table.column}
+
+
+def _tables_folder(output: OutputFolder) -> Path:
+    return output.private / "labels"
+
+
+def _tables_list(output: OutputFolder) -> Path:
+    return _tables_folder(output) / "tables.json"

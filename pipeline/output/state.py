@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import DamageError
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.output.columns import HISTOGRAM_COLUMNS
 from pipeline.output.durable import append_line, hash_store, move_folder, remove, write_bytes
 from pipeline.output.layout import OutputFolder

@@ -1,17 +1,25 @@
-"""What there is to do: each series as new, changed, stale, done or gone, and why; reads and writes nothing."""
+"""What there is to do and what it costs: each series as new, changed, stale, done or gone; reads and writes nothing."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pipeline.dicom.files.encoding import EFFORT
+from pipeline.dicom.headers.slice import Series
+from pipeline.dicom.stack.checks import check_stack
+from pipeline.dicom.stack.stack import build_stack
+from pipeline.errors import SeriesRefusedError
 from pipeline.output.state import Finished
 from pipeline.plan.selection import Selection
+from pipeline.prepare.job import Recipe
+from pipeline.prepare.source import compile_program
+from pipeline.program.program import Program
 from pipeline.record import SeriesRecord
 from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.sources.folders import InputOptions, empty_roots
+from pipeline.store.layout import buffer_bytes
 from pipeline.versions import find_changed_stages
-from pipeline.vocabulary import Reason, Refusal, Status
+from pipeline.vocabulary import Reason, Refusal, Status, Verdict
 
 UNREAD = frozenset({Reason.UNREADABLE, Reason.UNSTABLE})
 """Reasons of the system and not of the data: every run tries again."""
@@ -216,3 +224,37 @@ def _some_paths(found: Scan) -> Iterator[str]:
     """Yield a file of each series, and each file of no series."""
     yield from (one.series.slices[0].file.path for one in found.series)
     yield from (header.file.path for header in found.unassigned)
+
+
+def estimate_program(series: Series, recipe: Recipe) -> Program | str:
+    """Return the program that a series will go through, or in words why there is none, or why headers do not tell."""
+    stack = build_stack(series.images)
+    if stack.verdict is Verdict.DUPLICATE:
+        return "slices share positions: their pixels decide"
+    if refusal := check_stack(stack, recipe.policy):
+        return ": ".join(refusal)
+    try:
+        return compile_program(stack, recipe)
+    except SeriesRefusedError as error:
+        return str(error)
+
+
+def estimate_memory_mb(series: Series, recipe: Recipe) -> float | None:
+    """Return the most memory that preparing a series will take, in MiB; None where its headers do not tell."""
+    program = estimate_program(series, recipe)
+    return None if isinstance(program, str) else round(peak_memory_mb(program, recipe), 3)
+
+
+def describe_program(program: Program, recipe: Recipe) -> str:
+    """Return the shape, the dtype, the size and the peak memory of what comes out, in words."""
+    shape = f"{'at most ' if program.is_upper_bound else ''}{' x '.join(str(n) for n in program.shape)}"
+    peak_mb = peak_memory_mb(program, recipe)
+    return f"{shape} {program.dtype}, {program.nbytes / 2**20:.1f} MB, peak memory {peak_mb:.0f} MB"
+
+
+def peak_memory_mb(program: Program, recipe: Recipe) -> float:
+    """Return the MiB that a program holds at once, and what waits until a layer of chunks is full.
+
+    What a worker holds anyway, libraries mostly, comes on top: some 150 MiB.
+    """
+    return (program.peak_bytes + buffer_bytes(program.shape, program.dtype, recipe.store)) / 2**20

@@ -8,7 +8,7 @@ from pipeline.cluster.jobs import Task
 from pipeline.dicom.headers.slice import Series
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.series.outcomes import describe_refused
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.masks.sources import MaskSource
 from pipeline.privacy import PseudonymKey
 from pipeline.program.step import Step

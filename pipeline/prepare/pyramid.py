@@ -11,11 +11,10 @@ from pipeline.geometry import Geometry
 from pipeline.program.apply import change_planes
 from pipeline.program.labels import Labels, carry_label_layers
 from pipeline.program.packing import StoredType, convert_to_stored
-from pipeline.program.planes import Plane, drop_full_mask
 from pipeline.steps.resample import Resample
 from pipeline.store.read import StoredPlanes
 from pipeline.store.write import NewStore, StoreContent
-from pipeline.volume import ClampedLine, Mask, VolumeSpec
+from pipeline.volume import ClampedLine, Mask, Plane, VolumeSpec, drop_full_mask
 
 HALVED = Resample(factor=(0.5, 0.5, 0.5))
 """The outer faces stay; half of an odd number of samples is rounded up."""

@@ -19,8 +19,13 @@ from pipeline.prepare.job import Job, SeriesResult, refuse
 from pipeline.prepare.masks import add_masks_to_record, carry_masks, describe_images, read_masks
 from pipeline.prepare.provenance import add_store, build_attributes, build_record, find_volume_warnings
 from pipeline.prepare.pyramid import build_label_levels, write_pyramid
-from pipeline.prepare.repairs import compile_program
-from pipeline.prepare.source import build_accepted_stack, read_plausible_facts, remove_duplicates, stream_slices
+from pipeline.prepare.source import (
+    build_accepted_stack,
+    compile_program,
+    read_plausible_facts,
+    remove_duplicates,
+    stream_slices,
+)
 from pipeline.program.execute import PreparedVolume, execute
 from pipeline.program.program import Program
 from pipeline.quality.verdicts import judge_record

@@ -12,8 +12,7 @@ from pipeline.kernels import bands
 from pipeline.program.axis import AxisMap
 from pipeline.program.blend import NO_SHARE, VALID_SHARE, Blend, InPlane, shear_planes
 from pipeline.program.changes import GridChange, LineChange, Shear, Warp
-from pipeline.program.planes import Plane, Planes, cut_planes
-from pipeline.volume import ClampedLine, Mask, Volume, VolumeSpec, Voxels
+from pipeline.volume import ClampedLine, Mask, Plane, Planes, Volume, VolumeSpec, Voxels, cut_planes
 
 PaddingValues = Sequence[float | None]
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from pipeline.geometry import Zyx
 from pipeline.kernels import bands
 from pipeline.program.axis import AxisMap, Floats, PlaneBand, axis_weights
-from pipeline.program.planes import Plane, Planes, drop_full_mask
-from pipeline.volume import Mask, Voxels
+from pipeline.volume import Mask, Plane, Planes, Voxels, drop_full_mask
 
 VALID_SHARE = 0.5 - 1e-6
 """An output voxel is valid if at least half of its weight is; a little less, to allow for rounding."""

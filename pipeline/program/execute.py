@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from pipeline.program.apply import change_planes, change_volume
 from pipeline.program.changes import Barrier, Search, streams
 from pipeline.program.packing import Packing, StoredType, choose_packing, convert_to_stored
-from pipeline.program.planes import Planes, cut_planes, gather_volume
 from pipeline.program.program import Program, require_voxels
-from pipeline.volume import Mask, Volume, VolumeSpec
+from pipeline.volume import Mask, Planes, Volume, VolumeSpec, cut_planes, gather_volume
 
 Inverse = dict[str, float]
 

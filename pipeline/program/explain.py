@@ -2,8 +2,7 @@
 
 from pipeline.program.axis import AxisMap, axis_weights
 from pipeline.program.changes import Barrier, Change, LineChange, Search, Shear, Warp, streams
-from pipeline.program.memory import barrier_bytes, streaming_bytes, volume_bytes
-from pipeline.program.program import Program
+from pipeline.program.program import Program, barrier_bytes, streaming_bytes, volume_bytes
 from pipeline.volume import ClampedLine, VolumeSpec
 
 AT_MOST = "at most "

@@ -11,7 +11,7 @@ from pipeline.program.apply import find_overlap, warp_array
 from pipeline.program.axis import AxisMap, axis_weights
 from pipeline.program.blend import Blend, InPlane, shear_planes
 from pipeline.program.changes import GridChange, Shear, Warp
-from pipeline.program.planes import Plane, Planes
+from pipeline.volume import Plane, Planes
 
 Labels = NDArray[np.integer[Any]]
 Extents = dict[int, tuple[int, int]]

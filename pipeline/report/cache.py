@@ -7,7 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from pipeline import __version__
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.output.durable import write_bytes
 from pipeline.output.tables import Row
 from pipeline.record import SeriesRecord, to_json

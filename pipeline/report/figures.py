@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import reduce
 
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import Row, read_table
 from pipeline.record import ElementValue, SeriesRecord

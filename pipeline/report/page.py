@@ -9,7 +9,7 @@ from os import cpu_count
 from pathlib import Path
 from typing import Any
 
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.masks import count_mask_reasons
 from pipeline.output.tables import Row, read_table, write_csv

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.features.tissue import TISSUES
 from pipeline.report.canvas import WIDTH, Canvas
 from pipeline.report.charts import Figure

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.features.tissue import AERATED_LUNG_HU, TISSUES, Tissue
 
 

@@ -7,8 +7,7 @@ from pipeline.cluster.dispatcher import Dispatcher
 from pipeline.cluster.jobs import JobFailure
 from pipeline.config import Config
 from pipeline.output.state import OutputState
-from pipeline.plan.estimate import describe_program, estimate_program
-from pipeline.plan.plan import PlannedSeries, SeriesState, plan_series
+from pipeline.plan.plan import PlannedSeries, SeriesState, describe_program, estimate_program, plan_series
 from pipeline.plan.recipe import build_recipe, scan_inputs, select_series, versions_of
 from pipeline.prepare.job import MEASURE, Recipe
 from pipeline.program.explain import explain

@@ -16,12 +16,10 @@ from pipeline.cluster.dispatcher import Dispatcher
 from pipeline.cohort.cohort import counts_by_split
 from pipeline.config import Config
 from pipeline.errors import NoInputError, UsageError
-from pipeline.features.histogram import Histogram
-from pipeline.features.statistics import USUAL_PERCENTILES, Statistics, format_percent
+from pipeline.features.statistics import USUAL_PERCENTILES, Histogram, Statistics, format_percent
 from pipeline.output.state import Finished
-from pipeline.plan.cohort_statistics import fit_terms, write_statistics
 from pipeline.plan.plan import PlannedSeries, Versions, plan_series
-from pipeline.plan.recipe import build_recipe, select_series, versions_of
+from pipeline.plan.recipe import build_recipe, fit_terms, select_series, versions_of, write_statistics
 from pipeline.plan.selection import Selection
 from pipeline.prepare import PRELOAD
 from pipeline.prepare.job import MEASURE, Recipe

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.config import Config, config_hash, load
 from pipeline.errors import UsageError
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.state import Entry, Finished, Journal, OutputState
 from pipeline.record import from_json, to_json

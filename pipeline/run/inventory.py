@@ -10,8 +10,7 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.state import Finished
 from pipeline.output.tables import read_table, write_table
 from pipeline.privacy import PseudonymKey
-from pipeline.quality.finding import write_findings
-from pipeline.quality.findings import findings_of
+from pipeline.quality.findings import findings_of, write_findings
 from pipeline.record import SliceOutcome, map_types
 from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.scan.tag_statistics import write_tags

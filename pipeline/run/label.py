@@ -5,8 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.cohort.cohort import with_labels
-from pipeline.cohort.join import Identifiers, Joined, join_table
-from pipeline.cohort.joined_tables import keep_table, list_kept_tables
+from pipeline.cohort.join import Identifiers, Joined, join_table, keep_table, list_kept_tables
 from pipeline.cohort.options import TableOptions
 from pipeline.cohort.table import LabelTable, read_labels
 from pipeline.config import Config, load

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.cluster.dispatcher import Dispatcher
 from pipeline.cluster.jobs import JobFailure, Task
-from pipeline.plan.estimate import estimate_memory_mb
-from pipeline.plan.plan import PlannedSeries, iterate_rounds
+from pipeline.plan.plan import PlannedSeries, estimate_memory_mb, iterate_rounds
 from pipeline.prepare.job import Job, Recipe, SeriesResult, refuse
 from pipeline.scan.series import ScannedSeries
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.cohort.join import Joined
 from pipeline.config import dump, with_absolute_paths
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.output.durable import write_bytes
 from pipeline.output.masks import publish_masks
 from pipeline.output.state import Finished, OutputState

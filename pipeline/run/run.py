@@ -11,7 +11,7 @@ from pipeline.cohort.cohort import counts_by_split
 from pipeline.config import load
 from pipeline.config.model import Config
 from pipeline.errors import UsageError, exit_code_for
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
 from pipeline.output.state import Finished, OutputState

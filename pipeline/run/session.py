@@ -17,8 +17,7 @@ from pipeline.masks.nifti import has_nifti
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE, load_pseudonym_key
-from pipeline.plan.cohort_statistics import resolve_statistics
-from pipeline.plan.recipe import local_roots, scan_inputs
+from pipeline.plan.recipe import local_roots, resolve_statistics, scan_inputs
 from pipeline.privacy import PseudonymKey
 from pipeline.record import SeriesRecord
 from pipeline.run.notify import split_command

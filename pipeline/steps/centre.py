@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar, Literal
 
-from pipeline.features.spread import compute_mean
+from pipeline.features.statistics import compute_mean
 from pipeline.program.changes import Barrier, LineChange
 from pipeline.program.step import Step
 from pipeline.volume import ClampedLine, Mask, Scale, VolumeSpec, Voxels

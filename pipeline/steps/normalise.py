@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from pipeline.features.spread import compute_extremes, compute_mean_and_std
+from pipeline.features.statistics import compute_extremes, compute_mean_and_std
 from pipeline.program.changes import Barrier, LineChange
 from pipeline.program.step import Step, StepOrderError, require_hu
 from pipeline.volume import ClampedLine, Mask, Scale, VolumeSpec, Voxels

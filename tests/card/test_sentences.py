@@ -5,7 +5,6 @@ import pytest
 from pipeline.card.facts import Facts, Processing
 from pipeline.card.markdown import (
     STEP_WORDS,
-    format_count,
     limitations,
     parameter_words,
     processing,
@@ -59,11 +58,3 @@ def test_reasons_come_in_the_order_of_the_vocabulary() -> None:
 
 def test_every_status_is_counted() -> None:
     assert dict(statuses(FACTS)) == {"ok": 2, "rejected": 1, "failed": 0, "excluded": 0}
-
-
-def test_series_are_series_however_many() -> None:
-    assert [format_count(1, "series"), format_count(2, "series"), format_count(2, "volume")] == [
-        "1 series",
-        "2 series",
-        "2 volumes",
-    ]

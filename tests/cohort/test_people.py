@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cohort.people import load_people, read_people
+from pipeline.cohort.cohort import load_people, read_people
 from pipeline.errors import UsageError
 
 

@@ -6,7 +6,7 @@ from feature_volumes import histogram_of, masked_volumes, noisy, volume_of, voxe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.features.histogram import BIN_LIMIT_HU, Histogram, find_air_peak
+from pipeline.features.statistics import BIN_LIMIT_HU, Histogram, find_air_peak
 from pipeline.volume import Volume
 
 histograms = voxel_blocks.map(lambda voxels: histogram_of(volume_of(voxels)))

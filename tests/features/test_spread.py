@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SeriesRefusedError
-from pipeline.features.spread import Spread, compute_extremes, compute_mean, compute_mean_and_std, merge_spreads
+from pipeline.features.statistics import Spread, compute_extremes, compute_mean, compute_mean_and_std, merge_spreads
 from pipeline.vocabulary import Reason
 from pipeline.volume import Mask, Voxels
 

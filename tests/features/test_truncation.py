@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.features.truncation import BodyOutline, measure_body_outline
+from pipeline.features.figures import BodyOutline, measure_body_outline
 from pipeline.volume import Volume
 
 N = 64

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.output.durable import hash_store
 from pipeline.output.layout import OutputFolder, name_try_folder
 from pipeline.output.state import Finished, OutputState

@@ -8,7 +8,7 @@ from pipeline.config import Config, config_hash, load
 from pipeline.config.order import steps_with_usual_statistics
 from pipeline.errors import UsageError
 from pipeline.output.layout import OutputFolder
-from pipeline.plan.cohort_statistics import fit_terms, read_statistics, resolve_statistics, write_statistics
+from pipeline.plan.recipe import fit_terms, read_statistics, resolve_statistics, write_statistics
 from pipeline.steps.cohort import find_waiting_steps, make_typical_statistics
 
 YAML = """

@@ -4,7 +4,7 @@ import pytest
 from phantoms import write_series
 
 from pipeline.config import load
-from pipeline.plan.estimate import estimate_memory_mb, estimate_program
+from pipeline.plan.plan import estimate_memory_mb, estimate_program
 from pipeline.plan.recipe import build_recipe, scan_inputs
 from pipeline.prepare.job import Recipe
 from pipeline.privacy import PseudonymKey

@@ -10,7 +10,6 @@ from pipeline.program.apply import change_planes, find_overlap, require_known
 from pipeline.program.axis import AxisMap
 from pipeline.program.changes import GridChange, LineChange, Warp
 from pipeline.program.execute import execute_on_volume
-from pipeline.program.planes import Plane, cut_planes
 from pipeline.program.program import Program
 from pipeline.program.step import Step
 from pipeline.steps.clip import Clip
@@ -20,7 +19,7 @@ from pipeline.steps.even_slices import InterpolateGap
 from pipeline.steps.orient import Orient, straighten
 from pipeline.steps.resample import Resample
 from pipeline.steps.window import Channel, Window
-from pipeline.volume import ClampedLine, Scale, Volume, VolumeSpec
+from pipeline.volume import ClampedLine, Plane, Scale, Volume, VolumeSpec, cut_planes
 
 PADDING = (-1024.0,)
 

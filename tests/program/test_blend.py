@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from pipeline.geometry import Zyx
 from pipeline.program.axis import AxisMap, Method, axis_weights
 from pipeline.program.blend import Blend
-from pipeline.program.planes import Plane, cut_planes, gather_volume
-from pipeline.volume import Mask, Volume, VolumeSpec, Voxels
+from pipeline.volume import Mask, Plane, Volume, VolumeSpec, Voxels, cut_planes, gather_volume
 
 COARSER = Zyx(AxisMap(9, 6, -0.1, 0.6), AxisMap(4, 8, 0.2, 2.1), AxisMap(5, 7, 6.1, -1.4))
 

@@ -10,7 +10,6 @@ from random_programs import Drawn, programs
 
 from pipeline.errors import SeriesRefusedError
 from pipeline.program.execute import PreparedVolume, execute, execute_on_volume
-from pipeline.program.planes import Plane, Planes, cut_planes
 from pipeline.program.program import Program
 from pipeline.program.step import Step
 from pipeline.steps.clip import Clip
@@ -19,7 +18,7 @@ from pipeline.steps.normalise import Normalise
 from pipeline.steps.orient import Orient
 from pipeline.steps.resample import Resample
 from pipeline.steps.window import Channel, Window
-from pipeline.volume import Volume, VolumeSpec
+from pipeline.volume import Plane, Planes, Volume, VolumeSpec, cut_planes
 
 NEAR_HU = 0.02
 """What float32 may lose of 3000 HU on its way through a handful of steps."""

@@ -7,8 +7,7 @@ import volumes
 
 from pipeline.kernels import bands
 from pipeline.program.execute import execute_on_volume
-from pipeline.program.memory import peak_bytes, plane_bytes, volume_bytes
-from pipeline.program.program import Program
+from pipeline.program.program import Program, peak_bytes, plane_bytes, volume_bytes
 from pipeline.program.step import Step
 from pipeline.steps.clip import Clip
 from pipeline.steps.correct_tilt import CorrectTilt

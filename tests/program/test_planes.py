@@ -3,8 +3,7 @@ import pytest
 import volumes
 
 from pipeline.geometry import Zyx
-from pipeline.program.planes import Plane, cut_planes, drop_full_mask, gather_volume
-from pipeline.volume import Volume, VolumeSpec
+from pipeline.volume import Plane, Volume, VolumeSpec, cut_planes, drop_full_mask, gather_volume
 
 SOURCE = volumes.half_valid()
 

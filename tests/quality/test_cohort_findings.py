@@ -2,7 +2,7 @@ from headers import slice_at
 from scanned import scan_of, scanned
 
 from pipeline.elements import Observation, canonical
-from pipeline.quality.cohort_findings import (
+from pipeline.quality.findings import (
     find_constants,
     find_missing_required,
     find_several,
@@ -10,7 +10,7 @@ from pipeline.quality.cohort_findings import (
     find_spellings,
     find_unsteady,
 )
-from pipeline.quality.geometry_findings import SeriesFacts
+from pipeline.quality.series_geometry import SeriesFacts
 from pipeline.scan.census import Census
 from pipeline.scan.series import Scan
 

@@ -1,14 +1,14 @@
 from headers import changed, slice_at
 from scanned import scan_of, scanned
 
-from pipeline.quality.file_findings import (
+from pipeline.quality.findings import (
     find_compressed,
     find_damaged,
     find_odd_image_types,
     find_positions,
     find_scales,
 )
-from pipeline.quality.geometry_findings import SeriesFacts
+from pipeline.quality.series_geometry import SeriesFacts
 from pipeline.vocabulary import Reason
 
 SOUND = scanned("sound", [slice_at(0), slice_at(1)])

@@ -5,8 +5,7 @@ from scanned import scan_of, scanned
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.elements import Observation
 from pipeline.geometry import Xyz
-from pipeline.quality.finding import Finding
-from pipeline.quality.findings import findings_of
+from pipeline.quality.findings import Finding, findings_of
 from pipeline.scan.census import Census
 from pipeline.vocabulary import Reason
 

@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from pipeline.quality.finding import Finding, format_count, join_words, write_findings
+from pipeline.quality.findings import Finding, join_words, write_findings
 
 
 def test_findings_are_written_in_their_order(tmp_path: Path) -> None:
@@ -13,14 +13,6 @@ def test_findings_are_written_in_their_order(tmp_path: Path) -> None:
         "code": "A", "title": "First", "detail": "of two", "series_keys": ["k1", "k2"], "n_series": 2,
     }  # fmt: skip
     assert other.n_series == 0
-
-
-def test_nouns_follow_their_number() -> None:
-    assert [format_count(1, "patient"), format_count(2, "patient"), format_count(2, "series")] == [
-        "1 patient",
-        "2 patients",
-        "2 series",
-    ]
 
 
 def test_a_long_list_is_cut() -> None:

@@ -3,7 +3,7 @@ from headers import slice_at
 from scanned import scanned
 
 from pipeline.geometry import Xyz
-from pipeline.quality.geometry_findings import SeriesFacts
+from pipeline.quality.series_geometry import SeriesFacts
 
 FEET_FIRST = {"row_direction": Xyz(-1, 0, 0), "column_direction": Xyz(0, 1, 0)}
 

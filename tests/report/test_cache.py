@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.record import SeriesRecord
 from pipeline.report.cache import FILE, program_mark, read_marks, series_mark, write_marks
 from pipeline.report.options import ReportOptions

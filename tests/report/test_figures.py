@@ -3,7 +3,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.geometry import Zyx
 from pipeline.output.layout import OutputFolder
 from pipeline.record import SeriesRecord

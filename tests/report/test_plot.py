@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.features.tissue import TISSUES
 from pipeline.report.plot import HEIGHT, HIGH_HU, LOW_HU, STEP_HU, TOP, bin_histogram, plot_of
 

@@ -13,7 +13,7 @@ from pipeline.cluster.jobs import JobFailure
 from pipeline.cohort.splits import Split
 from pipeline.config import load
 from pipeline.errors import NoInputError, UsageError
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.prepare.job import Job
 from pipeline.run.fit import FitOutcome, Foreground, figures_of, fit
 from pipeline.store.read import open_store

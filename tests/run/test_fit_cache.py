@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import Config, config_hash, dump, load
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.state import Finished, Journal, OutputState
 from pipeline.record import SeriesRecord

@@ -8,7 +8,7 @@ import numpy as np
 from feature_volumes import features_of, histogram_of
 from stores import StoreContent, write_store
 
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import write_table

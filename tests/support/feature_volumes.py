@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pipeline.features.figures import Features, RunningFeatures
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.volume import Mask, Volume
 

@@ -7,8 +7,7 @@ import numpy as np
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.program import apply as changes
 from pipeline.program.changes import GridChange, LineChange, Shear, Warp
-from pipeline.program.planes import gather_volume
-from pipeline.volume import ClampedLine, Mask, Volume, VolumeSpec, Voxels
+from pipeline.volume import ClampedLine, Mask, Volume, VolumeSpec, Voxels, gather_volume
 
 STRAIGHT = Zyx(Xyz(0.0, 0.0, 1.0), Xyz(0.0, 1.0, 0.0), Xyz(1.0, 0.0, 0.0))
 

@@ -21,7 +21,7 @@ from pipeline.dicom.pixels.stored import Stored, StoredSlice, read_stored
 from pipeline.dicom.policy import HounsfieldOptions, Policy
 from pipeline.dicom.stack.stack import Stack
 from pipeline.features.figures import Features, RunningFeatures
-from pipeline.features.histogram import Histogram
+from pipeline.features.statistics import Histogram
 from pipeline.features.tissue import AIR_HU, PLAUSIBLE_HU
 from pipeline.kernels import walks
 from pipeline.kernels.slices import Codes, Counts, Places, look_up

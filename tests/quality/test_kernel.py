@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.features.kernel import KERNEL_CLASSES, PATTERNS, classify_kernel
+from pipeline.quality.verdicts import KERNEL_CLASSES, PATTERNS, classify_kernel
 from pipeline.record import ElementValue
 
 
