@@ -9,7 +9,7 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
 from pipeline.output.tables import read_table
 from pipeline.record import SeriesRecord
-from pipeline.report.planes import snapshot_of
+from pipeline.report.pictures import snapshot_of
 from pipeline.store.read import open_store
 
 NAMES = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "folder")

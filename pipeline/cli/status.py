@@ -17,7 +17,7 @@ def execute(options: Namespace) -> ExitCode:
     from pipeline.cli.tables import print_counts, print_fields  # noqa: PLC0415  --help shall not wait for these
     from pipeline.output.manifest import read_records  # noqa: PLC0415
     from pipeline.output.summary import last_summary  # noqa: PLC0415
-    from pipeline.report.cohort_tables import history  # noqa: PLC0415
+    from pipeline.report.cohort import history  # noqa: PLC0415
 
     with open_tables(options.output) as output:
         records = read_records(output)

@@ -8,8 +8,8 @@ import numpy as np
 
 from pipeline.features.statistics import BIN_LIMIT_HU, Histogram, Spread, find_air_peak, merge_spreads
 from pipeline.features.tissue import BODY_ABOVE_HU, METAL_HU, SOFT_TISSUE_HU
+from pipeline.kernels.flood_fill import find_joined_to_border, find_largest_piece
 from pipeline.kernels.slices import Counts, count_values, measure_outline, measure_roughness
-from pipeline.kernels.walks import find_joined_to_border, find_largest_piece
 from pipeline.volume import Mask, Voxels
 
 LEAST_BODY_SHARE = 0.01

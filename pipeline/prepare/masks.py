@@ -21,7 +21,7 @@ from pipeline.program.changes import GridChange, Shear, Warp
 from pipeline.program.labels import carry_label_layers
 from pipeline.program.program import Program
 from pipeline.record import MASK_PREFIX, REASON_PREFIX, LabelValue, SeriesRecord
-from pipeline.store.labels import LabelImage
+from pipeline.store.write import LabelImage
 from pipeline.vocabulary import MaskReason, SeriesWarning, Verdict
 
 MEMORY_SHARE = 0.5

@@ -13,7 +13,7 @@ from pipeline.dicom.pixels.hounsfield import SliceSource
 from pipeline.dicom.series.outcomes import describe_used, find_warnings
 from pipeline.dicom.stack.stack import Stack
 from pipeline.errors import SeriesRefusedError
-from pipeline.kernels import bands, lossless, slices, walks
+from pipeline.kernels import bands, flood_fill, lossless, slices
 from pipeline.output.layout import name_try_folder
 from pipeline.prepare.job import Job, SeriesResult, refuse
 from pipeline.prepare.masks import add_masks_to_record, carry_masks, describe_images, read_masks
@@ -39,7 +39,7 @@ def warm() -> None:
     bands.warm()
     lossless.warm()
     slices.warm()
-    walks.warm()
+    flood_fill.warm()
 
 
 def process(job: Job) -> SeriesResult:

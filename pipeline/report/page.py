@@ -1,23 +1,25 @@
 """Records, tables and stores to ``report/``: pages that open from disk, offline; ``index.html`` is the first."""
 
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from os import cpu_count
 from pathlib import Path
 from typing import Any
 
+from pipeline import __version__
 from pipeline.features.statistics import Histogram
+from pipeline.output.durable import write_bytes
 from pipeline.output.layout import OutputFolder
 from pipeline.output.masks import count_mask_reasons
 from pipeline.output.tables import Row, read_table, write_csv
-from pipeline.record import RECORD_COLUMNS, SeriesRecord
-from pipeline.report.cache import program_mark, read_marks, series_mark, write_marks
+from pipeline.record import RECORD_COLUMNS, SeriesRecord, to_json
 from pipeline.report.charts import Figure
-from pipeline.report.cohort_tables import by_module, findings_of, history, tags_of
-from pipeline.report.figures import cohort_figures
+from pipeline.report.cohort import by_module, cohort_figures, findings_of, history, tags_of
 from pipeline.report.options import ReportOptions
 from pipeline.report.render import SITE, public, put, render
 from pipeline.report.series_page import SeriesData, folder_of, remove, write_series
@@ -34,6 +36,11 @@ THREADS = min(cpu_count() or 1, 4)
 
 ASSETS = ("report.css", "viewer.js")
 SERIES_KEY = re.compile(r"[0-9a-f]{20}")
+
+MARKS_FILE = "made.json"
+"""Marks of the pages that a report holds: a page whose series did not change is not written again."""
+PASSING = frozenset({"duration_s", "peak_memory_mb", "finished_at", "masks"})
+"""Columns that a page does not show: they differ each time a series is processed, though nothing else does."""
 
 
 def write_report(
@@ -183,3 +190,34 @@ def _by_reason(records: Iterable[SeriesRecord]) -> dict[Reason, list[SeriesRecor
 def _warnings(records: Iterable[SeriesRecord]) -> dict[SeriesWarning, int]:
     found = Counter(warning for record in records for warning in record.warnings)
     return {warning: found[warning] for warning in SeriesWarning if warning in found}
+
+
+def program_mark(options: ReportOptions, package: Iterable[Path]) -> str:
+    """Return a hash of the program and its options, which changes when they would write other pages."""
+    digest = blake2b(json.dumps([__version__, asdict(options)]).encode(), digest_size=10)
+    for path in sorted(package):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def series_mark(program: str, record: SeriesRecord, slices: Sequence[Row], histogram: Histogram | None) -> str:
+    """Return a hash of all that a series' page shows."""
+    columns = {name: value for name, value in to_json(record).items() if name not in PASSING}
+    digest = blake2b(json.dumps([program, columns, slices], default=str).encode(), digest_size=10)
+    if histogram is not None:
+        digest.update(f"{histogram.first_bin_hu}".encode() + histogram.counts.tobytes())
+    return digest.hexdigest()
+
+
+def read_marks(folder: Path) -> dict[str, str]:
+    """Return the mark of every series page that a report holds; an unreadable list counts as empty."""
+    try:
+        marks = json.loads((folder / MARKS_FILE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {str(key): str(mark) for key, mark in marks.items()} if isinstance(marks, dict) else {}
+
+
+def write_marks(folder: Path, marks: Mapping[str, str]) -> None:
+    """Write the marks; raises OutputError where the system refuses."""
+    write_bytes(folder / MARKS_FILE, json.dumps(dict(sorted(marks.items())), indent=0).encode())

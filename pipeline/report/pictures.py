@@ -1,6 +1,9 @@
-"""A stored volume to picture files: a strip of slices a view and window, an animation a view, and a thumbnail."""
+"""A stored volume to pictures: a strip of slices a view and window, an animation a view, a thumbnail, a snapshot.
 
-from collections.abc import Iterator
+Each plane is turned the way a radiologist looks at it.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from math import ceil
@@ -11,9 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.geometry import Geometry, Zyx
-from pipeline.report.planes import VIEWS, Planes, View, depth_of, planes_of
-from pipeline.report.windows import DisplayWindow, hu_line, unpack, windows_for
+from pipeline.report.windows import DisplayWindow, Values, hu_line, unpack, windows_for
 from pipeline.store.read import StoredVolume
+
+SIDES = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "H": (2, 1), "F": (2, -1)}
+"""Left, right, posterior, anterior, head, feet: the patient axis, and whether its coordinate grows towards it."""
 
 MOST_FRAMES = 36
 """Slices of a view that can be looked at, evenly spread: enough to follow a vessel, and a strip stays below 200 kB."""
@@ -32,6 +37,139 @@ FRAME_MS = 120
 
 Animations = Literal["webp", "gif", "none"]
 Greys = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class View:
+    """Planes by their name, the sides of the patient that their edges show, and the side they are counted from."""
+
+    name: str
+    left: str
+    right: str
+    top: str
+    bottom: str
+    first: str
+
+
+VIEWS = (
+    View("axial", left="R", right="L", top="A", bottom="P", first="H"),
+    View("coronal", left="R", right="L", top="H", bottom="F", first="A"),
+    View("sagittal", left="A", right="P", top="H", bottom="F", first="R"),
+)
+"""The radiological convention: the patient faces the viewer, or is seen from the feet, so right is on the left."""
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """Some planes of one view, [plane, row, column] with rows downwards, and their size in the patient.
+
+    ``places_mm`` is where each plane lies along the patient axis across it (LPS, from the volume's nearest axis).
+    """
+
+    view: View
+    values: NDArray[Any]
+    height_mm: float
+    width_mm: float
+    places_mm: tuple[float, ...]
+
+
+def planes_of(array: NDArray[Any], geometry: Geometry, view: View, shares: Sequence[float]) -> Planes:
+    """Cut planes out of an array [z, y, x], each at a share (0 to 1) of the way from the view's first side.
+
+    Any orientation of the array gives the same pictures; where the array is oblique its nearest axes are meant.
+    """
+    across, rows, columns = _array_axes(geometry, view)
+    upright = array.transpose(across, rows, columns)[
+        _direction(geometry, across, view.first, away=True),
+        _direction(geometry, rows, view.bottom),
+        _direction(geometry, columns, view.right),
+    ]
+    last = upright.shape[0] - 1
+    chosen = [int(share * last + 0.5) for share in shares]
+    return Planes(
+        view=view,
+        values=upright[chosen],
+        height_mm=geometry.shape[rows] * geometry.spacing_mm[rows],
+        width_mm=geometry.shape[columns] * geometry.spacing_mm[columns],
+        places_mm=tuple(_place(geometry, across, view, index) for index in chosen),
+    )
+
+
+def depth_of(geometry: Geometry, view: View) -> int:
+    """Return how many planes a view has."""
+    return geometry.shape[_array_axes(geometry, view)[0]]
+
+
+def _array_axes(geometry: Geometry, view: View) -> tuple[int, int, int]:
+    """Return the array axes that run across a view's planes, down their rows and along their columns."""
+    patient_axes = geometry.nearest_patient_axes
+    rows = patient_axes.index(SIDES[view.bottom][0])
+    columns = patient_axes.index(SIDES[view.right][0])
+    return 3 - rows - columns, rows, columns
+
+
+def _place(geometry: Geometry, across: int, view: View, index: int) -> float:
+    patient_axis, sign = SIDES[view.first]
+    runs_away = geometry.axes[across][patient_axis] * sign < 0
+    middle: list[float] = [(n - 1) / 2 for n in geometry.shape]
+    middle[across] = index if runs_away else geometry.shape[across] - 1 - index
+    return round(geometry.world(Zyx(*middle))[patient_axis], 1)
+
+
+def _direction(geometry: Geometry, array_axis: int, side: str, *, away: bool = False) -> slice:
+    """Return the slice that makes an array axis run towards a side of the patient, or away from it."""
+    patient_axis, sign = SIDES[side]
+    runs_towards = geometry.axes[array_axis][patient_axis] * sign > 0
+    return slice(None, None, 1 if runs_towards != away else -1)
+
+
+SNAPSHOT_SIDE = 640
+"""Pixels of a plane at most; below that the finest spacing is one pixel."""
+
+GAP = 8
+"""Black pixels between two planes."""
+
+
+def snapshot_of(stored: StoredVolume) -> bytes:
+    """Return axial, coronal and sagittal plane; of several channels the first, in HU where there is a way back."""
+    array = np.asarray(stored.array[(0,) * (stored.array.ndim - 3)])
+    views = [planes_of(array, stored.geometry, view, (0.5,)) for view in VIEWS]
+    values = [_middle_values(planes, stored) for planes in views]
+    window = windows_for(values, in_hu=hu_line(stored.attributes) is not None)[0]
+    px_per_mm = _scale(stored, views)
+    images = [_image(planes, plane, window, px_per_mm) for planes, plane in zip(views, values, strict=True)]
+    return _png(_side_by_side(images))
+
+
+def _middle_values(planes: Planes, stored: StoredVolume) -> Values:
+    a, b = hu_line(stored.attributes) or (1.0, 0.0)
+    return unpack(planes.values[0], stored.array.attrs) * np.float32(a) + np.float32(b)
+
+
+def _scale(stored: StoredVolume, views: list[Planes]) -> float:
+    longest_mm = max(max(planes.height_mm, planes.width_mm) for planes in views)
+    return min(1 / min(stored.geometry.spacing_mm), SNAPSHOT_SIDE / longest_mm)
+
+
+def _image(planes: Planes, values: Values, window: DisplayWindow, px_per_mm: float) -> Image.Image:
+    size = (max(round(planes.width_mm * px_per_mm), 1), max(round(planes.height_mm * px_per_mm), 1))
+    return Image.fromarray(window.grey(values)).resize(size, Image.Resampling.BILINEAR)
+
+
+def _side_by_side(images: list[Image.Image]) -> Image.Image:
+    width = sum(image.width for image in images) + GAP * (len(images) - 1)
+    sheet = Image.new("L", (width, max(image.height for image in images)))
+    left = 0
+    for image in images:
+        sheet.paste(image, (left, 0))
+        left += image.width + GAP
+    return sheet
+
+
+def _png(image: Image.Image) -> bytes:
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
 from pipeline.output.state import OutputState
 from pipeline.output.summary import last_summary
-from pipeline.report.figures import figures
+from pipeline.report.cohort import figures
 from pipeline.report.options import ReportOptions
 from pipeline.report.page import write_report
 

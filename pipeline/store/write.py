@@ -1,23 +1,27 @@
-"""Writing of a store: planes as they come, then metadata, then a sync to disk."""
+"""Writing of a store: planes as they come, label images, then metadata, then a sync to disk.
+
+Label images are those of OME-NGFF 0.5: ``labels`` lists its members, each is a multiscale image
+(https://ngff.openmicroscopy.org/0.5, labels and image-label).
+"""
 
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 
 from pipeline.geometry import Geometry, Zyx
 from pipeline.output.durable import hash_store, size_of_store, sync_tree
 from pipeline.store.arrays import PlaneWriter, create_array
-from pipeline.store.labels import LabelImage, write_labels
 from pipeline.store.layout import Layout, StoreOptions, choose_mask_layout
-from pipeline.store.ngff import describe_multiscales, geometry_to_json
+from pipeline.store.ngff import NGFF_VERSION, describe_multiscales, geometry_to_json
 from pipeline.store.read import StoredPlanes, read_planes
 from pipeline.volume import Mask
 
@@ -26,6 +30,20 @@ FORMAT_VERSION = 1
 
 _ZARR_SETTINGS = {"threading.max_workers": 1, "async.concurrency": 1, "json_indent": 2}
 """One thread a task, and the same bytes under any zarr settings of the user."""
+
+Labels = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelImage:
+    """Labels [z, y, x], or [region, z, y, x] with a layer for each region; 0 where nothing is.
+
+    ``levels`` are the labels on the image's own grid, then on each coarser one.  ``names`` are those of the numbers
+    that the configuration gives a name.
+    """
+
+    levels: tuple[Labels, ...]
+    names: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -168,3 +186,36 @@ def _group_attributes(
         "ome": describe_multiscales(content.geometry, *coarser, has_channels=content.channels is not None),
         "ctprep": identity | geometry_to_json(content.geometry) | channels | dict(attributes),
     }
+
+
+def write_labels(
+    group: zarr.Group, images: Mapping[str, LabelImage], grids: Sequence[Geometry], options: StoreOptions
+) -> None:
+    """Write each label image to ``labels/<name>``; ``grids`` are those of the levels.  Without any no group is made."""
+    if not images:
+        return
+    folder = group.create_group("labels")
+    folder.attrs["ome"] = {"version": NGFF_VERSION, "labels": sorted(images)}
+    for name, image in sorted(images.items()):
+        _write_image(folder.create_group(name), name, image, grids, options)
+
+
+def _write_image(
+    group: zarr.Group, name: str, image: LabelImage, grids: Sequence[Geometry], options: StoreOptions
+) -> None:
+    has_layers = image.levels[0].ndim == 4
+    described = describe_multiscales(*grids, has_channels=has_layers, name=name)
+    group.attrs["ome"] = described | {"image-label": _describe_label({} if has_layers else image.names)}
+    if has_layers and image.names:
+        group.attrs["ctprep"] = {"layers": [name for _, name in sorted(image.names.items())]}
+    for level, array in enumerate(image.levels):
+        planes = create_array(
+            group, str(level), array.shape, array.dtype, Layout.of(array.shape, array.dtype, options), options
+        )
+        for z in range(array.shape[-3]):
+            planes.put(array[..., z, :, :])
+
+
+def _describe_label(names: Mapping[int, str]) -> dict[str, Any]:
+    properties = [{"label-value": number, "name": name} for number, name in sorted(names.items())]
+    return {"source": {"image": "../../"}} | ({"properties": properties} if properties else {})

@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.features.statistics import Histogram
 from pipeline.record import SeriesRecord
-from pipeline.report.cache import FILE, program_mark, read_marks, series_mark, write_marks
 from pipeline.report.options import ReportOptions
+from pipeline.report.page import MARKS_FILE, program_mark, read_marks, series_mark, write_marks
 from pipeline.vocabulary import Reason, Status
 
 RECORD = SeriesRecord(series_key="0" * 20, status=Status.OK, sha256="aa", finished_at="now", duration_s=1.0)
@@ -22,7 +22,7 @@ def test_marks_are_kept_and_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [None, "{", "[]"])
 def test_an_unreadable_list_is_as_good_as_none(tmp_path: Path, content: str | None) -> None:
     if content is not None:
-        (tmp_path / FILE).write_text(content)
+        (tmp_path / MARKS_FILE).write_text(content)
     assert read_marks(tmp_path) == {}
 
 

@@ -1,4 +1,5 @@
 from io import BytesIO
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from stores import StoreContent, write_store
 
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.report import pictures
-from pipeline.report.pictures import LONGEST_SIDE, MOST_FRAMES, Pictures, pictures_of
+from pipeline.report.pictures import LONGEST_SIDE, MOST_FRAMES, VIEWS, Pictures, View, pictures_of, planes_of
 from pipeline.report.windows import SOFT_TISSUE
 from pipeline.store.layout import StoreOptions
 from pipeline.store.read import StoredVolume, open_store
@@ -118,3 +119,42 @@ def test_a_volume_finer_than_any_picture_of_it_is_read_in_steps_and_keeps_its_si
     assert [(strip.width, strip.height) for strip in coarse.strips] == [
         (strip.width, strip.height) for strip in whole.strips
     ]
+
+
+SHAPE = Zyx(4, 5, 6)
+LPS = Geometry(SHAPE, Zyx(3.0, 2.0, 1.0), Xyz(0, 0, 0), Zyx(Xyz(0, 0, 1), Xyz(0, 1, 0), Xyz(1, 0, 0)))
+VOXELS = np.arange(4 * 5 * 6).reshape(SHAPE)
+AXIAL, CORONAL, SAGITTAL = VIEWS
+ENDS = (0.0, 1.0)
+
+
+def test_axial_planes_begin_at_the_head_and_show_the_front_at_the_top_and_the_right_on_the_left() -> None:
+    planes = planes_of(VOXELS, LPS, AXIAL, ENDS)
+    assert np.array_equal(planes.values, VOXELS[[3, 0]])
+    assert (planes.height_mm, planes.width_mm, planes.places_mm) == (10, 6, (9, 0))
+
+
+def test_coronal_planes_begin_at_the_front_and_show_the_head_at_the_top_and_the_right_on_the_left() -> None:
+    planes = planes_of(VOXELS, LPS, CORONAL, ENDS)
+    assert np.array_equal(planes.values, [VOXELS[::-1, 0], VOXELS[::-1, 4]])
+    assert (planes.height_mm, planes.width_mm, planes.places_mm) == (12, 6, (0, 8))
+
+
+def test_sagittal_planes_begin_on_the_right_and_show_the_head_at_the_top_and_the_front_on_the_left() -> None:
+    planes = planes_of(VOXELS, LPS, SAGITTAL, ENDS)
+    assert np.array_equal(planes.values, [VOXELS[::-1, :, 0], VOXELS[::-1, :, 5]])
+    assert (planes.height_mm, planes.width_mm, planes.places_mm) == (12, 10, (0, 5))
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_any_orientation_of_the_array_gives_the_same_pictures(view: View) -> None:
+    shares = (0.0, 0.5, 1.0)
+    expected = planes_of(VOXELS, LPS, view, shares)
+    for order, steps in product(permutations(range(3)), product((1, -1), repeat=3)):
+        start = Zyx(*(0 if step > 0 else n - 1 for step, n in zip(steps, SHAPE, strict=True)))
+        turned = LPS.regrid(start, Zyx(*steps), SHAPE).permute(Zyx(*order))
+        array = VOXELS[tuple(slice(None, None, step) for step in steps)].transpose(order)
+        planes = planes_of(array, turned, view, shares)
+        assert np.array_equal(planes.values, expected.values)
+        assert (planes.height_mm, planes.width_mm) == (expected.height_mm, expected.width_mm)
+        assert planes.places_mm == expected.places_mm

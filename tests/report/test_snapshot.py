@@ -8,7 +8,7 @@ from PIL import Image
 from stores import StoreContent, write_store
 
 from pipeline.geometry import Geometry, Xyz, Zyx
-from pipeline.report.planes import GAP, LONGEST_SIDE, snapshot_of
+from pipeline.report.pictures import GAP, SNAPSHOT_SIDE, snapshot_of
 from pipeline.store.layout import StoreOptions
 from pipeline.store.read import StoredVolume, open_store
 
@@ -48,7 +48,7 @@ def test_three_planes_stand_beside_each_other_at_one_scale(tmp_path: Path) -> No
 
 def test_a_large_volume_is_shown_at_a_bounded_size(tmp_path: Path) -> None:
     sheet = opened(snapshot_of(stored(tmp_path, halves(), Zyx(0.001, 1.0, 1.0))))
-    assert sheet.shape[0] == LONGEST_SIDE
+    assert sheet.shape[0] == SNAPSHOT_SIDE
 
 
 def test_of_channels_the_first_is_shown(tmp_path: Path) -> None:

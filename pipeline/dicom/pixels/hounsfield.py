@@ -23,9 +23,9 @@ from pipeline.dicom.stack.stack import Stack
 from pipeline.features.figures import Features, RunningFeatures
 from pipeline.features.statistics import Histogram
 from pipeline.features.tissue import AIR_HU, PLAUSIBLE_HU
-from pipeline.kernels import walks
+from pipeline.kernels import flood_fill
+from pipeline.kernels.flood_fill import fill_spans
 from pipeline.kernels.slices import Codes, Counts, Places, look_up
-from pipeline.kernels.walks import fill_spans
 from pipeline.vocabulary import SeriesWarning
 from pipeline.volume import Mask, Voxels
 
@@ -39,20 +39,20 @@ class PaddingRegion:
 
     valid: Mask
     outside: Mask | None
-    spans: walks.Spans
+    spans: flood_fill.Spans
 
     @classmethod
     def of(cls, codes: Codes, candidates: Places, outside: Mask | None) -> "PaddingRegion":
         """Find the pixels that hold a candidate value and are connected with the border, or lie outside the circle."""
-        seen = walks.explore_from_border(codes, candidates)
+        seen = flood_fill.explore_from_border(codes, candidates)
         if outside is not None:
-            walks.mark_open(codes, candidates, outside, seen)
-        return cls(seen != walks.OPEN, outside, walks.find_spans(seen))
+            flood_fill.mark_open(codes, candidates, outside, seen)
+        return cls(seen != flood_fill.OPEN, outside, flood_fill.find_spans(seen))
 
     def fits(self, codes: Codes, candidates: Places, outside: Mask | None) -> bool:
         """Report whether another slice has the same padding: no pixel of the spans differs."""
         is_comparable = outside is self.outside and codes.shape == self.valid.shape
-        return is_comparable and walks.matches_spans(codes, candidates, self.spans)
+        return is_comparable and flood_fill.matches_spans(codes, candidates, self.spans)
 
 
 class PaddingFinder:

@@ -209,13 +209,13 @@ READ_AFTER_WARMING = """
 import sys
 from pathlib import Path
 sys.path.append(sys.argv[1])
-from pipeline.kernels import slices, walks
+from pipeline.kernels import flood_fill, slices
 from pipeline.dicom.pixels.hounsfield import SliceSource
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.stack.stack import build_stack
 from stored_slices import headers_of, read_all
-slices.warm(), walks.warm()
-loops = [each for module in (slices, walks) for each in vars(module).values() if hasattr(each, "signatures")]
+slices.warm(), flood_fill.warm()
+loops = [each for module in (flood_fill, slices) for each in vars(module).values() if hasattr(each, "signatures")]
 warm = [len(loop.signatures) for loop in loops]
 SliceSource(build_stack(headers_of(*Path(sys.argv[2]).iterdir())), Policy()).facts()
 assert len(loops) > 9

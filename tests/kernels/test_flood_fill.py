@@ -4,9 +4,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from pipeline.kernels import walks
-from pipeline.kernels.slices import look_up
-from pipeline.kernels.walks import (
+from pipeline.kernels import flood_fill
+from pipeline.kernels.flood_fill import (
     OPEN,
     SHUT,
     UNSEEN,
@@ -18,6 +17,7 @@ from pipeline.kernels.walks import (
     mark_open,
     matches_spans,
 )
+from pipeline.kernels.slices import look_up
 
 KINDS = (np.uint8, np.uint16, np.uint32)
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 12))
@@ -119,7 +119,7 @@ def test_filled_places_are_not_counted(codes: np.ndarray, data: st.DataObject) -
 
 
 def test_warming_readies_every_loop() -> None:
-    walks.warm()
+    flood_fill.warm()
     for loop in (
         fill_spans,
         find_joined_to_border,
