@@ -6,14 +6,7 @@ python scripts/data_dictionary.py > docs/data-dictionary.md
 from collections.abc import Mapping
 
 from pipeline.card.facts import describe_column
-from pipeline.output.columns import (
-    FILE_COLUMNS,
-    HISTOGRAM_COLUMNS,
-    INDEX_COLUMNS,
-    MASK_COLUMNS,
-    SLICE_COLUMNS,
-    TAG_COLUMNS,
-)
+from pipeline.output.columns import TABLES
 from pipeline.output.manifest import ELEMENT_COLUMNS
 from pipeline.record import RECORD_COLUMNS, Column
 
@@ -32,41 +25,39 @@ A `_share` lies between 0 and 1.
 
 ELEMENTS = {name: Column(name, kind, describe_column(name, {})) for name, kind in ELEMENT_COLUMNS.items()}
 
-TABLES: tuple[tuple[str, str, Mapping[str, Column]], ...] = (
-    (
-        "manifest.parquet, manifest.csv",
-        "One row a series that was seen. HU columns are of the source before steps, valid voxels only.",
-        RECORD_COLUMNS,
-    ),
-    (
-        "manifest, DICOM elements",
-        "As the first slice has them. Then come those that `manifest.tags` adds, and what `manifest.labels` joins.",
-        ELEMENTS,
-    ),
-    ("slices.parquet", "One row a file, or a frame of a multi-frame object.", SLICE_COLUMNS),
-    ("tags.parquet", "One row a DICOM element; see [census.md](census.md).", TAG_COLUMNS),
-    ("histograms.parquet", "One row a series that has a store.", HISTOGRAM_COLUMNS),
-    (
-        "private/index.parquet",
-        "The way back from a key to a person. Never share it.",
-        INDEX_COLUMNS,
-    ),
-    ("private/files.parquet", "The way back to the files. Never share it.", FILE_COLUMNS),
-    ("private/masks.parquet", "One row a mask, object, series and region; see [labels.md](labels.md).", MASK_COLUMNS),
-)
+MANIFEST: dict[str, Mapping[str, Column]] = {
+    "manifest.parquet, manifest.csv": RECORD_COLUMNS,
+    "manifest, DICOM elements": ELEMENTS,
+}
+
+SENTENCES = {
+    "manifest.parquet, manifest.csv": "One row a series that was seen. HU columns are of the source before "
+    "steps, valid voxels only.",
+    "manifest, DICOM elements": "As the first slice has them. Then come those that `manifest.tags` adds, and what "
+    "`manifest.labels` joins.",
+    "slices.parquet": "One row a file, or a frame of a multi-frame object.",
+    "tags.parquet": "One row a DICOM element; see [census.md](census.md).",
+    "histograms.parquet": "One row a series that has a store.",
+    "private/index.parquet": "The way back from a key to a person. Never share it.",
+    "private/files.parquet": "The way back to the files. Never share it.",
+    "private/masks.parquet": "One row a mask, object, series and region; see [labels.md](labels.md).",
+}
+"""What a row of each table is."""
 
 
 def page() -> str:
     """Return the page."""
-    return "\n".join([HEAD, *(_section(*table) for table in TABLES)])
+    return "\n".join([HEAD, *(_section(name, columns) for name, columns in (MANIFEST | TABLES).items())])
 
 
-def _section(name: str, says: str, columns: Mapping[str, Column]) -> str:
+def _section(name: str, columns: Mapping[str, Column]) -> str:
     rows = [
         f"| `{column.name}` | {column.type.replace('_', ' ')} | {column.unit or ''} | {column.meaning} |"
         for column in columns.values()
     ]
-    return "\n".join([f"## {name}\n", says, "", "| column | type | unit | means |", "|---|---|---|---|", *rows, ""])
+    return "\n".join(
+        [f"## {name}\n", SENTENCES[name], "", "| column | type | unit | means |", "|---|---|---|---|", *rows, ""]
+    )
 
 
 if __name__ == "__main__":

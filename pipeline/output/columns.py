@@ -91,3 +91,13 @@ MASK_COLUMNS = by_name(
     Column("voxels_lost", "integer", "Voxels covered by regions on top."),
 )
 """private/masks.parquet: a row for each mask, object, series and region."""
+
+TABLES = {
+    "slices.parquet": SLICE_COLUMNS,
+    "tags.parquet": TAG_COLUMNS,
+    "histograms.parquet": HISTOGRAM_COLUMNS,
+    "private/index.parquet": INDEX_COLUMNS,
+    "private/files.parquet": FILE_COLUMNS,
+    "private/masks.parquet": MASK_COLUMNS,
+}
+"""Every table beside the manifest, by its path in the output."""

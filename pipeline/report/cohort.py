@@ -12,8 +12,7 @@ from pipeline.features.statistics import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import Row, read_table
 from pipeline.record import ElementValue, SeriesRecord
-from pipeline.report.canvas import standalone
-from pipeline.report.charts import Figure, bars, histogram, plot_of, scatter
+from pipeline.report.charts import Figure, bars, histogram, plot_of, scatter, standalone
 from pipeline.report.render import MISSING, element, figure, percent, product, public
 from pipeline.vocabulary import Reason, Status
 

@@ -15,8 +15,7 @@ from pipeline.features.statistics import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import Row, write_csv
 from pipeline.record import SeriesRecord
-from pipeline.report.canvas import WIDTH, Canvas
-from pipeline.report.charts import Figure, plot_of
+from pipeline.report.charts import WIDTH, Canvas, Figure, plot_of
 from pipeline.report.options import ReportOptions
 from pipeline.report.pictures import Pictures, pictures_of
 from pipeline.report.render import figure, put, render

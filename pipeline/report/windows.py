@@ -7,16 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.features.statistics import Histogram
-from pipeline.features.tissue import AERATED_LUNG_HU, TISSUES, Tissue
-
-
-def shares(histogram: Histogram) -> list[tuple[Tissue, int, float]]:
-    """Return for each tissue how many of the valid voxels lie in its range, and their share."""
-    total = max(histogram.total, 1)
-    counts = [(tissue, int(histogram.count_between(tissue.low_hu, tissue.high_hu).sum())) for tissue in TISSUES]
-    return [(tissue, count, count / total) for tissue, count in counts]
-
+from pipeline.features.tissue import AERATED_LUNG_HU
 
 Values = NDArray[np.float32]
 

@@ -1,25 +1,10 @@
-from pipeline.output.columns import (
-    FILE_COLUMNS,
-    HISTOGRAM_COLUMNS,
-    INDEX_COLUMNS,
-    MASK_COLUMNS,
-    SLICE_COLUMNS,
-    TAG_COLUMNS,
-)
+from pipeline.output.columns import TABLES
 from pipeline.record import RECORD_COLUMNS, SeriesRecord, map_types
 from pipeline.vocabulary import Status
 
 
 def test_each_meaning_is_a_sentence() -> None:
-    for table in (
-        RECORD_COLUMNS,
-        FILE_COLUMNS,
-        HISTOGRAM_COLUMNS,
-        INDEX_COLUMNS,
-        MASK_COLUMNS,
-        SLICE_COLUMNS,
-        TAG_COLUMNS,
-    ):
+    for table in (RECORD_COLUMNS, *TABLES.values()):
         for column in table.values():
             assert column.meaning.endswith("."), column
             assert column.meaning[0].isupper() or " " in column.meaning, column
