@@ -321,7 +321,7 @@ class SeriesWarning(StrEnum):
     W_POSITION_FALLBACK = "W_POSITION_FALLBACK", "Positions come from SliceLocation or InstanceNumber."
     W_GANTRY_TILT = "W_GANTRY_TILT", "The gantry was tilted."
     W_SPACING_TAG = "W_SPACING_TAG", "SpacingBetweenSlices differs from the measured step."
-    W_SPACING_JITTER = "W_SPACING_JITTER", "Positions deviate from an even stack within tolerance."
+    W_SPACING_JITTER = "W_SPACING_JITTER", "Positions deviate from an even stack, or pixel spacings by rounding, within tolerance."
     W_SPACING_RESAMPLED = "W_SPACING_RESAMPLED", "Unevenly spaced slices were resampled to an even step."
     W_GAP_INTERPOLATED = "W_GAP_INTERPOLATED", "Missing slices were interpolated."
     W_SPARSE_SLICES = "W_SPARSE_SLICES", "The step between slices is above 1.5 times their thickness."

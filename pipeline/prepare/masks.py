@@ -189,12 +189,13 @@ def describe_source_grid(stack: Stack) -> SourceGrid:
     first = stack.slices[0]
     plane = first.plane
     corners = np.array([header.plane.position for header in stack.slices], float)
+    _, row_spacing_mm, column_spacing_mm = stack.geometry().spacing_mm
     return SourceGrid(
         shape=Zyx(len(stack.slices), first.pixels.rows, first.pixels.columns),
         corners=corners,
         row=_unit(plane.row_direction),
         column=_unit(plane.column_direction),
-        spacing_mm=(plane.row_spacing, plane.column_spacing),
+        spacing_mm=(row_spacing_mm, column_spacing_mm),
         frame_of_reference_uid=first.identity.frame_of_reference_uid,
         series_uid=first.identity.series_instance_uid,
         missing=_place_missing(stack, corners),

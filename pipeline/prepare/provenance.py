@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.dicom.pixels.hounsfield import SourceFacts
 from pipeline.dicom.pixels.plausible import has_odd_range
+from pipeline.dicom.stack.spacing import describe_rounded_spacing
 from pipeline.dicom.stack.stack import Stack
 from pipeline.prepare.job import Job
 from pipeline.prepare.source import compute_fingerprint, hash_content
@@ -26,6 +27,7 @@ def build_record(job: Job, stack: Stack, facts: SourceFacts, program: Program) -
     return replace(
         job.record,
         status=Status.OK,
+        detail=describe_rounded_spacing(stack.slices),
         n_slices=repaired.shape.z,
         geometry=stack.verdict,
         shape_in=geometry.shape,

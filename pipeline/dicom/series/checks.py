@@ -15,6 +15,7 @@ from pipeline.dicom.headers.units import TAKEN_FOR_HU
 from pipeline.dicom.pixels.plausible import is_map
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.series.split import describe_missing_parts
+from pipeline.dicom.stack.spacing import is_one_spacing
 from pipeline.dicom.stack.stack import unit_directions
 from pipeline.geometry import Xyz
 from pipeline.vocabulary import Reason, Refusal, Stage
@@ -26,9 +27,6 @@ UNIT_TOLERANCE = 2e-3
 """How far direction cosines written with three decimals may be from unit length and right angles."""
 PARALLEL_TOLERANCE = 1e-3
 """How far the directions of two slices of one stack may differ: a quarter of a millimetre over a body."""
-
-RIM_SHARE = 0.1
-"""Two pixel spacings are one, rounded, if the outermost pixels lie within this share of a pixel of one another."""
 
 ALLOWED = {
     "PixelSpacing": f"{SMALLEST_SPACING_MM:g} to {LARGEST_SPACING_MM:g} mm are allowed",
@@ -241,15 +239,10 @@ def _grids(slices: Slices) -> str | None:
     rows, columns, row_spacings, column_spacings = zip(*grids, strict=True)
     is_one = (
         len(set(rows)) == len(set(columns)) == 1
-        and _differ_by_rounding(row_spacings, rows[0])
-        and _differ_by_rounding(column_spacings, columns[0])
+        and is_one_spacing(row_spacings, rows[0])
+        and is_one_spacing(column_spacings, columns[0])
     )
     return None if is_one else f"{len(grids)} different sizes or pixel spacings"
-
-
-def _differ_by_rounding(spacings_mm: Sequence[float], n_pixels: int) -> bool:
-    """Whether no spacing moves a pixel of the rim, seen from the centre, by more than a share of itself."""
-    return (max(spacings_mm) - min(spacings_mm)) * n_pixels / 2 <= RIM_SHARE * min(spacings_mm)
 
 
 def _frames_of_reference(slices: Slices) -> str | None:

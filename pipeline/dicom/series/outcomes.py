@@ -7,6 +7,7 @@ from pipeline.dicom.files.encoding import LOSSY_SYNTAXES
 from pipeline.dicom.headers.parts import RECONSTRUCTION
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.stack.checks import list_constants
+from pipeline.dicom.stack.spacing import describe_rounded_spacing
 from pipeline.dicom.stack.stack import Stack, build_stack
 from pipeline.record import SliceOutcome
 from pipeline.vocabulary import FileStatus, Reason, SeriesWarning, Stage, Status, Verdict
@@ -32,7 +33,7 @@ def find_warnings(series: Series, stack: Stack) -> set[SeriesWarning]:
         SeriesWarning.W_GANTRY_TILT: stack.is_tilted,
         SeriesWarning.W_GAP_INTERPOLATED: stack.verdict == Verdict.GAP,
         SeriesWarning.W_SPACING_RESAMPLED: stack.verdict == Verdict.UNEVEN,
-        SeriesWarning.W_SPACING_JITTER: stack.has_jitter,
+        SeriesWarning.W_SPACING_JITTER: stack.has_jitter or bool(describe_rounded_spacing(slices)),
         SeriesWarning.W_SPACING_TAG: any(_says_other_spacing(header, stack) for header in slices),
         SeriesWarning.W_SPARSE_SLICES: stack.reach is not None,
         SeriesWarning.W_MIXED_SERIES: _is_mixed(slices),

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.dicom.stack.spacing import count_decimals
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.vocabulary import Verdict
 
@@ -198,9 +199,9 @@ class Stack:
         )
 
     def _usual_spacing_mm(self) -> tuple[float, float]:
-        """Return the row and column spacing of most slices: some may be written with fewer decimals."""
-        spacings = [(header.plane.row_spacing, header.plane.column_spacing) for header in self.slices]
-        return Counter(spacings).most_common(1)[0][0]
+        """Return the row and column spacing of most slices, of two equally common ones that with more decimals."""
+        counts = Counter((header.plane.row_spacing, header.plane.column_spacing) for header in self.slices)
+        return max(counts, key=lambda pair: (counts[pair], *map(count_decimals, pair), pair))
 
     def _fitted_start(self) -> float:
         """Where an even stack of this step fits best, to the nanometre; an uneven one starts with its first slice."""

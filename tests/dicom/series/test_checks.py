@@ -229,6 +229,37 @@ def test_spacings_that_differ_by_rounding_are_one(spacing_mm: float) -> None:
     assert check_headers(series_of(*slices), POLICY) is None
 
 
+@pytest.mark.parametrize(
+    ("one_mm", "other_mm", "expected"),
+    [
+        (0.624, 0.625, None),  # a unit of the last of three decimals
+        (0.62451, 0.624, None),  # cut
+        (0.62451, 0.625, None),  # rounded
+        (0.62451, 0.626, Reason.MIXED_GEOMETRY),
+        (0.62451, 0.62551, Reason.MIXED_GEOMETRY),  # two values as fine as this are two reconstructions
+        (0.62451, 0.62, Reason.MIXED_GEOMETRY),  # rounding to two decimals moves the rim by pixels
+        (0.62, 0.63, Reason.MIXED_GEOMETRY),
+        (0.624, 0.626, Reason.MIXED_GEOMETRY),
+        (0.012, 0.013, Reason.MIXED_GEOMETRY),  # of so small a pixel, a unit is a part that counts
+    ],
+)
+def test_a_spacing_of_three_decimals_may_be_another_one_rounded(
+    one_mm: float, other_mm: float, expected: Reason | None
+) -> None:
+    size = {"rows": 512, "columns": 512, "length": 512 * 512 * 2}
+    for value in ("row_spacing", "column_spacing"):
+        changes = [{"pixels": size, "plane": {value: mm}} for mm in (one_mm, other_mm) * 3]
+        slices = [slice_at(z, **change) for z, change in enumerate(changes)]
+        assert reason(series_of(*slices)) is expected
+
+
+def test_spacings_that_span_more_than_one_unit_are_not_one() -> None:
+    spacings = (0.624, 0.625, 0.626)
+    size = {"rows": 512, "length": 512 * 32 * 2}
+    slices = [slice_at(z, pixels=size, plane={"row_spacing": mm}) for z, mm in enumerate(spacings)]
+    assert reason(series_of(*slices)) is Reason.MIXED_GEOMETRY
+
+
 def test_two_patients_are_counted_without_the_empty_one() -> None:
     patients = ["", "P-1", "P-2"]
     slices = [slice_at(z, identity={"patient_id": patient}) for z, patient in enumerate(patients)]

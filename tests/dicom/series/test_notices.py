@@ -8,6 +8,7 @@ from pipeline.dicom.files.encoding import LOSSY_SYNTAXES, RLE_LOSSLESS
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.series.outcomes import find_warnings
+from pipeline.dicom.stack.spacing import describe_rounded_spacing
 from pipeline.dicom.stack.stack import build_stack
 from pipeline.geometry import Xyz
 from pipeline.vocabulary import SeriesWarning
@@ -51,6 +52,14 @@ CAUSES: dict[str, tuple[SeriesWarning, dict[str, Any]]] = {
     "another kernel": (SeriesWarning.W_MIXED_SERIES, {"reconstruction": ("BONE", 120.0, 2.5, None)}),
     "two spare bytes": (SeriesWarning.W_PIXELS_PADDED, {"pixels": {"length": 2050}}),
 }
+
+
+def test_rounding_of_the_pixel_spacing_that_moves_the_rim_is_a_cause() -> None:
+    spacings = [0.625, 0.624, 0.625, 0.625]
+    slices = [slice_at(z, pixels={"rows": 512}, plane={"row_spacing": mm}) for z, mm in enumerate(spacings)]
+    assert warnings(slices) == {SeriesWarning.W_SPACING_JITTER}
+    assert describe_rounded_spacing(slices) == "PixelSpacing differs by rounding between slices: up to 0.51 mm"
+    assert describe_rounded_spacing(slices[2:]) is None
 
 
 @pytest.mark.parametrize(("expected", "change"), CAUSES.values(), ids=CAUSES)

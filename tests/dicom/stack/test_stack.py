@@ -221,6 +221,12 @@ def test_directions_that_are_nearly_units_become_units() -> None:
     np.testing.assert_allclose(np.linalg.norm(build_stack(headers).geometry().axes, axis=1), 1)
 
 
+def test_the_grid_has_the_pixel_spacing_of_most_slices_or_the_finer_one() -> None:
+    for spacings, expected in (((0.8, 0.8, 0.80004), 0.8), ((0.8, 0.80004), 0.80004), ((0.80004, 0.8), 0.80004)):
+        slices = [slice_at(z, plane={"row_spacing": mm}) for z, mm in enumerate(spacings)]
+        assert build_stack(slices).geometry().spacing_mm.y == expected
+
+
 def test_the_grid_has_the_spacing_of_the_pixels() -> None:
     geometry = build_stack(slices(even(), pixels={"rows": 20, "columns": 30})).geometry()
     assert geometry.shape == Zyx(12, 20, 30)
