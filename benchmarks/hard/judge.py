@@ -27,7 +27,10 @@ RULE = f"""\
 Judged are the tissue points of the scanned slices, each at its true place in the patient (trilinear); the outermost
 slices and a rim of two pixels are left out, for another grid may blend them with what lies outside.  A result is wrong
 when more than {OFF_SHARE:.0%} of the points are more than {OFF_HU:g} HU off, or lie outside it.  A warning is a line
-on the console that is not there for the regular series.  Padding that is left in is not called wrong."""
+on the console that is not there for the regular series.  Padding that is left in is not called wrong.  Where a series
+holds several passes over one range, the middles between two slices of a pass are judged too, for there a mix of passes
+shows; two volumes that are each a whole pass are right, and so are two that are each a whole stack of one scan.  A map
+holds no Hounsfield units: what hands it on is called `as CT`, which is wrong only for a program that promises them."""
 
 
 class Verdict(StrEnum):
@@ -41,6 +44,7 @@ class Verdict(StrEnum):
     REFUSED = "refused"
     CRASHED = "crashed"
     MOVED = "moved"
+    AS_CT = "as CT"
     WARNED = "wrong+w"
     WRONG = "WRONG"
     ABSENT = "-"
@@ -60,6 +64,7 @@ MEANINGS = {
     Verdict.REFUSED: "refused: nothing came out, and nothing says why",
     Verdict.CRASHED: "crashed: a signal, a time-out, or an error that no check raised",
     Verdict.MOVED: "right in itself, but not at its place in the patient: a shift of the whole makes it right",
+    Verdict.AS_CT: "the values of a map came out like those of a CT: nothing says that they are no Hounsfield units",
     Verdict.WARNED: "wrong, though a warning on the console says that something was odd",
     Verdict.WRONG: "wrong as a success",
     Verdict.ABSENT: "not installed, or has no better mode",
@@ -90,11 +95,16 @@ class Outcome:
 
 
 def verdict_on(outcome: Outcome, parts: Sequence[Part], usual: frozenset[str] = frozenset()) -> Verdict:
-    """Judge an outcome; ``usual`` are notices that the program gives for a regular series too."""
+    """Judge an outcome; ``usual`` are notices that the program gives for a regular series too.
+
+    A series without ``parts`` holds no Hounsfield units.
+    """
     volumes = [result for result in outcome.results if min(result.array.shape) >= LEAST_PLANES]
     warned = bool(outcome.notices - usual)
     if not volumes:
         return _empty_handed(outcome)
+    if not parts:
+        return Verdict.AS_CT
     fits = np.array([[off_share(volume, part) <= OFF_SHARE for part in parts] for volume in volumes])
     if not fits.any(axis=1).all():
         return _wrong(volumes, parts, warned=warned)

@@ -12,9 +12,21 @@ from phantoms import decimal, uid
 from pydicom import Dataset, dcmread
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
+from hard.acquisitions import cut_in_its_header, empty_patient, passes, rounded_spacing, step_and_shoot, two_stacks
+from hard.encoding import (
+    bare,
+    filled_with_ff,
+    latin_names,
+    no_delimiter,
+    private_without_vr,
+    rewritten,
+    two_fragments,
+    unknown_vr,
+)
 from hard.enhanced import as_enhanced
 from hard.phantom import Part, hu_at, part_of
 from hard.stack import SIDE, SPACING, N, placed, points_of, write
+from hard.values import labelled, overlay_bits, parameter_map, sixteen_bits_called_twelve
 from pipeline.geometry import Xyz
 
 PADDING_HU, RADIUS_MM = -2000, 26.0
@@ -118,7 +130,7 @@ def two_phases(folder: Path) -> tuple[Part, ...]:
 
     common = {"series_uid": uid("two phases")}
     first, _ = write(folder / "a", change=sooner, **common)
-    second, _ = write(folder / "b", change=later, second_phase=True, **common)
+    second, _ = write(folder / "b", change=later, contrast=1.0, **common)
     return flattened(folder, (first, second))
 
 
@@ -218,4 +230,26 @@ CASES = (
     Case("JPEG 2000", simple(transfer_syntax=JPEG2000Lossless)),
     Case("RLE", simple(transfer_syntax=RLELossless)),
     Case("multi-frame, out of order", enhanced),
+    Case("two passes, half a step", lambda folder: passes(folder, (0, 1.25), (0, 1), numbered=True)),
+    Case("three passes, third steps", lambda folder: passes(folder, (0, 2.5 / 3, 5 / 3), (0, 1, 0.5), numbered=False)),
+    Case("two passes, 0.02 mm apart", lambda folder: passes(folder, (0, 0.02), (0, 1), numbered=True)),
+    Case("step and shoot (control)", step_and_shoot),
+    Case("a file cut in its header", cut_in_its_header),
+    Case("multi-frame, two stacks", two_stacks),
+    Case("PatientID empty in some", empty_patient),
+    Case("PixelSpacing rounded in some", rounded_spacing),
+    Case("overlay in bit 12", overlay_bits),
+    Case("sign runs on (control)", lambda folder: sixteen_bits_called_twelve(folder, has_metal=False)),
+    Case("metal beyond 12 signed bits", lambda folder: sixteen_bits_called_twelve(folder, has_metal=True)),
+    Case("blood flow map, unit US", lambda folder: parameter_map(folder, kind="CBF", rescale_type="US", most=90)),
+    Case("iodine map, no unit", lambda folder: parameter_map(folder, kind="IODINE", rescale_type=None, most=60)),
+    Case("monoenergetic (control)", lambda folder: labelled(folder, image_type="MONO_70KEV")),
+    Case("RescaleType Houndsfield", lambda folder: labelled(folder, rescale_type="Houndsfield")),
+    Case("JPEG-LS, 0xFF after its end", filled_with_ff),
+    Case("JPEG, no delimiter", no_delimiter),
+    Case("JPEG, frame in two fragments", two_fragments),
+    Case("no preamble, implicit VR", bare),
+    Case("private element without VR", lambda folder: rewritten(folder, private_without_vr)),
+    Case("Rows and bits written as UN", unknown_vr),
+    Case("file names in Latin-1", latin_names),
 )

@@ -15,6 +15,8 @@ SPACING = Zyx(2.5, 1.2, 1.0)
 CENTRE = Xyz(0.0, 0.0, 0.0)
 PIXEL_FIELDS = ("signed", "bits_stored", "slope", "intercept", "transfer_syntax", "series_uid")
 """What of a scan does not move it."""
+BODY_FIELDS = ("contrast", "has_metal")
+"""What the body holds beside its tissue."""
 
 
 def points_of(**wanted: Any) -> Array:
@@ -26,21 +28,22 @@ def points_of(**wanted: Any) -> Array:
     return index @ geometry.affine_lps[:3, :3].T + geometry.affine_lps[:3, 3]
 
 
-def placed(**wanted: Any) -> dict[str, Any]:
-    """Return the keywords of a scan whose middle lies at the phantom's centre."""
+def placed(*, shift_mm: float = 0.0, **wanted: Any) -> dict[str, Any]:
+    """Return the keywords of a scan whose middle lies at the phantom's centre, or ``shift_mm`` above it."""
     basic = {"spacing": SPACING, "origin": CENTRE, "name": "I{:04d}.dcm".format, **wanted}
-    return basic | {"origin": Xyz(*(float(mm) for mm in -points_of(**basic).mean((0, 1, 2))))}
+    x, y, z = (float(mm) for mm in -points_of(**basic).mean((0, 1, 2)))
+    return basic | {"origin": Xyz(x, y, z + shift_mm)}
 
 
-def write(
-    folder: Path, *, second_phase: bool = False, hu: Array | None = None, **wanted: Any
-) -> tuple[Part, list[Path]]:
+def write(folder: Path, *, hu: Array | None = None, **wanted: Any) -> tuple[Part, list[Path]]:
     """Write a stack of the phantom, and return its truth and its files, lowest first."""
+    body = {key: wanted.pop(key) for key in set(wanted) & set(BODY_FIELDS)}
+    judged = {key: wanted.pop(key) for key in set(wanted) & {"between"}}
     pixels = {key: wanted.pop(key) for key in set(wanted) & set(PIXEL_FIELDS)}
     fields = placed(**wanted)
     truth = {key: value for key, value in fields.items() if key not in {"change", "name"}}
     points = points_of(**truth)
-    voxels = hu_at(points, second_phase=second_phase) if hu is None else hu
+    voxels = hu_at(points, **body) if hu is None else hu
     then = fields.pop("change", None)
 
     def change(dataset: Dataset, z: int) -> None:
@@ -50,4 +53,4 @@ def write(
 
     hu_stored = np.rint(voxels).astype(np.int16)
     series = write_series(folder, hu=hu_stored, change=change, **fields, **pixels)
-    return part_of(points, second_phase=second_phase), list(series.paths)
+    return part_of(points, **body, **judged), list(series.paths)

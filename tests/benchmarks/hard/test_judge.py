@@ -74,10 +74,27 @@ def test_where_no_position_is_known_the_place_does_not_matter(part: Part) -> Non
 
 
 def test_one_of_two_volumes_is_a_part(part: Part) -> None:
-    parts = [part, part_of(POINTS, second_phase=True)]
-    both = (result(), result(array=hu_at(POINTS, second_phase=True)))
+    parts = [part, part_of(POINTS, contrast=1.0)]
+    both = (result(), result(array=hu_at(POINTS, contrast=1.0)))
     assert verdict_on(Outcome(both), parts) is Verdict.RIGHT
     assert verdict_on(Outcome(both[1:]), parts) is Verdict.PART
+
+
+def test_a_mix_of_two_passes_is_wrong_between_their_slices() -> None:
+    shift = np.array([0, 0, 1.25])
+    parts = [part_of(POINTS, between=True), part_of(POINTS + shift, between=True, contrast=1.0)]
+    mix = np.stack([hu_at(POINTS), hu_at(POINTS + shift, contrast=1.0)], axis=1).reshape(-1, *SHAPE[1:])
+    mixed = Result(mix, AFFINE @ np.diag([0.5, 1, 1, 1]))
+    second = AFFINE.copy()
+    second[:3, 3] += shift
+    assert verdict_on(Outcome((mixed,)), parts) is Verdict.WRONG
+    both = (result(), Result(hu_at(POINTS + shift, contrast=1.0), second))
+    assert verdict_on(Outcome(both), parts) is Verdict.RIGHT
+
+
+def test_a_map_handed_on_is_no_right_volume() -> None:
+    assert verdict_on(Outcome((result(),)), []) is Verdict.AS_CT
+    assert verdict_on(Outcome(said="error: RESCALE_NOT_HU"), []) is Verdict.REASON
 
 
 def test_padding_left_in_is_not_masked() -> None:
