@@ -86,7 +86,7 @@ WARNING_ADVICE = {
     SeriesWarning.W_POSITION_FALLBACK: "Check in the report that the patient is not mirrored, nor the spacing wrong.",
     SeriesWarning.W_GANTRY_TILT: "Nothing; `geometry.gantry_tilt` says what was done, the trail with which figures.",
     SeriesWarning.W_SPACING_TAG: "Nothing; positions are believed, not the tag.",
-    SeriesWarning.W_SPACING_JITTER: "Nothing. Where pixel spacings differ, `detail` says how far that moves the last pixel.",
+    SeriesWarning.W_SPACING_JITTER: "Nothing. Where pixel spacings differ, `detail` says how far the last pixel moves.",
     SeriesWarning.W_SPACING_RESAMPLED: "Mind that planes between slices are interpolated: `interpolated_share`.",
     SeriesWarning.W_GAP_INTERPOLATED: "Use the mask: it is 0 in the planes that were not scanned.",
     SeriesWarning.W_SPARSE_SLICES: "Mind that the body between slices was not scanned: `coverage_share`.",

@@ -25,9 +25,9 @@ def measure_rim_share(spacings_mm: Collection[float], n_pixels: int) -> float:
 
 
 def count_decimals(value: float) -> int:
-    """Return how many decimals a number is written with; zeros at its end do not count."""
+    """Return how many decimals a number is written with; zeros at its end do not count, and nan has none."""
     exponent = Decimal(repr(value)).normalize().as_tuple().exponent
-    return max(0, -int(exponent))
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def _are_roundings(values: Collection[float]) -> bool:
