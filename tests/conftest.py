@@ -92,3 +92,4 @@ def server(
     monkeypatch.setattr("pipeline.sources.bucket.MOST_RETRIES", 2)
     yield running_bucket_server
     running_bucket_server.before = lambda _: None
+    running_bucket_server.is_ceph = running_bucket_server.loses_answers = False

@@ -120,13 +120,16 @@ class Bucket:
             except AlreadyExistsError:
                 return None
 
-    def update(self, name: str, content: bytes, etag: str) -> str | None:
-        """Write an object in place of the one with this etag and return its own, None where it is another by now."""
+    def update(self, name: str, content: bytes, etag: str, *, quoted: bool = True) -> str | None:
+        """Write an object in place of the one with this etag and return its own, None where the server refuses.
+
+        It is another by now, or the server wants the etag in the other spelling: Ceph before 2025 without quotes.
+        """
         from obstore.exceptions import PreconditionError  # noqa: PLC0415  as above
 
         with self._refused():
             try:
-                return _etag(self.store.put(name, content, mode={"e_tag": f'"{etag}"'}))
+                return _etag(self.store.put(name, content, mode={"e_tag": f'"{etag}"' if quoted else etag}))
             except (FileNotFoundError, PreconditionError):
                 return None
 

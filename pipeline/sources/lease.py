@@ -24,11 +24,15 @@ NO_CONDITIONS = "The server knows no conditional writes: make sure that no other
 
 @dataclass
 class Lease:
-    """A lease that is held: ``check`` looks whether it still is, ``warning`` says that others are not kept out."""
+    """A lease that is held: ``check`` looks whether it still is, ``warning`` says that others are not kept out.
+
+    ``quoted`` is the spelling of etags that the server takes.
+    """
 
     bucket: Bucket
     holder: str
     etag: str
+    quoted: bool = True
     warning: str | None = None
     renewed: float = field(default_factory=time.monotonic)
     is_lost: bool = False
@@ -42,12 +46,34 @@ class Lease:
     def renew(self) -> None:
         """Say that this run lives; a server that does not answer is asked again the next time."""
         try:
-            etag = self.bucket.update(LEASE, _content(self.holder), self.etag)
+            self.is_lost = not self.replace()
         except CtprepError:
             return
-        self.is_lost = etag is None
-        if etag is not None:
-            self.etag, self.renewed = etag, time.monotonic()
+        if not self.is_lost:
+            self.renewed = time.monotonic()
+
+    def replace(self) -> bool:
+        """Write the lease in place of the one with this etag; False where another run was faster.
+
+        A server that refuses is asked what is there.  If that is what was to be written, only the answer was lost; if
+        it is what was to be replaced, the server wants the other spelling of an etag, which is kept where it helps.
+        """
+        content = _content(self.holder)
+        for quoted in (self.quoted, not self.quoted):
+            etag = self.bucket.update(LEASE, content, self.etag, quoted=quoted)
+            if etag is None:
+                there = self.bucket.read(LEASE)
+                if there is None:
+                    return False
+                now, found = there
+                if now == content:
+                    etag = found.etag
+                elif found.etag != self.etag:
+                    return False
+            if etag:
+                self.etag, self.quoted = etag, quoted
+                return True
+        return False
 
 
 @contextmanager
@@ -83,13 +109,14 @@ def _keep(lease: Lease, stop: Event) -> None:
 
 
 def _taken(bucket: Bucket, holder: str) -> Lease:
-    etag = bucket.create(LEASE, _content(holder)) or _taken_over(bucket, holder)
+    etag = bucket.create(LEASE, _content(holder))
+    lease = Lease(bucket, holder, etag) if etag else _taken_over(bucket, holder)
     if again := bucket.create(LEASE, _content(holder)):
-        return Lease(bucket, holder, again, NO_CONDITIONS, renewed=float("inf"))
-    return Lease(bucket, holder, etag)
+        return Lease(bucket, holder, again, warning=NO_CONDITIONS, renewed=float("inf"))
+    return lease
 
 
-def _taken_over(bucket: Bucket, holder: str) -> str:
+def _taken_over(bucket: Bucket, holder: str) -> Lease:
     """Take the lease of a run that is dead."""
     if (got := bucket.read(LEASE)) is None:
         raise LockedError(_held(0))
@@ -97,9 +124,10 @@ def _taken_over(bucket: Bucket, holder: str) -> str:
     left = _seconds_left(found)
     if left > 0 and _holder(content) != holder:
         raise LockedError(_held(left))
-    if (etag := bucket.update(LEASE, _content(holder), found.etag)) is None:
+    lease = Lease(bucket, holder, found.etag)
+    if not lease.replace():
         raise LockedError(_held(LASTS_SECONDS))
-    return etag
+    return lease
 
 
 def _seconds_left(found: BucketObject) -> float:

@@ -86,3 +86,45 @@ def test_a_lease_that_says_nothing_is_anothers(server: "BucketServer", content: 
     bucket.put(LEASE, content)
     with pytest.raises(LockedError), hold_lease(bucket, "one"):
         pass
+
+
+def test_a_server_that_wants_etags_without_quotes_renews_and_the_spelling_is_remembered(server: "BucketServer") -> None:
+    server.is_ceph = True
+    with hold_lease(server.opened("out"), "one") as lease:
+        first = lease.etag
+        lease.renew()
+        lease.check()
+        assert lease.etag != first
+        asked = len(server.seen)
+        lease.renew()
+        lease.check()
+        assert len(server.seen) == asked + 1
+
+
+def test_a_dead_runs_lease_is_taken_over_on_such_a_server(server: "BucketServer") -> None:
+    server.is_ceph = True
+    bucket = server.opened("out")
+    bucket.put(LEASE, room._content("one"))
+    with hold_lease(bucket, "one") as lease:
+        assert lease.quoted is False
+
+
+def test_a_lease_that_another_run_took_is_lost_on_such_a_server_too(server: "BucketServer") -> None:
+    server.is_ceph = True
+    bucket = server.opened("out")
+    with hold_lease(bucket, "one") as lease:
+        bucket.put(LEASE, room._content("two"))
+        lease.renew()
+        with pytest.raises(LockedError, match="lost to another run"):
+            lease.check()
+    taken = bucket.read(LEASE)
+    assert taken is not None
+    assert room._holder(taken[0]) == "two"
+
+
+def test_a_lease_that_was_written_is_held_also_where_the_answer_was_lost(server: "BucketServer") -> None:
+    with hold_lease(server.opened("out"), "one") as lease:
+        server.loses_answers = True
+        lease.renew()
+        lease.check()
+        assert lease.quoted is True

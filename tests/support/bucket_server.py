@@ -30,12 +30,14 @@ class BucketServer:
     """moto's S3 in this process, and a bucket in it.
 
     ``seen`` are the requests in their order; ``before`` is called with each: a PermissionError in it is a refusal, a
-    ConnectionError a server that cannot answer just now.
+    ConnectionError a server that cannot answer just now.  With ``is_ceph`` it compares etags as Ceph does before 2025:
+    a quoted ``If-Match`` never fits.  With ``loses_answers`` it does what it is asked, and says that it cannot.
     """
 
     def __init__(self) -> None:
         self.seen: list[Request] = []
         self.before: Callable[[Request], None] = lambda _: None
+        self.is_ceph = self.loses_answers = False
         self.port = 0
         self.bucket = ""
         self._numbers = count()
@@ -99,6 +101,17 @@ class BucketServer:
             self.before(request)
         except (ConnectionError, PermissionError) as error:
             start("403 Forbidden" if isinstance(error, PermissionError) else "503 Service Unavailable", [])
+            return []
+        expected = environment.get("HTTP_IF_MATCH")
+        if self.is_ceph and expected:
+            if expected.startswith('"'):
+                start("412 Precondition Failed", [])
+                return []
+            environment["HTTP_IF_MATCH"] = f'"{expected}"'
+        if self.loses_answers and expected:
+            self.loses_answers = False
+            self._app(environment, lambda *_: lambda _: None)
+            start("503 Service Unavailable", [])
             return []
         answer: Iterable[bytes] = self._app(environment, start)
         return answer
