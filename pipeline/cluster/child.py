@@ -14,16 +14,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, get_context, parent_process, resource_tracker, set_start_method
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
-from traceback import extract_tb, format_tb
 from types import ModuleType
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Self
 
 import psutil  # type: ignore[import-untyped]  # comes with distributed
 
+from pipeline.cluster import warmup
 from pipeline.cluster.jobs import JobFailure, JobLimits, resolve_function
+from pipeline.cluster.warmup import FAILURE, describe_failure, describe_warmup, format_trace, list_safe_paths
 from pipeline.vocabulary import Reason
 
 POLL_SECONDS: Final = 0.1
@@ -52,30 +52,30 @@ _starting: Final = Lock()
 
 def start_fork_server(preload: Sequence[str]) -> None:
     """Start the process that children are copied from, and return while it imports the modules ``preload``."""
-    _context.set_forkserver_preload(list(preload))
-    with _child_environment():
+    _context.set_forkserver_preload([warmup.__name__])
+    with _child_environment(preload):
         forkserver.ensure_running()
 
 
 @contextmanager
-def _child_environment() -> Iterator[None]:
+def _child_environment(preload: Sequence[str]) -> Iterator[None]:
     """Set what the fork server and a child inherit: environment, path, a blocked SIGINT, and no ``__main__``.
 
     Ctrl-C reaches every process of a terminal's group, and is for the first alone to answer.  A script's own module is
     hidden, because a child would run it: one without ``if __name__ == "__main__"`` would begin its work again.
     """
     resource_tracker.ensure_running()  # started inside, it would lift the mask again
-    paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
+    wanted = ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(list_safe_paths())} | describe_warmup(preload)
     with _starting:
         main, before = sys.modules["__main__"], dict(os.environ)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        os.environ.update(ENVIRONMENT, PYTHONPATH=paths)
+        os.environ.update(wanted)
         sys.modules["__main__"] = ModuleType("__main__")
         try:
             yield
         finally:
             sys.modules["__main__"] = main
-            for name in (*ENVIRONMENT, "PYTHONPATH"):
+            for name in wanted:
                 if name in before:
                     os.environ[name] = before[name]
                 else:
@@ -84,10 +84,15 @@ def _child_environment() -> Iterator[None]:
 
 
 class GuardedChild:
-    """A child process that takes one job after another, and is replaced when a job breaks it."""
+    """A child process that takes one job after another, and is replaced when a job breaks it.
 
-    def __init__(self, limits: JobLimits) -> None:
+    ``preload`` is what a fork server imports that has to be started for it; without ``umask`` it has its parent's.
+    """
+
+    def __init__(self, limits: JobLimits, preload: Sequence[str] = (), umask: int | None = None) -> None:
         self._limits = limits
+        self._preload = preload
+        self._umask = umask
         self._process: _ChildProcess | None = None
         self._is_closed = False
 
@@ -113,7 +118,7 @@ class GuardedChild:
             self._end_process()
         if self._process is None:
             try:
-                self._process = _ChildProcess(self._limits)
+                self._process = _ChildProcess(self._limits, self._preload, self._umask)
             except (EOFError, OSError) as error:
                 detail = f"no process could be started ({type(error).__name__})"
                 raise _JobFailedError(Reason.WORKER_LOST, detail) from error
@@ -135,28 +140,37 @@ class _JobFailedError(Exception):
         super().__init__(detail)
         self.failure = JobFailure(reason, detail, traceback)
 
+    @classmethod
+    def of(cls, failure: JobFailure) -> Self:
+        return cls(failure.reason, failure.detail, failure.traceback)
+
 
 class _ChildProcess:
     """One life of a child."""
 
-    def __init__(self, limits: JobLimits) -> None:
+    def __init__(self, limits: JobLimits, preload: Sequence[str], umask: int | None) -> None:
         self._limits = limits
         self._loaded: str | None = None
         self._idle_bytes = self._uncounted_bytes = 0
         self._pipe, jobs = _context.Pipe()
         self._crash, crash = _context.Pipe(duplex=False)
-        arguments = (jobs, crash, limits.timeout_seconds)
+        arguments = (jobs, crash, limits.timeout_seconds, umask)
         self._process = _context.Process(target=serve_jobs, args=arguments, name="ctprep-child", daemon=True)
-        with _child_environment():  # the fork server is started again where it was killed
+        with _child_environment(preload):  # the fork server is started again where it was killed
             self._process.start()
         jobs.close()
         crash.close()
         self._usage = psutil.Process(self._process.pid)
 
     def load(self, function: str) -> None:
-        """Let the child import the function; what it then holds, or shares with the fork server, is no job's."""
+        """Let the child import the function; what it then holds, or shares with the fork server, is no job's.
+
+        Raises `_JobFailedError` where it cannot: asked again, the child might say something else, or nothing.
+        """
         if self._loaded != function:
-            self.ask(function, None)
+            failure = pickle.loads(self.ask(function, None))  # noqa: S301  our own child's
+            if failure is not None:
+                raise _JobFailedError.of(failure)
             self._loaded = function
             self._idle_bytes = self._resident_bytes()
             self._uncounted_bytes = max(self._idle_bytes, self._shared_bytes())
@@ -231,9 +245,12 @@ def _describe_ending(code: int | None) -> str:
 # In the child.
 
 
-def serve_jobs(jobs: Connection, crash: Connection, timeout_seconds: int) -> None:
+def serve_jobs(jobs: Connection, crash: Connection, timeout_seconds: int, umask: int | None) -> None:
     """Be a child: answer what arrives until the pipe closes; where a crash happened is written to ``crash``."""
     _silence()
+    if umask is not None:
+        os.umask(umask)
+    sys.path[:] = list_safe_paths()  # multiprocessing gives a child the path of its parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     set_start_method("fork", force=True)  # locks of libraries then leave no name behind when this process is killed
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold a patient's data
@@ -268,23 +285,11 @@ def answer_job(function: str, job: bytes | None) -> bytes:
     """Return the pickled result of a pickled job, or a pickled `JobFailure`; without a job import the function only."""
     try:
         call = resolve_function(function)
+    except Exception as error:  # noqa: BLE001  as below
+        return pickle.dumps(FAILURE or describe_failure(error))
+    try:
         return pickle.dumps(None if job is None else call(pickle.loads(job)))  # noqa: S301  from our own parent
     except MemoryError as error:
         return pickle.dumps(JobFailure(Reason.OUT_OF_MEMORY, "an allocation was refused", format_trace(error)))
     except Exception as error:  # noqa: BLE001  any error of a job is its answer
-        return pickle.dumps(JobFailure(Reason.INTERNAL, _locate(error), format_trace(error)))
-
-
-def format_trace(error: BaseException) -> str:
-    """Return where an error came from, its causes first, without the messages: they may quote a header or a path."""
-    parts = []
-    link: BaseException | None = error
-    while link is not None:
-        parts.append("".join([*format_tb(link.__traceback__), type(link).__name__]))
-        link = link.__cause__ or link.__context__
-    return "\n".join(reversed(parts))
-
-
-def _locate(error: BaseException) -> str:
-    last = extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+        return pickle.dumps(describe_failure(error))

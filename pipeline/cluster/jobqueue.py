@@ -2,8 +2,10 @@
 
 import logging
 import re
+import shlex
+import sys
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any, Final
 
 import dask
@@ -25,8 +27,14 @@ AUTOMATIC_WORKERS: Final = 8
 WORKER_MB: Final = 512
 """What a worker holds beside its job."""
 
+SAFE_PATH: Final = "-P"
+"""No folder of where the program was started stands in for a module of the same name."""
+
 LONGEST_STAGGER_SECONDS: Final = 240
 """Within so much time workers leave one after the other, and so much before the queue would end the last."""
+
+MOST_LINES: Final = 6
+"""Of what a queue says when it takes no job."""
 
 SCHEDULER_PLACE: Final = "tls://this-machine:0"
 """Stands in a job script that is only shown."""
@@ -45,7 +53,10 @@ def connect_queue(
     where the queue gives no worker, UsageError where an option is unknown.
     """
     refusals: list[str] = []
-    cluster = stack.enter_context(_start_cluster(options, settings_of(options, limits, folders), refusals))
+    stack.enter_context(folders.hold_keys())
+    cluster = _start_cluster(options, settings_of(options, limits, folders), refusals)
+    stack.callback(_remove_keys, cluster)
+    stack.enter_context(cluster)
     client = stack.enter_context(closing(Client(cluster)))  # type: ignore[no-untyped-call]
     most = AUTOMATIC_WORKERS if options.workers == "auto" else options.workers
     n_requested = 0
@@ -82,19 +93,40 @@ def _start_cluster(options: ClusterOptions, settings: Mapping[str, Any], refusal
     return cluster
 
 
+def _remove_keys(cluster: JobQueueCluster) -> None:
+    """Remove the certificates that dask-jobqueue wrote for workers, also where an option names a folder for them."""
+    for part in ("ca_file", "cert", "key"):
+        if file := getattr(cluster, f"_job_{part}", None):
+            with suppress(FileNotFoundError):
+                file.close()
+
+
 def _watched(job_class: Any, refusals: list[str]) -> Any:
     """Return a kind of job that keeps what the queue says where it is not taken."""
     submit = job_class._submit_job  # noqa: SLF001 - dask-jobqueue only logs what goes wrong here
 
     async def _submit_job(job: Any, script: str) -> Any:
         try:
+            if getattr(job, "use_stdin", False):  # LSF's; dask-jobqueue would throw away what the queue says
+                words = [f"{job.submit_command} < {shlex.quote(script)}"]
+                return await job._call(words, shell=True)  # noqa: S604, SLF001  as dask-jobqueue does
             return await submit(job, script)
-        except RuntimeError as error:
+        except (OSError, RuntimeError) as error:
             job.status = Status.failed  # or the cluster could not be closed
-            refusals.append(str(error).strip().splitlines()[-1])
+            refusals.append(describe_refusal(error))
             raise
 
     return type(job_class.__name__, (job_class,), {"_submit_job": _submit_job})
+
+
+def describe_refusal(error: Exception) -> str:
+    """Return what a queue's command said when it took no job: dask-jobqueue quotes it at the end of its message."""
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}"
+    match = re.search(r"\nstdout:\n(?P<output>.*)\nstderr:\n(?P<errors>.*)", str(error), re.DOTALL)
+    said = (match["errors"].strip() or match["output"].strip()) if match else str(error)
+    lines = [line.strip() for line in said.splitlines() if line.strip() not in {"", "Exiting."}]
+    return "; ".join(lines[-MOST_LINES:]) or "it did not say why"
 
 
 def job_script(options: ClusterOptions, limits: JobLimits) -> str:
@@ -116,9 +148,10 @@ def settings_of(options: ClusterOptions, limits: JobLimits, folders: Folders) ->
     settings = {"cores": n_cores, "processes": n_cores, "memory": f"{megabytes * n_cores}MiB", "job_name": "ctprep"}
     if folders.written:
         folder = folders.written.absolute()
-        settings |= {"shared_temp_directory": str(folder), "log_directory": str(folder / "workers")}
+        settings |= {"shared_temp_directory": str(folders.keys), "log_directory": str(folder / "workers")}
+    python = asked.pop("python", None) or dask.config.get(f"jobqueue.{options.kind}.python") or sys.executable
     extra = [*_lifetime(options), *asked.pop("worker_extra_args", [])]
-    return settings | asked | {"worker_extra_args": extra}
+    return settings | asked | {"python": f"{python} {SAFE_PATH}", "worker_extra_args": extra}
 
 
 def _scheduler_settings(options: ClusterOptions) -> dict[str, Any]:

@@ -5,8 +5,9 @@ Before the first job they are checked: they are there, of the same versions, and
 
 import os
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, closing
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -34,6 +35,27 @@ class Folders:
 
     read: tuple[Path, ...] = ()
     written: Path | None = None
+
+    @property
+    def keys(self) -> Path | None:
+        """Where the certificates of a job queue's workers lie as long as its cluster is open."""
+        return self.written.absolute() / "tls" if self.written else None
+
+    @contextmanager
+    def hold_keys(self) -> Iterator[None]:
+        """Make that folder, its owner's alone, and remove it with all that is in it."""
+        self.remove_keys()
+        if self.keys:
+            self.keys.mkdir(mode=0o700)
+        try:
+            yield
+        finally:
+            self.remove_keys()
+
+    def remove_keys(self) -> None:
+        """Remove what a killed run left there; no other run may be at work."""
+        if self.keys:
+            shutil.rmtree(self.keys, ignore_errors=True)
 
 
 def connect_address(stack: ExitStack, options: ClusterOptions) -> Client:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pipeline.cluster.child import format_trace
 from pipeline.cluster.dispatcher import Dispatcher
+from pipeline.cluster.warmup import format_trace
 from pipeline.cohort.cohort import counts_by_split
 from pipeline.config import load
 from pipeline.config.model import Config

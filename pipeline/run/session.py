@@ -153,6 +153,7 @@ def _prepare_and_lock(output: OutputFolder, listener: Listener) -> Iterator[None
     with run_lock(output) as warning:
         if warning:
             listener.says(warning)
+        Folders(written=output.private).remove_keys()
         yield
 
 

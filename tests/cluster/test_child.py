@@ -28,8 +28,9 @@ from cluster_jobs import (
 )
 
 from pipeline.cluster import child as child_module
-from pipeline.cluster.child import ENVIRONMENT, GRACE_SECONDS, GuardedChild, answer_job, format_trace
+from pipeline.cluster.child import ENVIRONMENT, GRACE_SECONDS, GuardedChild, answer_job
 from pipeline.cluster.jobs import JobFailure
+from pipeline.cluster.warmup import format_trace
 from pipeline.vocabulary import Reason
 
 Ask = Callable[[Callable[[Any], Any], Any], Any]
@@ -244,7 +245,48 @@ def test_a_child_ends_with_its_parent() -> None:
     program += "os.kill(os.getpid(), 9)\n"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
-    pid = int(done.stdout)
+    assert_ends(int(done.stdout))
+
+
+def test_the_first_failure_of_warming_up_is_the_one_that_is_told(tmp_path: Path) -> None:
+    (tmp_path / "cluster_preload.py").write_text(
+        "import math\nif not hasattr(math, 'tried'):\n    math.tried = True\n    {}['first']\nraise ValueError\n"
+    )
+    for answer in run_script(tmp_path, PRELOADING_SCRIPT).splitlines():
+        assert "detail='KeyError at cluster_preload.py:4'" in answer
+
+
+def test_a_module_that_cannot_be_loaded_is_told_to_every_job(child: GuardedChild) -> None:
+    answers = [unpack(child.run("no_such_module:work", pickle.dumps(job))) for job in range(2)]
+    assert answers[0] == answers[1]
+    assert answers[0].detail.startswith("ModuleNotFoundError at ")
+
+
+def test_a_folder_where_the_program_was_started_stands_in_for_no_module(tmp_path: Path) -> None:
+    (tmp_path / "dl").mkdir()
+    program = "import pickle\nfrom pipeline.cluster.child import GuardedChild\nfrom cluster_jobs import QUICK\n"
+    program += "child = GuardedChild(QUICK)\n"
+    program += "print(pickle.loads(child.run('importlib.util:find_spec', pickle.dumps('dl'))))\nchild.close()\n"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment, cwd=tmp_path)
+    assert done.stdout == "None\n"
+
+
+def test_a_fork_server_that_is_still_importing_ends_with_its_parent(tmp_path: Path) -> None:
+    (tmp_path / "cluster_preload.py").write_text("import time\ntime.sleep(3600)\n")
+    program = "import os\nfrom multiprocessing import forkserver\n"
+    program += "from pipeline.cluster.child import start_fork_server\nstart_fork_server(['cluster_preload'])\n"
+    program += "print(forkserver._forkserver._forkserver_pid, flush=True)\nos.kill(os.getpid(), 9)\n"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    words = [sys.executable, "-c", program]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as started:
+        assert started.stdout is not None
+        pid = int(started.stdout.readline())
+    assert_ends(pid)
+
+
+def assert_ends(pid: int) -> None:
     if psutil.pid_exists(pid):
-        _, alive = psutil.wait_procs([psutil.Process(pid)], timeout=30)
+        _, alive = psutil.wait_procs([psutil.Process(pid)], timeout=60)
         assert all(process.status() == psutil.STATUS_ZOMBIE for process in alive)
