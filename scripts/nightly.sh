@@ -9,7 +9,6 @@
 #
 # The log of each night lies under $XDG_STATE_HOME/ctprep (or ~/.local/state/ctprep); the last CTPREP_LOGS (30) stay.
 set -eu
-umask 077
 
 here=$(cd "$(dirname "$0")/.." && pwd)
 ctprep=${CTPREP:-$here/.venv/bin/ctprep}
@@ -27,10 +26,11 @@ fi
 
 logs=${XDG_STATE_HOME:-$HOME/.local/state}/ctprep/$(basename "$1" .yaml)
 log=$logs/$(date -u +%Y-%m-%dT%H%M%SZ).log
-mkdir -p "$logs"
+# A log may name a folder: it is its owner's alone.  The output keeps to the user's own umask, as by hand.
+(umask 077 && mkdir -p "$logs" && : >"$log")
 
 code=0
-"$ctprep" run "$1" --log-json >"$log" 2>&1 || code=$?
+"$ctprep" run "$1" --log-json >>"$log" 2>&1 || code=$?
 
 # Names begin with the time, so their order is that of the nights.
 find "$logs" -name '*.log' | sort -r | tail -n "+$((keep + 1))" | while IFS= read -r old; do rm -f "$old"; done

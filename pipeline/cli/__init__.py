@@ -4,9 +4,12 @@ A command's own module is imported when it is called, so that ``ctprep --help`` 
 """
 
 import argparse
+import logging
 import signal
 import sys
+import threading
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
@@ -39,6 +42,8 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, by default the program's own, and return its exit code; no exception gets past it."""
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if arguments is None:
+        _silence_libraries()
     try:
         signal.signal(signal.SIGTERM, _terminate)
         return int(_carry_out(words))
@@ -55,6 +60,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and exit_code_for(error) is ExitCode.OUTPUT:
             message = f"what there is to say, or to keep, cannot be written: {error.strerror}"
         return print_error(message, exit_code_for(error), words, traceback.format_exc())
+
+
+def _silence_libraries() -> None:
+    """Print nothing of what libraries log or warn of, or of errors in their threads: for the whole life of the program.
+
+    A cluster that is lost is logged by threads that outlive it.  What a person should know is the message of an error.
+    """
+    logging.disable()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    threading.excepthook = _ignore
+    sys.unraisablehook = _ignore
+
+
+def _ignore(_error: object) -> None:
+    return None
 
 
 def _carry_out(words: list[str]) -> int:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.cli.arguments import add_config, add_talk, load_config
 from pipeline.cli.endings import print_end
+from pipeline.errors import UsageError
 from pipeline.vocabulary import ExitCode
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Run, and say how it ended and where everything is."""
-    config = load_config(options)
+    config = _load_config(options)
     _begin_imports(config)
     from pipeline.cli.progress import open_listener  # noqa: PLC0415  --help shall not wait for these
     from pipeline.run.run import run  # noqa: PLC0415
@@ -27,6 +28,20 @@ def execute(options: Namespace) -> ExitCode:
     with open_listener(options) as listener:
         outcome = run(config, listener)
     return print_end(outcome, options)
+
+
+def _load_config(options: Namespace) -> "Config":
+    """Read the configuration; where it is wrong, the command hears of it that is to hear of every end."""
+    try:
+        return load_config(options)
+    except UsageError:
+        from pipeline.cli.progress import open_listener  # noqa: PLC0415  as above
+        from pipeline.config import find_on_finish  # noqa: PLC0415
+        from pipeline.run.notify import notify_at_end  # noqa: PLC0415
+
+        command = find_on_finish(options.config, options.set)
+        with open_listener(options) as listener, notify_at_end(command, listener.says):
+            raise
 
 
 def _begin_imports(config: "Config") -> None:

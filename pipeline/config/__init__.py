@@ -3,7 +3,7 @@
 What a key means, and which values are possible, its owner says.
 """
 
-from pipeline.config.load import load
+from pipeline.config.load import find_on_finish, load
 from pipeline.config.model import Config, OutputOptions, schema
 from pipeline.config.paths import with_absolute_paths
 from pipeline.config.resolved import config_hash, dump
@@ -13,6 +13,7 @@ __all__ = [
     "OutputOptions",
     "config_hash",
     "dump",
+    "find_on_finish",
     "load",
     "schema",
     "with_absolute_paths",

@@ -46,6 +46,18 @@ def load(
     return _build(document)
 
 
+def find_on_finish(path: Path, overrides: Sequence[str] = ()) -> str | None:
+    """Return ``on_finish`` of a configuration that is wrong elsewhere; None where it has none that could be read."""
+    try:
+        document = parse(_text(path), str(path))
+        for override in overrides:
+            _override(document, override)
+    except UsageError:
+        return None
+    command = document.data.get("on_finish")
+    return command if isinstance(command, str) else None
+
+
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:

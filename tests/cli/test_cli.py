@@ -79,3 +79,36 @@ def test_sigterm_ends_a_run_with_143_and_keeps_what_was_finished(tmp_path: Path)
     manifest = (tmp_path / "out/manifest.csv").read_text().splitlines()
     assert len(manifest) == 31
     assert 1 <= sum(",ok," in line for line in manifest) < 30
+
+
+NOISY = """
+import logging, sys, threading, warnings
+from pipeline.cli import main
+from pipeline.cli import schema
+
+class Broken:
+    def __del__(self):
+        raise ValueError
+
+def make_noise(options):
+    logging.getLogger("distributed").addHandler(logging.StreamHandler())
+    for name in ("asyncio", "distributed.core", "some.library"):
+        logging.getLogger(name).critical("Traceback")
+    warnings.warn("something is deprecated")
+    thread = threading.Thread(target=lambda: 1 / 0)
+    thread.start()
+    thread.join()
+    Broken()
+    return 0
+
+schema.execute = make_noise
+sys.argv[1:] = ["schema"]
+code = main()
+logging.getLogger("asyncio").error("while the interpreter ends")
+sys.exit(code)
+"""
+
+
+def test_nothing_that_a_library_logs_or_warns_of_reaches_the_terminal() -> None:
+    done = subprocess.run([sys.executable, "-c", NOISY], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

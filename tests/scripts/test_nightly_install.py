@@ -153,6 +153,18 @@ def test_of_the_logs_the_last_ones_stay(home: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in logs.glob("2*Z.log") if path.name == kept[2]} == {0o600}
 
 
+def test_a_night_writes_with_the_users_own_umask(home: Path) -> None:
+    (home / "bin/ctprep").write_text("#!/bin/sh\numask\ntouch made\nexit 1\n")
+    subprocess.run(
+        ["sh", "-c", f"umask 027; CTPREP=bin/ctprep {ROOT}/scripts/nightly.sh c.yaml"], check=False, cwd=home
+    )
+    assert (home / "made").stat().st_mode & 0o777 == 0o640
+    (log,) = (home / ".local/state/ctprep/c").iterdir()
+    assert log.read_text() == "0027\n"
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert log.parent.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_dry_run_asks_for_the_plan_and_keeps_no_log(home: Path) -> None:
     assert nightly(home, "--dry-run", "c.yaml").stdout == "plan c.yaml\n"
     assert not (home / ".local").exists()
