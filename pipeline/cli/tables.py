@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.output.masks import count_mask_reasons
+from pipeline.output.manifest import count_mask_reasons
 from pipeline.record import SeriesRecord
 from pipeline.run.run import Outcome
 from pipeline.vocabulary import Reason, SeriesWarning, Status

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 
-from pipeline.dataset.volume import MEASURED, CohortVolume
-from pipeline.dataset.world import affine_xyz, to_cxyz
+from pipeline.dataset.volume import MEASURED, CohortVolume, affine_xyz, to_cxyz
 
 
 def to_metatensor(volume: CohortVolume, name: str | None = None) -> MetaTensor:

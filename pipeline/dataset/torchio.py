@@ -7,8 +7,7 @@ import numpy as np
 import torch
 import torchio
 
-from pipeline.dataset.volume import MEASURED, CohortVolume
-from pipeline.dataset.world import affine_xyz, to_cxyz
+from pipeline.dataset.volume import MEASURED, CohortVolume, affine_xyz, to_cxyz
 
 
 def to_subject(volume: CohortVolume, labels: Sequence[str] = (), columns: Sequence[str] = ()) -> torchio.Subject:

@@ -12,8 +12,7 @@ from nibabel.orientations import io_orientation, ornt_transform
 from numpy.typing import NDArray
 
 from pipeline.dataset import CohortVolume
-from pipeline.dataset.volume import MEASURED
-from pipeline.dataset.world import affine_xyz, to_cxyz
+from pipeline.dataset.volume import MEASURED, affine_xyz, to_cxyz
 from pipeline.errors import UsageError
 from pipeline.output.durable import write_bytes
 

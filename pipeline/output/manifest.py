@@ -1,11 +1,13 @@
-"""Records to manifest.parquet and manifest.csv: one column table, one writer."""
+"""Records to manifest.parquet, manifest.csv and private/masks.parquet: one column table each, one writer."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from math import isfinite
 from typing import Any
 
 from pipeline.errors import UsageError
+from pipeline.output.columns import MASK_COLUMNS
 from pipeline.output.durable import remove
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import read_table, write_csv, write_table
@@ -13,6 +15,7 @@ from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, IdentifierPolic
 from pipeline.record import (
     LABEL_PREFIX,
     MASK_PREFIX,
+    REASON_PREFIX,
     RECORD_COLUMNS,
     ColumnType,
     ElementValue,
@@ -21,6 +24,7 @@ from pipeline.record import (
     from_json,
     map_types,
 )
+from pipeline.vocabulary import MaskReason
 
 LARGEST_INTEGER = 2**63
 """What a column of integers holds."""
@@ -179,3 +183,29 @@ def _as_integer(value: Any) -> int | None:
 _FITS = {"text": _as_text, "number": _as_number, "integer": _as_integer}
 
 _WIDTHS: dict[type, ColumnType] = {str: "text", float: "number", int: "integer"}
+
+
+def publish_masks(output: OutputFolder, records: Iterable[SeriesRecord], unlinked: Iterable[Mapping[str, Any]]) -> None:
+    """Write private/masks.parquet in place of the last one; without any row there is none."""
+    rows: list[Mapping[str, Any]] = [
+        row | {"series_key": record.series_key} for record in records for row in record.masks
+    ]
+    rows += unlinked
+    if rows:
+        write_table(output.masks, map_types(MASK_COLUMNS), sorted(rows, key=_order), private=True)
+    else:
+        remove(output.masks)
+
+
+def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["mask"], row["path"], row.get("series_key") or "", row.get("number") or 0, row.get("region") or ""
+
+
+def count_mask_reasons(records: Iterable[SeriesRecord]) -> dict[str, dict[MaskReason, int]]:
+    """Return for each mask that was asked for how many series have it, or why they have none."""
+    counts: dict[str, Counter[str]] = {}
+    for record in records:
+        for column, value in record.labels.items():
+            if column.startswith(REASON_PREFIX) and value in set(MaskReason):
+                counts.setdefault(column.removeprefix(REASON_PREFIX), Counter())[str(value)] += 1
+    return {name: {one: found[one] for one in MaskReason if found[one]} for name, found in sorted(counts.items())}

@@ -15,7 +15,7 @@ from pipeline import __version__
 from pipeline.features.statistics import Histogram
 from pipeline.output.durable import write_bytes
 from pipeline.output.layout import OutputFolder
-from pipeline.output.masks import count_mask_reasons
+from pipeline.output.manifest import count_mask_reasons
 from pipeline.output.tables import Row, read_table, write_csv
 from pipeline.record import RECORD_COLUMNS, SeriesRecord, to_json
 from pipeline.report.charts import Figure

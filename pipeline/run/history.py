@@ -1,15 +1,42 @@
-"""How the runs of an output went: what the last one left, the summary of this one, and what changed between the two."""
+"""How the runs of an output went: the summary of this one, what the last one left, and what changed between the two.
 
-from collections.abc import Callable, Mapping, Sequence
+Changes are counts, and values of elements that may leave ``private/``; nothing of a person.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from pipeline.errors import DamageError
 from pipeline.output.layout import OutputFolder
+from pipeline.output.manifest import ELEMENT_COLUMNS
 from pipeline.output.summary import Summary, add_times, last_summary, summarise_run, write_summary
+from pipeline.output.tables import read_table
 from pipeline.record import SeriesRecord
-from pipeline.run.changes import Snapshot, describe_changes
-from pipeline.vocabulary import ExitCode
+from pipeline.vocabulary import ExitCode, Status
+
+SCANNER = ("Manufacturer", "ManufacturerModelName")
+KERNEL = "ConvolutionKernel"
+COUNTED = frozenset({"KVP", "BitsStored", "PixelRepresentation", "RescaleIntercept", "RescaleSlope"})
+CATEGORICAL = tuple(
+    keyword
+    for keyword, kind in ELEMENT_COLUMNS.items()
+    if keyword in COUNTED or (kind in {"text", "texts"} and keyword != "PatientAge")
+)
+"""Elements whose values are kinds of something, not measures; all of them may leave ``private/``."""
+
+COLUMNS = ("series_key", "status", "reason", "patient", *CATEGORICAL)
+
+LEAST_SERIES = 10
+"""Of fewer series on either side a share says nothing."""
+LEAST_DRIFT = 0.25
+"""A value drifted where its share among the new series and among those before are this far apart."""
+MOST_DRIFTS = 10
+REFUSED = frozenset({Status.REJECTED, Status.FAILED})
+
+Row = dict[str, Any]
 
 
 @dataclass
@@ -45,3 +72,124 @@ class History:
         write_summary(self.output, final)
         self.notify(final)
         return final
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The rows of a manifest, with the columns that changes are found in."""
+
+    rows: tuple[Row, ...] = ()
+
+    @classmethod
+    def of(cls, output: OutputFolder) -> "Snapshot":
+        """Read the manifest that stands; where there is none, or it is damaged, nothing was published."""
+        try:
+            return cls(tuple(read_table(output.manifest, COLUMNS))) if output.manifest.exists() else cls()
+        except DamageError:
+            return cls()
+
+    @property
+    def keys(self) -> set[str]:
+        """The keys of every series."""
+        return {row["series_key"] for row in self.rows}
+
+    def without(self, keys: Collection[str]) -> Sequence[Row]:
+        """Return the rows of series that are not among these."""
+        return [row for row in self.rows if row["series_key"] not in keys]
+
+
+def describe_changes(since: Summary, summary: Summary, before: Snapshot, now: Snapshot) -> Summary:
+    """Return what run.json says of the time since the last run; nothing for a first one.
+
+    ``since`` is the last run's summary, ``summary`` this one's; the snapshots are of the manifest before and after.
+    """
+    if not since:
+        return {}
+    then, today = _figures(since), _figures(summary)
+    names = dict.fromkeys([*today, *then])
+    pairs = {name: [then.get(name, "0"), today.get(name, "0")] for name in names}
+    figures = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    n_gone = summary.get("plan", {}).get("gone", 0) - since.get("plan", {}).get("gone", 0)
+    return {"since": since.get("finished_at"), "figures": figures, "gone": max(n_gone, 0), **_describe_new(before, now)}
+
+
+def _figures(summary: Summary) -> dict[str, str]:
+    """Return the counts and settings of a run that may be compared with another's."""
+    counts = {name: str(n) for part in ("counts", "reasons") for name, n in summary.get(part, {}).items()}
+    ctprep = summary.get("versions", {}).get("ctprep", "")
+    return counts | {"configuration": str(summary.get("config_hash", "")), "ctprep": str(ctprep)}
+
+
+def _describe_new(before: Snapshot, now: Snapshot) -> Summary:
+    """Return what is new in the series that were not there before, compared with all that were."""
+    fresh = now.without(before.keys)
+    ct, ct_before = (list(filter(_is_ct, rows)) for rows in (fresh, before.rows))
+    return {
+        "new_series": len(fresh),
+        "new_patients": len({row["patient"] for row in ct} - {row["patient"] for row in before.rows}),
+        "new_scanners": sorted({*map(_scanner, ct)} - {*map(_scanner, ct_before)} - {""}),
+        "new_kernels": sorted({*map(_kernel, ct)} - {*map(_kernel, ct_before)} - {""}),
+        "drifted": sorted(_drifts(ct_before, ct), key=_distance, reverse=True)[:MOST_DRIFTS],
+        "refused": list(_refusals(ct_before, ct)),
+    }
+
+
+def _is_ct(row: Row) -> bool:
+    return Status(row["status"]) is not Status.EXCLUDED
+
+
+def _scanner(row: Row) -> str:
+    return " ".join(_words(row.get(keyword)) for keyword in SCANNER).strip()
+
+
+def _kernel(row: Row) -> str:
+    return _words(row.get(KERNEL))
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return " / ".join(map(_words, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _drifts(before: Sequence[Row], now: Sequence[Row]) -> Iterator[Row]:
+    """Yield of each element the value whose share of the new series is farthest from what it was, if that is far."""
+    if min(len(before), len(now)) < LEAST_SERIES:
+        return
+    for keyword in CATEGORICAL:
+        then, today = (_shares(_words(row.get(keyword)) for row in rows) for rows in (before, now))
+        pairs = [
+            {"keyword": keyword, "value": value} | _pair(then.get(value), today.get(value))
+            for value in sorted(then.keys() | today.keys())
+        ]
+        farthest = max(pairs, key=lambda pair: (_distance(pair), pair["now"]))
+        if _distance(farthest) >= LEAST_DRIFT:
+            yield farthest
+
+
+def _distance(drift: Row) -> float:
+    return abs(float(drift["now"]) - float(drift["before"]))
+
+
+def _refusals(before: Sequence[Row], now: Sequence[Row]) -> Iterator[Row]:
+    """Yield each reason that a new series was refused for, and how often it was one before."""
+    then, today = (_shares(_refusal(row) for row in rows) for rows in (before, now))
+    for reason, share in sorted(today.items()):
+        if reason:
+            yield {"reason": reason} | _pair(then.get(reason), share)
+
+
+def _refusal(row: Row) -> str:
+    return row["reason"] if row["status"] in REFUSED else ""
+
+
+def _shares(values: Iterable[str]) -> dict[str, float]:
+    counts = Counter(values)
+    total = counts.total()
+    return {value: n / total for value, n in counts.items()}
+
+
+def _pair(before: float | None, now: float | None) -> Row:
+    return {"before": round(before or 0.0, 4), "now": round(now or 0.0, 4)}

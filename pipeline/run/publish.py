@@ -8,7 +8,7 @@ from pipeline.cohort.join import Joined
 from pipeline.config import dump, with_absolute_paths
 from pipeline.features.statistics import Histogram
 from pipeline.output.durable import write_bytes
-from pipeline.output.masks import publish_masks
+from pipeline.output.manifest import publish_masks
 from pipeline.output.state import Finished, OutputState
 from pipeline.record import SeriesRecord
 from pipeline.run.inventory import publish_inventory, publish_tag_statistics

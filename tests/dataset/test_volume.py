@@ -1,12 +1,16 @@
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import phantoms
 import prepared
 import pytest
-from prepared import only
+from hypothesis import given
+from hypothesis import strategies as st
+from prepared import Moved, only
 
 from pipeline.dataset import Cohort, CohortVolume, open_cohort
+from pipeline.dataset.volume import PatchWindow, affine_xyz, to_cxyz
 from pipeline.errors import UsageError
 
 WINDOWS = "steps: [{window: {channels: [{preset: lung}, {preset: bone}]}}, {normalise: {to: zero_one}}]\n"
@@ -109,3 +113,45 @@ def test_a_store_that_a_later_run_has_written_is_opened_anew(tmp_path: Path) -> 
     assert before.shape == (12, 32, 32)
     prepared.prepared_from(tmp_path, tmp_path / "dicom", prepared.STEPS["resample"])
     assert only(open_cohort(tmp_path / "out")).shape == (15, 26, 23)
+
+
+@pytest.mark.parametrize("stack", ["regular", "feet first", "coronal"])
+def test_an_index_goes_to_the_same_place_in_either_order(stack: str, moved: Moved) -> None:
+    geometry = moved("orient")[stack].geometry
+    x, y, z = geometry.world((3, 5, 7))
+    np.testing.assert_allclose(affine_xyz(geometry) @ [7, 5, 3, 1], [-x, -y, z, 1])
+    assert "".join(nibabel.aff2axcodes(affine_xyz(geometry))) == "LPS"
+
+
+def test_axes_are_turned_and_channels_stay_in_front() -> None:
+    array = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    assert to_cxyz(array)[1, 4, 3, 2] == array[1, 2, 3, 4]
+    assert to_cxyz(array[0]).shape == (1, 5, 4, 3)
+
+
+START = st.tuples(*[st.integers(-9, 9)] * 3)
+SHAPE = st.tuples(*[st.integers(1, 8)] * 3)
+ARRAY = np.arange(5 * 4 * 6).reshape(5, 4, 6) + 1
+
+
+@given(start=START, shape=SHAPE)
+def test_a_window_holds_what_padding_first_and_slicing_then_would(
+    start: tuple[int, ...], shape: tuple[int, ...]
+) -> None:
+    window = PatchWindow.on(ARRAY.shape, start, shape)
+    padded = np.pad(ARRAY, 20, constant_values=-7)
+    expected = padded[tuple(slice(first + 20, first + 20 + n) for first, n in zip(start, shape, strict=True))]
+    np.testing.assert_array_equal(window.fill(ARRAY[window.taken], [-7]), expected)
+
+
+def test_each_channel_has_its_own_outside() -> None:
+    window = PatchWindow.on((5, 4, 6), (-1, 0, 0), (2, 1, 1))
+    filled = window.fill(np.stack([ARRAY, ARRAY])[(..., *window.taken)], [-7, -8])
+    assert filled[:, 0].ravel().tolist() == [-7, -8]
+    assert filled[:, 1].ravel().tolist() == [1, 1]
+
+
+def test_a_window_inside_is_what_was_taken_itself() -> None:
+    window = PatchWindow.on((5, 4, 6), (1, 1, 1), (2, 2, 2))
+    part = ARRAY[window.taken]
+    assert window.fill(part, [0]) is part

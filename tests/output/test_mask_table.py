@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from pipeline.output.layout import OutputFolder
-from pipeline.output.masks import publish_masks
+from pipeline.output.manifest import publish_masks
 from pipeline.output.tables import read_table
 
 

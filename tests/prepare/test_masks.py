@@ -12,8 +12,7 @@ from running import Outcome, by_uid, carry_out, store_of
 
 from pipeline.geometry import LPS_TO_RAS, Xyz, Zyx
 from pipeline.masks.grid import SourceGrid
-from pipeline.output.manifest import read_records
-from pipeline.output.masks import count_mask_reasons
+from pipeline.output.manifest import count_mask_reasons, read_records
 from pipeline.output.tables import read_table
 from pipeline.record import SeriesRecord
 from pipeline.store.read import StoredVolume, open_store

@@ -6,7 +6,7 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import publish
 from pipeline.privacy import ALLOWED_ELEMENTS
 from pipeline.record import SeriesRecord
-from pipeline.run.changes import CATEGORICAL, Snapshot, describe_changes
+from pipeline.run.history import CATEGORICAL, Snapshot, describe_changes
 from pipeline.vocabulary import Reason, Status
 
 LAST = {"finished_at": "yesterday", "counts": {"ok": 2, "failed": 0}, "reasons": {}, "config_hash": "a"}
