@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.geometry import Geometry
-from pipeline.program.apply import change_planes
+from pipeline.program.execute import change_planes
 from pipeline.program.labels import Labels, carry_label_layers
 from pipeline.program.packing import StoredType, convert_to_stored
 from pipeline.steps.resample import Resample

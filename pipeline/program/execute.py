@@ -1,16 +1,26 @@
-"""Execution of a program: planes of the source in, planes to store out."""
+"""Execution of a program: planes of the source in, planes to store out.
 
+A change is applied to planes as they pass, or to a whole volume where it needs all planes at once.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.program.apply import change_planes, change_volume
-from pipeline.program.changes import Barrier, Search, streams
+from pipeline.geometry import Zyx
+from pipeline.kernels import bands
+from pipeline.program.axis import AxisMap
+from pipeline.program.blend import NO_SHARE, VALID_SHARE, Blend, InPlane, shear_planes
+from pipeline.program.changes import Barrier, GridChange, LineChange, Search, Shear, Warp, streams
 from pipeline.program.packing import Packing, StoredType, choose_packing, convert_to_stored
 from pipeline.program.program import Program, require_voxels
-from pipeline.volume import Mask, Planes, Volume, VolumeSpec, cut_planes, gather_volume
+from pipeline.volume import ClampedLine, Mask, Plane, Planes, Volume, VolumeSpec, Voxels, cut_planes, gather_volume
+
+PaddingValues = Sequence[float | None]
 
 Inverse = dict[str, float]
 
@@ -127,3 +137,175 @@ def _execute_after_search(program: Program, volume: Volume) -> PreparedVolume:
 def _inverse(pair: tuple[float, float] | None) -> Inverse | None:
     """Return the inverse of a line with named coefficients."""
     return {"a": pair[0], "b": pair[1]} if pair else None
+
+
+def change_planes(change: LineChange | GridChange | Shear, planes: Planes, before: VolumeSpec) -> Planes:
+    """Return the changed planes; ``before`` describes the planes as they are."""
+    if isinstance(change, LineChange):
+        return _apply_lines(planes, change)
+    if before.has_interpolated:
+        return _change_with_interpolated(change, planes, before)
+    result = _change_grid(change, planes, before.padding)
+    if isinstance(change, GridChange) and any(axis.leaves_gaps for axis in change.axes):
+        return _unmark_interpolated(result, change.axes)
+    return result
+
+
+def _change_grid(change: GridChange | Shear, planes: Planes, padding: PaddingValues) -> Planes:
+    """Return planes on another grid.
+
+    Weights are renormalised over valid voxels; where none is valid, the values of the others are used.
+    """
+    if isinstance(change, Shear):
+        outside = np.array([require_known(value) for value in padding], np.float32)
+        return shear_planes(planes, lambda z: InPlane(*change.slices[z]), outside)
+    upright = _transpose(planes) if change.order.y == 2 else planes
+    return _take_samples(upright, change, padding) if change.exact else Blend(upright, change.axes, len(padding))
+
+
+def _apply_lines(planes: Planes, change: LineChange) -> Planes:
+    """Return planes with one clamped line applied to each channel."""
+    lines = [_singles(line) for line in change.lines]
+
+    def at(z: int) -> Plane:
+        plane = planes(z)
+        sources = np.repeat(plane.voxels, len(change.lines), axis=0) if change.split else plane.voxels
+        voxels = np.empty(sources.shape, np.float32)
+        for line, source, target in zip(lines, sources, voxels, strict=True):
+            bands.apply_line(source.ravel(), line, target.ravel())
+        return replace(plane, voxels=voxels)
+
+    return at
+
+
+def _singles(line: ClampedLine) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    """Return a line's numbers in single precision, as voxels are."""
+    return np.float32(line.a), np.float32(line.b), np.float32(line.low), np.float32(line.high)
+
+
+def _change_with_interpolated(change: GridChange | Shear, planes: Planes, before: VolumeSpec) -> Planes:
+    """Change planes that hold interpolated voxels.
+
+    Usable voxels are blended; the valid mask is resampled as one more channel beside them.
+    """
+
+    def layered(z: int) -> Plane:
+        plane = planes(z)
+        return Plane(np.concatenate([plane.voxels, plane.mask[None]], dtype=np.float32), plane.usable)
+
+    moved = _change_grid(change, layered, (*before.padding, 0.0))
+
+    def at(z: int) -> Plane:
+        plane = moved(z)
+        return Plane(plane.voxels[:-1], plane.mask & (plane.voxels[-1] >= VALID_SHARE), plane.mask)
+
+    return at
+
+
+def _unmark_interpolated(planes: Planes, axes: Zyx[AxisMap]) -> Planes:
+    """Return planes without the samples in gaps in their valid mask; the values stay usable."""
+    in_z, y, x = (axis.supported if axis.leaves_gaps else np.ones(axis.n, np.bool_) for axis in axes)
+    in_plane = y[:, None] & x
+
+    def at(z: int) -> Plane:
+        plane = planes(z)
+        return Plane(plane.voxels, plane.mask & in_plane & in_z[z], plane.mask)
+
+    return at
+
+
+def _transpose(planes: Planes) -> Planes:
+    """Return planes with x and y exchanged."""
+
+    def at(z: int) -> Plane:
+        plane = planes(z)
+        mask = None if plane.valid is None else plane.valid.T
+        return Plane(plane.voxels.transpose(0, 2, 1), mask)
+
+    return at
+
+
+def _take_samples(planes: Planes, change: GridChange, padding: PaddingValues) -> Planes:
+    """Return planes of samples as they are; views of the source where nothing is padded."""
+    z_axis, y_axis, x_axis = change.axes
+    source_zs = (z_axis.start + z_axis.step * np.arange(z_axis.n)).astype(int)
+    (y_written, y_taken), (x_written, x_taken) = find_overlap(y_axis), find_overlap(x_axis)
+
+    def outside() -> tuple[Voxels, Mask]:
+        voxels = np.empty((len(padding), y_axis.n, x_axis.n), np.float32)
+        voxels[:] = np.reshape([require_known(value) for value in padding], (-1, 1, 1))
+        return voxels, np.zeros((y_axis.n, x_axis.n), np.bool_)
+
+    def at(z: int) -> Plane:
+        source_z = int(source_zs[z])
+        if not 0 <= source_z < z_axis.source_n:
+            return Plane(*outside())
+        plane = planes(source_z)
+        if y_axis.inside and x_axis.inside:
+            mask = None if plane.valid is None else plane.valid[y_taken, x_taken]
+            return Plane(plane.voxels[:, y_taken, x_taken], mask)
+        voxels, mask = outside()
+        voxels[:, y_written, x_written] = plane.voxels[:, y_taken, x_taken]
+        mask[y_written, x_written] = plane.mask[y_taken, x_taken]
+        return Plane(voxels, mask)
+
+    return at
+
+
+def require_known(padding: float | None) -> float:
+    """Return the value of padding; raises ValueError where a statistic it depends on is not known."""
+    if padding is None:
+        msg = "padding has no value until the barrier before it is resolved"
+        raise ValueError(msg)
+    return padding
+
+
+def find_overlap(axis: AxisMap) -> tuple[slice, slice]:
+    """Return the part of an exact map's output that has samples, and those samples of the source."""
+    start, step = int(axis.start), int(axis.step)
+    inside = np.flatnonzero((axis.positions >= 0) & (axis.positions < axis.source_n))
+    if not len(inside):
+        return slice(0, 0), slice(0, 0)
+    first, end = int(inside[0]), int(inside[-1]) + 1
+    stop = start + step * end
+    return slice(first, end), slice(start + step * first, None if stop < 0 else stop, step)
+
+
+def change_volume(change: LineChange | GridChange | Shear | Warp, volume: Volume, before: VolumeSpec) -> Planes:
+    """Return the planes of a changed volume; ``before`` describes the volume as it is."""
+    if isinstance(change, Warp):
+        return cut_planes(_warp_volume(change, volume, before.padding))
+    if isinstance(change, GridChange):
+        return change_planes(replace(change, order=Zyx(0, 1, 2)), cut_planes(volume, change.order), before)
+    return change_planes(change, cut_planes(volume), before)
+
+
+def _warp_volume(change: Warp, volume: Volume, padding: PaddingValues) -> Volume:
+    """Return the volume on a rotated grid, renormalised over valid voxels as in `Blend`."""
+    if volume.usable is not None:  # the valid mask is resampled as one more channel
+        layers = np.concatenate([volume.by_channel, volume.valid[None]], dtype=np.float32)
+        result = _warp_volume(change, Volume(layers, volume.usable, volume.geometry), (*padding, 0.0))
+        valid = result.valid & (result.voxels[-1] >= VALID_SHARE)
+        return Volume(_with_axes_of(volume, result.voxels[:-1]), valid, result.geometry, result.valid)
+    share = warp_array(volume.valid.astype(np.float32), change, 0.0)
+    voxels = np.empty((len(volume.by_channel), *change.geometry.shape), np.float32)
+    for channel, (source, outside) in enumerate(zip(volume.by_channel, padding, strict=True)):
+        plain = warp_array(source, change, require_known(outside))
+        sums = warp_array(source * volume.valid, change, 0.0)
+        voxels[channel] = np.divide(sums, share, out=plain, where=share > NO_SHARE)
+    return Volume(_with_axes_of(volume, voxels), share >= VALID_SHARE, change.geometry)
+
+
+def _with_axes_of(volume: Volume, voxels: Voxels) -> Voxels:
+    """Return [c, z, y, x] without its c axis where the volume has none."""
+    return voxels if volume.voxels.ndim == 4 else voxels[0]
+
+
+def warp_array(array: NDArray[Any], change: Warp, outside: float, order: Literal[0, 1] = 1) -> NDArray[Any]:
+    """Return an array [z, y, x] sampled on the rotated grid: trilinear, or the nearest sample (order 0)."""
+    from scipy import ndimage  # noqa: PLC0415  takes half a second, needed for rotated grids only
+
+    affine = np.linalg.solve(change.source.affine_lps, change.geometry.affine_lps)
+    target = np.empty(change.geometry.shape, array.dtype)
+    ndimage.affine_transform(array, affine, output=target, order=order, mode="constant", cval=outside)
+    return target

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.geometry import Zyx
-from pipeline.program.apply import find_overlap, warp_array
 from pipeline.program.axis import AxisMap, axis_weights
 from pipeline.program.blend import Blend, InPlane, shear_planes
 from pipeline.program.changes import GridChange, Shear, Warp
+from pipeline.program.execute import find_overlap, warp_array
 from pipeline.volume import Plane, Planes
 
 Labels = NDArray[np.integer[Any]]

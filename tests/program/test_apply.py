@@ -6,10 +6,9 @@ from volumes import apply, regridded
 
 from pipeline.geometry import Zyx
 from pipeline.kernels import bands
-from pipeline.program.apply import change_planes, find_overlap, require_known
 from pipeline.program.axis import AxisMap
 from pipeline.program.changes import GridChange, LineChange, Warp
-from pipeline.program.execute import execute_on_volume
+from pipeline.program.execute import change_planes, execute_on_volume, find_overlap, require_known
 from pipeline.program.program import Program
 from pipeline.program.step import Step
 from pipeline.steps.clip import Clip

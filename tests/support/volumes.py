@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.geometry import Geometry, Xyz, Zyx
-from pipeline.program import apply as changes
 from pipeline.program.changes import GridChange, LineChange, Shear, Warp
+from pipeline.program.execute import change_volume
 from pipeline.volume import ClampedLine, Mask, Volume, VolumeSpec, Voxels, gather_volume
 
 STRAIGHT = Zyx(Xyz(0.0, 0.0, 1.0), Xyz(0.0, 1.0, 0.0), Xyz(1.0, 0.0, 0.0))
@@ -64,7 +64,7 @@ def apply(change: LineChange | GridChange | Shear | Warp, source: Volume, paddin
     lines = tuple(None if value is None else ClampedLine(b=value + 1024) for value in padding)
     channels = None if source.voxels.ndim == 3 else tuple(str(c) for c in range(len(source.voxels)))
     before = VolumeSpec(source.geometry, lines=lines, channels=channels, has_interpolated=source.usable is not None)
-    return gather_volume(changes.change_volume(change, source, before), change.after(before))
+    return gather_volume(change_volume(change, source, before), change.after(before))
 
 
 def regridded(source: Volume, change: GridChange | Warp, padding: Sequence[float | None]) -> Volume:
