@@ -4,9 +4,8 @@ What a key means, and which values are possible, its owner says.
 """
 
 from pipeline.config.load import find_on_finish, load
-from pipeline.config.model import Config, OutputOptions, schema
+from pipeline.config.model import Config, OutputOptions, config_hash, dump, schema
 from pipeline.config.paths import with_absolute_paths
-from pipeline.config.resolved import config_hash, dump
 
 __all__ = [
     "Config",

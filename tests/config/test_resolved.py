@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from pipeline.cluster.options import ClusterOptions
 from pipeline.cohort.options import LabelOptions, ManifestOptions
 from pipeline.config.load import load
-from pipeline.config.model import Config, OutputOptions
-from pipeline.config.resolved import config_hash, dump
+from pipeline.config.model import Config, OutputOptions, config_hash, dump
 from pipeline.dicom.policy import HounsfieldOptions
 from pipeline.dicom.select.rules import SelectOptions
 from pipeline.limits import Limits
