@@ -48,7 +48,7 @@ def _warm_up() -> JobFailure | None:
     try:
         for module in modules:
             import_module(module)
-    except Exception as error:  # noqa: BLE001  whatever it is, those who need the module are answered with it
+    except Exception as error:  # noqa: BLE001  an error of any kind: those who need the module are answered with it
         return describe_failure(error)
     finally:
         ended.set()

@@ -16,7 +16,7 @@ class GuardPlugin(WorkerPlugin):
     """Gives a worker the child processes that do a run's jobs, one for each of its threads.
 
     The plugin is named by the run: several runs may share a scheduler.  Stores are written with the umask of the user
-    who runs it, whatever the one is that a queue or a service gives its processes.
+    who runs it, not with that of a queue or a service.
     """
 
     def __init__(self, run: str, limits: JobLimits, preload: Sequence[str]) -> None:
