@@ -10,11 +10,14 @@ import make_phantom_cohort
 import pytest
 from clusters import Certificate, Programs, programs
 from phantoms import write_series
-from running import ORIENTED, bytes_of_stores, carry_out, ctprep
+from running import ORIENTED, Quiet, bytes_of_stores, carry_out, ctprep
 
+from pipeline.audit.verify import verify
+from pipeline.config import load
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import read_table
-from pipeline.run.run import Outcome
+from pipeline.record import SeriesRecord
+from pipeline.run.run import Outcome, run
 from pipeline.vocabulary import ExitCode
 
 KEPT = ORIENTED + "manifest: {identifiers: keep}\nreport: {enabled: false}\n"
@@ -100,6 +103,36 @@ def test_a_scheduler_that_is_lost_ends_the_run_and_what_was_finished_is_kept(sou
     assert json.loads(output.run.read_text())["exit_code"] == ExitCode.CLUSTER
     again = carry_out(tmp_path, source, KEPT, cluster="serial")
     assert [record.status for record in again.records] == ["ok"] * 12
+    assert bytes_of_stores(again) == bytes_of_stores(carry_out(tmp_path, source, KEPT, "clean", cluster="serial"))
+    assert verify(output) == []
+
+
+class OtherRun(Quiet):
+    """Carries out another run, as a process, when the first series is done."""
+
+    def __init__(self, start: Callable[[], subprocess.CompletedProcess[str]]) -> None:
+        super().__init__()
+        self._start = start
+        self.done: subprocess.CompletedProcess[str] | None = None
+
+    def finished(self, record: SeriesRecord) -> None:
+        super().finished(record)
+        self.done = self.done or self._start()
+
+
+def test_a_run_that_ends_harms_no_other_on_the_same_scheduler(source: Path, tmp_path: Path) -> None:
+    config = tmp_path / "own.yaml"
+    config.write_text(KEPT)
+    with programs(2) as started:
+        other = OtherRun(lambda: run_on(started, tmp_path, source, None))
+        own = run(load(config, inputs=[source], output=tmp_path / "own", cluster=started.address), other)
+    assert other.done is not None
+    assert (other.done.returncode, other.done.stderr) == (0, "")
+    clean = bytes_of_stores(carry_out(tmp_path, source, KEPT, "clean", cluster="serial"))
+    assert bytes_of_stores(own) == clean
+    assert bytes_of_stores(Outcome(ExitCode.OK, OutputFolder(tmp_path / "out"), {})) == clean
+    assert [record.status for record in own.records] == ["ok"] * 12
+    assert verify(own.output) == verify(OutputFolder(tmp_path / "out")) == []
 
 
 class AsItGrows:

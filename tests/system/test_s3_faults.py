@@ -26,14 +26,15 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return two_patients(tmp_path / "in")
 
 
-LATER = [pytest.param(n, marks=pytest.mark.slow) for n in (2, 3, 5, 6, 8, 12, 14, 16, 20, 24, 28)]
+LATER = [pytest.param(n, False, marks=pytest.mark.slow) for n in (2, 3, 5, 6, 8, 12, 14, 16, 20, 24, 28)]
 
 
-@pytest.mark.parametrize("n", [10, *LATER])
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize(("n", "is_ceph"), [(10, False), (10, True), *LATER])
 def test_a_kill_and_a_rerun_leave_what_a_clean_run_leaves(
-    server: "BucketServer", source: Path, tmp_path: Path, n: int, in_this_process: None
+    server: "BucketServer", source: Path, tmp_path: Path, n: int, *, is_ceph: bool
 ) -> None:
-    del in_this_process
+    server.is_ceph = is_ceph
     clean = carry_out(tmp_path, source, SERIAL)
     killed_run(server, tmp_path / "out.yaml", source, n)
     assert falsely_ok(server, tmp_path) == []
