@@ -5,7 +5,7 @@ processes every series again; a release in which no number changed processes non
 """
 
 STAGES = {
-    "reading": 4,  # files to Hounsfield units, with every check on the way
+    "reading": 5,  # files to Hounsfield units, with every check on the way
     "geometry": 2,  # slices to a grid in the patient, repairs included
     "steps": 1,  # what each step does to a volume
     "features": 1,  # the figures of a volume

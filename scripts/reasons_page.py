@@ -25,8 +25,8 @@ A file is read where there is exactly one way to read it to its end; its series 
 ODD_FILES = [
     (
         "no file meta information, or none that names a transfer syntax",
-        "a structure set, a native segmentation: the first element shows whether VRs are written",
-        "any other image: `TRANSFER_SYNTAX`",
+        "native images in implicit VR, DICOM's default; structure sets and native segmentations in either",
+        "any other image in explicit VR, and any in fragments: `TRANSFER_SYNTAX`",
     ),
     (
         "elements without VR, or with one that is none (blanks, zeros, `??`)",
@@ -50,6 +50,7 @@ ODD_FILES = [
         "one frame has every fragment; of several, their number or end markers tell each, and all begin alike",
         "otherwise: `PIXEL_DECODE`",
     ),
+    ("a group length of the file meta information that is wrong", "always: no element follows from it", "never"),
     ("two images in the fragments of one frame", "never", "always: `PIXEL_DECODE`"),
 ]
 

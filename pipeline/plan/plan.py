@@ -37,12 +37,16 @@ class SeriesState(StrEnum):
 
 @dataclass(frozen=True)
 class PlannedSeries:
-    """One series' state; ``scanned`` is None where its files are gone."""
+    """One series' state; ``scanned`` is None where its files are gone.
+
+    ``is_renamed`` where they are there, and have another series_key now.
+    """
 
     series_key: str
     state: SeriesState
     why: str
     scanned: ScannedSeries | None = None
+    is_renamed: bool = False
 
     @property
     def is_work(self) -> bool:
@@ -103,10 +107,13 @@ def count_states(plans: Sequence[PlannedSeries]) -> dict[str, int]:
 
 
 def is_kept(plan: PlannedSeries, found: Finished | None) -> bool:
-    """Tell whether the manifest keeps what is known of a series: of one that is gone, as long as it has a store."""
+    """Tell whether the manifest keeps what is known of a series: of one that is gone, as long as it has a store.
+
+    A series that has another key now is kept under that alone.
+    """
     if found is None or plan.state is not SeriesState.GONE:
         return found is not None
-    return found.record.status is Status.OK and found.has_store
+    return found.record.status is Status.OK and found.has_store and not plan.is_renamed
 
 
 def plan_series(selection: Selection, finished: Mapping[str, Finished], versions: Versions) -> list[PlannedSeries]:
@@ -132,10 +139,14 @@ def compare_with_output(scan: Scan, finished: Mapping[str, Finished], versions: 
     plans = [
         PlannedSeries(key, *_state(scanned, finished.get(key), versions), scanned) for key, scanned in seen.items()
     ]
-    plans += [
-        PlannedSeries(key, SeriesState.GONE, "its files are no longer there") for key in finished if key not in seen
-    ]
+    former_keys = {scanned.former_key for scanned in scan.series}
+    plans += [_plan_missing(key, is_renamed=key in former_keys) for key in finished if key not in seen]
     return sorted(plans, key=lambda plan: plan.series_key)
+
+
+def _plan_missing(key: str, *, is_renamed: bool) -> PlannedSeries:
+    why = "its files have another series_key now" if is_renamed else "its files are no longer there"
+    return PlannedSeries(key, SeriesState.GONE, why, is_renamed=is_renamed)
 
 
 def _state(scanned: ScannedSeries, found: Finished | None, versions: Versions) -> tuple[SeriesState, str]:
@@ -213,7 +224,7 @@ def describe_missing(options: InputOptions, found: Scan, plans: Iterable[Planned
 
     A share that is not mounted is an empty folder, so nothing is deleted.
     """
-    n_gone = sum(plan.state is SeriesState.GONE for plan in plans)
+    n_gone = sum(plan.state is SeriesState.GONE and not plan.is_renamed for plan in plans)
     if n_gone:
         for root in empty_roots(options, _some_paths(found)):
             yield f"{root} holds no file at all (is it mounted?)"

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from pipeline.dicom.pixels.hounsfield import SourceFacts
 from pipeline.dicom.pixels.plausible import has_odd_range
 from pipeline.dicom.stack.spacing import describe_rounded_spacing
@@ -16,6 +18,8 @@ from pipeline.steps.even_slices import EvenSlices
 from pipeline.store.ngff import is_exact_in_ngff
 from pipeline.store.write import StoreReceipt
 from pipeline.vocabulary import SeriesWarning, Status
+
+INT16 = np.iinfo(np.int16)
 
 
 def build_record(job: Job, stack: Stack, facts: SourceFacts, program: Program) -> SeriesRecord:
@@ -86,10 +90,16 @@ def add_store(record: SeriesRecord, prepared: PreparedVolume, receipt: StoreRece
     )
 
 
+def _exceeds_16_bits(facts: SourceFacts) -> bool:
+    """Report Hounsfield units that a store in int16 cannot hold: it has the nearest that it can."""
+    low, high = facts.features["hu_min"], facts.features["hu_max"]
+    return low is not None and high is not None and (low < INT16.min or high > INT16.max)
+
+
 def find_volume_warnings(facts: SourceFacts, prepared: PreparedVolume) -> set[SeriesWarning]:
     """Return the warnings that the pixels and the prepared grid give rise to."""
     warnings = set(facts.warnings)
-    if has_odd_range(facts.histogram.first_bin_hu, facts.histogram.counts):
+    if has_odd_range(facts.histogram.first_bin_hu, facts.histogram.counts) or _exceeds_16_bits(facts):
         warnings.add(SeriesWarning.W_HU_RANGE)
     if facts.features["blank_slices"] or facts.features["repeated_slices"]:
         warnings.add(SeriesWarning.W_PIXELS_SUSPECT)

@@ -59,6 +59,11 @@ def _repeated(record: SeriesRecord) -> str | None:
     return f"repeated slices: {record.repeated_slices}" if record.repeated_slices else None
 
 
+def _ends_in_zeros(record: SeriesRecord) -> str | None:
+    is_suspect = SeriesWarning.W_PIXELS_SUSPECT in record.warnings
+    return "a slice ends in zeros" if is_suspect and not (record.blank_slices or record.repeated_slices) else None
+
+
 def _odd_range(record: SeriesRecord) -> str | None:
     if SeriesWarning.W_HU_RANGE not in record.warnings:
         return None
@@ -101,6 +106,7 @@ def _below(words: str, share: float | None, limit: float) -> str | None:
 RULES: tuple[Rule, ...] = (
     _blank,
     _repeated,
+    _ends_in_zeros,
     _odd_range,
     _no_body,
     _metal,

@@ -40,7 +40,8 @@ class ScannedSeries:
     """A series as its headers describe it, before its pixels are read.
 
     ``record`` holds what is known already; ``signature`` changes when a file is added, removed, moved or touched.
-    ``masks`` are those that are asked for: their files, or why there are none.
+    ``masks`` are those that are asked for: their files, or why there are none.  ``former_key`` is the series_key that
+    outputs of before give a series without a UID: it followed from the whole path.
     """
 
     series: Series
@@ -49,6 +50,7 @@ class ScannedSeries:
     refusal: Refusal | None
     signature: str
     masks: tuple[MaskSource, ...] = ()
+    former_key: str | None = None
 
     @property
     def identifiers(self) -> dict[str, str | None]:
@@ -129,7 +131,7 @@ def scan(  # noqa: PLR0913  where from, how, and what of it is wanted
     wanted = ALLOWED_ELEMENTS | frozenset(KEPT_IDENTIFIERS) | frozenset(tags) | select.keywords
     files = find_files(options) if files is None else files
     headers = (reading or Reading()).headers_of(files, Terms(policy.limits, wanted))
-    groups = group_slices(headers.slices)
+    groups = group_slices(headers.slices, options.roots)
     groups = regroup_series(groups) if select.regroup == "geometry" else groups
     days, beside, shared = _study_days(groups, people), warn_of_unassigned(groups), find_shared_patient_ids(groups)
     scanned = []
@@ -138,7 +140,10 @@ def scan(  # noqa: PLR0913  where from, how, and what of it is wanted
         for part in _volumes(whole, policy):
             record = _first_record(part, key, days, people)
             refusal = check_headers(part, policy)
-            scanned.append(ScannedSeries(part, record, frozenset(warnings), refusal, _signature(part)))
+            former = key.keyed_hash("series", part.slices[0].file.folder, *part.identity[1:]) if part.place else None
+            scanned.append(
+                ScannedSeries(part, record, frozenset(warnings), refusal, _signature(part), former_key=former)
+            )
     return Scan(tuple(scanned), groups.unassigned, headers.census)
 
 
@@ -157,27 +162,28 @@ def _identity_warnings(series: Series, shared: set[str]) -> set[SeriesWarning]:
     return {warning for warning, holds in found.items() if holds}
 
 
-def identify_patient(header: SliceHeader, people: People = NOBODY) -> tuple[str, ...]:
+def identify_patient(series: Series, people: People = NOBODY) -> tuple[str, ...]:
     """Return the key of a patient: PatientID (or the person it means), else the study, else the series."""
-    identity = header.identity
+    identity = series.slices[0].identity
     if identity.patient_id:
         return ("patient", people.get(identity.patient_id, identity.patient_id))
-    return ("patient of study", identity.study_instance_uid or identity.series_instance_uid or header.file.folder)
+    place = series.place or series.slices[0].file.folder
+    return ("patient of study", identity.study_instance_uid or identity.series_instance_uid or place)
 
 
-def _study_of(header: SliceHeader, people: People) -> tuple[str, ...]:
-    return (*identify_patient(header, people), header.identity.study_instance_uid)
+def _study_of(series: Series, people: People) -> tuple[str, ...]:
+    return (*identify_patient(series, people), series.slices[0].identity.study_instance_uid)
 
 
 def _first_record(
     series: Series, key: PseudonymKey, days: Mapping[tuple[str, ...], int], people: People
 ) -> SeriesRecord:
     header = series.slices[0]
-    study = _study_of(header, people)
+    study = _study_of(series, people)
     return SeriesRecord(
         series_key=key.keyed_hash("series", *series.identity),
         status=Status.FAILED,
-        patient=key.keyed_hash(*identify_patient(header, people)),
+        patient=key.keyed_hash(*identify_patient(series, people)),
         study=key.keyed_hash("study", *study),
         study_day=days.get(study),
         n_files=len({member.file.path for member in series.slices}),
@@ -191,7 +197,7 @@ def _study_days(groups: Groups, people: People) -> dict[tuple[str, ...], int]:
     for series in groups.series:
         for header in series.slices[:1]:
             if (day := _day_number(header.identity.study_date)) is not None:
-                dates[identify_patient(header, people)][_study_of(header, people)] = day
+                dates[identify_patient(series, people)][_study_of(series, people)] = day
     return {study: day - min(studies.values()) for studies in dates.values() for study, day in studies.items()}
 
 

@@ -121,6 +121,15 @@ def test_of_a_series_that_is_gone_a_store_is_kept_and_a_refusal_is_not() -> None
     assert not is_kept(PlannedSeries("a", SeriesState.NEW, ""), None)
 
 
+def test_a_series_that_has_another_key_now_is_kept_under_that_alone() -> None:
+    moved = replace(SCANNED, record=replace(RECORD, series_key="new"), former_key="a")
+    new, old = sorted(compare_with_output(Scan((moved,), ()), {"a": KNOWN}, VERSIONS), key=lambda plan: plan.state)[
+        ::-1
+    ]
+    assert (new.state, old.state) == (SeriesState.NEW, SeriesState.GONE)
+    assert not is_kept(old, KNOWN)
+
+
 def test_a_series_whose_files_are_gone_is_gone_and_no_work() -> None:
     plan = plan_of(KNOWN, None)
     assert plan.state is SeriesState.GONE

@@ -100,6 +100,17 @@ def test_warnings_of_all_stages_are_sorted(tmp_path: Path) -> None:
     )
 
 
+def test_hounsfield_units_beyond_16_bits_are_warned_of(tmp_path: Path) -> None:
+    def spoil(dataset: Dataset, z: int) -> None:
+        if z == 3:
+            dataset.PixelData = dataset.PixelData[:400] + (32767).to_bytes(2, "little") + dataset.PixelData[402:]
+
+    series = write_series(tmp_path / "in", signed=True, bits_stored=16, intercept=1000, change=spoil)
+    record = processed(series.folder).record
+    assert (record.status, record.hu_max) == (Status.OK, 33767)
+    assert record.warnings == (SeriesWarning.W_HU_RANGE,)
+
+
 def scout(dataset: Dataset, z: int) -> None:
     if z == 11:
         dataset.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]

@@ -15,6 +15,8 @@ from pipeline.vocabulary import ExitCode
 
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+DEV_LOCK = (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
+LOCKS = pytest.mark.parametrize("lock", [LOCK, DEV_LOCK], ids=["run", "dev"])
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -33,15 +35,31 @@ mkdir -p "$2/truth" && touch "$2/truth/truth.json" && echo "ran $1"
 """
 
 
-def requirements() -> list[Requirement]:
+def run_requirements() -> list[Requirement]:
+    """Return what is needed to install the project, and by any run that a configuration may ask for."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    texts = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["setup"]]
+    return [Requirement(text) for text in (*texts, *extras["s3"], *extras["hpc"], *extras["nifti"])]
+
+
+def dev_requirements() -> list[Requirement]:
     groups = PROJECT["dependency-groups"]
-    texts = [*PROJECT["project"]["dependencies"], *groups["dev"], *groups["bench"]]
-    return [Requirement(text) for text in texts]
+    own = [text for text in (*groups["dev"], *groups["bench"]) if isinstance(text, str)]
+    return [*run_requirements(), *map(Requirement, own)]
 
 
-def locked_versions(name: str) -> list[Version]:
-    pins = (PINNED.fullmatch(line) for line in LOCK.splitlines())
-    return [Version(pin["version"]) for pin in pins if pin and pin["name"] == name]
+def pins(lock: str) -> dict[str, set[Version]]:
+    """Return the versions of each package in a lock: a package may have one for each Python."""
+    found: dict[str, set[Version]] = {}
+    for line in lock.splitlines():
+        if pin := PINNED.fullmatch(line):
+            found.setdefault(pin["name"], set()).add(Version(pin["version"]))
+    return found
+
+
+def holds(lock: str, requirement: Requirement) -> bool:
+    versions = pins(lock).get(requirement.name.lower(), set())
+    return bool(versions) and all(requirement.specifier.contains(version, prereleases=True) for version in versions)
 
 
 def targets() -> set[str]:
@@ -65,36 +83,52 @@ def venv(tmp_path: Path) -> Path:
     for name, text in (("ctprep", SAYS_WITH_WHAT_AND_HOW_IT_ENDS), ("python", MAKES_THE_TRUTH_AND_SAYS_SO)):
         (folder / "bin" / name).write_text(text, encoding="utf-8")
         (folder / "bin" / name).chmod(0o755)
-    (folder / ".ready").touch()
+    for name in (".ready", ".ready-dev"):
+        (folder / name).touch()
     return folder
 
 
-def test_every_line_of_the_lock_is_a_pinned_version_or_its_hash() -> None:
-    odd = [line for line in LOCK.splitlines() if not (PINNED.fullmatch(line) or HASH.fullmatch(line))]
+@LOCKS
+def test_every_line_of_a_lock_is_a_pinned_version_or_its_hash(lock: str) -> None:
+    odd = [line for line in lock.splitlines() if not (PINNED.fullmatch(line) or HASH.fullmatch(line))]
     assert odd == []
 
 
-def test_every_pinned_version_has_a_hash() -> None:
-    lines = LOCK.splitlines()
+@LOCKS
+def test_every_pinned_version_has_a_hash(lock: str) -> None:
+    lines = lock.splitlines()
     followers = [after for line, after in zip(lines, [*lines[1:], ""], strict=True) if PINNED.fullmatch(line)]
     assert followers
     assert all(HASH.fullmatch(line) for line in followers)
 
 
 @pytest.mark.parametrize("mark", ["://", "/", "@", "index", "find-links", "file:"])
-def test_the_lock_names_no_url_no_host_and_no_path(mark: str) -> None:
-    assert mark not in LOCK
+@LOCKS
+def test_a_lock_names_no_url_no_host_and_no_path(lock: str, mark: str) -> None:
+    assert mark not in lock
 
 
-@pytest.mark.parametrize("requirement", requirements(), ids=str)
-def test_the_lock_holds_every_dependency_within_its_bounds(requirement: Requirement) -> None:
-    versions = locked_versions(requirement.name.lower())
-    assert versions
-    assert all(requirement.specifier.contains(version, prereleases=True) for version in versions)
+@pytest.mark.parametrize("requirement", run_requirements(), ids=str)
+def test_the_lock_of_a_run_holds_every_dependency_within_its_bounds(requirement: Requirement) -> None:
+    assert holds(LOCK, requirement)
 
 
-def test_a_decoder_under_the_gpl_is_not_locked() -> None:
-    assert locked_versions("pylibjpeg-libjpeg") == []
+@pytest.mark.parametrize("requirement", dev_requirements(), ids=str)
+def test_the_lock_of_the_tests_holds_every_dependency_within_its_bounds(requirement: Requirement) -> None:
+    assert holds(DEV_LOCK, requirement)
+
+
+def test_the_lock_of_a_run_is_a_part_of_that_of_the_tests() -> None:
+    assert pins(LOCK).items() <= pins(DEV_LOCK).items()
+
+
+def test_the_lock_of_a_run_holds_nothing_that_only_tests_need() -> None:
+    assert pins(LOCK).keys().isdisjoint({"mypy", "pytest", "ruff", "moto", "flask", "highdicom", "bokeh", "pandas"})
+
+
+@LOCKS
+def test_a_decoder_under_the_gpl_is_not_locked(lock: str) -> None:
+    assert "pylibjpeg-libjpeg" not in pins(lock)
 
 
 def test_make_alone_prints_a_sentence_for_each_target() -> None:
@@ -158,6 +192,13 @@ def test_setup_does_nothing_when_the_environment_is_newer_than_the_lock(venv: Pa
     assert make("--question", "setup", f"VENV={venv}").returncode == 0
 
 
+def test_tests_need_more_than_a_run(venv: Path) -> None:
+    (venv / ".ready-dev").unlink()
+    assert make("--question", "setup", f"VENV={venv}").returncode == 0
+    added = make("--just-print", "test", f"VENV={venv}").stdout.splitlines()
+    assert added[0] == f"sh scripts/make_venv.sh '{venv}' requirements-dev.lock"
+
+
 def test_setup_works_again_when_the_lock_is_newer(venv: Path) -> None:
     os.utime(venv / ".ready", (0, 0))
     assert make("--question", "setup", f"VENV={venv}").returncode == 1
@@ -168,7 +209,7 @@ def test_setup_says_when_there_is_no_python_to_use(tmp_path: Path) -> None:
     old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     old.chmod(0o755)
     shell = shutil.which("sh") or "/bin/sh"
-    command = [shell, "scripts/make_venv.sh", str(tmp_path / "venv")]
+    command = [shell, "scripts/make_venv.sh", str(tmp_path / "venv"), "requirements.lock"]
     result = subprocess.run(command, cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "No Python 3.11 or newer" in result.stderr

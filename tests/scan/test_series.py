@@ -180,7 +180,7 @@ def test_patient_and_study_are_pseudonyms_of_one_key(tmp_path: Path) -> None:
 def test_without_a_patient_id_the_study_stands_for_the_patient(tmp_path: Path) -> None:
     for name, study in (("a", "1.5"), ("b", "1.5"), ("c", "1.6")):
         write_series(tmp_path / name, n=1, patient_id="", study_uid=study, series_uid=uid(name))
-    patients = [identify_patient(series.series.slices[0]) for series in scanned(tmp_path).series]
+    patients = [identify_patient(series.series) for series in scanned(tmp_path).series]
     assert len(set(patients)) == 2
 
 

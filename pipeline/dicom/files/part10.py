@@ -35,7 +35,7 @@ INFLATED_PREFIX_BYTES = MEGABYTE
 DEFLATED_BLOCK_BYTES = 1 << 12
 """Deflated data is read in small blocks: of a damaged one nothing is kept, and the header is in the first."""
 
-SOP_CLASS_UID, TRANSFER_SYNTAX_UID = 0x00080016, 0x00020010
+SOP_CLASS_UID, TRANSFER_SYNTAX_UID, META_LENGTH = 0x00080016, 0x00020010, 0x00020000
 SEGMENTATION_STORAGE = b"1.2.840.10008.5.1.4.1.1.66.4"
 
 OTHER_FORMATS = (b"MZ", b"\x7fELF", b"#!", b"PK\x03\x04", b"%PDF", b"GIF8", b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
@@ -104,11 +104,15 @@ def _repaired(window: FileWindow, begin: int, walker: Walker) -> dict[int, Eleme
 
 
 def _infer_transfer_syntax(data_set: DataSet, encoding: Encoding) -> None:
-    """Name the transfer syntax that the elements show, but for an image: its pixels are not taken on trust."""
+    """Name the transfer syntax that the elements show.
+
+    An image in explicit VR may be in several, and is not taken on trust; in implicit VR there is one, DICOM's default
+    (PS3.5 section 10.1).
+    """
     pixels = data_set.elements.get(PIXEL_DATA)
     sop_class = data_set.elements.get(SOP_CLASS_UID)
     is_segmentation = sop_class is not None and sop_class.value.strip(b" \0") == SEGMENTATION_STORAGE
-    if pixels and (pixels.encapsulated or not is_segmentation):
+    if pixels and (pixels.encapsulated or (encoding.explicit and not is_segmentation)):
         data_set.refusal = Reason.TRANSFER_SYNTAX, "the file names no transfer syntax"
         return
     data_set.transfer_syntax = EXPLICIT_LE if encoding.explicit else IMPLICIT_LE
@@ -144,14 +148,20 @@ def _begins_with_element(head: bytes) -> bool:
 def _read_meta(window: FileWindow, size: int, data_set: DataSet, limits: Limits) -> None:
     head = window.peek(6)
     is_implicit = head[:2] == b"\2\0" and head[4:6] not in VR_NAMES
-    if is_implicit:
-        data_set.warnings.add(SeriesWarning.W_META_REPAIRED)
     walker = Walker(window, size, IMPLICIT_LITTLE if is_implicit else EXPLICIT_LITTLE, limits.max_nesting)
     data_set.meta = walker.elements
     walker.walk_group(0x0002)
+    if is_implicit or _has_wrong_length(data_set.meta, window.at):
+        data_set.warnings.add(SeriesWarning.W_META_REPAIRED)
     if TRANSFER_SYNTAX_UID in data_set.meta:
         raw = data_set.meta[TRANSFER_SYNTAX_UID].value
         data_set.transfer_syntax = raw.decode("ascii", "replace").strip(" \0")
+
+
+def _has_wrong_length(meta: dict[int, Element], end: int) -> bool:
+    """Report a group length that is not how many bytes follow it up to the ``end`` of the group (PS3.10 7.1)."""
+    length = meta.get(META_LENGTH)
+    return length is not None and length.value != (end - length.offset - length.length).to_bytes(4, "little")
 
 
 def _encoding(window: FileWindow, data_set: DataSet) -> Encoding:

@@ -1,8 +1,10 @@
 """Slices to series: by SeriesInstanceUID, or by the next best key where a file has none."""
 
+import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any
 
 from pipeline.dicom.headers.notices import check_uids, is_uid
@@ -18,12 +20,13 @@ class Groups:
     unassigned: tuple[SliceHeader, ...]
 
 
-def group_slices(slices: Iterable[SliceHeader]) -> Groups:
+def group_slices(slices: Iterable[SliceHeader], roots: Sequence[str] = ()) -> Groups:
     """Group slices into series, each in the order of its paths.
 
     A file whose SeriesInstanceUID can be read belongs to that series, even if something else is wrong with it.  A CT
-    image without one is grouped by folder, study, frame of reference and series number.  Anything else belongs to no
-    series, and so does a file that breaks off before its UID.
+    image without one is grouped by folder, study, frame of reference and series number; in the identity the folder
+    is that below the ``roots``, so that the same files have it under another mount point too.  Anything else belongs
+    to no series, and so does a file that breaks off before its UID.
     """
     by_key: dict[tuple[str, ...], list[SliceHeader]] = defaultdict(list)
     unassigned = []
@@ -33,10 +36,38 @@ def group_slices(slices: Iterable[SliceHeader]) -> Groups:
             unassigned.append(header)
         else:
             by_key[key].append(header)
-    series = [
-        Series(identity=key, slices=fill_identities(_in_path_order(members))) for key, members in sorted(by_key.items())
-    ]
-    return Groups(tuple(series), tuple(unassigned))
+    places = name_places([key for key in by_key if len(key) > 1], roots)
+    series = []
+    for key, members in by_key.items():
+        place = places.get(key, "")
+        identity = (place, *key[1:]) if key in places else key
+        series.append(Series(identity, fill_identities(_in_path_order(members)), place))
+    return Groups(tuple(sorted(series, key=lambda one: one.identity)), tuple(unassigned))
+
+
+def name_places(keys: Collection[tuple[str, ...]], roots: Sequence[str]) -> dict[tuple[str, ...], str]:
+    """Return for each key, of which the first part is a folder, that folder below the root that it lies under.
+
+    Where keys of two roots would be the same by that, the last names of the roots come before it, as few as it takes.
+    """
+    real_roots = [os.path.realpath(root) for root in roots]
+    n_more = dict.fromkeys(keys, 0)
+    while True:
+        named = defaultdict(list)
+        for key in keys:
+            named[_name_place(key[0], real_roots, n_more[key]), *key[1:]].append(key)
+        alike = [key for sharing in named.values() if len(sharing) > 1 for key in sharing]
+        if not alike:
+            return {sharing[0]: name[0] for name, sharing in named.items()}
+        for key in alike:
+            n_more[key] += 1
+
+
+def _name_place(folder: str, roots: Sequence[str], n_more: int) -> str:
+    """Return a folder below the outermost root that holds it, with the last ``n_more`` names of the root before it."""
+    path = PurePath(folder)
+    n_root = min((len(PurePath(root).parts) for root in roots if path.is_relative_to(root)), default=0)
+    return str(PurePath(*path.parts[max(0, n_root - n_more) :]))
 
 
 def identify_series(header: SliceHeader) -> tuple[str, ...] | None:

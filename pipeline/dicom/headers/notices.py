@@ -1,6 +1,7 @@
 """Warnings that follow from one slice's header alone."""
 
 import re
+from datetime import date
 from functools import lru_cache
 
 from pipeline.dicom.files.element import Element
@@ -21,6 +22,13 @@ from pipeline.vocabulary import SeriesWarning
 
 UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 LONGEST_UID = 64
+TIME_FORM = rb"([01]\d|2[0-3])(:?[0-5]\d(:?([0-5]\d|60)(\.\d*)?)?)?"
+DATE_FORMS = {
+    "DA": re.compile(rb"(?P<year>\d{4})(?P<dot>\.?)(?P<month>\d\d)(?P=dot)(?P<day>\d\d)"),
+    "TM": re.compile(TIME_FORM),
+    "DT": re.compile(rb"(?P<year>\d{4})((?P<month>\d\d)((?P<day>\d\d)(" + TIME_FORM + rb")?)?)?([+-]\d{4})?"),
+}
+DATE_VRS = frozenset(DATE_FORMS)
 NO_WARNING: frozenset[SeriesWarning] = frozenset()
 REQUIRED = frozenset(
     {"Modality", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "SamplesPerPixel"}
@@ -56,8 +64,8 @@ def check_uids(identity: Identity) -> frozenset[SeriesWarning]:
 
 
 def check_element(element: Element, encodings: tuple[str, ...]) -> frozenset[SeriesWarning]:
-    """Return the warnings that any text or decimal number gives that cannot be taken as it is."""
-    if element.vr in DECIMAL_VRS:
+    """Return the warnings that any text, date, time or decimal number gives that cannot be taken as it is."""
+    if element.vr in DECIMAL_VRS or element.vr in DATE_VRS:
         return frozenset({SeriesWarning.W_TAG_UNPARSED}) if _is_unparsed(element) else NO_WARNING
     if element.vr not in TEXT_VRS:
         return NO_WARNING
@@ -72,7 +80,25 @@ def check_element(element: Element, encodings: tuple[str, ...]) -> frozenset[Ser
 def _is_unparsed(element: Element) -> bool:
     if not element.value.strip(b" \0") or keyword_of(element.tag) in REQUIRED:
         return False
+    if element.vr in DATE_VRS:
+        return not all(is_date(part.strip(b" \0"), element.vr) for part in element.value.split(b"\\"))
     return parse_numbers(element, little_endian=True) is None
+
+
+@lru_cache(maxsize=REMEMBERED)
+def is_date(text: bytes, vr: str) -> bool:
+    """Report whether a text is empty or a date, a time or both as DA, TM or DT write them (PS3.5 section 6.2).
+
+    Dots in a date and colons in a time, as in the standard before DICOM, are read too.
+    """
+    found = DATE_FORMS[vr].fullmatch(text)
+    if not found or not text:
+        return not text
+    year, month, day = (found.groupdict().get(name) for name in ("year", "month", "day"))
+    try:
+        return vr == "TM" or bool(date(int(year or 0), int(month or 1), int(day or 1)))
+    except ValueError:
+        return False
 
 
 @lru_cache(maxsize=REMEMBERED)

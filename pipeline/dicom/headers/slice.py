@@ -182,10 +182,14 @@ class SliceHeader:
 
 @dataclass(frozen=True)
 class Series:
-    """The slices of one series; ``identity`` is its UID, or the parts of the next best key."""
+    """The slices of one series; ``identity`` is its UID, or the parts of the next best key.
+
+    ``place`` is the folder below the input roots of a series without a UID, of which it is the first part of the key.
+    """
 
     identity: tuple[str, ...]
     slices: tuple[SliceHeader, ...]
+    place: str = ""
 
     @cached_property
     def images(self) -> tuple[SliceHeader, ...]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.dicom.headers.slice import Rescale, SliceHeader
 from pipeline.dicom.pixels.plausible import Rescaling, Unwrap, find_error
 from pipeline.dicom.pixels.raw import PixelReader
-from pipeline.dicom.pixels.stored import Stored, StoredSlice, read_stored
+from pipeline.dicom.pixels.stored import ROWS_SAMPLED, Stored, StoredSlice, count_data, ends_in_zeros, read_stored
 from pipeline.dicom.policy import HounsfieldOptions, Policy
 from pipeline.dicom.stack.stack import Stack
 from pipeline.features.figures import Features, RunningFeatures
@@ -278,6 +278,7 @@ class SliceSource:
         self._unwrap = find_unwrap(stack.slices, policy)
         self._warnings = {SeriesWarning.W_HU_RANGE} if self._unwrap else set()
         self._digests: dict[int, Digests] = {}
+        self._data: dict[int, NDArray[np.int64]] = {}
         self._features = RunningFeatures(len(stack.slices))
 
     def plane(self, k: int) -> HounsfieldPlane:
@@ -295,10 +296,22 @@ class SliceSource:
     def _keep(self, k: int, stored: StoredSlice, in_hu: HounsfieldSlice) -> None:
         self._digests[k] = hash_slice(stored, in_hu.values_hu)
         self._features.add(k, in_hu.hu, in_hu.valid, in_hu.values_hu, in_hu.counts)
+        self._data[k] = count_data(stored)
+        if stored.has_zero_tail:
+            self._warnings.add(SeriesWarning.W_PIXELS_SUSPECT)
         if stored.has_high_bits:
             self._warnings.add(SeriesWarning.W_HIGH_BITS)
         if in_hu.has_odd_padding:
             self._warnings.add(SeriesWarning.W_PADDING)
+
+    def _find_zero_tails(self) -> set[SeriesWarning]:
+        """Return W_PIXELS_SUSPECT where a slice ends in zeros and one beside it does not."""
+        for k, header in enumerate(self._slices):
+            n_columns = len(range(0, header.pixels.columns, max(1, header.pixels.columns // ROWS_SAMPLED)))
+            beside = [self._data[other] for other in (k - 1, k + 1) if other in self._data]
+            if any(ends_in_zeros(self._data[k], data, n_columns) for data in beside):
+                return {SeriesWarning.W_PIXELS_SUSPECT}
+        return set()
 
     @property
     def unread(self) -> list[int]:
@@ -312,7 +325,7 @@ class SliceSource:
         digests = [self._digests[k] for k in range(len(self._slices))]
         repeated = sum(before.hounsfield == after.hounsfield for before, after in pairwise(digests))
         return SourceFacts(
-            warnings=frozenset(self._warnings | self._reader.warnings),
+            warnings=frozenset(self._warnings | self._reader.warnings | self._find_zero_tails()),
             pixel_hashes=tuple(digest.stored for digest in digests),
             hu_hashes=tuple(digest.hounsfield for digest in digests),
             repairs=(self._unwrap.trail,) if self._unwrap else (),

@@ -45,18 +45,22 @@ PLATEAU = 3
 MOST_VALUES = 1 << 16
 """Codes of two bytes stand for so many values; a slice of CT has a few thousand."""
 
+ZERO_TAIL = 64
+"""No encoder ends a codestream in so many zero bytes; a copy that was given its size and not finished does."""
+
 
 @dataclass(frozen=True, eq=False)
 class StoredSlice:
     """One slice: ``values[codes]`` are its stored values [y, x].
 
     So what is done to a value is done once, not once a pixel.  Values may be among ``values`` that no pixel has.
-    ``has_high_bits`` where bits above BitsStored were set.
+    ``has_high_bits`` where bits above BitsStored were set, ``has_zero_tail`` where a codestream ends in zero bytes.
     """
 
     codes: Codes
     values: Stored
     has_high_bits: bool = False
+    has_zero_tail: bool = False
 
     @classmethod
     def of(cls, frame: Frame) -> "StoredSlice":
@@ -89,7 +93,8 @@ def read_stored(header: SliceHeader, reader: PixelReader) -> StoredSlice:
     raw = reader.raw_pixels(header)
     if pixels.transfer_syntax in COMPRESSED_SYNTAXES:
         codestream = bytes(raw)
-        return correct_bits(StoredSlice.of(decode_frame(codestream, pixels)), header, read_precision(codestream))
+        stored = correct_bits(StoredSlice.of(decode_frame(codestream, pixels)), header, read_precision(codestream))
+        return replace(stored, has_zero_tail=len(codestream) > ZERO_TAIL and not any(codestream[-ZERO_TAIL:]))
     frame = np.frombuffer(raw, _native_dtype(pixels)).reshape(pixels.rows, pixels.columns)
     return correct_bits(StoredSlice.of(frame), header)
 
@@ -297,3 +302,28 @@ class _HighBits:
     def _in_hu(self, values: Stored) -> NDArray[np.float64]:
         rescale = self.header.rescale
         return np.asarray(values * rescale.slope + rescale.intercept, np.float64)
+
+
+ROWS_SAMPLED = 64
+"""So many rows and columns of a slice are looked at for zeros."""
+TAIL_SHARE = 1 / 16
+"""Fewer rows of zeros at the end of a slice are no sign of anything."""
+
+
+def count_data(stored: StoredSlice) -> NDArray[np.int64]:
+    """Return how many of the sampled pixels of each sampled row are not stored as 0."""
+    rows, columns = (max(1, n // ROWS_SAMPLED) for n in stored.codes.shape)
+    return np.asarray(np.count_nonzero(stored.values[stored.codes[::rows, ::columns]], axis=1), np.int64)
+
+
+def ends_in_zeros(rows: NDArray[np.int64], neighbour: NDArray[np.int64], n_columns: int) -> bool:
+    """Report a slice whose last rows are all zeros where its neighbour mostly has data.
+
+    A copy that was given its size and not finished ends so; padding and clipped air are the neighbour's too.  Rows are
+    as `count_data` gives them, of ``n_columns`` samples each.
+    """
+    filled = np.flatnonzero(rows)
+    n_zero = rows.size - (int(filled[-1]) + 1 if filled.size else 0)
+    if rows.shape != neighbour.shape or n_zero < max(1, rows.size * TAIL_SHARE):
+        return False
+    return bool(neighbour[-n_zero:].mean() > n_columns / 2)

@@ -152,11 +152,12 @@ def _flawed(slices: Slices, flaw: Flaw, excused: frozenset[str]) -> str | None:
 
 def _tag_missing(slices: Slices, policy: Policy) -> str | None:
     """Every required element has a value."""
-    return _flawed(slices, Flaw.MISSING, _may_lack(policy))
+    return _flawed(_of_integers(slices), Flaw.MISSING, _may_lack(policy))
 
 
 def _tag_invalid(slices: Slices, _: Policy) -> str | None:
     """Every required element's value can be used, and the bits agree (PS3.5 section 8.1.1)."""
+    slices = _of_integers(slices)
     return (
         _flawed(slices, Flaw.INVALID, frozenset())
         or _counted(slices, "BitsStored above BitsAllocated", lambda h: h.pixels.bits_stored > h.pixels.bits_allocated)
@@ -164,19 +165,24 @@ def _tag_invalid(slices: Slices, _: Policy) -> str | None:
     )
 
 
+def _of_integers(slices: Slices) -> Slices:
+    """Return the slices that floating point pixels do not refuse: those need fewer elements (PS3.3 C.7.6.24)."""
+    return [header for header in slices if header.pixels.integer]
+
+
 def _pixel_format(slices: Slices, _: Policy) -> str | None:
     """Pixels are one grey integer of 16 or 32 bits."""
     return (
-        _counted(slices, "colour or palette", lambda h: not h.pixels.photometric.startswith("MONOCHROME"))
+        _counted(slices, "floating point pixels", lambda h: not h.pixels.integer)
+        or _counted(slices, "colour or palette", lambda h: not h.pixels.photometric.startswith("MONOCHROME"))
         or _counted(slices, "several samples a pixel", lambda h: h.pixels.samples != 1)
         or _counted(slices, "BitsAllocated other than 16 or 32", lambda h: h.pixels.bits_allocated not in {16, 32})
-        or _counted(slices, "floating point pixels", lambda h: not h.pixels.integer)
     )
 
 
 def _pixels_missing(slices: Slices, _: Policy) -> str | None:
     """Every slice has pixels."""
-    return _counted(slices, "no pixel data", lambda h: h.pixels.offset < 0)
+    return _counted(slices, "no pixel data", lambda h: h.pixels.offset < 0 or not h.pixels.length)
 
 
 def _has_wrong_length(header: SliceHeader) -> bool:

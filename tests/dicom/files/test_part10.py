@@ -127,6 +127,24 @@ def test_of_images_only_a_native_segmentation_shows_its_transfer_syntax(
     assert read_back.elements[SERIES_UID].value == b"1.2.3\0"
 
 
+@pytest.mark.parametrize("begin", [b"", DICM])
+def test_an_image_without_meta_in_implicit_vr_is_read(path: Path, begin: bytes) -> None:
+    first = element(0x00080005, "CS", b"ISO_IR 192", encoding=IMPLICIT_LITTLE)
+    read_back = read(path, begin + first + data_set(IMPLICIT_LITTLE))
+    assert (read_back.refusal, read_back.transfer_syntax) == (None, IMPLICIT_LE)
+    assert read_back.warnings == {SeriesWarning.W_META_REPAIRED}
+    assert read_back.elements[PIXEL_DATA].length == 64
+
+
+@pytest.mark.parametrize(("length", "is_right"), [(28, True), (26, False), (0, False), (2000, False)])
+def test_a_wrong_length_of_the_meta_group_is_warned_of(path: Path, length: int, *, is_right: bool) -> None:
+    group_length = element(0x00020000, "UL", length.to_bytes(4, "little"))
+    read_back = read(path, DICM + group_length + FILES["explicit"][len(DICM) :])
+    assert read_back.refusal is None
+    assert read_back.warnings == (set() if is_right else {SeriesWarning.W_META_REPAIRED})
+    assert read_back.elements[SERIES_UID].value == b"1.2.3\0"
+
+
 def test_a_cut_file_is_corrupt_before_it_lacks_a_transfer_syntax(path: Path) -> None:
     read_back = read(path, DICM + data_set()[:20])
     assert read_back.refusal is not None

@@ -150,3 +150,22 @@ def test_an_identity_is_not_guessed_of_two_others() -> None:
     (series,) = group_slices(slices).series
     assert series.slices[0].identity.patient_id == ""
     assert not any(SeriesWarning.W_ID_FILLED in header.warnings for header in series.slices)
+
+
+def series_without_uid(root: str, *roots: str) -> list[tuple[str, ...]]:
+    slices = [at(f"{root}/a/{z}", slice_at(z, identity=NO_UID)) for z in range(2)]
+    return [series.identity for series in group_slices(slices, roots or (root,)).series]
+
+
+def test_a_series_without_a_uid_has_one_key_under_two_roots() -> None:
+    assert series_without_uid("/mnt/night") == series_without_uid("/cache/x/copy")
+
+
+def test_a_root_within_another_does_not_change_the_key() -> None:
+    assert series_without_uid("/in/site", "/in") == series_without_uid("/in/site", "/in/site", "/in")
+
+
+def test_series_without_a_uid_that_lie_alike_under_two_roots_stay_apart() -> None:
+    slices = [at(f"{root}/a/{z}", slice_at(z, identity=NO_UID)) for root in ("/in/b", "/in/c") for z in range(2)]
+    places = [series.place for series in group_slices(slices, ["/in/b", "/in/c"]).series]
+    assert places == ["b/a", "c/a"]

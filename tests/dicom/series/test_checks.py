@@ -40,6 +40,14 @@ FAULTS: dict[str, tuple[Reason, dict[str, Any]]] = {
     "a file over the limit": (Reason.LIMIT, {"pixels": {"rows": 65535, "columns": 65535, "length": 2048}}),
     "more frames than slices may be": (Reason.LIMIT, {"pixels": {"n_frames": 2147483647}}),
     "an unknown transfer syntax": (Reason.TRANSFER_SYNTAX, {"pixels": {"transfer_syntax": "1.2.3"}}),
+    "pixels of no bytes": (Reason.PIXELS_MISSING, {"pixels": {"length": 0}}),
+    "floating point pixels, which have no BitsStored": (
+        Reason.PIXEL_FORMAT,
+        {
+            "pixels": {"integer": False, "bits_allocated": 32, "bits_stored": 0, "high_bit": 0},
+            "flaws": {"BitsStored": Flaw.MISSING, "HighBit": Flaw.MISSING, "RescaleSlope": Flaw.MISSING},
+        },
+    ),
     "no transfer syntax": (Reason.TRANSFER_SYNTAX, {"pixels": {"transfer_syntax": ""}}),
     "several frames": (Reason.MULTIFRAME, {"pixels": {"n_frames": 2, "length": 4096}}),
     "several frames without a class": (
