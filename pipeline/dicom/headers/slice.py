@@ -45,6 +45,7 @@ PHASE_ELEMENTS = (
     "ConvolutionKernel",
     "ReconstructionDiameter",
     "StackID",
+    "InStackPositionNumber",
     "ConcatenationUID",
     "InConcatenationNumber",
     "InConcatenationTotalNumber",

@@ -186,8 +186,22 @@ def _as_numbers(texts: Labels) -> Floats:
 
 
 def _instance_numbers(slices: Slices) -> Floats:
+    """Return the numbers of slices, or of frames in their object; none where stacks number the frames."""
+    if _are_stacked(slices):
+        return np.full(len(slices), np.nan)
     numbers = [header.instance_number for header in slices]
     return np.array([np.nan if number is None else number for number in numbers], float)
+
+
+def _are_stacked(slices: Slices) -> bool:
+    """Report frames whose stacks follow each other, and number their frames along the positions (C.7.6.16.2.2)."""
+    stack_ids = [header.phase.get("StackID", "") for header in slices]
+    places = _as_numbers([header.phase.get("InStackPositionNumber", "") for header in slices])
+    starts = np.array([one != next_one for one, next_one in pairwise(stack_ids)], bool)
+    steps = np.diff(places)[~starts]
+    if starts.sum() != len(set(stack_ids)) - 1 or not len(steps):
+        return False
+    return bool((steps == 1).all() or (steps == -1).all())
 
 
 def _numbers(element: str) -> tuple[str, Callable[[Slices], Floats]]:

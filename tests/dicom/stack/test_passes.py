@@ -99,6 +99,23 @@ def test_instance_numbers_tell_passes_where_nothing_else_does() -> None:
     assert element_of(stack_of(even(), numbers, AcquisitionTime=[clock(36000 + k) for k in range(N)])) is None
 
 
+def test_frames_lie_in_any_order_where_their_stacks_number_them() -> None:
+    numbers = [k // 2 + 1 + (N // 2) * (k % 2) for k in range(N)]
+    half = N // 2
+    rising, halves = [k + 1 for k in range(N)], [k % half + 1 for k in range(N)]
+    follow, alternate = [1 + k // half for k in range(N)], [1 + k % 2 for k in range(N)]
+    in_turn = [k // 2 + 1 for k in range(N)]
+    one = [1] * N
+    assert element_of(stack_of(even(), numbers, StackID=one, InStackPositionNumber=rising)) is None
+    assert element_of(stack_of(even(), numbers, StackID=one, InStackPositionNumber=rising[::-1])) is None
+    assert element_of(stack_of(even(), numbers, StackID=follow, InStackPositionNumber=halves)) is None
+    for stacks, places in ((one, in_turn), (alternate, in_turn), (one, numbers), (one, [None] * N)):
+        slices = stack_of(even(), numbers, StackID=stacks, InStackPositionNumber=places)
+        assert element_of(slices) == "InstanceNumber"
+    acquired = stack_of(even(), numbers, InStackPositionNumber=rising, FrameAcquisitionNumber=alternate)
+    assert element_of(acquired) == "FrameAcquisitionNumber"
+
+
 @pytest.mark.parametrize("apart_mm", [0.02, 0.3, 0.5, 1.0])
 def test_passes_that_lie_close_are_no_missing_slices(apart_mm: float) -> None:
     heights = sorted([3.0 * k for k in range(12)] + [3.0 * k + apart_mm for k in range(12)])
