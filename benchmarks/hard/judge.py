@@ -148,15 +148,16 @@ def best_shift(result: Result, part: Part) -> Array:
     best = np.zeros(3)
     for reach_mm in (SHIFT_MM, 2.0, 0.5):
         steps = np.linspace(-reach_mm, reach_mm, 17 if reach_mm == SHIFT_MM else 5)
-        shifts = [best + step for step in np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)]
-        best = min(shifts, key=lambda shift: misfit(result, sample, shift))
+        shifts = best + np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
+        best = shifts[np.argmin(misfits(result, sample, shifts))]
     return best
 
 
-def misfit(result: Result, part: Part, shift: Array) -> float:
-    """Return the mean difference in HU at a part's moved points; outside the result is far off."""
-    hu, inside = sampled(result, part.points + shift)
-    return float(np.mean(np.where(inside, np.abs(hu - part.hu), 1000.0)))
+def misfits(result: Result, part: Part, shifts: Array) -> Array:
+    """Return for each shift [k, 3] the mean difference in HU at the moved points; outside the result is far off."""
+    hu, inside = sampled(result, (part.points + shifts[:, None]).reshape(-1, 3))
+    off_hu = np.where(inside, np.abs(hu - np.tile(part.hu, len(shifts))), 1000.0)
+    return off_hu.reshape(len(shifts), -1).mean(axis=1)
 
 
 def sampled(result: Result, points: Array) -> tuple[Array, NDArray[np.bool_]]:
