@@ -1,6 +1,7 @@
 """A real SLURM of one node, where there is one: its workers do what a serial run does."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def test_the_program_itself_runs_as_a_job(environment: dict[str, str], tmp_path:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("{memory: 900TiB}", "slurm takes no job: sbatch: error: Batch job submission failed"),
+        ("{memory: 900TiB}", r"slurm takes no job: (.*; )?sbatch: error: Batch job submission failed"),
         ("{job_extra_directives: ['--hold']}", "no worker came to the cluster within 3 seconds; look at the queue"),
     ],
 )
@@ -90,5 +91,5 @@ def test_a_queue_that_gives_no_worker_ends_the_run(
     words = ("--input", tmp_path / "in", "--output", tmp_path / "out", "--no-progress")
     done = ctprep("run", config, *words, env=environment)
     assert done.returncode == ExitCode.CLUSTER, done.stdout + done.stderr
-    assert said in done.stderr
+    assert re.search(said, done.stderr)
     assert done.stderr.count("\n") == 1
