@@ -77,10 +77,23 @@ def _override(document: Document, override: str) -> None:
     place = Place(f"--set {name}")
     parts = name.split(".")
     if not equals or not all(parts) or len(parts) > MAX_DEPTH:
-        message = "allowed is KEY=VALUE with a dotted key, as in store.level=3 or steps.0.clip.low_hu=-500"
+        message = "allowed is KEY=VALUE with a dotted key, as in store.level=3 or steps.clip.low_hu=-500"
         raise place.error(message)
     keys: Keys = tuple(int(key) if key.isdecimal() else key for key in parts)
-    document.put(keys, parse_value(value, place), place)
+    document.put(_find_step(document, keys, place), parse_value(value, place), place)
+
+
+def _find_step(document: Document, keys: Keys, place: Place) -> Keys:
+    """Return keys that name a step, as in ``steps.resample.spacing_mm``, with its place in the list before the name."""
+    steps = document.data.get("steps")
+    if len(keys) < 2 or keys[0] != "steps" or isinstance(keys[1], int) or not isinstance(steps, list):
+        return keys
+    places = [n for n, step in enumerate(steps) if isinstance(step, dict) and keys[1] in step]
+    if len(places) == 1:
+        return ("steps", places[0], *keys[1:])
+    names = ", ".join(f"steps.{n}.{name}" for n, step in enumerate(steps) if isinstance(step, dict) for name in step)
+    message = f"found {len(places)} steps called {keys[1]}; allowed: {names or 'none, as the list is empty'}"
+    raise place.error(about(("steps",), message))
 
 
 def _folder(path: str | PathLike[str], option: str) -> str:

@@ -38,7 +38,7 @@ from pipeline.run.processing import ProcessedSeries, build_job, process_series
 from pipeline.run.publish import Published, publish_run
 from pipeline.run.session import Listener, Session, open_session
 from pipeline.run.unchanged import LastRun
-from pipeline.scan.series import ScannedSeries
+from pipeline.scan.series import ScannedSeries, describe_contents
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import ExitCode, Reason, Status
 
@@ -122,6 +122,8 @@ class _Run:
     def carry_out(self, files: Sequence[FoundFile], last: LastRun) -> Outcome:
         """Scan, plan, prepare, publish, report; what ends it early, what was finished is published first."""
         found = self.session.scan(self.dispatcher, files)
+        if not found.has_ct:
+            self.session.listener.says(f"No CT image was found, but {describe_contents(found)}.")
         if has_no_ct_left(found, self.state.finished):
             return self._end_without_input()
         selection = select_series(self.session.config, found, self.session.output)

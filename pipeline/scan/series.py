@@ -1,7 +1,8 @@
 """Input folders to series: every file's header is read once, and series are built, named and checked."""
 
 import hashlib
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -108,6 +109,36 @@ class Scan:
         """How many files, links and special files were seen."""
         in_series = {header.file.path for scanned in self.series for header in scanned.series.slices}
         return len(in_series | {header.file.path for header in self.unassigned})
+
+
+OTHER_KINDS = {
+    "NIfTI": (".nii", ".nii.gz"),
+    "archives": (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar"),
+}
+"""Kinds of files that hold images and are no DICOM, by the ends of their names."""
+MODALITY = re.compile(r"[A-Z]{2,16}")
+"""What a modality looks like (PS3.3 C.7.3.1.1.1): anything else might be a person's text."""
+
+
+def describe_contents(found: Scan) -> str:
+    """Say in words how many files lie under the roots, and of which kind: modalities, localizers, other formats."""
+    headers = [*found.unassigned, *(header for scanned in found.series for header in scanned.series.slices)]
+    paths = {header.file.path: header for header in headers}
+    kinds = Counter(_name_kind(header) for header in paths.values())
+    words = [f"{n} {kind}" for kind, n in sorted(kinds.items())]
+    return f"{len(paths)} files" + (f": {', '.join(words)}" if words else "")
+
+
+def _name_kind(header: SliceHeader) -> str:
+    """Return what a file is in one word or two; no text of a header but a modality."""
+    name, modality = header.file.path.lower(), header.identity.modality
+    if header.is_ct:
+        return "CT localizers" if header.is_localizer else "CT"
+    if modality:
+        return modality if MODALITY.fullmatch(modality) else "of another modality"
+    if header.refusal is None or header.refusal[0] is not Reason.NOT_DICOM:
+        return "without a modality" if header.refusal is None else "that cannot be read"
+    return next((kind for kind, ends in OTHER_KINDS.items() if name.endswith(ends)), "not DICOM")
 
 
 def scan(  # noqa: PLR0913  where from, how, and what of it is wanted

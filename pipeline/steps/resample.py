@@ -23,6 +23,8 @@ WHOLE = 1e-6
 class Resample(Step):
     """Resample the volume; each of the three parameters holds values for z, y, x, and None keeps an axis.
 
+    One number stands for all three axes.
+
     ``spacing_mm``: exactly this spacing, shape ``max(1, ceil(n * spacing / new - 1e-6))``.
     ``shape``, or ``factor``, by which the shape is multiplied (and rounded up): the outer faces stay where they are and
     the spacing follows.  The centre of the grid always stays.
@@ -33,9 +35,9 @@ class Resample(Step):
     """
 
     name: ClassVar = "resample"
-    spacing_mm: Three | None = None
-    shape: tuple[int | None, int | None, int | None] | None = None
-    factor: Three | None = None
+    spacing_mm: Three | float | None = None
+    shape: tuple[int | None, int | None, int | None] | int | None = None
+    factor: Three | float | None = None
     method: Method = "linear"
     antialias: bool = True
 
@@ -44,9 +46,10 @@ class Resample(Step):
         if len(given) != 1:
             msg = "resample needs exactly one of spacing_mm, shape and factor"
             raise ValueError(msg)
-        _check("spacing_mm", self.spacing_mm, 0.05, 100)
-        _check("factor", self.factor, 0.01, 100)
-        _check("shape", self.shape, 1, 100_000)
+        for name, least, most in (("spacing_mm", 0.05, 100), ("factor", 0.01, 100), ("shape", 1, 100_000)):
+            values = _for_each_axis(getattr(self, name))
+            _check(name, values, least, most)
+            object.__setattr__(self, name, values)
 
     def change(self, spec: VolumeSpec) -> GridChange:
         """Return the change of grid: pure indexing along every axis that keeps its spacing."""
@@ -66,11 +69,17 @@ class Resample(Step):
 
     def _target(self, axis: int, n: int, mm: float) -> tuple[int, float]:
         """Return an axis' new number of samples and spacing."""
-        if self.spacing_mm is not None:
-            wanted = self.spacing_mm[axis] or mm
+        spacing_mm, shape, factor = map(_for_each_axis, (self.spacing_mm, self.shape, self.factor))
+        if spacing_mm is not None:
+            wanted = spacing_mm[axis] or mm
             return (n if _same(wanted, mm) else _count(n * mm / wanted)), wanted
-        new = (self.shape and self.shape[axis]) or _count(n * ((self.factor and self.factor[axis]) or 1))
+        new = int((shape and shape[axis]) or _count(n * ((factor and factor[axis]) or 1)))
         return new, mm if new == n else n * mm / new
+
+
+def _for_each_axis(values: Three | float | None) -> Three | None:
+    """Return values for z, y, x; one number is that of each."""
+    return (values, values, values) if isinstance(values, int | float) else values
 
 
 def _same(a: float, b: float) -> bool:

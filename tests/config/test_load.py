@@ -8,6 +8,7 @@ import pytest
 from pipeline.config import load
 from pipeline.errors import ConfigError, UsageError
 from pipeline.steps.clip import Clip
+from pipeline.steps.resample import Resample
 
 FOLDERS = "input: {roots: [in]}\noutput: {folder: out}\n"
 
@@ -49,6 +50,22 @@ def test_the_command_line_wins_over_the_file(write: Write) -> None:
     assert config.input.roots == ("b", "c")
     assert config.output.folder == "elsewhere"
     assert config.manifest.split is not None
+
+
+def test_an_override_names_a_step_that_the_list_holds_once(write: Write) -> None:
+    path = write(FOLDERS + "steps:\n  - orient: {to: LPS}\n  - clip: {low_hu: -1000, high_hu: 400}\n")
+    assert load(path, overrides=["steps.clip.low_hu=-500"]).steps[1] == Clip(low_hu=-500, high_hu=400)
+    twice = write(FOLDERS + "steps: [clip: {low_hu: -1, high_hu: 4}, clip: {low_hu: 0, high_hu: 2}]\n")
+    message = r"--set steps.clip.low_hu: steps: found 2 steps called clip; allowed: steps.0.clip, steps.1.clip"
+    with pytest.raises(UsageError, match=message):
+        load(twice, overrides=["steps.clip.low_hu=-500"])
+    with pytest.raises(UsageError, match="found 0 steps called window"):
+        load(path, overrides=["steps.window.preset=lung"])
+
+
+def test_one_number_stands_for_three_axes(write: Write) -> None:
+    (step,) = load(write(FOLDERS + "steps: [resample: {spacing_mm: 1}]\n")).steps
+    assert step == Resample(spacing_mm=(1, 1, 1))
 
 
 def test_the_last_override_of_a_key_wins(write: Write) -> None:

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pipeline.dicom.policy import Policy
 from pipeline.limits import Limits
 from pipeline.privacy import PseudonymKey
-from pipeline.scan.series import Scan, ScannedSeries, identify_patient, scan
+from pipeline.scan.series import Scan, ScannedSeries, describe_contents, identify_patient, scan
 from pipeline.sources.folders import InputOptions
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
@@ -182,6 +182,18 @@ def test_without_a_patient_id_the_study_stands_for_the_patient(tmp_path: Path) -
         write_series(tmp_path / name, n=1, patient_id="", study_uid=study, series_uid=uid(name))
     patients = [identify_patient(series.series) for series in scanned(tmp_path).series]
     assert len(set(patients)) == 2
+
+
+def test_what_an_input_holds_is_described_by_kind(tmp_path: Path) -> None:
+    def other(dataset: Dataset, z: int) -> None:
+        dataset.Modality, dataset.SOPClassUID = ("MR", "1.2.840.10008.5.1.4.1.1.4") if z else ("Dr. No", "1.2.3")
+
+    write_series(tmp_path / "mr", n=3, change=other)
+    for name in ("a.nii.gz", "b.NII", "c.zip", "notes.txt"):
+        (tmp_path / name).write_bytes(b"no DICOM")
+    found = scanned(tmp_path)
+    assert not found.has_ct
+    assert describe_contents(found) == "7 files: 2 MR, 2 NIfTI, 1 archives, 1 not DICOM, 1 of another modality"
 
 
 @pytest.mark.parametrize("change", ["touched", "grown", "added", "removed", "renamed"])

@@ -29,6 +29,19 @@ MAY_BE_EMPTY = (
 )
 """Of type 2 in the Patient and General Study Modules (PS3.3 C.7.1.1, C.7.2.1): where a slice lacks one, it is empty."""
 
+MUST_BE_REPEATED = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "Rows",
+    "Columns",
+)
+"""Of type 1 where a SEG says whose images its frames lie on (PS3.3 C.7.2.1, C.7.4.1, C.12.1.1, C.12.4)."""
+FROM_META = {"SOPClassUID": "MediaStorageSOPClassUID", "SOPInstanceUID": "MediaStorageSOPInstanceUID"}
+"""What the file meta information says too (PS3.10 section 7.1)."""
+
 
 @dataclass(frozen=True)
 class SourceImage:
@@ -50,12 +63,14 @@ def build_segmentation(sources: Sequence[SourceImage], labels: NDArray[Any]) -> 
         raise UsageError(msg)
     numbered = np.where(labels > 0, np.searchsorted(values, labels) + 1, 0).astype(np.uint16)
     images, frames = _images(sources, numbered)
+    _require_type_1(images)
     try:
         with warnings.catch_warnings():  # highdicom's quote the patient's name
             warnings.simplefilter("ignore")
             found = _segmentation(images, frames, [int(value) for value in values])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        msg = f"the source's headers lack what a DICOM SEG must repeat of them ({type(error).__name__} in highdicom)"
+        what = getattr(error, "name", None) or f"{type(error).__name__} in highdicom"
+        msg = f"the source's headers lack what a DICOM SEG must repeat of them ({what})"
         raise UsageError(msg) from error
     content = BytesIO()
     with closing(found._db_con):  # noqa: SLF001  highdicom's index of frames in memory, which it never closes itself
@@ -82,7 +97,17 @@ def _header(path: str) -> pydicom.Dataset:
     for keyword in MAY_BE_EMPTY:
         if keyword not in header:
             setattr(header, keyword, None)
+    for keyword, in_meta in FROM_META.items():
+        if not header.get(keyword) and header.file_meta.get(in_meta):
+            setattr(header, keyword, header.file_meta[in_meta].value)
     return header
+
+
+def _require_type_1(images: Sequence[pydicom.Dataset]) -> None:
+    missing = [keyword for keyword in MUST_BE_REPEATED if not all(image.get(keyword) for image in images)]
+    if missing:
+        msg = f"the source's headers have no {', '.join(missing)}: a DICOM SEG must repeat it, and it may not be empty"
+        raise UsageError(msg)
 
 
 def _segmentation(images: list[pydicom.Dataset], frames: NDArray[Any], values: list[int]) -> Any:

@@ -46,11 +46,31 @@ def test_what_may_be_empty_may_lack(tmp_path: Path) -> None:
     assert found.PatientName == ""
 
 
+def test_the_object_is_named_by_the_file_meta_information_where_the_header_does_not(tmp_path: Path) -> None:
+    def blank(dataset: Dataset, _: int) -> None:
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        dataset.SOPClassUID = dataset.SOPInstanceUID = ""
+
+    labels = np.ones((4, 32, 32), np.uint8)
+    found = opened(build_segmentation(sources(tmp_path, change=blank), labels))
+    (series,) = found.ReferencedSeriesSequence
+    assert len({one.ReferencedSOPInstanceUID for one in series.ReferencedInstanceSequence}) == 4
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"])
+def test_an_empty_element_of_type_1_is_refused_by_its_name(tmp_path: Path, keyword: str) -> None:
+    def blank(dataset: Dataset, _: int) -> None:
+        setattr(dataset, keyword, "")
+
+    with pytest.raises(UsageError, match=f"have no {keyword}: "):
+        build_segmentation(sources(tmp_path, change=blank), np.ones((4, 32, 32), np.uint8))
+
+
 def test_sources_without_a_frame_of_reference_are_refused(tmp_path: Path) -> None:
     def strip(dataset: Dataset, _z: int) -> None:
         del dataset.FrameOfReferenceUID
 
-    with pytest.raises(UsageError, match="lack what a DICOM SEG must repeat"):
+    with pytest.raises(UsageError, match="have no FrameOfReferenceUID"):
         build_segmentation(sources(tmp_path, change=strip), np.ones((4, 32, 32), np.uint8))
 
 
