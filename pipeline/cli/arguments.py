@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 def add_config(parser: ArgumentParser) -> None:
     """Add the configuration, and the options that win over it."""
-    parser.add_argument("config", metavar="CONFIG", type=Path, help="the configuration, a YAML file")
+    parser.add_argument(
+        "config",
+        metavar="CONFIG",
+        type=Path,
+        help="the configuration: a YAML file, or the name of one that comes with ctprep, as default or lung",
+    )
     parser.add_argument("--input", metavar="DIR", action="append", default=[], help="an input root (repeatable)")
     parser.add_argument("--output", metavar="DIR", help="the output folder")
     parser.add_argument(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pipeline.config.allowed import nearest
 from pipeline.config.dialect import MAX_DEPTH, is_encodable, parse, parse_value
 from pipeline.config.document import Document, Keys, Place, about
 from pipeline.config.model import Config, adapter
@@ -29,11 +30,14 @@ def load(
 ) -> Config:
     """Read a configuration; ``overrides`` (``a.b=VALUE``, the value in YAML) and the other options win over the file.
 
+    ``path`` is a file, or the name of a configuration that comes with the program.
+
     Raises
     ------
     UsageError
         Where anything is wrong; a `ConfigError` where it is wrong in the file.
     """
+    path = find_config(path)
     document = parse(_text(path), str(path))
     for override in overrides:
         _override(document, override)
@@ -56,6 +60,27 @@ def find_on_finish(path: Path, overrides: Sequence[str] = ()) -> str | None:
         return None
     command = document.data.get("on_finish")
     return command if isinstance(command, str) else None
+
+
+def find_config(path: Path) -> Path:
+    """Return the file that a command line means: the one of that path, else the one that comes with the program.
+
+    Raises UsageError for a plain name of neither.
+    """
+    if path.exists() or path.name != str(path) or path.suffix:
+        return path
+    known = {config.stem: config for config in sorted(_own_folder().glob("*.yaml"))}
+    if path.name in known:
+        return known[path.name]
+    message = f"{path}: no such file, and no configuration that comes with ctprep: {', '.join(known)}"
+    raise UsageError(message + nearest(path.name, list(known)))
+
+
+def _own_folder() -> Path:
+    """Return the folder of the configurations: in the package where it is installed, beside it in a clone."""
+    package = Path(__file__).parents[1]
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
 
 
 def _text(path: Path) -> str:

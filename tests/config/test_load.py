@@ -10,6 +10,7 @@ from pipeline.errors import ConfigError, UsageError
 from pipeline.steps.clip import Clip
 from pipeline.steps.resample import Resample
 
+ROOT = Path(__file__).parents[2]
 FOLDERS = "input: {roots: [in]}\noutput: {folder: out}\n"
 
 Write = Callable[[str], Path]
@@ -31,6 +32,20 @@ def test_a_file_becomes_a_configuration(write: Write) -> None:
     config = load(write(FOLDERS + "steps:\n  - clip: {low_hu: -1000, high_hu: 400}\n"))
     assert config.input.roots == ("in",)
     assert config.steps == (Clip(low_hu=-1000, high_hu=400),)
+
+
+def test_a_name_means_a_configuration_that_comes_with_the_program(write: Write) -> None:
+    named = load(Path("lung"), inputs=["in"], output="out")
+    assert named == load(ROOT / "configs" / "lung.yaml", inputs=["in"], output="out")
+    write(FOLDERS).rename("lung")
+    assert load(Path("lung")).steps == ()
+
+
+def test_a_name_of_no_configuration_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"lnug: no such file, .*: default, dsb2017, .*; did you mean lung\?"):
+        load(Path("lnug"), inputs=["in"], output="out")
+    with pytest.raises(UsageError, match=r"lung\.yaml: cannot be read"):
+        load(tmp_path / "lung.yaml")
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(write: Write) -> None:

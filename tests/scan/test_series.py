@@ -186,7 +186,7 @@ def test_without_a_patient_id_the_study_stands_for_the_patient(tmp_path: Path) -
 
 def test_what_an_input_holds_is_described_by_kind(tmp_path: Path) -> None:
     def other(dataset: Dataset, z: int) -> None:
-        dataset.Modality, dataset.SOPClassUID = ("MR", "1.2.840.10008.5.1.4.1.1.4") if z else ("Dr. No", "1.2.3")
+        dataset.Modality, dataset.SOPClassUID = ("MR", "1.2.840.10008.5.1.4.1.1.4") if z else ("SECRET 1", "1.2.3")
 
     write_series(tmp_path / "mr", n=3, change=other)
     for name in ("a.nii.gz", "b.NII", "c.zip", "notes.txt"):

@@ -35,9 +35,18 @@ def prepare(folder: Path) -> None:
     (folder / ".venv").mkdir()
     for name in ("bin", "lib", "pyvenv.cfg"):
         (folder / ".venv" / name).symlink_to(Path(sys.prefix, name))
-    for name in ("Makefile", "configs", "pipeline", "pyproject.toml", "requirements.lock", "scripts"):
+    for name in (
+        "Makefile",
+        "configs",
+        "pipeline",
+        "pyproject.toml",
+        "requirements.lock",
+        "requirements-dev.lock",
+        "scripts",
+    ):
         (folder / name).symlink_to(ROOT / name)
-    (folder / ".venv/.ready").touch()
+    for name in (".ready", ".ready-dev"):
+        (folder / ".venv" / name).touch()
 
 
 def run_page(page: Path, folder: Path, first: int = 0) -> None:
