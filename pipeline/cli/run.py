@@ -35,11 +35,14 @@ def _load_config(options: Namespace) -> "Config":
     try:
         return load_config(options)
     except UsageError:
-        from pipeline.cli.progress import open_listener  # noqa: PLC0415  as above
-        from pipeline.config import find_on_finish  # noqa: PLC0415
-        from pipeline.run.notify import notify_at_end  # noqa: PLC0415
+        from pipeline.config import find_on_finish  # noqa: PLC0415  as above
 
         command = find_on_finish(options.config, options.set)
+        if command is None:
+            raise
+        from pipeline.cli.progress import open_listener  # noqa: PLC0415
+        from pipeline.run.notify import notify_at_end  # noqa: PLC0415
+
         with open_listener(options) as listener, notify_at_end(command, listener.says):
             raise
 

@@ -53,7 +53,7 @@ def load(
 def find_on_finish(path: Path, overrides: Sequence[str] = ()) -> str | None:
     """Return ``on_finish`` of a configuration that is wrong elsewhere; None where it has none that could be read."""
     try:
-        document = parse(_text(path), str(path))
+        document = parse(_text(find_config(path)), str(path))
         for override in overrides:
             _override(document, override)
     except UsageError:

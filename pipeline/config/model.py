@@ -18,7 +18,7 @@ from pipeline.cluster.options import ClusterOptions
 from pipeline.cohort.options import ManifestOptions
 from pipeline.config.dialect import CORE_SCHEMA, TAG
 from pipeline.dicom.policy import GeometryOptions, HounsfieldOptions
-from pipeline.dicom.select.rules import SelectOptions
+from pipeline.dicom.select.options import SelectOptions
 from pipeline.limits import Limits
 from pipeline.privacy import ALLOWED_ELEMENTS
 from pipeline.program.step import Step

@@ -6,8 +6,9 @@ from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.dicom.policy import Policy
+from pipeline.dicom.select.options import SelectOptions
 from pipeline.dicom.select.rank import name_preference, rank_stack, try_stack
-from pipeline.dicom.select.rules import SelectOptions, check_selection
+from pipeline.dicom.select.rules import check_selection
 from pipeline.dicom.stack.stack import Stack
 from pipeline.output.layout import OutputFolder
 from pipeline.scan.series import Scan, ScannedSeries

@@ -16,7 +16,7 @@ from pipeline.kernels import bands
 from pipeline.program.axis import AxisMap
 from pipeline.program.blend import NO_SHARE, VALID_SHARE, Blend, InPlane, shear_planes
 from pipeline.program.changes import Barrier, GridChange, LineChange, Search, Shear, Warp, streams
-from pipeline.program.packing import Packing, StoredType, choose_packing, convert_to_stored
+from pipeline.program.packing import Packing, StoredType, choose_packing
 from pipeline.program.program import Program, require_voxels
 from pipeline.volume import ClampedLine, Mask, Plane, Planes, Volume, VolumeSpec, Voxels, cut_planes, gather_volume
 
@@ -309,3 +309,13 @@ def warp_array(array: NDArray[Any], change: Warp, outside: float, order: Literal
     target = np.empty(change.geometry.shape, array.dtype)
     ndimage.affine_transform(array, affine, output=target, order=order, mode="constant", cval=outside)
     return target
+
+
+def convert_to_stored(voxels: Voxels, dtype: StoredType, packed: Packing | None) -> NDArray[np.generic]:
+    """Return voxels in the stored dtype: integers rounded to nearest and saturated, floats kept finite."""
+    if np.issubdtype(dtype, np.floating):
+        return np.clip(voxels, np.finfo(dtype).min, np.finfo(dtype).max).astype(dtype)
+    stored = np.empty(voxels.shape, dtype)
+    packing = (packed.scale_factor, packed.add_offset) if packed else (1.0, 0.0)
+    bands.round_to_integers(voxels.ravel(), packing, stored.ravel())
+    return stored

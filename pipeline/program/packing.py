@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import UsageError
-from pipeline.kernels.bands import round_to_integers
-from pipeline.volume import ClampedLine, Scale, VolumeSpec, Voxels
+from pipeline.volume import ClampedLine, Scale, VolumeSpec
 
 StoredType = Literal["int16", "uint8", "uint16", "float16", "float32"]
 
@@ -69,13 +67,3 @@ def _hu_fit(line: ClampedLine, least: int, most: int) -> bool:
     """Whether the HU between a line's limits lie within two others, up to rounding."""
     low, high = ((value - line.b) / line.a for value in _limits(line))
     return low >= least - 1e-6 and high <= most + 1e-6
-
-
-def convert_to_stored(voxels: Voxels, dtype: StoredType, packed: Packing | None) -> NDArray[np.generic]:
-    """Return voxels in the stored dtype: integers rounded to nearest and saturated, floats kept finite."""
-    if np.issubdtype(dtype, np.floating):
-        return np.clip(voxels, np.finfo(dtype).min, np.finfo(dtype).max).astype(dtype)
-    stored = np.empty(voxels.shape, dtype)
-    packing = (packed.scale_factor, packed.add_offset) if packed else (1.0, 0.0)
-    round_to_integers(voxels.ravel(), packing, stored.ravel())
-    return stored

@@ -13,7 +13,7 @@ from pipeline.dicom.headers.batch import Terms
 from pipeline.dicom.headers.group import Groups, find_shared_patient_ids, group_slices, has_uid, warn_of_unassigned
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.select.rules import SelectOptions
+from pipeline.dicom.select.options import SelectOptions
 from pipeline.dicom.series.checks import check_headers
 from pipeline.dicom.series.fallback import add_positions
 from pipeline.dicom.series.regroup import regroup_series

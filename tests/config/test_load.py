@@ -173,9 +173,18 @@ def test_spoilt_configurations_are_refused_at_their_place(bad_inputs: Path, case
     assert str(error.value).startswith(f"{path}{place}")
 
 
-def test_loading_brings_in_no_cluster() -> None:
-    program = "import sys, pipeline.config; sys.exit(any(name in sys.modules for name in ('dask', 'distributed')))"
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+def test_a_mistake_is_reported_before_anything_heavy_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(FOLDERS + "steps: [resample: {spacing_mm: 1}]\nstore: {levle: 3}\n", "utf-8")
+    heavy = ("dask", "distributed", "numba", "pyarrow", "pydicom", "rich", "scipy", "zarr")
+    program = f"""
+import sys
+from pipeline.cli import main
+code = main(["run", "bad.yaml"])
+sys.exit(", ".join(name for name in {heavy} if name in sys.modules) or int(code))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert ended.stderr.startswith("ctprep: bad.yaml:4:9: store.levle: unknown key")
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
 
 
 def test_a_folder_that_nothing_can_reach_is_refused_at_its_place(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pipeline.cohort.options import LabelOptions, ManifestOptions
 from pipeline.config.load import load
 from pipeline.config.model import Config, OutputOptions, config_hash, dump
 from pipeline.dicom.policy import HounsfieldOptions
-from pipeline.dicom.select.rules import SelectOptions
+from pipeline.dicom.select.options import SelectOptions
 from pipeline.limits import Limits
 from pipeline.sources.folders import InputOptions
 from pipeline.steps.clip import Clip

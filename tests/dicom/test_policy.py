@@ -1,5 +1,5 @@
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.select.rules import SelectOptions
+from pipeline.dicom.select.options import SelectOptions
 
 
 def test_the_least_number_of_slices_is_that_of_the_selection() -> None:

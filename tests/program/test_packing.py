@@ -3,7 +3,8 @@ import pytest
 import volumes
 
 from pipeline.errors import UsageError
-from pipeline.program.packing import Packing, StoredType, choose_dtype, choose_packing, convert_to_stored
+from pipeline.program.execute import convert_to_stored
+from pipeline.program.packing import Packing, StoredType, choose_dtype, choose_packing
 from pipeline.steps.clip import Clip
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.window import Channel, Window

@@ -128,5 +128,5 @@ def test_the_quickstart_works_as_it_is_written_once_it_is_installed(
     for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
         monkeypatch.delenv(name, raising=False)
     patients(folder / "data")
-    run_page(ROOT / "docs/quickstart.md", folder, first=1)
+    run_page(ROOT / "docs/quickstart.md", folder, first=2)
     assert len(open_cohort("out/phantom-run").keys) >= 9

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import Policy
-from pipeline.dicom.select.rules import MOMENT, Preference
+from pipeline.dicom.select.options import MOMENT, Preference
 from pipeline.dicom.select.where import agrees, split_values
 from pipeline.dicom.stack.checks import check_stack
 from pipeline.dicom.stack.stack import Stack, build_stack, same_tolerance_mm

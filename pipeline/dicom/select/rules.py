@@ -5,19 +5,13 @@ Values of ImageType are those of DICOM PS3.3 C.7.6.1.1.2 and C.8.16.1, and what 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
-from typing import Any, Literal
 
 import numpy as np
-from pydicom.datadict import keyword_dict
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
-from pipeline.dicom.select.where import agrees, check_rule, split_values
+from pipeline.dicom.select.options import DerivedRule, SelectOptions
+from pipeline.dicom.select.where import agrees, split_values
 from pipeline.dicom.stack.stack import unit_directions
-
-DerivedRule = Literal["all", "axial", "none"]
-"""Which derived series are wanted: every, axial ones that are no projection, none."""
 
 REFORMAT_WORDS = frozenset({"REFORMATTED", "MPR"})
 PROJECTION_WORDS = frozenset(
@@ -66,67 +60,6 @@ def _is_original(header: SliceHeader) -> bool:
 def _is_axial(header: SliceHeader) -> bool:
     """Report a slice whose plane is nearest to the axial one."""
     return int(np.argmax(np.abs(unit_directions(header)[2]))) == 2
-
-
-Preference = Literal["thinnest", "most_slices", "earliest"] | dict[str, list[str | int | float]]
-"""How two candidates are ranked: by a measure, or by the place of an element's value in a list."""
-
-MOMENT = ("StudyDate", "StudyTime", "AcquisitionDate", "AcquisitionTime")
-"""What ``earliest`` compares, in this order."""
-
-
-@dataclass(frozen=True)
-class SelectOptions:
-    """``select:`` of the configuration."""
-
-    one_per: Literal["series", "study", "patient"] = "series"
-    prefer: tuple[Preference, ...] = ("thinnest", "most_slices")
-    where: dict[str, Any] = field(default_factory=dict)
-    derived: DerivedRule = "axial"
-    min_slices: int = 3
-    slice_count: Literal["any", "most_common"] | int = "any"
-    regroup: Literal["uid", "geometry"] = "uid"
-
-    def __post_init__(self) -> None:
-        if self.min_slices < 1:
-            msg = "min_slices must be at least 1"
-            raise ValueError(msg)
-        if isinstance(self.slice_count, int) and self.slice_count < 1:
-            msg = "slice_count must be at least 1"
-            raise ValueError(msg)
-        for keyword, rule in self.where.items():
-            _check("where", keyword, rule)
-        for preference in self.prefer:
-            _check_preference(preference)
-
-    @property
-    def keywords(self) -> frozenset[str]:
-        """The elements that the rules use."""
-        liked = {keyword for preference in self.prefer if isinstance(preference, dict) for keyword in preference}
-        return frozenset(self.where) | liked | (frozenset(MOMENT) if "earliest" in self.prefer else frozenset())
-
-
-def _check_preference(preference: Preference) -> None:
-    if isinstance(preference, str):
-        return
-    if len(preference) != 1:
-        msg = f"prefer: an item of the list holds {len(preference)} keywords; allowed is one"
-        raise ValueError(msg)
-    for keyword, liked in preference.items():
-        _check("prefer", keyword, liked)
-
-
-def _check(key: str, keyword: str, rule: Any) -> None:
-    if keyword not in keyword_dict:
-        near = get_close_matches(keyword, keyword_dict, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        msg = f"{key}: {keyword} is no DICOM keyword{hint}"
-        raise ValueError(msg)
-    try:
-        check_rule(rule)
-    except ValueError as error:
-        msg = f"{key}: {keyword}: {error}"
-        raise ValueError(msg) from None
 
 
 def check_selection(series: Series, options: SelectOptions) -> str | None:

@@ -4,7 +4,8 @@ import pytest
 from slices import axial, turned
 
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.select.rules import DerivedRule, check_derived
+from pipeline.dicom.select.options import DerivedRule
+from pipeline.dicom.select.rules import check_derived
 
 
 def images(image_type: str, degrees: tuple[float, float, float] = (0, 0, 0)) -> tuple[SliceHeader, ...]:

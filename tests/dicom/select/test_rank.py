@@ -8,8 +8,8 @@ from slices import axial
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import GeometryOptions, Policy
+from pipeline.dicom.select.options import Preference
 from pipeline.dicom.select.rank import name_preference, rank_stack, try_stack
-from pipeline.dicom.select.rules import Preference
 from pipeline.dicom.stack.stack import Stack, build_stack
 
 

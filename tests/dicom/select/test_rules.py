@@ -7,7 +7,8 @@ from slices import axial
 
 from pipeline.config import load
 from pipeline.dicom.headers.slice import Series
-from pipeline.dicom.select.rules import SelectOptions, check_selection
+from pipeline.dicom.select.options import SelectOptions
+from pipeline.dicom.select.rules import check_selection
 from pipeline.errors import ConfigError
 
 
