@@ -305,10 +305,12 @@ class SliceSource:
             self._warnings.add(SeriesWarning.W_PADDING)
 
     def _find_zero_tails(self) -> set[SeriesWarning]:
-        """Return W_PIXELS_SUSPECT where a slice ends in zeros and one beside it does not."""
+        """Return W_PIXELS_SUSPECT where a slice ends in zeros, and one beside it with the same rescale does not."""
+        rescales = [(header.rescale.slope, header.rescale.intercept) for header in self._slices]
         for k, header in enumerate(self._slices):
             n_columns = len(range(0, header.pixels.columns, max(1, header.pixels.columns // ROWS_SAMPLED)))
-            beside = [self._data[other] for other in (k - 1, k + 1) if other in self._data]
+            near = [other for other in (k - 1, k + 1) if other in self._data and rescales[other] == rescales[k]]
+            beside = [self._data[other] for other in near]
             if any(ends_in_zeros(self._data[k], data, n_columns) for data in beside):
                 return {SeriesWarning.W_PIXELS_SUSPECT}
         return set()

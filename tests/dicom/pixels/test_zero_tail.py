@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from phantoms import write_series
+from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless
 from stored_slices import headers_of
 
@@ -45,6 +46,18 @@ def test_air_that_is_stored_as_zero_in_all_slices_is_not_suspect(tmp_path: Path)
     for z in range(N):
         hu[z, 4 : 12 + 4 * z, 4:28] = 40 + z
     assert not is_suspect(*write_series(tmp_path, hu=hu, n=N).paths)
+
+
+def test_zero_that_means_air_in_some_slices_only_is_not_suspect(tmp_path: Path) -> None:
+    hu = np.full((N, ROWS, COLUMNS), -1000, np.int16)
+    hu[:, 4:20, 4:28] = 40
+
+    def shift(dataset: Dataset, z: int) -> None:
+        if z == 1:
+            stored = np.frombuffer(dataset.PixelData, "<u2") - 24
+            dataset.PixelData, dataset.RescaleIntercept = stored.astype("<u2").tobytes(), -1000
+
+    assert not is_suspect(*write_series(tmp_path, hu=hu, n=N, change=shift).paths)
 
 
 def test_a_codestream_that_ends_in_zeros_is_suspect_or_refused(tmp_path: Path) -> None:
