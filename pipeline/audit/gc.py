@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.config import load
 from pipeline.errors import OutputError
+from pipeline.output.database import Database
 from pipeline.output.durable import size_of_store
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
@@ -52,15 +53,15 @@ class Garbage:
 
 
 def collect_garbage(output: OutputFolder, *, delete: bool = False) -> list[Garbage]:
-    """Return what need not be kept; with ``delete`` remove it, its rows in manifest and journal first.
+    """Return what need not be kept; with ``delete`` remove it, its rows in manifest and database first.
 
     Where the last scan found no series at all, or there are `unseen_roots`, none is called gone.
 
     Raises UsageError where there is no output, LockedError where a run holds it, OutputError where the system refuses.
     """
     read_records(output)  # refuses what is no output before a lock file is made there
-    with run_lock(output):
-        records, state = read_records(output), OutputState.read(output)
+    with run_lock(output), Database.open(output.state) as database:
+        records, state = read_records(output), OutputState.look(output, database)
         gone = list(_gone(output, records, state))
         garbage = [*gone, *_leftovers(output, records, state, {found.folder for found in gone})]
         if delete:
@@ -91,7 +92,7 @@ def _gone(output: OutputFolder, records: Sequence[SeriesRecord], state: OutputSt
 def _leftovers(
     output: OutputFolder, records: Sequence[SeriesRecord], state: OutputState, gone: Container[Path | None]
 ) -> Iterator[Garbage]:
-    """Yield the folders that neither the manifest nor the journal names: a kill may have parted the two."""
+    """Yield the folders that neither the manifest nor the database names: a kill may have parted the two."""
     known = [*records, *(found.record for found in state.finished.values())]
     named = {output.store(record.series_key) for record in known if record.status is Status.OK}
     refused = {output.store(record.series_key) for record in known} - named
@@ -104,7 +105,7 @@ def _leftovers(
 
 
 def _forget(output: OutputFolder, records: Sequence[SeriesRecord], state: OutputState, gone: Container[str]) -> None:
-    """Take series out of the manifest, then out of the journal; killed in between, this is done again."""
+    """Take series out of the manifest, then out of the database; killed in between, this is done again."""
     identifiers = load(output.private_config).manifest.identifiers
     state.publish([record for record in records if record.series_key not in gone], identifiers)
     state.forget([key for key in state.finished if key in gone])

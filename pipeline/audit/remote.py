@@ -6,20 +6,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.audit.verify import Mismatch, StoreComparison, StoreState, StoreToCheck, verify
+from pipeline.audit.verify import Mismatch, StoreComparison, StoreState, StoreToCheck, check_database, verify
 from pipeline.errors import LockedError, OutputError, UsageError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
 from pipeline.output.state import OutputState
 from pipeline.sources.address import Address, parse_address, resolve_file_url
 from pipeline.sources.bucket import Bucket
-from pipeline.sources.bucket_output import JOURNAL, OutputCopy
+from pipeline.sources.bucket_output import DATABASE, OutputCopy
 from pipeline.sources.bucket_stores import VOLUMES, hash_of_store, sizes_of_store
 from pipeline.sources.lease import is_leased
 
 MANIFEST = "manifest.parquet"
 
-TABLES = frozenset({MANIFEST, "private/manifest.parquet", "run.json", JOURNAL})
+TABLES = frozenset({MANIFEST, "private/manifest.parquet", "run.json", DATABASE})
 """What is fetched; everything else stays where it is."""
 
 THREADS = 8
@@ -54,7 +54,9 @@ def verify_anywhere(folder: str, *, fast: bool = False) -> list[Mismatch]:
     with _tables(bucket) as (output, begun):
         if not output.manifest.exists():
             raise _no_output(address)
-        found = list(_RemoteComparison(bucket, output, begun).mismatches(fast=fast))
+        with OutputState.read(output) as state:
+            check_database(state, fast=fast)
+            found = list(_RemoteComparison(bucket, output, state, begun).mismatches(fast=fast))
     if found and _stamp_unless_running(bucket) != before:
         msg = "a run published while the stores were read: verify again"
         raise LockedError(msg)
@@ -64,8 +66,8 @@ def verify_anywhere(folder: str, *, fast: bool = False) -> list[Mismatch]:
 class _RemoteComparison(StoreComparison):
     """The same comparison, of stores in a bucket."""
 
-    def __init__(self, bucket: Bucket, output: OutputFolder, begun: set[str]) -> None:
-        super().__init__(output, read_records(output), OutputState.read(output))
+    def __init__(self, bucket: Bucket, output: OutputFolder, state: OutputState, begun: set[str]) -> None:
+        super().__init__(output, read_records(output), state)
         self._bucket = bucket
         self._begun = {output.store(key).name for key in begun}
 

@@ -67,18 +67,29 @@ class StoreState:
 def verify(output: OutputFolder, *, fast: bool = False) -> list[Mismatch]:
     """Return what differs, sorted by series; ``fast`` compares names and sizes and reads no store.
 
-    Raises UsageError where there is no output, DamageError where manifest or journal is gone or cannot be read,
+    Raises UsageError where there is no output, DamageError where manifest or database is gone or cannot be read,
     LockedError where a run is at work there.
     """
     before = _stamp_unless_running(output)
-    if output.journal.exists() and not output.manifest.exists():
-        msg = "manifest.parquet is not there: `ctprep run` publishes it again, from the journal"
+    if output.state.exists() and not output.manifest.exists():
+        msg = "manifest.parquet is not there: `ctprep run` publishes it again, from the database"
         raise DamageError(msg)
-    found = list(StoreComparison(output, read_records(output), OutputState.read(output)).mismatches(fast=fast))
+    records = read_records(output)
+    with OutputState.read(output) as state:
+        check_database(state, fast=fast)
+        found = list(StoreComparison(output, records, state).mismatches(fast=fast))
     if found and _stamp_unless_running(output) != before:
         msg = "a run published while the stores were read: verify again"
         raise LockedError(msg)
     return sorted(found, key=lambda mismatch: (mismatch.series_key, mismatch.kind))
+
+
+def check_database(state: OutputState, *, fast: bool) -> None:
+    """Raise DamageError where the database is damaged; ``fast`` looks at no more than the series."""
+    damage = None if fast else state.table.database.find_damage()
+    if damage:
+        msg = f"private/state.sqlite is damaged ({damage}): remove it, and every series is prepared again"
+        raise DamageError(msg)
 
 
 def _name(job: StoreToCheck) -> str:
@@ -100,20 +111,20 @@ PRELOAD: Final = ("pipeline.audit.verify",)
 
 
 class StoreComparison:
-    """What manifest and journal say of the stores, beside what there is."""
+    """What manifest and database say of the stores, beside what there is."""
 
     def __init__(self, output: OutputFolder, records: Sequence[SeriesRecord], state: OutputState) -> None:
         self._output = output
         self._state = state
         self._rows = {record.series_key for record in records}
         self._published = _with_store(records)
-        self._journalled = _with_store(found.record for found in state.finished.values())
+        self._known = _with_store(found.record for found in state.finished.values())
         self._owners = {record.sha256: key for key, record in self._published.items()}
 
     def mismatches(self, *, fast: bool) -> Iterator[Mismatch]:
         """Yield what differs: first of the stores that a record names, then of all else in ``volumes/``."""
         names = self._names()
-        stores = {key: self._output.store(key) for key in self._published | self._journalled}
+        stores = {key: self._output.store(key) for key in self._published | self._known}
         there = [key for key, store in stores.items() if store.name in names]
         seen = dict(zip(there, self._read_stores([StoreToCheck(stores[key], fast) for key in there]), strict=True))
         yield from filter(None, (self._compare(key, seen.get(key)) for key in stores))
@@ -134,11 +145,11 @@ class StoreComparison:
         return [states[job] for job in jobs]
 
     def _compare(self, key: str, seen: StoreState | None) -> Mismatch | None:
-        """Compare a store with its row; what a killed run made anew is as the journal says."""
-        published, journalled = self._published.get(key), self._journalled.get(key)
+        """Compare a store with its row; what a killed run made anew is as the database says."""
+        published, known = self._published.get(key), self._known.get(key)
         if seen and published and _agrees(published, seen):
             return None
-        if seen and journalled and _agrees(journalled, seen):
+        if seen and known and _agrees(known, seen):
             return _unpublished(key)
         if published is None:
             return self._unnamed(self._output.store(key).name) if seen else None

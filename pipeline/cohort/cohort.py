@@ -65,7 +65,7 @@ class CohortMetadata:
             if record.series_key in there and record.status is not Status.EXCLUDED
         }
         joins = tuple(join_table(table, members) for table in self.tables if not table.options.is_about_slices)
-        patients = {key: identify_patient(one.series, self.people) for key, one in there.items()}
+        patients = {key: identify_patient(one.first, self.people, one.place) for key, one in there.items()}
         return Completed(tuple(with_splits(with_labels(known, joins), patients, self.options.split)), joins)
 
     def _as_before(self, records: list[SeriesRecord], there: Mapping[str, ScannedSeries]) -> list[SeriesRecord]:

@@ -1,6 +1,7 @@
 """The names of all files and folders of an output."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -21,8 +22,8 @@ class RemoteOutput(Protocol):
         """The address of the output."""
         ...
 
-    def send(self, series_key: str) -> None:
-        """Take over a series that was just put into the journal, and the store that it may have."""
+    def send(self, series_key: str, result: bytes) -> None:
+        """Take over a series that was just put into the database, and the store that it may have."""
         ...
 
     def list_stored(self) -> set[str]:
@@ -132,11 +133,12 @@ class OutputFolder:
         return self.private / "masks.parquet"
 
     @property
-    def scan(self) -> Path:
-        return self.private / "scan"
+    def state(self) -> Path:
+        return self.private / "state.sqlite"
 
     @property
-    def journal(self) -> Path:
+    def former_journal(self) -> Path:
+        """What the version before had in place of the database."""
         return self.private / "journal.jsonl"
 
     @property
@@ -156,13 +158,19 @@ class OutputFolder:
         return sorted(self.volumes.glob(f".{series_key}.*unfinished"))
 
     def unfinished_store(self, series_key: str) -> Path:
-        """Where a store is written until its record is in the journal."""
+        """Where a store is written until its record is in the database."""
         return self.volumes / f".{series_key}.unfinished"
 
-    def send(self, series_key: str) -> None:
-        """Hand a series that was just put into the journal on to where the output lies, if that is elsewhere."""
+    def remove_former(self) -> None:
+        """Remove what the version before had in place of the database, once that knows it all."""
+        shutil.rmtree(self.private / "scan", ignore_errors=True)
+        (self.private / "fit.jsonl").unlink(missing_ok=True)
+        self.former_journal.unlink(missing_ok=True)
+
+    def send(self, series_key: str, result: bytes) -> None:
+        """Hand a series that was just put into the database on to where the output lies, if that is elsewhere."""
         if self.remote:
-            self.remote.send(series_key)
+            self.remote.send(series_key, result)
 
     def list_stored(self) -> set[str]:
         """Return the keys of the series that have a store under its final name."""

@@ -1,80 +1,41 @@
-"""What is known of an output: the tables of the last run, and the journal of what was finished since.
+"""The series that an output has finished: a row each in its database, beside the stores and the published tables.
 
-A result is in the journal, on disk, before its store has its final name; so after a kill the next run knows
-which stores to adopt and which to remove.
+A result is in the database, on disk, before its store has its final name; so after a kill the next run knows which
+stores to adopt and which to remove.
 """
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from pipeline.errors import DamageError
 from pipeline.features.statistics import Histogram
 from pipeline.output.columns import HISTOGRAM_COLUMNS
-from pipeline.output.durable import append_line, hash_store, move_folder, remove, write_bytes
+from pipeline.output.database import Database
+from pipeline.output.durable import hash_store, move_folder
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import publish
-from pipeline.output.tables import is_whole, read_counts, write_table
+from pipeline.output.migration import read_former_entries
+from pipeline.output.tables import write_table
 from pipeline.privacy import IdentifierPolicy
 from pipeline.record import SeriesRecord, SliceOutcome, from_json, map_types, to_json
 from pipeline.vocabulary import FileStatus, Reason, Status
-
-Entry = dict[str, Any]
-"""``series_key``, ``record`` (as `record.to_json` tells it), ``source`` and what else the run wants to find again."""
-
-
-@dataclass(frozen=True)
-class Journal:
-    """An append-only file of JSON lines under ``private/``, with one writer: the process that runs."""
-
-    path: Path
-
-    def append(self, entry: Entry) -> None:
-        """Add an entry; it is on disk when this returns."""
-        append_line(self.path, _line(entry), private=True)
-
-    def entries(self) -> list[Entry]:
-        """Return every entry in the order written; half a line that a kill left at the end does not count.
-
-        Raises DamageError for any other line that is no entry.
-        """
-        if not self.path.exists():
-            return []
-        *whole, _torn = self.path.read_bytes().split(b"\n")
-        return [_entry(line, number) for number, line in enumerate(whole, start=1)]
-
-    def compact(self, entries: Iterable[Entry]) -> None:
-        """Put these entries in place of all that was written."""
-        write_bytes(self.path, b"".join(_line(entry) + b"\n" for entry in entries), private=True)
-
-
-def _line(entry: Entry) -> bytes:
-    return json.dumps(entry).encode("ascii")
-
-
-def _entry(line: bytes, number: int) -> Entry:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        entry = None
-    if not isinstance(entry, dict):
-        msg = f"journal.jsonl line {number} is damaged: remove the line, and its series is prepared again"
-        raise DamageError(msg)
-    return entry
 
 
 @dataclass(frozen=True)
 class Finished:
     """A series that was processed: its record, the ``signature`` of its files, and the ``rules`` it was judged by.
 
-    ``slices`` and ``histogram`` are None once they stand in the published tables.  ``stages`` are those of the program
-    that processed it; ``n_failures`` is how often in a row it failed under the same terms.  ``has_store`` and
-    ``has_rows`` are False where its store, or its rows in the tables, were removed or spoiled since.
+    ``slices`` and ``histogram`` are None in what comes from the database: `SeriesTable` loads them.  ``stages`` are
+    those of the program that processed it; ``n_failures`` is how often in a row it failed under the same terms.
+    ``has_store`` is False where its store was removed since.
     """
 
     record: SeriesRecord
@@ -85,7 +46,6 @@ class Finished:
     stages: str = ""
     n_failures: int = 0
     has_store: bool = True
-    has_rows: bool = True
 
     def has_same_terms(self, other: "Finished") -> bool:
         """Report whether two results have the same terms."""
@@ -97,72 +57,151 @@ class Finished:
         return self.signature, self.record.config_hash, self.rules, self.stages
 
 
+@dataclass(frozen=True)
+class SeriesTable:
+    """Finished series in a database: those of runs, or those that were only read for statistics."""
+
+    database: Database
+    purpose: Literal["run", "fit"] = "run"
+
+    def read(self) -> dict[str, Finished]:
+        """Return every series by key, without its slices and its histogram."""
+        question = "SELECT series_key, entry FROM result WHERE purpose = ? ORDER BY series_key"
+        rows = self.database.rows(question, (self.purpose,))
+        return {key: _finished(_unpack(entry)) for key, entry in rows}
+
+    def write(self, several: Iterable[Finished]) -> None:
+        """Write series, in place of what was known of them; all are on disk when this returns, or none is."""
+        rows = (
+            (
+                self.purpose,
+                one.record.series_key,
+                _pack(_entry(one)),
+                _pack(_pack_slices(one)),
+                _pack(_pack_histogram(one)),
+            )
+            for one in several
+        )
+        with self.database.transaction():
+            self.database.execute_many("INSERT OR REPLACE INTO result VALUES (?, ?, ?, ?, ?)", rows)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove series."""
+        with self.database.transaction():
+            places = ((self.purpose, key) for key in keys)
+            self.database.execute_many("DELETE FROM result WHERE purpose = ? AND series_key = ?", places)
+
+    def slices_of(self, series_key: str) -> tuple[SliceOutcome, ...] | None:
+        """Return the outcome of each slice of a series, None where that is not known."""
+        packed = self._cell("SELECT slices FROM result WHERE purpose = ? AND series_key = ?", series_key)
+        return None if packed is None else tuple(map(_outcome, packed))
+
+    def histogram_of(self, series_key: str) -> Histogram | None:
+        """Return the histogram of a series, None where it has none."""
+        packed = self._cell("SELECT histogram FROM result WHERE purpose = ? AND series_key = ?", series_key)
+        return packed and Histogram(packed["first_bin_hu"], np.array(packed["counts"], np.int64))
+
+    def _cell(self, question: str, series_key: str) -> Any:
+        row = self.database.one(question, (self.purpose, series_key))
+        return _unpack(row[0]) if row else None
+
+
+@dataclass(frozen=True)
+class StoredHistograms(Mapping[str, Histogram]):
+    """The HU histograms of series with these keys, each read when it is asked for."""
+
+    table: SeriesTable
+    keys_in_order: tuple[str, ...]
+
+    def __getitem__(self, series_key: str) -> Histogram:
+        found = self.table.histogram_of(series_key)
+        if found is None:
+            raise KeyError(series_key)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys_in_order)
+
+    def __len__(self) -> int:
+        return len(self.keys_in_order)
+
+
 @dataclass
 class OutputState:
     """The finished series of an output, by key."""
 
     output: OutputFolder
+    table: SeriesTable
     finished: dict[str, Finished] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, output: OutputFolder) -> "OutputState":
-        """Read the journal, later lines winning, and check that the stores and tables it names exist."""
-        entries = Journal(output.journal).entries()
-        state = cls(output, {entry["series_key"]: _finished(entry) for entry in entries})
+    @contextmanager
+    def read(cls, output: OutputFolder) -> Iterator["OutputState"]:
+        """Yield what is known, and whether the stores that it names exist; changes nothing."""
+        with Database.read(output.state) as database:
+            yield cls.look(output, database)
+
+    @classmethod
+    def look(cls, output: OutputFolder, database: Database) -> "OutputState":
+        """Return what a database knows, and whether the stores that it names exist."""
+        table = SeriesTable(database)
+        state = cls(output, table, table.read() or {one.record.series_key: one for one in _former_series(output)})
         state.mark_missing_stores()
-        state.mark_missing_rows()
         return state
 
     @classmethod
-    def open(cls, output: OutputFolder) -> "OutputState":
-        """Read the journal, and recover the stores after a kill; the caller holds the output's lock."""
-        state = cls.read(output)
+    def open(cls, output: OutputFolder, database: Database) -> "OutputState":
+        """Return what a database knows, and recover the stores after a kill; the caller holds the output's lock.
+
+        What an output of the version before knows is taken over.
+        """
+        if output.former_journal.exists():
+            SeriesTable(database).write(_former_series(output))
+            output.remove_former()
+        state = cls.look(output, database)
         state.recover_stores()
         state.mark_missing_stores()
-        for table in state.list_damaged_tables():
-            remove(table)
         return state
 
     def commit(self, finished: Finished, folder: str | None = None) -> None:
-        """Put a result into the journal, then give its store, which lies in ``folder``, its final name."""
+        """Put a result into the database, then give its store, which lies in ``folder``, its final name."""
         key = finished.record.series_key
-        Journal(self.output.journal).append(_journal_entry(finished))
-        self.finished[key] = finished
+        self.table.write([finished])
+        self.finished[key] = replace(finished, slices=None, histogram=None)
         if finished.record.status is Status.OK:
             move_folder(Path(folder) if folder else self.output.unfinished_store(key), self.output.store(key))
-        self.output.send(key)
+        self.output.send(key, pack_result(finished))
 
-    def publish(self, records: Sequence[SeriesRecord], identifiers: IdentifierPolicy) -> dict[str, Histogram]:
+    def publish(self, records: Sequence[SeriesRecord], identifiers: IdentifierPolicy) -> StoredHistograms:
         """Write the manifest of these records, and the histograms of those that have a store; return these."""
         publish(self.output, records, identifiers)
-        known = self.histograms()
         stored = sorted(record.series_key for record in records if record.status is Status.OK)
-        histograms = {key: known[key] for key in stored if key in known}
-        rows = [
+        histograms = StoredHistograms(self.table, tuple(stored))
+        rows = (
             {"series_key": key, "first_bin_hu": found.first_bin_hu, "counts": found.counts}
             for key, found in histograms.items()
-        ]
+        )
         write_table(self.output.histograms, map_types(HISTOGRAM_COLUMNS), rows)
         return histograms
 
-    def compact(self, keys: Iterable[str]) -> None:
-        """Leave in the journal one short line a series: the tables hold the rest now."""
-        entries = (_journal_entry(replace(self.finished[key], slices=None, histogram=None)) for key in keys)
-        Journal(self.output.journal).compact(entries)
+    def slices_of(self, series_key: str) -> tuple[SliceOutcome, ...]:
+        """Return the outcome of each slice of a series, nothing where it is not known."""
+        return self.table.slices_of(series_key) or ()
 
-    def histograms(self) -> dict[str, Histogram]:
-        """Return every series' HU histogram, of this run or an earlier one."""
-        known = dict(_published_histograms(self.output.histograms))
-        return known | {key: found.histogram for key, found in self.finished.items() if found.histogram}
+    def histograms(self) -> StoredHistograms:
+        """Return the HU histogram of every series that has a store."""
+        stored = sorted(key for key, found in self.finished.items() if found.record.status is Status.OK)
+        return StoredHistograms(self.table, tuple(stored))
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Take series out of the journal, so that the next run sees them as new; all else in it stays."""
+        """Forget series, so that the next run sees them as new; all else stays."""
+        keys = list(keys)
         for key in keys:
             self.finished.pop(key, None)
-        Journal(self.output.journal).compact(map(_journal_entry, self.finished.values()))
+        self.table.remove(keys)
 
     def recover_stores(self) -> None:
-        """Adopt the unfinished stores whose records are in the journal, and remove all others."""
+        """Adopt the unfinished stores whose records are in the database, and remove all others."""
         for folder in self.output.unfinished_stores():
             if self.adopts(folder):
                 move_folder(folder, self.output.store(_key_of(folder)))
@@ -176,65 +215,86 @@ class OutputState:
             if found.record.status is Status.OK and key not in there:
                 self.finished[key] = replace(found, has_store=False)
 
-    def mark_missing_rows(self) -> None:
-        """Mark the series whose rows in the published tables are lost."""
-        if self.list_damaged_tables():
-            for key, found in self.finished.items():
-                self.finished[key] = replace(found, has_rows=found.slices is not None)
-
-    def list_damaged_tables(self) -> list[Path]:
-        """Return the published tables that are missing, or cut short."""
-        tables = (self.output.files, self.output.slices, self.output.histograms)
-        return [table for table in tables if not is_whole(table)]
-
     def adopts(self, unfinished: Path) -> bool:
-        """Tell whether an unfinished store is whole, and its record in the journal."""
+        """Tell whether an unfinished store is whole, and its record in the database."""
         found = self.finished.get(_key_of(unfinished))
         return bool(found and found.record.sha256 and hash_store(unfinished) == found.record.sha256)
-
-
-def _published_histograms(path: Path) -> Iterator[tuple[str, Histogram]]:
-    if path.exists():
-        for row, counts in read_counts(path, ("series_key", "first_bin_hu"), "counts"):
-            yield row["series_key"], Histogram(row["first_bin_hu"], counts)
 
 
 def _key_of(unfinished: Path) -> str:
     return unfinished.name.split(".")[1]
 
 
-def _journal_entry(finished: Finished) -> dict[str, Any]:
-    histogram = finished.histogram
+def _pack(content: Any) -> bytes | None:
+    return None if content is None else zlib.compress(json.dumps(content).encode("ascii"), 1)
+
+
+def _unpack(packed: bytes | None) -> Any:
+    """Return what was packed; raises DamageError where a bit of it is another."""
+    try:
+        return None if packed is None else json.loads(zlib.decompress(packed))
+    except (zlib.error, ValueError) as error:
+        msg = "a series in private/state.sqlite is damaged: remove the file, and every series is prepared again"
+        raise DamageError(msg) from error
+
+
+def pack_result(finished: Finished) -> bytes:
+    """Return a finished series as one JSON object, as it lies in a bucket until the database follows."""
+    whole = _entry(finished) | {"slices": _pack_slices(finished), "histogram": _pack_histogram(finished)}
+    return json.dumps(whole).encode("ascii")
+
+
+def unpack_result(text: bytes) -> Finished:
+    """Return the finished series of a JSON object."""
+    entry = json.loads(text)
+    slices, histogram = entry.get("slices"), entry.get("histogram")
+    return replace(
+        _finished(entry),
+        slices=None if slices is None else tuple(map(_outcome, slices)),
+        histogram=histogram and Histogram(histogram["first_bin_hu"], np.array(histogram["counts"], np.int64)),
+    )
+
+
+def _entry(finished: Finished) -> dict[str, Any]:
     return {
-        "series_key": finished.record.series_key,
         "record": to_json(finished.record),
         "source": finished.signature,
         "rules": finished.rules,
         "stages": finished.stages,
         "n_failures": finished.n_failures,
-        "slices": None if finished.slices is None else [vars(outcome) for outcome in finished.slices],
-        "histogram": histogram and {"first_bin_hu": histogram.first_bin_hu, "counts": histogram.counts.tolist()},
     }
 
 
-def _finished(entry: dict[str, Any]) -> Finished:
-    slices, histogram = entry["slices"], entry["histogram"]
+def _pack_slices(finished: Finished) -> list[dict[str, Any]] | None:
+    return None if finished.slices is None else [vars(outcome) for outcome in finished.slices]
+
+
+def _pack_histogram(finished: Finished) -> dict[str, Any] | None:
+    found = finished.histogram
+    return None if found is None else {"first_bin_hu": found.first_bin_hu, "counts": found.counts.tolist()}
+
+
+def _finished(entry: Mapping[str, Any]) -> Finished:
     return Finished(
         record=from_json(entry["record"]),
         signature=entry["source"],
         rules=entry["rules"],
-        stages=entry.get("stages", ""),  # a journal of before there were any
+        stages=entry.get("stages", ""),
         n_failures=entry.get("n_failures", 0),
-        slices=None if slices is None else tuple(_outcome(fields) for fields in slices),
-        histogram=histogram and Histogram(histogram["first_bin_hu"], np.array(histogram["counts"], np.int64)),
     )
 
 
-def _outcome(fields: dict[str, Any]) -> SliceOutcome:
+def _outcome(fields: Mapping[str, Any]) -> SliceOutcome:
     status, reason, offset = fields["status"], fields["reason"], fields["offset_mm"]
     parsed = {
         "status": FileStatus(status),
         "reason": reason and Reason[reason],
         "offset_mm": offset and (offset[0], offset[1]),
     }
-    return SliceOutcome(**fields | parsed)
+    return SliceOutcome(**{**fields, **parsed})
+
+
+def _former_series(output: OutputFolder) -> Iterator[Finished]:
+    """Yield the series that an output of the version before has finished."""
+    for entry in read_former_entries(output):
+        yield unpack_result(json.dumps(entry).encode("ascii"))

@@ -5,7 +5,8 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice, pairwise
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
@@ -48,12 +49,42 @@ def write_table(path: Path, columns: Mapping[str, ColumnType], rows: Iterable[Ro
 
     A column that a row lacks is null in it; one that ``columns`` lacks is a ValueError.
     """
+    with open_table(path, columns, private=private) as table:
+        table.add(rows)
+
+
+class TableWriter:
+    """Takes the rows of a table, and writes them in groups."""
+
+    def __init__(self, writer: Any, schema: Any) -> None:
+        self._writer = writer
+        self._schema = schema
+        self._waiting: list[Row] = []
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Add rows behind those that were added before."""
+        for row in rows:
+            self._waiting.append(row)
+            if len(self._waiting) == ROWS_AT_ONCE:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that wait as a group."""
+        if self._waiting:
+            self._writer.write_table(_arrow_table(self._schema, self._waiting))
+            self._waiting = []
+
+
+@contextmanager
+def open_table(path: Path, columns: Mapping[str, ColumnType], *, private: bool = False) -> Iterator[TableWriter]:
+    """Yield a writer of a Parquet file that takes the place of the one at ``path`` once the block ends well."""
     schema = pa.schema(
         [pa.field(name, _ARROW_TYPES[kind], metadata=_MARKS.get(kind)) for name, kind in columns.items()]
     )
     with replacing(path, private=private) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for batch in _batches(rows):
-            writer.write_table(_arrow_table(schema, batch))
+        table = TableWriter(writer, schema)
+        yield table
+        table.flush()
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -153,12 +184,6 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
         writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
         text.flush()
         text.detach()
-
-
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    remaining = iter(rows)
-    while batch := list(islice(remaining, ROWS_AT_ONCE)):
-        yield batch
 
 
 def _arrow_table(schema: Any, rows: list[Row]) -> Any:

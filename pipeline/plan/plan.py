@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from pipeline.dicom.files.encoding import EFFORT
 from pipeline.dicom.headers.slice import Series
 from pipeline.dicom.stack.checks import check_stack
 from pipeline.dicom.stack.stack import build_stack
@@ -56,9 +55,7 @@ class PlannedSeries:
     @property
     def effort(self) -> float:
         """The cost of processing it, in voxels of native images."""
-        images = self.scanned.series.images if self.scanned else ()
-        pixels = (image.pixels for image in images)
-        return sum(one.rows * one.columns * EFFORT.get(one.transfer_syntax, 1.0) for one in pixels)
+        return self.scanned.effort if self.scanned else 0.0
 
     @property
     def is_refusal(self) -> bool:
@@ -154,8 +151,8 @@ def _state(scanned: ScannedSeries, found: Finished | None, versions: Versions) -
         return SeriesState.NEW, "never seen before"
     if found.signature != scanned.signature:
         return SeriesState.CHANGED, "its files changed"
-    if not (found.has_store and found.has_rows):
-        return SeriesState.NEW, f"its {'rows are' if found.has_store else 'store is'} not there any more"
+    if not found.has_store:
+        return SeriesState.NEW, "its store is not there any more"
     if scanned.refusal:
         stale = _why_judged_otherwise(scanned.refusal, found.record)
         return (SeriesState.STALE, stale) if stale else (SeriesState.DONE, "nothing changed")
@@ -233,7 +230,7 @@ def describe_missing(options: InputOptions, found: Scan, plans: Iterable[Planned
 
 def _some_paths(found: Scan) -> Iterator[str]:
     """Yield a file of each series, and each file of no series."""
-    yield from (one.series.slices[0].file.path for one in found.series)
+    yield from (one.first.file.path for one in found.series)
     yield from (header.file.path for header in found.unassigned)
 
 

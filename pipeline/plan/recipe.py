@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ from pipeline.prepare.job import Recipe
 from pipeline.privacy import PseudonymKey
 from pipeline.scan.headers import Reading
 from pipeline.scan.masks import add_masks
-from pipeline.scan.series import NOBODY, People, Scan, scan
+from pipeline.scan.scan import scan
+from pipeline.scan.series import NOBODY, People, Scan
 from pipeline.sources.address import parse_address
-from pipeline.sources.folders import FoundFile
 from pipeline.steps.cohort import fill_in_statistics, find_waiting_steps
 from pipeline.versions import describe_stages
 
@@ -38,14 +38,15 @@ def scan_inputs(
     reading: Reading | None = None,
     *,
     people: People = NOBODY,
-    files: Iterable[FoundFile] | None = None,
+    n_files: int | None = None,
 ) -> Scan:
     """Read every header under the roots, as the configuration asks.
 
-    ``people`` are the persons that PatientIDs mean, ``files`` those under the roots where they are listed already.
+    ``people`` are the persons that PatientIDs mean; ``n_files`` is how many files there are, where ``reading`` has
+    looked already.
     """
-    policy, tags = policy_of(config), config.manifest.tags
-    found = scan(config.input, policy, key, tags, config.select, reading, people=people, files=files)
+    policy, tags, reading = policy_of(config), config.manifest.tags, reading or Reading()
+    found = scan(config.input, policy, key, tags, config.select, reading, people=people, n_files=n_files)
     masks = config.manifest.labels.masks if config.manifest.labels else ()
     return add_masks(found, masks, config.limits, reading)
 

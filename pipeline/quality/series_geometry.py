@@ -1,4 +1,4 @@
-"""Geometry of one series from its headers: where its slices lie, and how names and numbers are ordered."""
+"""Findings about single series: where their slices lie, and how names and numbers are ordered."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from typing import Literal
 
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.geometry import Xyz
-from pipeline.scan.series import ScannedSeries
 
 Order = Literal["same", "opposite", "none", "unknown"]
 SAME_PLACE_MM = 1e-3
@@ -16,19 +15,10 @@ SAME_PLACE_MM = 1e-3
 
 
 @dataclass(frozen=True)
-class SeriesFacts:
-    """A series' CT images, and its pseudonym."""
+class SeriesGeometry:
+    """Where the CT images of a series lie, as their headers say."""
 
-    series_key: str
     images: tuple[SliceHeader, ...]
-    patient: str
-    study: str
-
-    @classmethod
-    def of(cls, scanned: ScannedSeries) -> "SeriesFacts":
-        """Return the facts of a scanned series."""
-        record = scanned.record
-        return cls(record.series_key, scanned.series.images, record.patient or "", record.study or "")
 
     def varies(self, fact: Callable[[SliceHeader], Hashable]) -> bool:
         """Report whether a fact differs between images."""
@@ -89,6 +79,67 @@ class SeriesFacts:
         return any(
             abs(one - other) > SAME_PLACE_MM for place in others for one, other in zip(first, place, strict=True)
         )
+
+
+def _ratio(geometry: SeriesGeometry) -> float:
+    """Return the distance of the slices in thicknesses, 0 where one of them is not known."""
+    thickness = geometry.images[0].plane.thickness
+    return geometry.step_mm / thickness if geometry.step_mm and thickness else 0
+
+
+SPARSE = 1.5
+"""Slices that lie further apart than so many thicknesses leave most of what is between them unseen."""
+
+TESTS: tuple[tuple[str, str, Callable[[SeriesGeometry], bool]], ...] = (
+    (
+        "POSITION_MISSING",
+        "no ImagePositionPatient in at least one slice",
+        lambda geometry: any(header.plane.position is None for header in geometry.images),
+    ),
+    (
+        "SPACING_VARIES",
+        "PixelSpacing varies within the series",
+        lambda geometry: geometry.varies(lambda header: repr((header.plane.row_spacing, header.plane.column_spacing))),
+    ),
+    (
+        "RESCALE_VARIES",
+        "RescaleSlope or RescaleIntercept varies within the series",
+        lambda geometry: geometry.varies(lambda header: (header.rescale.slope, header.rescale.intercept)),
+    ),
+    (
+        "LOCATION_OPPOSITE",
+        "SliceLocation runs against the position",
+        lambda geometry: geometry.order_of([header.plane.slice_location for header in geometry.images]) == "opposite",
+    ),
+    (
+        "INSTANCE_UNORDERED",
+        "InstanceNumber does not order the slices",
+        lambda geometry: geometry.order_of([header.instance_number for header in geometry.images]) == "none",
+    ),
+    (
+        "INSTANCE_OPPOSITE",
+        "InstanceNumber runs against the position",
+        lambda geometry: geometry.order_of([header.instance_number for header in geometry.images]) == "opposite",
+    ),
+    (
+        "NAMES_UNORDERED",
+        "file names do not order the slices",
+        lambda geometry: geometry.order_of_names == "none",
+    ),
+    (
+        "NAMES_OPPOSITE",
+        "file names run against the position",
+        lambda geometry: geometry.order_of_names == "opposite",
+    ),
+    ("ORIGIN_MOVES", "the in-plane origin moves from slice to slice", lambda geometry: geometry.moves_in_plane),
+    ("SPARSE", "slices lie further apart than 1.5 times their thickness", lambda geometry: _ratio(geometry) > SPARSE),
+    (
+        "OVERLAP",
+        "slices are thicker than their distance: they overlap",
+        lambda geometry: 0 < _ratio(geometry) < 1 - 1e-3,
+    ),
+)
+"""Code, sentence and test of each finding about single series."""
 
 
 def cross(one: Xyz, other: Xyz) -> Xyz:

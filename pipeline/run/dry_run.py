@@ -8,13 +8,13 @@ from pipeline.cluster.jobs import JobFailure
 from pipeline.config import Config
 from pipeline.output.state import OutputState
 from pipeline.plan.plan import PlannedSeries, SeriesState, describe_program, estimate_program, plan_series
-from pipeline.plan.recipe import build_recipe, scan_inputs, select_series, versions_of
+from pipeline.plan.recipe import build_recipe, select_series, versions_of
 from pipeline.prepare.job import MEASURE, Recipe
 from pipeline.program.explain import explain
 from pipeline.run.processing import build_job
 from pipeline.run.session import Listener, NoListener, Session, open_session
 from pipeline.scan import PRELOAD
-from pipeline.scan.headers import Reading
+from pipeline.scan.files import FileTable
 
 OTHER_CONTENT = "its files hold something else, though their sizes and times are the same: touch them"
 
@@ -38,7 +38,7 @@ def dry_run(config: Config, listener: Listener | None = None, *, deep: bool = Fa
     yet gets one at its first run; until then series have passing keys.
     """
     with open_session(config, listener or NoListener(), writes=False) as session:
-        recipe, state = build_recipe(session.config, session.key), OutputState.read(session.output)
+        recipe, state = build_recipe(session.config, session.key), OutputState.look(session.output, session.database)
         with session.open_cluster(PRELOAD, writes=False) as dispatcher:
             plans = _plan(session, dispatcher, state, deep=deep)
             if deep:
@@ -48,9 +48,9 @@ def dry_run(config: Config, listener: Listener | None = None, *, deep: bool = Fa
 
 
 def _plan(session: Session, dispatcher: Dispatcher, state: OutputState, *, deep: bool) -> list[PlannedSeries]:
-    reading = Reading(dispatcher, None if deep else session.output.scan, looks_only=True)
-    files = session.list_files()
-    found = scan_inputs(session.config, session.key, reading, people=session.cohort.people, files=files)
+    if deep:
+        FileTable(session.database).forget()
+    found = session.scan(dispatcher, session.look())
     selection = select_series(session.config, found, session.output)
     return plan_series(selection, state.finished, versions_of(session.config))
 

@@ -77,13 +77,13 @@ class _Fit:
 
     @classmethod
     def of(cls, session: Session, dispatcher: Dispatcher) -> "_Fit":
-        reading, cache = reading_config(session.config), FitCache.open(session.output, session.config)
+        reading, cache = reading_config(session.config), FitCache.open(session)
         return cls(session, dispatcher, cache, build_recipe(reading, session.key), versions_of(reading))
 
     def carry_out(self, foreground: Foreground | None) -> FitOutcome:
         """Read what is not known yet, split the patients, and count the training split."""
         config, path = self.session.config, self.session.output.statistics
-        found = self.session.scan(self.dispatcher, self.session.list_files())
+        found = self.session.scan(self.dispatcher, self.session.look())
         selection = select_series(config, found, self.session.output)
         for processed in self._read(selection):
             self._keep(processed)
@@ -96,7 +96,6 @@ class _Fit:
         statistics = self._statistics(training, foreground) if training else None
         if statistics:
             write_statistics(path, statistics)
-        self.cache.compact()
         return FitOutcome(statistics, path, code, tuple(records))
 
     def _read(self, selection: Selection) -> Iterator[ProcessedSeries]:
@@ -131,7 +130,7 @@ class _Fit:
 
     def _statistics(self, training: Sequence[SeriesRecord], foreground: Foreground | None) -> Statistics:
         config = self.session.config
-        histograms = (self.cache.finished[record.series_key].histogram for record in training)
+        histograms = (self.cache.histogram_of(record.series_key) for record in training)
         total = reduce(Histogram.merge, filter(None, histograms), Histogram.empty())
         return Statistics(
             **figures_of(total, foreground, {*USUAL_PERCENTILES, *list_percentiles(config.steps)}),

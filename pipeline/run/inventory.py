@@ -1,77 +1,56 @@
 """The inventory of files: which series each belongs to, and whether it was used or why not."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.output.columns import FILE_COLUMNS, INDEX_COLUMNS, SLICE_COLUMNS
 from pipeline.output.layout import OutputFolder
-from pipeline.output.state import Finished
-from pipeline.output.tables import read_table, write_table
+from pipeline.output.state import OutputState
+from pipeline.output.tables import open_table
 from pipeline.privacy import PseudonymKey
+from pipeline.quality.facts import SeriesFacts
 from pipeline.quality.findings import findings_of, write_findings
 from pipeline.record import SliceOutcome, map_types
 from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.scan.tag_statistics import write_tags
 from pipeline.vocabulary import FileStatus, Reason
 
-Place = tuple[str, int | None]
-"""A path and a frame."""
 
+def publish_inventory(output: OutputFolder, scan: Scan, state: OutputState, key: PseudonymKey) -> None:
+    """Write index.parquet and files.parquet under ``private/``, slices.parquet without what identifies, and findings.
 
-def publish_inventory(output: OutputFolder, scan: Scan, finished: Mapping[str, Finished], key: PseudonymKey) -> None:
-    """Write index.parquet and files.parquet under ``private/``, and slices.parquet without what identifies."""
-    index = [_index_row(scanned) for scanned in scan.series]
-    slices = sorted(
-        _slices(scan, finished, _outcomes_before(output, key)), key=lambda row: (row[1].file.path, row[1].frame or 0)
-    )
-    write_table(output.index, map_types(INDEX_COLUMNS), index, private=True)
-    write_table(output.files, map_types(FILE_COLUMNS), (_file_row(*row) for row in slices), private=True)
-    public = sorted(
-        (_slice_row(*row, key) for row in slices), key=lambda row: (row["series_key"] or "", row["slice_key"])
-    )
-    write_table(output.slices, map_types(SLICE_COLUMNS), public)
+    Files come series by series, those of no series last; so each series is loaded once, and no table held in memory.
+    """
+    facts = []
+    with (
+        open_table(output.index, map_types(INDEX_COLUMNS), private=True) as index,
+        open_table(output.files, map_types(FILE_COLUMNS), private=True) as files,
+        open_table(output.slices, map_types(SLICE_COLUMNS)) as slices,
+    ):
+        for scanned in sorted(scan.series, key=lambda scanned: scanned.record.series_key):
+            series_key, series = scanned.record.series_key, scanned.series
+            headers = series.slices
+            facts.append(SeriesFacts.of(scanned.record, series))
+            outcomes = {(one.path, one.frame): one for one in state.slices_of(series_key)}
+            rows = [(header, outcomes.get((header.file.path, header.frame)) or _unknown(header)) for header in headers]
+            index.add([_index_row(scanned, headers)])
+            files.add(_file_row(series_key, *row) for row in rows)
+            public = [_slice_row(series_key, *row, key) for row in rows]
+            slices.add(sorted(public, key=itemgetter("slice_key")))
+        public = []
+        for header in scan.unassigned:
+            files.add([_file_row(None, header, _unknown(header))])
+            public.append(_slice_row(None, header, _unknown(header), key))
+        slices.add(sorted(public, key=itemgetter("slice_key")))
+    write_findings(output.findings, findings_of(scan, facts))
 
 
 def publish_tag_statistics(output: OutputFolder, scan: Scan, *, keep_identifiers: bool) -> None:
-    """Write tags.parquet, what each element holds, and findings.json, what follows from the headers."""
+    """Write tags.parquet: what each element holds."""
     write_tags(output.tags, scan.census, keep_identifiers=keep_identifiers)
-    write_findings(output.findings, findings_of(scan))
-
-
-def _slices(
-    scan: Scan, finished: Mapping[str, Finished], before: Mapping[Place, SliceOutcome]
-) -> Iterator[tuple[str | None, SliceHeader, SliceOutcome]]:
-    """Yield each slice with its series' key and its outcome, then the files of no series."""
-    for scanned in scan.series:
-        series_key = scanned.record.series_key
-        found, outcomes = finished.get(series_key), before
-        if found and found.slices is not None:
-            outcomes = {(one.path, one.frame): one for one in found.slices}
-        for header in scanned.series.slices:
-            yield series_key, header, outcomes.get((header.file.path, header.frame)) or _unknown(header)
-    for header in scan.unassigned:
-        yield None, header, _unknown(header)
-
-
-def _outcomes_before(output: OutputFolder, key: PseudonymKey) -> dict[Place, SliceOutcome]:
-    """Return what the tables of the last run say of each slice."""
-    if not (output.files.exists() and output.slices.exists()):
-        return {}
-    offsets = {row["slice_key"]: row["offset_mm"] for row in read_table(output.slices)}
-    return {
-        (row["path"], row["frame"]): SliceOutcome(
-            path=row["path"],
-            frame=row["frame"],
-            status=FileStatus(row["status"]),
-            reason=row["reason"] and Reason[row["reason"]],
-            position_mm=row["position_mm"],
-            offset_mm=offsets.get(slice_key(row["SOPInstanceUID"] or row["path"], row["frame"], key)),
-            z_index=row["z_index"],
-        )
-        for row in read_table(output.files)
-    }
 
 
 def _unknown(header: SliceHeader) -> SliceOutcome:
@@ -80,11 +59,10 @@ def _unknown(header: SliceHeader) -> SliceOutcome:
     return SliceOutcome(header.file.path, header.frame, FileStatus.SKIPPED, reason)
 
 
-def _index_row(scanned: ScannedSeries) -> dict[str, Any]:
-    headers = scanned.series.slices
+def _index_row(scanned: ScannedSeries, headers: Sequence[SliceHeader]) -> dict[str, Any]:
     return {
         **{name: value for name, value in scanned.identifiers.items() if name in INDEX_COLUMNS},
-        "folder": os.path.commonpath([header.file.folder for header in headers]),
+        "folder": os.path.commonpath({header.file.folder for header in headers}),
         "n_files": scanned.record.n_files,
     }
 

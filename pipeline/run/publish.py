@@ -1,15 +1,14 @@
-"""What a run knows to the tables of its output: each is replaced whole, and the journal is short again."""
+"""What a run knows to the tables of its output: each is replaced whole."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.cohort.join import Joined
 from pipeline.config import dump, with_absolute_paths
-from pipeline.features.statistics import Histogram
 from pipeline.output.durable import write_bytes
 from pipeline.output.manifest import publish_masks
-from pipeline.output.state import Finished, OutputState
+from pipeline.output.state import OutputState, StoredHistograms
 from pipeline.record import SeriesRecord
 from pipeline.run.inventory import publish_inventory, publish_tag_statistics
 from pipeline.run.session import Session
@@ -23,16 +22,16 @@ class Published:
     """The manifest's records in its order, the histograms of those that have a store, and how labels were joined."""
 
     records: tuple[SeriesRecord, ...]
-    histograms: dict[str, Histogram]
+    histograms: StoredHistograms
     joins: tuple[Joined, ...]
 
 
-def publish_scan(session: Session, found: Scan, finished: Mapping[str, Finished]) -> tuple[Joined, ...]:
+def publish_scan(session: Session, found: Scan, state: OutputState) -> tuple[Joined, ...]:
     """Write what follows from headers: the inventory of files, the tag statistics and the findings.
 
     Return how labels of single slices were joined.
     """
-    publish_inventory(session.output, found, finished, session.key)
+    publish_inventory(session.output, found, state, session.key)
     keeps_identifiers = session.config.manifest.identifiers == "keep"
     publish_tag_statistics(session.output, found, keep_identifiers=keeps_identifiers)
     return label_slices(session.output, session.key, session.cohort.tables)
@@ -44,10 +43,10 @@ def publish_run(session: Session, records: Iterable[SeriesRecord], found: Scan, 
     completed = session.cohort.complete(ordered, found)
     histograms = state.publish(completed.records, session.config.manifest.identifiers)
     publish_masks(session.output, completed.records, found.mask_rows)
-    joins = (*completed.joins, *publish_scan(session, found, state.finished))
+    joins = (*completed.joins, *publish_scan(session, found, state))
     publish_leftovers(session.output, joins)
     _write_config(session)
-    state.compact([record.series_key for record in ordered if record.series_key in state.finished])
+    state.forget(state.finished.keys() - {record.series_key for record in ordered})
     return Published(completed.records, histograms, joins)
 
 

@@ -22,7 +22,8 @@ def rewrite_report(output: OutputFolder) -> Path:
     records = read_records(output)
     summary = last_summary(output)
     options = load(output.private_config).report if output.private_config.exists() else ReportOptions()
-    return write_report(output, records, summary, options, OutputState.read(output).histograms())
+    with OutputState.read(output) as state:
+        return write_report(output, records, summary, options, state.histograms())
 
 
 def write_figures(output: OutputFolder, folder: Path) -> list[Path]:
@@ -33,7 +34,9 @@ def write_figures(output: OutputFolder, folder: Path) -> list[Path]:
     except OSError as error:
         msg = f"the folder {folder} cannot be made: {error.strerror}"
         raise OutputError(msg) from error
-    for name, svg in figures(output, read_records(output), OutputState.read(output).histograms()).items():
+    with OutputState.read(output) as state:
+        drawn = figures(output, read_records(output), state.histograms())
+    for name, svg in drawn.items():
         path = folder / f"{name}.svg"
         write_bytes(path, svg.encode())
         written.append(path)

@@ -38,8 +38,9 @@ from pipeline.run.processing import ProcessedSeries, build_job, process_series
 from pipeline.run.publish import Published, publish_run
 from pipeline.run.session import Listener, Session, open_session
 from pipeline.run.unchanged import LastRun
-from pipeline.scan.series import ScannedSeries, describe_contents
-from pipeline.sources.folders import FoundFile
+from pipeline.scan.contents import describe_contents
+from pipeline.scan.files import Look
+from pipeline.scan.series import ScannedSeries
 from pipeline.vocabulary import ExitCode, Reason, Status
 
 RETRIED = frozenset({Status.REJECTED, Status.FAILED})
@@ -76,8 +77,9 @@ def retry(output: OutputFolder, reasons: Collection[Reason], listener: Listener)
         raise UsageError(msg)
     config = load(output.private_config, output=output.root)
     with notify_at_end(config.on_finish, listener.says) as notify, open_session(config, listener) as session:
-        state = OutputState.open(output)
+        state = OutputState.open(output, session.database)
         keys = [key for key, found in state.finished.items() if _is_retried(found.record, reasons)]
+        LastRun(session).remove()
         state.forget(keys)
         listener.says(f"{len(keys)} series are tried again")
         return _carry_out(session, History(session.output, notify))
@@ -88,12 +90,12 @@ def _is_retried(record: SeriesRecord, reasons: Collection[Reason]) -> bool:
 
 
 def _carry_out(session: Session, history: History) -> Outcome:
-    last, files = LastRun(session.config, session.output), session.list_files()
-    if summary := last.read(files):
+    last, look = LastRun(session), session.look()
+    if summary := last.read(look):
         return _repeat(session, history, summary)
     last.remove()
     with session.open_cluster(PRELOAD) as dispatcher:
-        return _Run.of(session, dispatcher, history).carry_out(files, last)
+        return _Run.of(session, dispatcher, history).carry_out(look, last)
 
 
 def _repeat(session: Session, history: History, summary: Summary) -> Outcome:
@@ -117,11 +119,11 @@ class _Run:
     @classmethod
     def of(cls, session: Session, dispatcher: Dispatcher, history: History) -> "_Run":
         recipe, versions = build_recipe(session.config, session.key), versions_of(session.config)
-        return cls(session, dispatcher, history, OutputState.open(session.output), recipe, versions)
+        return cls(session, dispatcher, history, OutputState.open(session.output, session.database), recipe, versions)
 
-    def carry_out(self, files: Sequence[FoundFile], last: LastRun) -> Outcome:
+    def carry_out(self, look: Look, last: LastRun) -> Outcome:
         """Scan, plan, prepare, publish, report; what ends it early, what was finished is published first."""
-        found = self.session.scan(self.dispatcher, files)
+        found = self.session.scan(self.dispatcher, look)
         if not found.has_ct:
             self.session.listener.says(f"No CT image was found, but {describe_contents(found)}.")
         if has_no_ct_left(found, self.state.finished):

@@ -1,14 +1,12 @@
 """``ctprep scan``: headers alone, and every table that follows from them."""
 
-from collections.abc import Sequence
-
 from pipeline.config import Config
 from pipeline.output.state import OutputState
 from pipeline.run.publish import publish_scan
 from pipeline.run.session import Listener, NoListener, Session, open_session
 from pipeline.run.unchanged import LastScan
 from pipeline.scan import PRELOAD
-from pipeline.sources.folders import FoundFile
+from pipeline.scan.files import Look
 
 
 def scan_only(config: Config, listener: Listener | None = None) -> dict[str, int]:
@@ -17,20 +15,20 @@ def scan_only(config: Config, listener: Listener | None = None) -> dict[str, int
     Nothing is read where neither the files nor the configuration have changed since the last scan.
     """
     with open_session(config, listener or NoListener(), needs_statistics=False) as session:
-        last, files = LastScan(session.config, session.output), session.list_files()
-        return last.read(files) or _scan(session, files, last)
+        last, look = LastScan(session), session.look()
+        return last.read(look) or _scan(session, look, last)
 
 
-def _scan(session: Session, files: Sequence[FoundFile], last: LastScan) -> dict[str, int]:
+def _scan(session: Session, look: Look, last: LastScan) -> dict[str, int]:
     """Scan, and write every table that follows from headers."""
     with session.open_cluster(PRELOAD) as dispatcher:
-        found = session.scan(dispatcher, files)
-    publish_scan(session, found, OutputState.open(session.output).finished)
+        found = session.scan(dispatcher, look)
+    publish_scan(session, found, OutputState.open(session.output, session.database))
     counts = {
         "files": found.n_files,
         "series": len(found.series),
         "refused by their headers": sum(scanned.refusal is not None for scanned in found.series),
-        "files of no series": len(found.unassigned),
+        "files of no series": len({header.file.path for header in found.unassigned}),
     }
     last.write(found, counts)
     return counts

@@ -14,6 +14,7 @@ from pipeline.config import Config
 from pipeline.config.paths import check_paths
 from pipeline.errors import OutputError, UsageError
 from pipeline.masks.nifti import has_nifti
+from pipeline.output.database import Database
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE, load_pseudonym_key
@@ -21,9 +22,10 @@ from pipeline.plan.recipe import local_roots, resolve_statistics, scan_inputs
 from pipeline.privacy import PseudonymKey
 from pipeline.record import SeriesRecord
 from pipeline.run.notify import split_command
+from pipeline.scan.files import FileTable, Look
 from pipeline.scan.headers import Reading
 from pipeline.scan.series import Scan
-from pipeline.sources.folders import FoundFile, describe_links, find_files
+from pipeline.sources.folders import LinkCounts, find_files
 from pipeline.sources.working_copy import fetch_root, open_output
 
 
@@ -59,11 +61,13 @@ class Session:
 
     ``asked`` is the configuration as it was given.  In ``config`` every folder is one of this machine, and the steps
     that wait for the cohort have its statistics where they are needed.  ``cohort`` is the tables it names, read.
+    ``database`` is the output's; where nothing is to be written, a copy.
     """
 
     asked: Config
     config: Config
     output: OutputFolder
+    database: Database
     cohort: CohortMetadata
     key: PseudonymKey
     listener: Listener
@@ -82,17 +86,18 @@ class Session:
             announce=self.listener.says,
         )
 
-    def list_files(self) -> list[FoundFile]:
-        """Return every file under the input roots."""
-        files = list(find_files(self.config.input))
-        for message in describe_links(self.config.input, files):
+    def look(self) -> Look:
+        """Take over into the database which files lie under the input roots, and what changed of them."""
+        links = LinkCounts(self.config.input)
+        look = FileTable(self.database).look(links.count(find_files(self.config.input)))
+        for message in links.describe():
             self.listener.says(message)
-        return files
+        return look
 
-    def scan(self, dispatcher: Dispatcher, files: Sequence[FoundFile]) -> Scan:
-        """Read the header of every file; those that were read before come from the output's cache."""
-        reading = Reading(dispatcher, self.output.scan)
-        return scan_inputs(self.config, self.key, reading, people=self.cohort.people, files=files)
+    def scan(self, dispatcher: Dispatcher, look: Look) -> Scan:
+        """Read the header of every file; those that were read before are in the database."""
+        reading = Reading(dispatcher, FileTable(self.database))
+        return scan_inputs(self.config, self.key, reading, people=self.cohort.people, n_files=look.n_files)
 
 
 @contextmanager
@@ -118,7 +123,8 @@ def open_session(
         ready = resolve_statistics(local, output.statistics) if needs_statistics else local
         with _prepare_and_lock(output, listener) if writes else nullcontext():
             key = load_key(config, output) if writes else _passing_key(config, output)
-            yield Session(config, ready, output, cohort, key, listener)
+            with Database.open(output.state) if writes else Database.copy_of(output.state) as database:
+                yield Session(config, ready, output, database, cohort, key, listener)
 
 
 def check_config(config: Config) -> None:

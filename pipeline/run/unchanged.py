@@ -9,79 +9,73 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.config import Config
-from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.output.durable import make_folder, remove, write_bytes
-from pipeline.output.layout import OWNER_ONLY, OutputFolder
 from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
+from pipeline.run.session import Session
+from pipeline.scan.files import LAST, Look
 from pipeline.scan.series import Scan
 from pipeline.sources.folders import FoundFile
 from pipeline.versions import describe_stages
-from pipeline.vocabulary import Reason
 
 Result = dict[str, Any]
 """What is remembered: the counts of a scan, the summary of a run."""
 
 
 class _LastResult:
-    """What was found the last time, and a digest of everything that it follows from."""
+    """What was found the last time, and a digest of what it follows from beside the files.
+
+    A look that finds a changed file forgets it.
+    """
 
     name: str
 
-    def __init__(self, config: Config, output: OutputFolder) -> None:
-        self.output = output
-        named = {path: _input_state(path) for path in _named_by(config)}
-        self._terms = repr((__version__, describe_stages(), config, named))
+    def __init__(self, session: Session) -> None:
+        self.output, self._database = session.output, session.database
+        named = {path: _input_state(path) for path in _named_by(session.config)}
+        self._terms = repr((__version__, describe_stages(), session.config, named))
 
-    def read(self, files: Iterable[FoundFile]) -> Result | None:
+    def read(self, look: Look) -> Result | None:
         """Return what was found, None where a file, the configuration, the program or an output has changed."""
-        try:
-            kept = json.loads(self._path.read_bytes())
-        except (OSError, ValueError):
-            return None
+        kept = json.loads(self._database.fact(self.name) or "{}")
         result: Result | None = kept.get("result")
-        return result if result and kept["digest"] == self._digest(files) else None
+        return result if result and not look.n_changed and kept["digest"] == self._digest() else None
 
     def write(self, found: Scan, result: Result, *, is_settled: bool = True) -> None:
         """Remember what was found in the files that were scanned, unless the next time may find more in the same."""
-        self.remove()
-        if is_settled and not any(map(_may_be_read_yet, found.unassigned)):
-            make_folder(self._path.parent, OWNER_ONLY)
-            kept = {"digest": self._digest(_files_of(found)), "result": result}
-            write_bytes(self._path, json.dumps(kept).encode("ascii"), private=True)
+        kept = {"digest": self._digest(), "result": result}
+        self._database.set_fact(self.name, json.dumps(kept) if is_settled and found.is_settled else None)
 
     def remove(self) -> None:
         """Make the next time look at everything again."""
-        remove(self._path)
-
-    @property
-    def _path(self) -> Path:
-        return self.output.scan / self.name
+        self._database.set_fact(self.name, None)
 
     def _written(self) -> Iterable[Path]:
         """Return the outputs that must be as they were; a folder's time changes with what is added or removed."""
         output = self.output
-        tables = (output.slices, output.tags, output.findings, output.index, output.files)
-        return *tables, output.journal, output.key, output.private / "labels"
+        return (
+            output.slices,
+            output.tags,
+            output.findings,
+            output.index,
+            output.files,
+            output.key,
+            output.private / "labels",
+        )
 
-    def _digest(self, files: Iterable[FoundFile]) -> str:
+    def _digest(self) -> str:
         states = list(map(_state, self._written()))
-        digest = hashlib.blake2b(repr((self._terms, states)).encode(), digest_size=16)
-        for found in sorted(files, key=lambda file: file.path):
-            line = f"{found.path}\0{found.state}\0{found.refusal}\n"
-            digest.update(line.encode(errors="surrogateescape"))
-        return digest.hexdigest()
+        return hashlib.blake2b(repr((self._terms, states)).encode(), digest_size=16).hexdigest()
 
 
 class LastScan(_LastResult):
     """What the last scan left: its counts."""
 
-    name = "last.json"
+    name = f"{LAST} scan"
 
 
 class LastRun(_LastResult):
     """What the last run left, where it left nothing to do: its summary."""
 
-    name = "last-run.json"
+    name = f"{LAST} run"
 
     def _written(self) -> Iterator[Path]:
         output = self.output
@@ -97,23 +91,12 @@ class LastRun(_LastResult):
         yield from (output.config, output.private_config, output.volumes, output.report / "index.html")
 
 
-def _files_of(found: Scan) -> Iterable[FoundFile]:
-    """Return every file of a scan once, however many frames it holds."""
-    headers = [*found.unassigned, *(header for one in found.series for header in one.series.slices)]
-    return {header.file.path: header.file for header in headers}.values()
-
-
 def _named_by(config: Config) -> list[Path]:
     """Return the files beside the images that a run follows from: tables, masks, and a pseudonym key of its own."""
     labels = config.manifest.labels
     names = [labels and labels.csv, config.manifest.patient_map, os.environ.get(KEY_FILE_VARIABLE)]
     masks = [path for mask in (labels.masks if labels else ()) for path in mask.files()]
     return [Path(name) for name in (*names, *masks) if name]
-
-
-def _may_be_read_yet(header: SliceHeader) -> bool:
-    """Report a file that the system refused although nothing about it forbids reading: permissions leave no trace."""
-    return header.file.refusal is None and header.refusal is not None and header.refusal[0] is Reason.UNREADABLE
 
 
 def _input_state(path: Path) -> tuple[int, ...] | None:

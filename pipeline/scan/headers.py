@@ -1,19 +1,30 @@
-"""Every header under the roots, each file opened once: unchanged files come from a cache, many others from workers."""
+"""Every header under the roots, each file opened once: what is known is in the database, workers read the rest."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import chain, islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pipeline import __version__
 from pipeline.cluster.jobs import J, JobFailure, R, Task
-from pipeline.dicom.headers.batch import Batch, Terms, pack_batch, read_batch, unpack_batch
+from pipeline.dicom.headers.batch import (
+    Batch,
+    Terms,
+    pack_observations,
+    pack_slices,
+    read_batch,
+    unpack_observations,
+    unpack_slices,
+)
+from pipeline.dicom.headers.group import in_path_order
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.output.durable import make_folder, remove, write_bytes
+from pipeline.output.database import Database
 from pipeline.scan.census import Census
+from pipeline.scan.files import FileTable, HeaderPack, Look
 from pipeline.sources.folders import FoundFile
 from pipeline.versions import STAGES
 from pipeline.vocabulary import Reason, Stage
@@ -21,151 +32,155 @@ from pipeline.vocabulary import Reason, Stage
 if TYPE_CHECKING:
     from pipeline.cluster.dispatcher import Dispatcher  # Dask, which workers' children need not import
 
-FORMAT = 3
-"""Counts up when a batch is written otherwise, or a header read otherwise."""
+FORMAT = 4
+"""Counts up when headers are packed otherwise, or read otherwise."""
 BATCH_FILES = 128
-DIGEST_BYTES = 10
-OWNER_ONLY = 0o700
+PARTS_AT_ONCE = 16
+"""Files of no series lie in as many parts at a time as batches are read beside each other."""
+COMMIT_SECONDS = 5.0
+"""What was read is on disk after this time: a run that is killed reads no more than that again."""
 
 Job = tuple[tuple[FoundFile, ...], Terms]
 
 
-@dataclass(frozen=True)
-class Headers:
-    """The slices of all files, in the order of the files, and the census of those that hold CT."""
+class SeriesPack(NamedTuple):
+    """The headers of some files of a batch, all of one series: a `HeaderPack` with the places of its files."""
 
-    slices: tuple[SliceHeader, ...]
-    census: Census
+    series: str
+    places: tuple[int, ...]
+    headers: bytes
+    observed: bytes
+    may_change: bool
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How headers are read: by which dispatcher, and where batches are kept for the next time.
+    """How headers are read: by which dispatcher, and into which database.
 
-    Without a dispatcher they are read in this process.  With ``looks_only`` what is kept is used, and left as it is.
+    Without a dispatcher they are read in this process; without a database they are forgotten with this object.
     """
 
     dispatcher: "Dispatcher | None" = None
-    cache: Path | None = None
-    looks_only: bool = False
+    table: FileTable = field(default_factory=lambda: FileTable(Database.temporary()))
 
-    def headers_of(self, found: Iterable[FoundFile], terms: Terms) -> Headers:
-        """Read the headers of these files; those that the cache knows, by path, size and time, are not opened."""
-        files = list(found)
-        cache = _Cache(self.cache, _stamp(terms), self.looks_only) if self.cache else None
-        known = cache.batches_of(files) if cache and files else []  # what is not mounted is not forgotten
-        seen = {file.path for batch in known for file in batch.files}
-        fresh = [file for file in files if file.path not in seen]
-        return _together(files, chain(known, self._read(fresh, terms, cache)))
+    def look(self, found: Iterable[FoundFile]) -> Look:
+        """Take over which files there are now."""
+        return self.table.look(found)
 
-    def _read(self, files: Sequence[FoundFile], terms: Terms, cache: "_Cache | None") -> Iterator[Batch]:
-        """Yield batches as they are read; each is in the cache before it is yielded."""
-        for text in self._texts([(part, terms) for part in _parts(files)]):
-            batch = unpack_batch(text)
-            if cache:
-                cache.keep(batch, text)
-            yield batch
+    def read(self, terms: Terms) -> None:
+        """Read the headers of all files whose headers are not known; those that are, by path and state, stay closed."""
+        self.table.use_terms(_stamp(terms))
+        n_unread = self.table.count_unread()
+        if n_unread:
+            batches = -(-n_unread // BATCH_FILES)
+            self._keep(self._parts(((files, terms) for files in _batches(self.table.unread())), batches))
 
-    def _texts(self, jobs: Sequence[Job]) -> Iterator[bytes]:
-        """Yield batches as text; a batch that breaks its process is read again, file by file."""
+    def slices_of(self, series: str) -> tuple[SliceHeader, ...]:
+        """Return the slices of a series in the order of their paths."""
+        return in_path_order(chain.from_iterable(self._files_of(series)))
+
+    def slices_of_none(self) -> Iterator[SliceHeader]:
+        """Yield the slices of files that belong to no series, in the order of their folders and names."""
+        unpack = lru_cache(PARTS_AT_ONCE)(self._unpack_by_path)
+        for part, path in self.table.list_files(NO_SERIES):
+            yield from unpack(part)[path]
+
+    def _unpack_by_path(self, part: int) -> dict[str, tuple[SliceHeader, ...]]:
+        return {slices[0].file.path: slices for slices in unpack_slices(self.table.headers_of_part(part))}
+
+    def _files_of(self, series: str) -> Iterator[tuple[SliceHeader, ...]]:
+        for packed, paths in self.table.headers_of(series):
+            for slices in unpack_slices(packed):
+                if paths is None or slices[0].file.path in paths:
+                    yield slices
+
+    def count_elements(self) -> Census:
+        """Return the census of the files that hold CT."""
+        census = Census()
+        for packed, paths in self.table.list_observed():
+            pool, files = unpack_observations(packed)
+            census.count(pool, ((owner, seen) for path, owner, seen in files if paths is None or path in paths))
+        return census.trim()
+
+    def _keep(self, parts: Iterator[HeaderPack]) -> None:
+        """Put parts into the database as they come."""
+        for part in parts:
+            until = monotonic() + COMMIT_SECONDS
+            with self.table.database.transaction():
+                self.table.add([part])
+                for following in parts:
+                    self.table.add([following])
+                    if monotonic() > until:
+                        break
+
+    def _parts(self, jobs: Iterable[Job], n_jobs: int) -> Iterator[HeaderPack]:
+        """Yield parts as they are read; a batch that breaks its process is read again, file by file."""
         alone: list[Job] = []
-        for (files, terms), text in self.run(READ_HEADERS, jobs):
-            if isinstance(text, JobFailure):
+        for (files, terms), read in self.run(READ_HEADERS, jobs, n_jobs):
+            if isinstance(read, JobFailure):
                 alone += [((file,), terms) for file in files]
             else:
-                yield text
-        for job, text in self.run(READ_HEADERS, alone):
-            yield _refuse_file(job, text) if isinstance(text, JobFailure) else text
+                yield from _with_files(read, files)
+        for job, read in self.run(READ_HEADERS, alone, len(alone)):
+            yield from _with_files(_refuse_file(job, read) if isinstance(read, JobFailure) else read, job[0])
 
-    def run(self, task: Task[J, R], jobs: Sequence[J]) -> Iterator[tuple[J, R | JobFailure]]:
+    def run(self, task: Task[J, R], jobs: Iterable[J], n_jobs: int) -> Iterator[tuple[J, R | JobFailure]]:
         """Yield each job of a task with its result, from the dispatcher's workers or from this process."""
         if self.dispatcher is None:
             function = task.resolve()
             return ((job, function(job)) for job in jobs)
-        return self.dispatcher.run(task, jobs, len(jobs))
+        return self.dispatcher.run(task, jobs, n_jobs)
 
 
-def read_job(job: Job) -> bytes:
-    """Read a batch, as text: the same text travels between processes and lies in the cache."""
+NO_SERIES = ""
+
+
+def read_job(job: Job) -> list[SeriesPack]:
+    """Read a batch, and pack it series by series: so it travels between processes, and lies in the database."""
     return pack_batch(read_batch(*job))
 
 
-READ_HEADERS: Final[Task[Job, bytes]] = Task("read-headers", "pipeline.scan.headers:read_job")
+def pack_batch(whole: Batch) -> list[SeriesPack]:
+    """Return the files of a batch, packed series by series."""
+    parts = []
+    for key, places, batch in whole.split_by_series():
+        unread = {number for number, slices in enumerate(batch.slices) if _was_unread(slices)}
+        for may_change in (False, True):
+            numbers = [number for number in range(len(places)) if (number in unread) is may_change]
+            if numbers:
+                part = batch.only(numbers)
+                series = NO_SERIES if key is None else json.dumps(key)
+                where = tuple(places[number] for number in numbers)
+                parts.append(SeriesPack(series, where, pack_slices(part), pack_observations(part), may_change))
+    return parts
 
 
-def _refuse_file(job: Job, failure: JobFailure) -> bytes:
-    """Return the batch of a single file that breaks the process that reads it; it is read again the next time."""
+READ_HEADERS: Final[Task[Job, list[SeriesPack]]] = Task("read-headers", "pipeline.scan.headers:read_job")
+
+
+def _with_files(read: Sequence[SeriesPack], files: Sequence[FoundFile]) -> Iterator[HeaderPack]:
+    for part in read:
+        places = tuple(files[place] for place in part.places)
+        yield HeaderPack(part.series, places, part.headers, part.observed, part.may_change)
+
+
+def _refuse_file(job: Job, failure: JobFailure) -> list[SeriesPack]:
+    """Return the part of a single file that breaks the process that reads it; it is read again the next time."""
     (file,), terms = job
     detail = f"reading it ended its process: {failure.detail}"
-    return pack_batch(read_batch([replace(file, refusal=(Reason.UNREADABLE, detail))], terms))
+    return read_job(((replace(file, refusal=(Reason.UNREADABLE, detail)),), terms))
 
 
-def _parts(files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, ...]]:
+def _batches(files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, ...]]:
     remaining = iter(files)
-    while part := tuple(islice(remaining, BATCH_FILES)):
-        yield part
-
-
-def _together(files: Sequence[FoundFile], batches: Iterable[Batch]) -> Headers:
-    """Put batches together as they come: others are being read meanwhile."""
-    slices: dict[str, tuple[SliceHeader, ...]] = {}
-    census = Census()
-    for batch in batches:
-        census.count(batch.pool, batch.list_observations())
-        slices.update((file.path, read) for file, read in batch.pairs())
-    return Headers(tuple(one for file in files for one in slices[file.path]), census.trim())
+    while batch := tuple(islice(remaining, BATCH_FILES)):
+        yield batch
 
 
 def _stamp(terms: Terms) -> str:
-    """Return what decides whether a cached batch may be used at all."""
+    """Return what decides whether headers that were read may be used at all."""
     basis = (FORMAT, __version__, STAGES["reading"], repr(terms.limits), sorted(terms.wanted))
-    return hashlib.blake2b(json.dumps(basis).encode(), digest_size=DIGEST_BYTES).hexdigest()
-
-
-@dataclass(frozen=True)
-class _Cache:
-    """A folder of batches as text, each named by what it was read by and by its own digest."""
-
-    folder: Path
-    stamp: str
-    looks_only: bool
-
-    def batches_of(self, files: Iterable[FoundFile]) -> list[Batch]:
-        """Return what is known of these files, and remove all else: other terms, changed and missing files."""
-        unknown = {file.path: file for file in files}
-        batches = []
-        for path in sorted(self.folder.glob("*-*.json")) if self.folder.is_dir() else ():
-            batch = self._read(path)
-            kept = (
-                batch.only({file.path for file in batch.files if unknown.get(file.path) == file}) if batch else Batch()
-            )
-            for file in kept.files:
-                del unknown[file.path]
-            if kept is not batch and not self.looks_only:
-                remove(path)
-                self.keep(kept)
-            batches.append(kept)
-        return batches
-
-    def _read(self, path: Path) -> Batch | None:
-        """Return a batch, None where it is of other terms or damaged."""
-        text = path.read_bytes()
-        if path.name != self._name(text):
-            return None
-        return unpack_batch(text)
-
-    def keep(self, batch: Batch, text: bytes | None = None) -> None:
-        """Write a batch, without the files that the system would not let be read: the next time it may."""
-        lasting = batch.only({file.path for file, slices in batch.pairs() if not _was_unread(slices)})
-        if self.looks_only or not lasting.files:
-            return
-        if text is None or lasting is not batch:
-            text = pack_batch(lasting)
-        make_folder(self.folder, OWNER_ONLY)
-        write_bytes(self.folder / self._name(text), text, private=True)
-
-    def _name(self, text: bytes) -> str:
-        return f"{self.stamp}-{hashlib.blake2b(text, digest_size=DIGEST_BYTES).hexdigest()}.json"
+    return hashlib.blake2b(json.dumps(basis).encode(), digest_size=10).hexdigest()
 
 
 def _was_unread(slices: Sequence[SliceHeader]) -> bool:

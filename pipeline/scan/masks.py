@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
+from itertools import chain
 from typing import Any, Final
 
 from pipeline import __version__
@@ -14,15 +14,14 @@ from pipeline.dicom.masks.read import read_references
 from pipeline.limits import Limits
 from pipeline.masks.links import ImageSeries, Links, MaskObject, References, find_sources, link_objects
 from pipeline.masks.sources import FORMAT, MaskOptions, MaskSource, describe_states, find_nifti
-from pipeline.output.durable import make_folder, write_bytes
-from pipeline.output.layout import OWNER_ONLY
 from pipeline.scan.headers import Reading
 from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import MaskReason, Reason, SeriesWarning
 
 UNREADABLE = frozenset({Reason.UNREADABLE, Reason.UNSTABLE})
-CACHE = "masks.json"
+CACHE = "mask objects"
+"""The name of the fact that holds what each object refers to."""
 
 Job = tuple[tuple[str, ...], Limits]
 BATCH_FILES = 16
@@ -36,17 +35,18 @@ def add_masks(scan: Scan, options: Sequence[MaskOptions], limits: Limits, readin
     """
     if not options:
         return scan
-    images = [_describe_series(scanned) for scanned in scan.series if scanned.series.images]
+    reading = reading or Reading()
+    images = [_describe_series(scanned) for scanned in scan.series if scanned.n_images]
     asked = {mask.dicom for mask in options}
     found = [header for header in _find_objects(scan) if header.mask_kind in asked]
-    references = _read_all([header.file for header in found if _is_sound(header)], limits, reading or Reading())
-    others = {one.series.slices[0].identity.series_instance_uid for one in scan.series if not one.series.images}
+    references = _read_all([header.file for header in found if _is_sound(header)], limits, reading)
+    others = {one.first.identity.series_instance_uid for one in scan.series if not one.n_images}
     links = link_objects([_describe_object(header, references) for header in found], images, others)
     keys = [image.series_key for image in images]
     sources = {mask.name: find_sources(mask, links, keys) for mask in options if mask.dicom}
     series = []
     for scanned in scan.series:
-        if not scanned.series.images:
+        if not scanned.n_images:
             series.append(scanned)
             continue
         key, identifiers = scanned.record.series_key, scanned.identifiers
@@ -58,7 +58,8 @@ def add_masks(scan: Scan, options: Sequence[MaskOptions], limits: Limits, readin
 def _find_objects(scan: Scan) -> Iterator[SliceHeader]:
     """Yield each mask object once, for any series that it names."""
     seen = set()
-    for header in (*(one for scanned in scan.series for one in scanned.series.slices), *scan.unassigned):
+    in_series = (one for scanned in scan.series if scanned.has_masks for one in scanned.series.slices)
+    for header in chain(in_series, scan.unassigned):
         if header.mask_kind and header.file.path not in seen:
             seen.add(header.file.path)
             yield header
@@ -122,8 +123,8 @@ def _describe_unlinked(options: Sequence[MaskOptions], links: Links) -> tuple[di
 
 def _read_all(files: Sequence[FoundFile], limits: Limits, reading: Reading) -> dict[str, References]:
     """Return what each object refers to; files that are as they were are not opened again."""
-    place = reading.cache / CACHE if reading.cache else None
-    cache = _read_cache(place) if place else {}
+    database = reading.table.database
+    cache = json.loads(database.fact(CACHE) or "{}")
     known, fresh = {}, []
     for file in files:
         stamp, kept = cache.get(file.path, (None, None))
@@ -132,10 +133,9 @@ def _read_all(files: Sequence[FoundFile], limits: Limits, reading: Reading) -> d
         else:
             fresh.append(file.path)
     known |= _read_fresh(fresh, limits, reading)
-    if place and not reading.looks_only and files and (fresh or len(cache) != len(known)):
+    if files and (fresh or len(cache) != len(known)):
         kept = {file.path: (_stamp(file, limits), asdict(known[file.path])) for file in files}
-        make_folder(place.parent, OWNER_ONLY)
-        write_bytes(place, json.dumps(kept).encode("ascii"), private=True)
+        database.set_fact(CACHE, json.dumps(kept))
     return known
 
 
@@ -144,12 +144,12 @@ def _read_fresh(paths: Sequence[str], limits: Limits, reading: Reading) -> dict[
     jobs = [(tuple(paths[at : at + BATCH_FILES]), limits) for at in range(0, len(paths), BATCH_FILES)]
     found: dict[str, References] = {}
     alone: list[Job] = []
-    for (batch, _), read in reading.run(READ_MASKS, jobs):
+    for (batch, _), read in reading.run(READ_MASKS, jobs, len(jobs)):
         if isinstance(read, JobFailure):
             alone += [((path,), limits) for path in batch]
         else:
             found.update(zip(batch, read, strict=True))
-    for ((path,), _), read in reading.run(READ_MASKS, alone):
+    for ((path,), _), read in reading.run(READ_MASKS, alone, len(alone)):
         found[path] = References(unread=MaskReason.UNREADABLE) if isinstance(read, JobFailure) else read[0]
     return found
 
@@ -166,14 +166,6 @@ READ_MASKS: Final[Task[Job, list[References]]] = Task("read-masks", "pipeline.sc
 def _stamp(file: FoundFile, limits: Limits) -> list[Any]:
     """Return what must be the same for a cached description to hold."""
     return [__version__, FORMAT, *file.state, limits.max_file_mb]
-
-
-def _read_cache(place: Path) -> dict[str, Any]:
-    try:
-        cache = json.loads(place.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return cache if isinstance(cache, dict) else {}
 
 
 def _tuples(kept: Mapping[str, Any]) -> dict[str, Any]:

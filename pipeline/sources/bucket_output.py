@@ -8,22 +8,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.output.database import Database
 from pipeline.output.durable import PRIVATE_MODE, write_bytes
 from pipeline.output.layout import OutputFolder
+from pipeline.output.state import SeriesTable, unpack_result
 from pipeline.sources.bucket import Bucket, BucketObject
 from pipeline.sources.bucket_stores import VOLUMES, remove_store, store_name
 from pipeline.sources.cache import make_private_folder
 from pipeline.sources.lease import LEASE
 
-JOURNAL = "private/journal.jsonl"
+DATABASE = "private/state.sqlite"
 
-PIECES = "private/journal"
-"""Objects cannot grow: what a run adds to the journal lies here, an object a series, until all is written again.
+PIECES = "private/results"
+"""Objects cannot grow: what a run adds to the database lies here, an object a series, until all is written again.
 
 An empty one says that the series' store was begun.
 """
 
-LAST = (JOURNAL, "manifest.csv", "manifest.parquet")
+LAST = (DATABASE, "manifest.csv", "manifest.parquet")
 """Written when all else is, in this order: who reads the manifest finds what it names."""
 
 OWN = frozenset({LEASE, "private/lock"})
@@ -61,15 +63,15 @@ class OutputCopy:
             fetched = pool.map(self._fetch, there.keys() - same)
             fresh = {name: known for name, known in fetched if known}
         self._remember({name: known[name] for name in same} | fresh)
-        lines = {_key_of(piece): self._content(piece) for piece in pieces}
-        begun = {key for key, line in lines.items() if not line}
+        results = {_key_of(piece): self._content(piece) for piece in pieces}
+        begun = {key for key, result in results.items() if not result}
         for key in begun if mends else ():
             remove_store(self.bucket, store_name(key))
-        self._join(lines)
+        self._join(results)
         return begun
 
     def publish(self) -> None:
-        """Make the bucket what the copy is by now, the manifest last; then the journal needs its pieces no more."""
+        """Make the bucket what the copy is by now, the manifest last; then the database needs its pieces no more."""
         known = self._known()
         names = self._names()
         changed = {name for name in names if not self._is_unchanged(known.get(name), name)}
@@ -132,14 +134,13 @@ class OutputCopy:
     def _remember(self, known: dict[str, Known]) -> None:
         write_bytes(self.index, json.dumps(known).encode(), private=True)
 
-    def _join(self, lines: Mapping[str, bytes]) -> None:
-        """Put the entries that a killed run left into the journal; one whose store was only begun is not in it."""
-        if not lines:
-            return
-        journal = self.output.journal
-        before = journal.read_bytes().splitlines(keepends=True) if journal.exists() else []
-        kept = [line for line in before if json.loads(line)["series_key"] not in lines]
-        write_bytes(journal, b"".join([*kept, *lines.values()]), private=True)
+    def _join(self, results: Mapping[str, bytes]) -> None:
+        """Put the results that a killed run left into the database; one whose store was only begun is not in it."""
+        if results:
+            with Database.open(self.output.state) as database:
+                table = SeriesTable(database)
+                table.remove(results)
+                table.write(unpack_result(result) for result in results.values() if result)
 
     def _content(self, piece: BucketObject) -> bytes:
         got = self.bucket.read(piece.name)
@@ -147,7 +148,7 @@ class OutputCopy:
 
 
 def piece_name(series_key: str) -> str:
-    """Return where a series' line of the journal lies until the journal is written again."""
+    """Return where a series' result lies until the database is written again."""
     return f"{PIECES}/{series_key}.json"
 
 

@@ -90,25 +90,38 @@ def find_files(options: InputOptions) -> Iterator[FoundFile]:
 
 def empty_roots(options: InputOptions, paths: Iterable[str]) -> list[str]:
     """Return the roots under which none of these files lies; a bucket is never one, as it is not mounted."""
-    found = list(paths)
-    return [root for root in options.roots if not (parse_address(root) or _holds_any(root, found))]
+    empty = [root for root in options.roots if not parse_address(root)]
+    for path in paths:
+        empty = [root for root in empty if not _holds_any(root, [path])]
+        if not empty:
+            break
+    return empty
 
 
-def describe_links(options: InputOptions, files: Iterable[FoundFile]) -> Iterator[str]:
-    """Yield in words, root by root, how many links were left alone, and why; nothing where there are none."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for file in files:
-        detail = file.refusal[1] if file.refusal else ""
-        if detail in {LEADS_OUT, NOT_FOLLOWED}:
-            root = next(root for root in options.roots if _holds_any(root, [file.path]))
-            counts[root, detail] += 1
-    for (root, detail), n_links in sorted(counts.items()):
-        links, lead, are = ("link", "leads", "is") if n_links == 1 else ("links", "lead", "are")
-        if detail == LEADS_OUT:
-            advice = "name the folder it leads to as a root; input.follow_symlinks only follows links within a root"
-            yield f"{n_links} {links} {lead} out of {root} and {are} not followed: {advice}"
-        else:
-            yield f"{n_links} {links} within {root} {are} not followed: input.follow_symlinks is false"
+class LinkCounts:
+    """Counts, while files are listed, how many links were left alone in each root, and why."""
+
+    def __init__(self, options: InputOptions) -> None:
+        self._roots = options.roots
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def count(self, files: Iterable[FoundFile]) -> Iterator[FoundFile]:
+        """Yield the files as they come."""
+        for file in files:
+            if file.refusal and file.refusal[1] in {LEADS_OUT, NOT_FOLLOWED}:
+                root = next(root for root in self._roots if _holds_any(root, [file.path]))
+                self._counts[root, file.refusal[1]] += 1
+            yield file
+
+    def describe(self) -> Iterator[str]:
+        """Yield what was counted in words, root by root; nothing where there are none."""
+        for (root, detail), n_links in sorted(self._counts.items()):
+            links, lead, are = ("link", "leads", "is") if n_links == 1 else ("links", "lead", "are")
+            if detail == LEADS_OUT:
+                advice = "name the folder it leads to as a root; input.follow_symlinks only follows links within a root"
+                yield f"{n_links} {links} {lead} out of {root} and {are} not followed: {advice}"
+            else:
+                yield f"{n_links} {links} within {root} {are} not followed: input.follow_symlinks is false"
 
 
 def _holds_any(root: str, paths: Iterable[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Finished series on their way to a bucket, while others are processed: each store, then its line of the journal."""
+"""Finished series on their way to a bucket, while others are processed: each store, then its result."""
 
 import shutil
 from collections.abc import Iterator
@@ -28,19 +28,14 @@ class Uploads:
     lease: Lease | None = None
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_A_TIME))
     waiting: dict[str, Future[None]] = field(default_factory=dict)
-    n_read: int = 0
-
-    def __post_init__(self) -> None:
-        journal = self.output.journal
-        self.n_read = journal.stat().st_size if journal.exists() else 0
 
     @property
     def url(self) -> str:
         """What the output is called."""
         return str(self.bucket.address)
 
-    def send(self, series_key: str) -> None:
-        """Take over a series whose line is the journal's last, and its store, if it has one under its final name.
+    def send(self, series_key: str, result: bytes) -> None:
+        """Take over the result of a series, and its store, if it has one under its final name.
 
         Waits where many are on their way.  Raises OutputError where one before it was refused, LockedError where
         another run has taken the output.
@@ -49,7 +44,7 @@ class Uploads:
         self._settle(series_key)
         while len(self.waiting) >= MOST_WAITING:
             self._settle(next(iter(self.waiting)))
-        self.waiting[series_key] = self.pool.submit(self._send, series_key, self._new_lines())
+        self.waiting[series_key] = self.pool.submit(self._send, series_key, result)
 
     def settle(self) -> None:
         """Wait until everything has arrived; raises as `send` does."""
@@ -81,18 +76,11 @@ class Uploads:
             self.waiting[series_key].result()
             del self.waiting[series_key]
 
-    def _new_lines(self) -> bytes:
-        with self.output.journal.open("rb") as file:
-            file.seek(self.n_read)
-            lines = file.read()
-        self.n_read += len(lines)
-        return lines
-
-    def _send(self, series_key: str, line: bytes) -> None:
+    def _send(self, series_key: str, result: bytes) -> None:
         """Mark the store as begun, write it, and then say that it is there; so a kill leaves nothing in doubt."""
         piece, store = piece_name(series_key), self.output.store(series_key)
         if store.exists():
             self.bucket.put(piece, b"")
             put_store(self.bucket, store, store_name(series_key))
-        self.bucket.put(piece, line)
+        self.bucket.put(piece, result)
         shutil.rmtree(store, ignore_errors=True)

@@ -1,16 +1,18 @@
-import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from phantoms import write_series
 from running import ORIENTED, Quiet, bytes_of_stores, carry_out
+from states import finished_in, state_of
 
 from pipeline.audit.gc import GarbageKind, collect_garbage, unseen_roots
 from pipeline.audit.verify import MismatchKind, verify
 from pipeline.config import load
 from pipeline.errors import LockedError, OutputError, UsageError
 from pipeline.output.columns import INDEX_COLUMNS
+from pipeline.output.database import Database
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.manifest import read_records
@@ -36,7 +38,7 @@ def outcome(tmp_path: Path) -> Outcome:
 
 
 def test_a_series_whose_files_are_gone_is_listed_and_nothing_is_changed(outcome: Outcome) -> None:
-    before = bytes_of_stores(outcome), outcome.output.manifest.read_bytes(), outcome.output.journal.read_bytes()
+    before = bytes_of_stores(outcome), outcome.output.manifest.read_bytes(), finished_in(outcome.output)
     (garbage,) = collect_garbage(outcome.output)
     assert garbage.kind is GarbageKind.GONE
     assert garbage.folder == outcome.output.store(garbage.name)
@@ -44,7 +46,7 @@ def test_a_series_whose_files_are_gone_is_listed_and_nothing_is_changed(outcome:
     assert (
         bytes_of_stores(outcome),
         outcome.output.manifest.read_bytes(),
-        outcome.output.journal.read_bytes(),
+        finished_in(outcome.output),
     ) == before
 
 
@@ -54,7 +56,8 @@ def test_what_is_gone_is_removed_with_its_rows_and_the_rest_is_as_it_was(outcome
     (garbage,) = collect_garbage(output, delete=True)
     del records[garbage.name]
     assert {record.series_key: record for record in read_records(output)} == records
-    assert set(OutputState.read(output).finished) == set(OutputState.read(output).histograms()) == set(records)
+    with OutputState.read(output) as state:
+        assert set(state.finished) == set(state.histograms()) == set(records)
     assert [path.name for path in output.volumes.iterdir()] == [f"{key}.zarr" for key in records]
     assert verify(output) == []
     assert collect_garbage(output) == []
@@ -134,7 +137,8 @@ def test_an_unfinished_store_that_the_next_run_adopts_is_kept(outcome: Outcome) 
     key = read_records(output)[0].series_key
     output.store(key).rename(output.unfinished_store(key))
     assert collect_garbage(output, delete=True) == []
-    OutputState.open(output)
+    with Database.open(output.state) as database:
+        OutputState.open(output, database)
     assert verify(output) == []
 
 
@@ -153,14 +157,13 @@ def test_the_store_of_a_series_that_is_refused_now_is_removed(tmp_path: Path) ->
 def test_a_row_without_a_store_goes_too(outcome: Outcome) -> None:
     output = outcome.output
     collect_garbage(output, delete=True)
-    state = OutputState.read(output)
-    entry = json.loads(output.journal.read_text())
-    entry["series_key"] = entry["record"]["series_key"] = "f" * 20
-    with output.journal.open("a") as journal:
-        journal.write(json.dumps(entry) + "\n")
+    before = finished_in(output)
+    (known,) = before.values()
+    with state_of(output) as state:
+        state.table.write([replace(known, record=replace(known.record, series_key="f" * 20))])
     (garbage,) = collect_garbage(output, delete=True)
     assert (garbage.kind, garbage.name, garbage.folder) == (GarbageKind.GONE, "f" * 20, None)
-    assert OutputState.read(output).finished == state.finished
+    assert finished_in(output) == before
 
 
 def test_nothing_is_looked_at_while_a_run_holds_the_output(outcome: Outcome) -> None:

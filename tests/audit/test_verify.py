@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from running import InThisProcess
+from states import state_of
 from stores import StoreContent, write_store
 
 from pipeline.audit.verify import Mismatch, MismatchKind, verify
@@ -15,7 +16,7 @@ from pipeline.geometry import LPS_AXES, Geometry, Xyz, Zyx
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.manifest import publish, read_records
-from pipeline.output.state import Finished, OutputState
+from pipeline.output.state import Finished
 from pipeline.record import SeriesRecord
 from pipeline.store.layout import StoreOptions
 from pipeline.vocabulary import Reason, Status
@@ -116,15 +117,15 @@ def test_the_store_of_a_series_that_was_refused_since_is_left_over_and_no_damage
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_what_a_stopped_run_did_not_publish_is_no_damage(output: OutputFolder, *, fast: bool) -> None:
-    """One store of a new series, one made anew, one in the journal that has not got its name yet."""
+    """One store of a new series, one made anew, one in the database that has not got its name yet."""
     shutil.rmtree(output.store("bb"))
     new, anew = _record(output, "ee"), replace(_record(output, "abb"), series_key="bb")
     output.store("abb").rename(output.store("bb"))
     unnamed = next(record for record in read_records(output) if record.series_key == "cc")
-    state = OutputState(output)
-    for record in (new, anew, unnamed):
-        output.store(record.series_key).rename(output.unfinished_store(record.series_key))
-        state.commit(Finished(record, "", ""))
+    with state_of(output) as state:
+        for record in (new, anew, unnamed):
+            output.store(record.series_key).rename(output.unfinished_store(record.series_key))
+            state.commit(Finished(record, "", ""))
     output.store("cc").rename(output.unfinished_store("cc"))
     found = verify(output, fast=fast)
     assert {mismatch.series_key for mismatch in found if mismatch.kind is MismatchKind.UNPUBLISHED} >= {"cc", "ee"}
@@ -186,8 +187,9 @@ def test_a_truncated_manifest_is_damage(output: OutputFolder, n_bytes: int) -> N
         verify(output)
 
 
-def test_a_manifest_that_is_gone_is_damage_where_a_journal_tells_of_it(output: OutputFolder) -> None:
-    OutputState(output).commit(Finished(read_records(output)[-1], "", ""))
+def test_a_manifest_that_is_gone_is_damage_where_a_database_names_series(output: OutputFolder) -> None:
+    with state_of(output) as state:
+        state.table.write([Finished(read_records(output)[-1], "", "")])
     output.manifest.unlink()
     with pytest.raises(DamageError, match="publishes it again"):
         verify(output)
@@ -217,3 +219,13 @@ def test_a_store_whose_reader_was_lost_is_read_again(output: OutputFolder, monke
 
     monkeypatch.setattr("pipeline.audit.verify.open_cluster", lambda *_, **__: Losing())
     assert verify(output) == []
+
+
+def test_a_damaged_database_is_reported(output: OutputFolder) -> None:
+    with state_of(output) as state:
+        state.table.write([Finished(record, "", "") for record in read_records(output)])
+    spoilt = bytearray(output.state.read_bytes())
+    spoilt[4096:] = bytes(len(spoilt) - 4096)
+    output.state.write_bytes(spoilt)
+    with pytest.raises(DamageError, match=r"state\.sqlite is damaged"):
+        verify(output)

@@ -39,8 +39,8 @@ def test_a_folder_that_may_not_be_written_is_an_output_error(tmp_path: Path, mon
 
 def test_what_identifies_lies_under_private_alone(tmp_path: Path) -> None:
     output = OutputFolder(tmp_path)
-    private = (output.index, output.files, output.journal, output.key, output.private_config, output.private_manifest)
-    assert all(path.parent == output.private for path in (*private, output.scan, output.lock))
+    private = (output.index, output.files, output.state, output.key, output.private_config, output.private_manifest)
+    assert all(path.parent == output.private for path in (*private, output.lock))
 
 
 def test_a_store_and_its_unfinished_self_lie_on_one_file_system_under_two_names(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_store_and_its_unfinished_self_lie_on_one_file_system_under_two_names(
 def test_an_output_here_shows_its_own_paths_and_hands_nothing_on(tmp_path: Path) -> None:
     output = OutputFolder(tmp_path)
     output.store("ab").mkdir(parents=True)
-    output.send("ab")
+    output.send("ab", b"")
     with output.at_hand("ab") as folder:
         assert folder == output.store("ab")
     assert output.describe_path(output.manifest) == str(tmp_path / "manifest.parquet")

@@ -19,8 +19,10 @@ MR = replace(OK, status=Status.EXCLUDED, reason=Reason.NOT_CT)
 def scan_of(*paths: Path | str, refusal: Any = None) -> Scan:
     headers = [SliceHeader(file=FoundFile(str(path), 1, 1)) for path in paths]
     return Scan(
-        tuple(ScannedSeries(Series(("uid",), (header,)), OK, frozenset(), refusal, "signature") for header in headers),
-        (),
+        tuple(
+            ScannedSeries.of(Series(("uid",), (header,)), OK, frozenset(), refusal, "signature") for header in headers
+        ),
+        n_files=len(headers),
     )
 
 

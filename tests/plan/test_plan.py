@@ -25,7 +25,7 @@ VERSIONS = Versions("config", "stages", "rules", retries=2)
 RECORD = SeriesRecord(series_key="a", status=Status.OK, config_hash="config", code_version="1.0")
 FILE = FoundFile("/f", 1, 1)
 KNOWN = Finished(RECORD, "signature", "rules", stages="stages")
-SCANNED = ScannedSeries(Series(("uid",), ()), RECORD, frozenset(), None, "signature")
+SCANNED = ScannedSeries.of(Series(("uid",), (SliceHeader(file=FILE),)), RECORD, frozenset(), None, "signature")
 
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
 
@@ -50,7 +50,6 @@ def failed(n_failures: int) -> Finished:
         (None, SeriesState.NEW),
         (KNOWN, SeriesState.DONE),
         (replace(KNOWN, has_store=False), SeriesState.NEW),
-        (replace(KNOWN, has_rows=False), SeriesState.NEW),
         (replace(KNOWN, signature="other"), SeriesState.CHANGED),
         (known(config_hash="other"), SeriesState.STALE),
         (known(code_version="0.9"), SeriesState.DONE),
@@ -89,7 +88,7 @@ def test_the_most_work_comes_first_equal_work_by_its_keys() -> None:
     def plan(key: str, n: int, syntax: str = EXPLICIT_LE) -> PlannedSeries:
         pixels = Pixels(rows=4, columns=5, transfer_syntax=syntax)
         image = SliceHeader(file=FILE, identity=Identity(modality="CT"), pixels=pixels)
-        scanned = replace(SCANNED, series=Series(("uid",), (image,) * n))
+        scanned = ScannedSeries.of(Series(("uid",), (image,) * n), RECORD, frozenset(), None, "signature")
         return PlannedSeries(key, SeriesState.NEW, "", scanned)
 
     plans = [

@@ -1,16 +1,15 @@
 import pytest
 from headers import slice_at
-from scanned import scanned
 
 from pipeline.geometry import Xyz
-from pipeline.quality.series_geometry import SeriesFacts
+from pipeline.quality.series_geometry import SeriesGeometry
 
 FEET_FIRST = {"row_direction": Xyz(-1, 0, 0), "column_direction": Xyz(0, 1, 0)}
 
 
-def facts(*heights: float, **plane: object) -> SeriesFacts:
+def facts(*heights: float, **plane: object) -> SeriesGeometry:
     slices = [slice_at(z, plane={"position": Xyz(3.0, 4.0, height), **plane}) for z, height in enumerate(heights)]
-    return SeriesFacts.of(scanned("k", slices))
+    return SeriesGeometry(tuple(slices))
 
 
 def test_positions_are_reported_towards_the_head() -> None:
@@ -28,7 +27,7 @@ def test_numbers_run_with_the_positions_or_against_them(values: tuple[float | No
 
 def test_where_positions_are_missing_or_repeated_there_is_no_order() -> None:
     assert facts(0, 0, 4).order_of([1, 2, 3]) == "unknown"
-    assert SeriesFacts.of(scanned("k", [slice_at(0, plane={"position": None})] * 2)).order_of([1, 2]) == "unknown"
+    assert SeriesGeometry((slice_at(0, plane={"position": None}),) * 2).order_of([1, 2]) == "unknown"
 
 
 def test_names_against_positions() -> None:
@@ -43,7 +42,7 @@ def test_the_step_is_the_median_distance() -> None:
 def test_slices_above_one_another_do_not_move() -> None:
     assert not facts(0, 2, 4).moves_in_plane
     moved = [slice_at(z, plane={"position": Xyz(float(z), 0, z * 2.5)}) for z in range(3)]
-    assert SeriesFacts.of(scanned("k", moved)).moves_in_plane
+    assert SeriesGeometry(tuple(moved)).moves_in_plane
 
 
 def test_a_fact_varies_or_does_not() -> None:

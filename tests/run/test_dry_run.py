@@ -9,7 +9,7 @@ from pipeline.config import load
 from pipeline.dicom.headers import read
 from pipeline.plan.plan import SeriesState
 from pipeline.run.dry_run import OTHER_CONTENT, SeriesPreview, dry_run
-from pipeline.scan import series as series_room
+from pipeline.scan import scan as scan_room
 from pipeline.store.read import open_store
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -44,7 +44,7 @@ def test_a_dry_run_uses_what_the_last_run_read_and_leaves_it_as_it_is(
 def test_content_that_changed_behind_its_size_and_times_is_found_only_deep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(series_room, "_signature", lambda _: "a file system that tells of no change")
+    monkeypatch.setattr(scan_room, "_signature", lambda _: "a file system that tells of no change")
     write_series(tmp_path / "in" / "same", patient_id="a")
     spoilt = write_series(tmp_path / "in" / "spoilt", patient_id="b").paths[3]
     carry_out(tmp_path, tmp_path / "in", YAML)

@@ -14,6 +14,8 @@ from pipeline.cohort.splits import Split
 from pipeline.config import load
 from pipeline.errors import NoInputError, UsageError
 from pipeline.features.statistics import Histogram
+from pipeline.output.database import Database
+from pipeline.output.state import SeriesTable
 from pipeline.prepare.job import Job
 from pipeline.run.fit import FitOutcome, Foreground, figures_of, fit
 from pipeline.store.read import open_store
@@ -144,7 +146,8 @@ def test_what_a_run_has_counted_is_not_read_again_and_only_the_new_are(tmp_path:
     fitted(tmp_path)
     carry_out(tmp_path, tmp_path / "in", NNUNET)
     fitted(tmp_path)
-    assert len((tmp_path / "out/private/fit.jsonl").read_text().splitlines()) == N_READ - len(cohort)
+    with Database.read(tmp_path / "out/private/state.sqlite") as database:
+        assert len(SeriesTable(database, "fit").read()) == N_READ - len(cohort)
     write_series(tmp_path / "in" / "new", patient_id="P-new", seed=9, n=6)
     listener = Quiet()
     fitted(tmp_path, listener=listener)

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,10 +8,10 @@ import pytest
 
 from pipeline.config import Config, config_hash, dump, load
 from pipeline.features.statistics import Histogram
-from pipeline.output.layout import OutputFolder
-from pipeline.output.state import Finished, Journal, OutputState
+from pipeline.output.state import Finished, SeriesTable
 from pipeline.record import SeriesRecord
 from pipeline.run.fit_cache import FitCache, reading_config
+from pipeline.run.session import NoListener, Session, open_session
 from pipeline.vocabulary import Reason, Status
 
 STEPS = "steps: [{clip: {low_hu: -1000, high_hu: 400}}]\n"
@@ -26,10 +27,9 @@ def config(tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> OutputFolder:
-    output = OutputFolder(tmp_path / "out")
-    output.prepare()
-    return output
+def session(config: Config) -> Iterator[Session]:
+    with open_session(config, NoListener(), needs_statistics=False) as session:
+        yield session
 
 
 def finished(key: str, made_by: str, status: Status = Status.OK, histogram: Histogram | None = COUNTED) -> Finished:
@@ -38,13 +38,12 @@ def finished(key: str, made_by: str, status: Status = Status.OK, histogram: Hist
     return Finished(record, "signature", "rules", histogram=histogram, stages="stages")
 
 
-def publish(output: OutputFolder, config: Config, *entries: Finished) -> None:
+def publish(session: Session, *entries: Finished) -> None:
     """Leave what a run would: its configuration, its summary, its state."""
+    output, config = session.output, session.config
     output.private_config.write_text(dump(config, paths=True))
     output.run.write_text(json.dumps({"config_hash": config_hash(config)}))
-    state = OutputState(output, {one.record.series_key: one for one in entries})
-    state.publish([one.record for one in entries], "pseudonym")
-    state.compact(state.finished)
+    SeriesTable(session.database).write(entries)
 
 
 def test_a_reading_has_no_steps(config: Config) -> None:
@@ -52,48 +51,48 @@ def test_a_reading_has_no_steps(config: Config) -> None:
     assert config_hash(reading_config(config)) == config_hash(reading_config(replace(config, steps=())))
 
 
-def test_what_is_kept_is_found_again(output: OutputFolder, config: Config) -> None:
-    wanted = config_hash(reading_config(config))
-    before = FitCache.open(output, config)
+def test_what_is_kept_is_found_again(session: Session) -> None:
+    wanted = config_hash(reading_config(session.config))
+    before = FitCache.open(session)
     before.keep(finished("a", wanted))
     before.keep(finished("b", wanted, Status.REJECTED, None))
-    after = FitCache.open(output, config)
-    assert after.own == {"a", "b"}
-    assert after.finished["a"].record == before.finished["a"].record
-    assert after.finished["a"].signature == "signature"
-    histogram = after.finished["a"].histogram
+    after = FitCache.open(session)
+    assert after.finished == before.finished
+    assert (after.finished["a"].signature, after.by_run) == ("signature", frozenset())
+    histogram = after.histogram_of("a")
     assert histogram is not None
     assert (histogram.first_bin_hu, histogram.counts.tolist()) == (-3, [1, 0, 5])
+    assert after.histogram_of("b") is None
 
 
-def test_what_was_read_otherwise_is_not(output: OutputFolder, config: Config) -> None:
-    FitCache.open(output, config).keep(finished("a", "another hash"))
-    assert FitCache.open(output, config).finished == {}
+def test_what_was_read_otherwise_is_not(session: Session) -> None:
+    FitCache.open(session).keep(finished("a", "another hash"))
+    assert FitCache.open(session).finished == {}
 
 
-def test_what_the_last_run_has_counted_is_known_whatever_its_steps(output: OutputFolder, config: Config) -> None:
-    made_by = config_hash(config)
-    publish(output, config, finished("a", made_by), finished("b", made_by, Status.REJECTED), finished("old", "before"))
-    found = FitCache.open(output, replace(config, steps=()))
-    assert found.finished.keys() == {"a"}
-    assert found.finished["a"].record.config_hash == config_hash(reading_config(config))
-    assert found.own == set()
+def test_what_the_last_run_has_counted_is_known_whatever_its_steps(session: Session) -> None:
+    made_by = config_hash(session.config)
+    publish(session, finished("a", made_by), finished("b", made_by, Status.REJECTED), finished("old", "before"))
+    found = FitCache.open(replace(session, config=replace(session.config, steps=())))
+    assert found.finished.keys() == {"a"} == found.by_run
+    assert found.finished["a"].record.config_hash == config_hash(reading_config(session.config))
+    histogram = found.histogram_of("a")
+    assert histogram is not None
+    assert histogram.counts.tolist() == [1, 0, 5]
 
 
-def test_what_the_last_run_has_read_otherwise_is_not(output: OutputFolder, config: Config) -> None:
-    publish(output, config, finished("a", config_hash(config)))
+def test_what_the_last_run_has_read_otherwise_is_not(session: Session) -> None:
+    publish(session, finished("a", config_hash(session.config)))
+    config = session.config
     other = replace(config, hounsfield=replace(config.hounsfield, padding_hu=-2000))
-    assert FitCache.open(output, other).finished == {}
+    assert FitCache.open(replace(session, config=other)).finished == {}
 
 
-def test_of_what_a_run_has_nothing_is_kept_twice(output: OutputFolder, config: Config) -> None:
-    wanted = config_hash(reading_config(config))
-    cache = FitCache.open(output, config)
+def test_of_what_a_run_has_nothing_is_kept_twice(session: Session) -> None:
+    wanted = config_hash(reading_config(session.config))
+    cache = FitCache.open(session)
     cache.keep(finished("a", wanted))
     cache.keep(finished("b", wanted))
-    publish(output, config, finished("a", config_hash(config)))
-    cache = FitCache.open(output, config)
-    cache.compact()
-    entries = Journal(output.private / "fit.jsonl").entries()
-    assert [entry["record"]["series_key"] for entry in entries] == ["b"]
-    assert FitCache.open(output, config).finished.keys() == {"a", "b"}
+    publish(session, finished("a", config_hash(session.config)))
+    assert FitCache.open(session).finished.keys() == {"a", "b"}
+    assert SeriesTable(session.database, "fit").read().keys() == {"b"}

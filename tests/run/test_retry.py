@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 from phantoms import write_series
 from running import InThisProcess, Quiet, bytes_of_stores, carry_out
+from states import finished_in
 
 from pipeline.cluster.jobs import JobFailure
 from pipeline.errors import LockedError, UsageError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
-from pipeline.output.state import OutputState
 from pipeline.record import SeriesRecord
 from pipeline.run.run import Outcome, retry
 from pipeline.vocabulary import Reason
@@ -78,10 +78,10 @@ def test_an_output_that_was_moved_is_run_where_it_is(outcome: Outcome, tmp_path:
 
 def test_where_the_input_is_not_there_nothing_is_forgotten(outcome: Outcome, tmp_path: Path) -> None:
     (tmp_path / "in").rename(tmp_path / "elsewhere")
-    before = OutputState.read(outcome.output).finished.keys()
+    before = finished_in(outcome.output).keys()
     with pytest.raises(UsageError, match="not a folder that exists"):
         retry(outcome.output, [], Quiet())
-    assert OutputState.read(outcome.output).finished.keys() == before
+    assert finished_in(outcome.output).keys() == before
 
 
 def test_what_another_run_holds_is_left_alone(outcome: Outcome) -> None:

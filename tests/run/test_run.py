@@ -33,7 +33,7 @@ def test_a_run_leaves_what_the_contract_lists(source: Path, tmp_path: Path) -> N
     left = {path.relative_to(outcome.output.root).as_posix() for path in outcome.output.root.rglob("*")}
     assert {
         "manifest.parquet", "manifest.csv", "slices.parquet", "histograms.parquet", "run.json", "config.yaml",
-        "report/index.html", "private/index.parquet", "private/files.parquet", "private/journal.jsonl", "private/key",
+        "report/index.html", "private/index.parquet", "private/files.parquet", "private/state.sqlite", "private/key",
         "private/config.yaml",
     } <= left  # fmt: skip
     assert outcome.exit_code == 0

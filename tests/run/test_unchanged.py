@@ -1,4 +1,6 @@
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +9,14 @@ from phantoms import Series, write_series
 
 from pipeline.config import Config, load
 from pipeline.dicom.headers import read as header
-from pipeline.output.layout import OutputFolder
 from pipeline.plan.recipe import scan_inputs
-from pipeline.privacy import PseudonymKey
-from pipeline.run import session
+from pipeline.run import session as session_room
 from pipeline.run.scan import scan_only
+from pipeline.run.session import NoListener, Session, open_session
 from pipeline.run.unchanged import LastRun
+from pipeline.scan.files import FileTable
+from pipeline.scan.headers import Reading
 from pipeline.scan.series import Scan
-from pipeline.sources.folders import FoundFile, find_files
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         notes.append(words)
         return scan_inputs(*words, **options)
 
-    monkeypatch.setattr(session, "scan_inputs", noting)
+    monkeypatch.setattr(session_room, "scan_inputs", noting)
     return notes
 
 
@@ -49,7 +51,7 @@ def test_a_scan_of_what_is_unchanged_writes_nothing(tmp_path: Path, scans: list[
     assert {path: path.stat().st_mtime_ns for path in tables} == tables
 
 
-@pytest.mark.parametrize("spoiled", ["touched", "added", "removed", "table", "configuration", "mark"])
+@pytest.mark.parametrize("spoiled", ["touched", "added", "removed", "table", "configuration"])
 def test_whatever_changed_is_scanned_again(tmp_path: Path, series: Series, scans: list[object], spoiled: str) -> None:
     scan_only(config(tmp_path))
     if spoiled == "touched":
@@ -60,8 +62,6 @@ def test_whatever_changed_is_scanned_again(tmp_path: Path, series: Series, scans
         series.paths[0].unlink()
     elif spoiled == "table":
         (tmp_path / "out/tags.parquet").unlink()
-    elif spoiled == "mark":
-        (tmp_path / "out/private/scan/last.json").write_text("{")
     scan_only(config(tmp_path, "steps: []\nselect: {min_slices: 4}\n" if spoiled == "configuration" else "steps: []\n"))
     assert len(scans) == 2
 
@@ -79,52 +79,59 @@ def test_a_file_that_may_yet_be_read_is_tried_again(
     assert len(scans) == 2
 
 
-def files(tmp_path: Path) -> list[FoundFile]:
-    return list(find_files(config(tmp_path).input))
+@contextmanager
+def remembering(tmp_path: Path, yaml: str = "steps: []\n") -> Iterator[tuple[Session, LastRun]]:
+    """Yield an opened output, and what its last run left."""
+    with open_session(config(tmp_path, yaml), NoListener()) as session:
+        yield session, LastRun(session)
 
 
-def kept(tmp_path: Path) -> LastRun:
-    """Return what a run over three files remembers."""
-    write_series(tmp_path / "in", n=3)
-    output = OutputFolder(tmp_path / "out")
-    output.prepare()
-    last = LastRun(config(tmp_path), output)
-    last.write(scan_inputs(config(tmp_path), PseudonymKey()), {"exit_code": 0})
-    return last
+def keep(session: Session, last: LastRun, *, is_settled: bool = True) -> None:
+    """Remember a run over the files that are there."""
+    reading = Reading(None, FileTable(session.database))
+    last.write(scan_inputs(session.config, session.key, reading), {"exit_code": 0}, is_settled=is_settled)
 
 
+@pytest.mark.usefixtures("series")
 def test_a_run_that_left_nothing_to_do_is_remembered(tmp_path: Path) -> None:
-    assert kept(tmp_path).read(files(tmp_path)) == {"exit_code": 0}
+    with remembering(tmp_path) as (session, last):
+        keep(session, last)
+    with remembering(tmp_path) as (session, last):
+        assert last.read(session.look()) == {"exit_code": 0}
 
 
+@pytest.mark.usefixtures("series")
 def test_a_file_that_came_while_the_run_went_on_is_no_part_of_what_it_found(tmp_path: Path) -> None:
-    write_series(tmp_path / "in", n=3)
-    output = OutputFolder(tmp_path / "out")
-    output.prepare()
-    found = scan_inputs(config(tmp_path), PseudonymKey())
-    (tmp_path / "in/late").write_text("no DICOM")
-    last = LastRun(config(tmp_path), output)
-    last.write(found, {"exit_code": 0})
-    assert last.read(files(tmp_path)) is None
+    with remembering(tmp_path) as (session, last):
+        keep(session, last)
+        (tmp_path / "in/late").write_text("no DICOM")
+        assert last.read(session.look()) is None
 
 
+@pytest.mark.usefixtures("series")
 def test_what_may_end_otherwise_the_next_time_is_not_remembered(tmp_path: Path) -> None:
-    last = kept(tmp_path)
-    last.write(scan_inputs(config(tmp_path), PseudonymKey()), {"exit_code": 4}, is_settled=False)
-    assert last.read(files(tmp_path)) is None
+    with remembering(tmp_path) as (session, last):
+        keep(session, last)
+        keep(session, last, is_settled=False)
+        assert last.read(session.look()) is None
 
 
+@pytest.mark.usefixtures("series")
 @pytest.mark.parametrize("spoiled", ["store", "manifest", "key file", "stage"])
 def test_whatever_a_run_follows_from_makes_it_look_again(
     tmp_path: Path, spoiled: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept(tmp_path)
+    with remembering(tmp_path) as (session, last):
+        keep(session, last)
     if spoiled == "store":
         (tmp_path / "out/volumes/another").mkdir()
     elif spoiled == "manifest":
         (tmp_path / "out/manifest.parquet").touch()
     elif spoiled == "key file":
+        (tmp_path / "key").write_text("0" * 64)
+        (tmp_path / "key").chmod(0o600)
         monkeypatch.setenv("CTPREP_KEY_FILE", str(tmp_path / "key"))
     elif spoiled == "stage":
         monkeypatch.setattr("pipeline.versions.STAGES", {"steps": 2})
-    assert LastRun(config(tmp_path), OutputFolder(tmp_path / "out")).read(files(tmp_path)) is None
+    with remembering(tmp_path) as (session, last):
+        assert last.read(session.look()) is None

@@ -1,5 +1,6 @@
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,14 @@ from running import InThisProcess
 from pipeline.cluster.jobs import JobFailure
 from pipeline.dicom.headers import read as header_room
 from pipeline.dicom.headers.batch import Terms
+from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.errors import DamageError
 from pipeline.limits import Limits
+from pipeline.output.database import Database
 from pipeline.scan import headers
-from pipeline.scan.headers import Headers, Reading
+from pipeline.scan.census import Census
+from pipeline.scan.files import FileTable, Look
+from pipeline.scan.headers import Reading
 from pipeline.sources.folders import FoundFile, InputOptions, find_files
 from pipeline.vocabulary import Reason
 
@@ -35,9 +41,24 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def read(tmp_path: Path, terms: Terms = TERMS) -> Headers:
-    reading = Reading(None, tmp_path / "scan")
-    return reading.headers_of(find_files(InputOptions((str(tmp_path / "in"),))), terms)
+Read = tuple[list[SliceHeader], Census]
+
+
+def list_files(tmp_path: Path) -> Iterator[FoundFile]:
+    return find_files(InputOptions((str(tmp_path / "in"),)))
+
+
+def read(tmp_path: Path, terms: Terms = TERMS, dispatcher: Any = None) -> Read:
+    """Return the slices and the census of all files, as the database of ``tmp_path`` helps to read them."""
+    with Database.open(tmp_path / "state.sqlite") as database:
+        return read_with(Reading(dispatcher, FileTable(database)), list_files(tmp_path), terms)
+
+
+def read_with(reading: Reading, files: Iterable[FoundFile], terms: Terms = TERMS) -> Read:
+    reading.look(files)
+    reading.read(terms)
+    found = [header for name in reading.table.list_series() for header in reading.slices_of(name)]
+    return [*found, *reading.slices_of_none()], reading.count_elements()
 
 
 def test_unchanged_files_are_not_opened_again(tmp_path: Path, series: Series, opened: list[str]) -> None:
@@ -45,7 +66,7 @@ def test_unchanged_files_are_not_opened_again(tmp_path: Path, series: Series, op
     assert len(opened) == len(series.paths)
     assert read(tmp_path) == first
     assert len(opened) == len(series.paths)
-    assert first.census.n_files == len(series.paths)
+    assert first[1].n_files == len(series.paths)
 
 
 def test_only_a_changed_a_new_and_no_vanished_file_is_read(tmp_path: Path, series: Series, opened: list[str]) -> None:
@@ -57,34 +78,59 @@ def test_only_a_changed_a_new_and_no_vanished_file_is_read(tmp_path: Path, serie
     gone.unlink()
     again = read(tmp_path)
     assert sorted(opened) == sorted(map(str, (changed, new)))
-    assert [one.file.path for one in again.slices] == sorted(str(path) for path in (tmp_path / "in").iterdir())
-    assert again == Reading().headers_of(find_files(InputOptions((str(tmp_path / "in"),))), TERMS)
+    assert [one.file.path for one in again[0]] == sorted(str(path) for path in (tmp_path / "in").iterdir())
+    assert again == read_with(Reading(), list_files(tmp_path))
     opened.clear()
     assert read(tmp_path) == again
     assert opened == []
 
 
+def test_a_look_counts_what_is_new_other_and_gone(tmp_path: Path, series: Series) -> None:
+    reading = Reading()
+    assert reading.look(list_files(tmp_path)) == Look(12, 12)
+    assert reading.look(list_files(tmp_path)) == Look(12, 0)
+    os.utime(series.paths[0], ns=(1, 1))
+    series.paths[1].unlink()
+    assert reading.look(list_files(tmp_path)) == Look(11, 2)
+    assert reading.look([]) == Look(0, 0)
+    assert reading.look(list_files(tmp_path)) == Look(11, 0)
+
+
+def test_a_folder_that_is_gone_is_forgotten(tmp_path: Path, series: Series) -> None:
+    moved = series.folder / "moved"
+    moved.mkdir()
+    for path in series.paths[:4]:
+        path.rename(moved / path.name)
+    reading = Reading()
+    read_with(reading, list_files(tmp_path))
+    shutil.rmtree(moved)
+    slices, census = read_with(reading, list_files(tmp_path))
+    assert (len(slices), census.n_files) == (8, 8)
+
+
+def test_names_that_are_no_utf_8_are_known_again(tmp_path: Path, series: Series, opened: list[str]) -> None:
+    os.rename(os.fsencode(series.paths[0]), os.fsencode(series.folder) + b"/\xe4\xf6.dcm")  # noqa: PTH104  bytes
+    first = read(tmp_path)
+    opened.clear()
+    assert read(tmp_path) == first
+    assert opened == []
+
+
 def test_other_terms_read_anew(tmp_path: Path, series: Series, opened: list[str]) -> None:
     read(tmp_path)
-    other = read(tmp_path, Terms(Limits(), frozenset({"Rows"})))
+    slices, _ = read(tmp_path, Terms(Limits(), frozenset({"Rows"})))
     assert len(opened) == 2 * len(series.paths)
-    assert other.slices[0].elements == {"Rows": 32}
+    assert slices[0].elements == {"Rows": 32}
 
 
 @pytest.mark.usefixtures("series")
-def test_a_damaged_cache_is_as_none(tmp_path: Path) -> None:
-    first = read(tmp_path)
-    for path in (tmp_path / "scan").iterdir():
-        path.write_bytes(path.read_bytes()[:-9])
-    assert read(tmp_path) == first
-
-
-@pytest.mark.usefixtures("series")
-def test_the_cache_is_its_owners_alone(tmp_path: Path) -> None:
+def test_headers_of_which_a_bit_changed_are_damage(tmp_path: Path) -> None:
     read(tmp_path)
-    (path,) = (tmp_path / "scan").iterdir()
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert path.parent.stat().st_mode & 0o777 == 0o700
+    with Database.open(tmp_path / "state.sqlite") as database:
+        ((headers,),) = database.all("SELECT headers FROM part")
+        database.execute("UPDATE part SET headers = ?", (headers[:-9] + bytes([headers[-9] ^ 1]) + headers[-8:],))
+    with pytest.raises(DamageError, match=r"state\.sqlite"):
+        read(tmp_path)
 
 
 def test_what_the_system_refused_is_tried_again(
@@ -95,21 +141,23 @@ def test_what_the_system_refused_is_tried_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(header_room, "read_data_set", refuses)
-        assert {one.refusal and one.refusal[0] for one in read(tmp_path).slices} == {Reason.UNREADABLE}
-    assert {one.refusal for one in read(tmp_path).slices} == {None}
+        assert {one.refusal and one.refusal[0] for one in read(tmp_path)[0]} == {Reason.UNREADABLE}
+    assert {one.refusal for one in read(tmp_path)[0]} == {None}
     assert len(series.paths) == 12
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_only_files_that_were_read_are_kept(tmp_path: Path, reason: Reason) -> None:
+def test_only_files_that_were_read_stay_read(tmp_path: Path, reason: Reason) -> None:
     found = FoundFile(str(tmp_path / "absent"), 1, 1, (reason, "refused"))
-    Reading(None, tmp_path / "scan").headers_of([found], TERMS)
-    assert (tmp_path / "scan").is_dir() is (reason not in {"UNREADABLE", "UNSTABLE"})
+    reading = Reading()
+    read_with(reading, [found])
+    reading.table.use_terms(reading.table.database.fact("header terms") or "")
+    assert reading.table.count_unread() == (reason in {"UNREADABLE", "UNSTABLE"})
 
 
 @pytest.mark.usefixtures("series")
 def test_a_file_that_ends_its_process_is_refused_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = Reading().headers_of(find_files(InputOptions((str(tmp_path / "in"),))), TERMS)
+    expected, _ = read_with(Reading(), list_files(tmp_path))
 
     class Losing(InThisProcess):
         def run(self, task: Any, jobs: Any, n_jobs: int | None = None) -> Iterator[tuple[Any, Any]]:
@@ -118,12 +166,10 @@ def test_a_file_that_ends_its_process_is_refused_alone(tmp_path: Path, monkeypat
                 yield job, JobFailure(Reason.WORKER_LOST, "killed by signal 9") if is_lost else result
 
     monkeypatch.setattr(headers, "BATCH_FILES", 5)
-    reading = Reading(Losing(), tmp_path / "scan")  # type: ignore[arg-type]
-    found = reading.headers_of(find_files(InputOptions((str(tmp_path / "in"),))), TERMS)
-    assert [one.refusal for one in found.slices if one.refusal] == [
+    found, _ = read(tmp_path, dispatcher=Losing())
+    assert [one.refusal for one in found if one.refusal] == [
         (Reason.UNREADABLE, "reading it ended its process: killed by signal 9")
     ]
-    readable = [one for one in expected.slices if not one.file.path.endswith("IM0003.dcm")]
-    assert [one for one in found.slices if not one.refusal] == readable
-    again = Reading(None, tmp_path / "scan").headers_of(find_files(InputOptions((str(tmp_path / "in"),))), TERMS)
-    assert again == expected
+    readable = [one for one in expected if not one.file.path.endswith("IM0003.dcm")]
+    assert [one for one in found if not one.refusal] == readable
+    assert read(tmp_path)[0] == expected

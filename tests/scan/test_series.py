@@ -1,5 +1,4 @@
 import os
-import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,11 @@ from pydicom.dataset import Dataset
 from pipeline.dicom.policy import Policy
 from pipeline.limits import Limits
 from pipeline.privacy import PseudonymKey
-from pipeline.scan.series import Scan, ScannedSeries, describe_contents, identify_patient, scan
+from pipeline.scan.contents import describe_contents
+from pipeline.scan.scan import scan
+from pipeline.scan.series import Scan, ScannedSeries, identify_patient
 from pipeline.sources.folders import InputOptions
-from pipeline.vocabulary import Reason, SeriesWarning, Status
+from pipeline.vocabulary import Reason, SeriesWarning
 
 KEY = PseudonymKey(b"k" * 32)
 
@@ -180,7 +181,7 @@ def test_patient_and_study_are_pseudonyms_of_one_key(tmp_path: Path) -> None:
 def test_without_a_patient_id_the_study_stands_for_the_patient(tmp_path: Path) -> None:
     for name, study in (("a", "1.5"), ("b", "1.5"), ("c", "1.6")):
         write_series(tmp_path / name, n=1, patient_id="", study_uid=study, series_uid=uid(name))
-    patients = [identify_patient(series.series) for series in scanned(tmp_path).series]
+    patients = [identify_patient(series.first) for series in scanned(tmp_path).series]
     assert len(set(patients)) == 2
 
 
@@ -212,10 +213,3 @@ def test_the_signature_changes_with_the_files(tmp_path: Path, change: str) -> No
     else:
         paths[0].rename(tmp_path / "renamed")
     assert only(scanned(tmp_path)).signature != before
-
-
-def test_what_is_scanned_can_travel(tmp_path: Path) -> None:
-    write_series(tmp_path, n=2)
-    series = only(scanned(tmp_path))
-    assert pickle.loads(pickle.dumps(series)) == series  # noqa: S301  our own
-    assert series.record.status is Status.FAILED

@@ -1,29 +1,40 @@
-import json
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from states import finished_in
 
+from pipeline.output.database import Database
 from pipeline.output.layout import OutputFolder
-from pipeline.sources.bucket_output import JOURNAL, OutputCopy, piece_name
+from pipeline.output.state import Finished, SeriesTable, pack_result
+from pipeline.record import SeriesRecord
+from pipeline.sources.bucket_output import DATABASE, OutputCopy, piece_name
 from pipeline.sources.bucket_stores import store_name
 from pipeline.sources.lease import LEASE
+from pipeline.vocabulary import Status
 
 if TYPE_CHECKING:
     from bucket_server import BucketServer
 
 
-def line(key: str, told: int = 0) -> bytes:
-    return json.dumps({"series_key": key, "told": told}).encode() + b"\n"
+def finished(key: str, signature: str = "before") -> Finished:
+    return Finished(SeriesRecord(series_key=key, status=Status.OK), signature, "rules")
+
+
+def known_in(output: OutputFolder) -> dict[str, str]:
+    return {key: found.signature for key, found in finished_in(output).items()}
 
 
 @pytest.fixture
 def state(server: "BucketServer", tmp_path: Path) -> OutputCopy:
     """Put an output of three tables and two stores into a bucket."""
     bucket = server.opened("out")
-    for name in ("manifest.parquet", "run.json", JOURNAL):
-        bucket.put(name, line("aa") + line("bb") if name == JOURNAL else name.encode())
+    with Database.open(tmp_path / "state.sqlite") as database:
+        SeriesTable(database).write([finished("aa"), finished("bb")])
+    for name in ("manifest.parquet", "run.json"):
+        bucket.put(name, name.encode())
+    bucket.put(DATABASE, (tmp_path / "state.sqlite").read_bytes())
     for key in ("aa", "bb"):
         bucket.put(f"{store_name(key)}/zarr.json", b"{}")
     bucket.put(LEASE, b"")
@@ -40,9 +51,9 @@ def written(server: "BucketServer") -> list[str]:
 
 def test_everything_but_stores_and_the_lease_is_fetched(state: OutputCopy) -> None:
     state.fetch(mends=True)
-    assert names(state) == {"manifest.parquet", "run.json", JOURNAL}
+    assert names(state) == {"manifest.parquet", "run.json", DATABASE}
     assert not state.output.volumes.exists()
-    assert stat.S_IMODE(state.output.journal.stat().st_mode) == 0o600
+    assert stat.S_IMODE(state.output.state.stat().st_mode) == 0o600
 
 
 def test_some_of_it_can_be_enough(state: OutputCopy) -> None:
@@ -70,11 +81,11 @@ def test_what_is_here_already_is_not_fetched_again_and_what_changed_is(
 
 def test_what_changed_is_published_and_the_manifest_at_the_end(state: OutputCopy, server: "BucketServer") -> None:
     state.fetch(mends=True)
-    for name in ("manifest.parquet", "manifest.csv", "slices.parquet", JOURNAL):
+    for name in ("manifest.parquet", "manifest.csv", "slices.parquet", DATABASE):
         (state.output.root / name).write_bytes(b"new")
     server.seen.clear()
     state.publish()
-    assert written(server) == ["slices.parquet", JOURNAL, "manifest.csv", "manifest.parquet"]
+    assert written(server) == ["slices.parquet", DATABASE, "manifest.csv", "manifest.parquet"]
 
 
 def test_what_was_removed_here_is_removed_there(state: OutputCopy, server: "BucketServer") -> None:
@@ -94,24 +105,24 @@ def test_publishing_twice_writes_once(state: OutputCopy, server: "BucketServer")
     assert written(server) == []
 
 
-def test_pieces_win_over_the_journal_and_go_when_it_is_published(state: OutputCopy, server: "BucketServer") -> None:
-    state.bucket.put(piece_name("bb"), line("bb", told=1))
-    state.bucket.put(piece_name("cc"), line("cc", told=2))
+def test_pieces_win_over_the_database_and_go_when_it_is_published(state: OutputCopy, server: "BucketServer") -> None:
+    state.bucket.put(piece_name("bb"), pack_result(finished("bb", "new")))
+    state.bucket.put(piece_name("cc"), pack_result(finished("cc", "new")))
     assert state.fetch(mends=True) == set()
-    assert state.output.journal.read_bytes() == line("aa") + line("bb", told=1) + line("cc", told=2)
+    assert known_in(state.output) == {"aa": "before", "bb": "new", "cc": "new"}
     state.publish()
     there = server.tree("out")
-    assert there[JOURNAL] == state.output.journal.read_bytes()
-    assert not any(name.startswith("private/journal/") for name in there)
+    assert there[DATABASE] == state.output.state.read_bytes()
+    assert not any(name.startswith("private/results/") for name in there)
 
 
 @pytest.mark.parametrize("mends", [True, False])
-def test_a_store_that_was_only_begun_is_in_no_journal(
+def test_a_store_that_was_only_begun_is_in_no_database(
     state: OutputCopy, server: "BucketServer", *, mends: bool
 ) -> None:
     state.bucket.put(piece_name("bb"), b"")
     assert state.fetch(mends=mends) == {"bb"}
-    assert state.output.journal.read_bytes() == line("aa")
+    assert known_in(state.output) == {"aa": "before"}
     assert (f"{store_name('bb')}/zarr.json" in server.tree("out")) is not mends
     assert f"{store_name('aa')}/zarr.json" in server.tree("out")
 
@@ -120,4 +131,4 @@ def test_a_lost_index_costs_a_fetch_and_nothing_else(state: OutputCopy) -> None:
     state.fetch(mends=True)
     state.index.write_text("?")
     state.fetch(mends=True)
-    assert names(state) == {"manifest.parquet", "run.json", JOURNAL}
+    assert names(state) == {"manifest.parquet", "run.json", DATABASE}

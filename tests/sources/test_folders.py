@@ -13,7 +13,7 @@ from pipeline.sources.folders import (
     NS,
     FoundFile,
     InputOptions,
-    describe_links,
+    LinkCounts,
     empty_roots,
     find_files,
 )
@@ -189,6 +189,13 @@ def test_a_file_system_of_whole_seconds_has_a_coarser_grain(tmp_path: Path, monk
     assert waits == [1.0]
 
 
+def links_in(options: InputOptions) -> list[str]:
+    """Return what is said of the links under the roots."""
+    links = LinkCounts(options)
+    assert list(links.count(find_files(options))) == list(find_files(options))
+    return list(links.describe())
+
+
 def test_links_that_are_left_alone_are_counted_in_one_line_a_root(tmp_path: Path) -> None:
     root, outside = tmp_path / "in", touch(tmp_path / "out" / "1")
     inside = touch(root / "1")
@@ -196,13 +203,13 @@ def test_links_that_are_left_alone_are_counted_in_one_line_a_root(tmp_path: Path
         (root / f"leak{number}").symlink_to(outside)
     (root / "again").symlink_to(inside)
     options = InputOptions((str(root),))
-    within, out = describe_links(options, find_files(options))
+    within, out = links_in(options)
     assert out.startswith(f"3 links lead out of {root} and are not followed")
     assert within.startswith(f"1 link within {root} is not followed")
     followed = InputOptions((str(root),), follow_symlinks=True)
-    assert list(describe_links(followed, find_files(followed))) == [out]
+    assert links_in(followed) == [out]
     inside.with_name("again").unlink()
-    assert list(describe_links(options, find_files(InputOptions((str(outside.parent),))))) == []
+    assert links_in(InputOptions((str(outside.parent),))) == []
 
 
 @pytest.mark.parametrize("wrong", [{"roots": ()}, {"roots": ("a",), "settle_seconds": -1}])

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.errors import LockedError, OutputError
-from pipeline.output.durable import append_line
 from pipeline.output.layout import OutputFolder
 from pipeline.sources.bucket_output import piece_name
 from pipeline.sources.bucket_stores import store_name
@@ -17,20 +16,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def uploads(server: "BucketServer", tmp_path: Path) -> Uploads:
-    """Give an output in a bucket, with one line in its journal."""
+    """Give an output in a bucket."""
     output = OutputFolder(tmp_path / "out")
     output.prepare()
-    append_line(output.journal, b"before", private=True)
     return Uploads(server.opened("out"), output)
 
 
 def finish(uploads: Uploads, key: str, *, has_store: bool = True) -> None:
     """Do what a state does with a finished series."""
-    append_line(uploads.output.journal, key.encode(), private=True)
     if has_store:
         uploads.output.store(key).mkdir()
         (uploads.output.store(key) / "zarr.json").write_text(key)
-    uploads.send(key)
+    uploads.send(key, key.encode())
 
 
 def test_a_finished_series_is_sent_and_its_store_is_here_no_more(uploads: Uploads, server: "BucketServer") -> None:
@@ -39,8 +36,8 @@ def test_a_finished_series_is_sent_and_its_store_is_here_no_more(uploads: Upload
     uploads.settle()
     assert server.tree("out") == {
         f"{store_name('aa')}/zarr.json": b"aa",
-        piece_name("aa"): b"aa\n",
-        piece_name("bb"): b"bb\n",
+        piece_name("aa"): b"aa",
+        piece_name("bb"): b"bb",
     }
     assert list(uploads.output.volumes.iterdir()) == []
     assert uploads.list_stored() == {"aa"}

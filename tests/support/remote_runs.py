@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from phantoms import write_series
 from running import ORIENTED, Quiet
+from states import finished_in
 
 from pipeline.config import load
 from pipeline.output.layout import OutputFolder
-from pipeline.output.state import Journal, OutputState
 from pipeline.run.run import Outcome, run
-from pipeline.sources.bucket_output import JOURNAL, OutputCopy
+from pipeline.sources.bucket_output import DATABASE, OutputCopy
 from pipeline.sources.bucket_stores import hash_of_store, store_name
 
 if TYPE_CHECKING:
@@ -45,10 +45,12 @@ def stores_here(output: OutputFolder) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def journal_of(server: "BucketServer", tmp_path: Path) -> dict[str, str]:
-    """Return the SHA-256 of each store by series, as the journal in the bucket tells it."""
-    (tmp_path / "journal").write_bytes(server.tree("out")["private/journal.jsonl"])
-    return {entry["series_key"]: entry["record"]["sha256"] for entry in Journal(tmp_path / "journal").entries()}
+def hashes_in_database(server: "BucketServer", tmp_path: Path) -> dict[str, str]:
+    """Return the SHA-256 of each store by series, as the database in the bucket says."""
+    copy = OutputFolder(tmp_path / "looked at")
+    copy.private.mkdir(parents=True)
+    copy.state.write_bytes(server.tree("out")[DATABASE])
+    return {key: found.record.sha256 or "" for key, found in finished_in(copy).items()}
 
 
 WRITES = frozenset({"PUT", "POST", "DELETE"})
@@ -81,8 +83,8 @@ def killed_run(server: "BucketServer", config: Path, source: Path, n: int) -> No
 
 
 def falsely_ok(server: "BucketServer", tmp_path: Path) -> list[str]:
-    """Return the series that the journal in the bucket calls ok, and whose store is not what it says."""
+    """Return the series that the database in the bucket calls ok, and whose store is not what it says."""
     bucket, copy = server.opened("out"), OutputFolder(tmp_path / "seen")
-    OutputCopy(bucket, copy, tmp_path / "seen.json").fetch({JOURNAL}, mends=False)
-    records = [found.record for found in OutputState.read(copy).finished.values()]
+    OutputCopy(bucket, copy, tmp_path / "seen.json").fetch({DATABASE}, mends=False)
+    records = [found.record for found in finished_in(copy).values()]
     return [one.series_key for one in records if hash_of_store(bucket, store_name(one.series_key)) != one.sha256]

@@ -1,13 +1,22 @@
 """Scans for tests, made of slice headers without files."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from headers import series_of
 
+from pipeline.dicom.headers.batch import Batch
 from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.dicom.policy import Policy
+from pipeline.privacy import PseudonymKey
+from pipeline.quality.facts import SeriesFacts
 from pipeline.record import SeriesRecord
 from pipeline.scan.census import Census
-from pipeline.scan.series import Scan, ScannedSeries
+from pipeline.scan.files import HeaderPack
+from pipeline.scan.headers import Reading, pack_batch
+from pipeline.scan.scan import Library, build_scan
+from pipeline.scan.series import NOBODY, Scan, ScannedSeries
+from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Status
 
 
@@ -16,9 +25,33 @@ def scanned(key: str, slices: Sequence[SliceHeader], patient: str = "", study: s
     record = SeriesRecord(
         series_key=key, status=Status.FAILED, patient=patient or f"patient of {key}", study=study or f"study of {key}"
     )
-    return ScannedSeries(series_of(*slices), record, frozenset(), None, "")
+    return ScannedSeries.of(series_of(*slices), record, frozenset(), None, "")
+
+
+def reading_of(slices: Iterable[SliceHeader]) -> Reading:
+    """Return a reading that has read these slices, of files that need not exist."""
+    reading, by_file = Reading(), defaultdict[FoundFile, list[SliceHeader]](list)
+    for header in slices:
+        by_file[header.file].append(header)
+    reading.look(sorted(by_file, key=lambda file: (file.folder, file.path)))
+    batch = Batch(list(by_file), [tuple(one) for one in by_file.values()], [], [frozenset()] * len(by_file))
+    for part in pack_batch(batch):
+        files = tuple(batch.files[place] for place in part.places)
+        reading.table.add([HeaderPack(part.series, files, part.headers, part.observed, part.may_change)])
+    return reading
+
+
+def scan_slices(slices: Sequence[SliceHeader], *, joins: bool = False) -> Scan:
+    """Return the scan of these slices."""
+    return build_scan(Library(reading_of(slices), Policy(), joins=joins), PseudonymKey(), NOBODY, len(slices))
+
+
+def facts_of(scanned: ScannedSeries) -> SeriesFacts:
+    """Return what findings need to know of a series."""
+    return SeriesFacts.of(scanned.record, scanned.series)
 
 
 def scan_of(*series: ScannedSeries, unassigned: Sequence[SliceHeader] = (), census: Census | None = None) -> Scan:
     """Return a scan of series."""
-    return Scan(series, tuple(unassigned), census or Census())
+    n_files = sum(len(one.series.slices) for one in series) + len(unassigned)
+    return Scan(series, tuple(unassigned), census or Census(), n_files=n_files)

@@ -79,9 +79,9 @@ def test_who_has_another_certificate_is_refused(cluster: Programs, source: Path,
 
 
 def test_workers_that_are_killed_again_and_again_cost_no_series(source: Path, tmp_path: Path) -> None:
-    journal = OutputFolder(tmp_path / "out").journal
+    stores = OutputFolder(tmp_path / "out").volumes
     with programs(2) as started:
-        killing = AsItGrows(journal, lambda: [process.kill() for process in started.worker_processes()[:1]], every=3)
+        killing = AsItGrows(stores, lambda: [process.kill() for process in started.worker_processes()[:1]], every=3)
         with killing:
             done = run_on(started, tmp_path, source, None)
     assert killing.n_times > 1
@@ -93,7 +93,7 @@ def test_workers_that_are_killed_again_and_again_cost_no_series(source: Path, tm
 
 def test_a_scheduler_that_is_lost_ends_the_run_and_what_was_finished_is_kept(source: Path, tmp_path: Path) -> None:
     output = OutputFolder(tmp_path / "out")
-    with programs(1) as started, AsItGrows(output.journal, started.scheduler.kill, every=2):
+    with programs(1) as started, AsItGrows(output.volumes, started.scheduler.kill, every=2):
         done = run_on(started, tmp_path, source, None)
     assert done.returncode == ExitCode.CLUSTER, done.stdout + done.stderr
     assert done.stderr == "ctprep: the cluster was lost; what was finished is kept\n"
@@ -136,7 +136,7 @@ def test_a_run_that_ends_harms_no_other_on_the_same_scheduler(source: Path, tmp_
 
 
 class AsItGrows:
-    """Does something whenever so many more lines are in a file, beside what happens inside."""
+    """Does something whenever a folder holds so many more stores, beside what happens inside."""
 
     def __init__(self, path: Path, act: Callable[[], object], every: int) -> None:
         self._path, self._act, self._every = path, act, every
@@ -152,9 +152,9 @@ class AsItGrows:
 
     def _go_on(self) -> None:
         while not self._stop.wait(0.01):
-            if self._n_lines() >= (self.n_times + 1) * self._every:
+            if self._n_stores() >= (self.n_times + 1) * self._every:
                 self._act()
                 self.n_times += 1
 
-    def _n_lines(self) -> int:
-        return self._path.read_bytes().count(b"\n") if self._path.exists() else 0
+    def _n_stores(self) -> int:
+        return len(list(self._path.glob("*.zarr")))

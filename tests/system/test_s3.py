@@ -60,18 +60,18 @@ class TestARun:
         assert list((tmp_path / "cache").rglob("*.zarr")) == []
         assert outcome.output.describe_path(outcome.output.manifest) == server.url("out/manifest.parquet")
 
-    def test_writes_the_manifest_last_and_a_series_line_after_its_store(
+    def test_writes_the_manifest_last_and_a_series_result_after_its_store(
         self, server: "BucketServer", source: Path, tmp_path: Path
     ) -> None:
         key = min(record.series_key for record in remote_run(tmp_path, source, server.url("out")).records)
         written = server.written()
-        assert written[-3:] == ["out/private/journal.jsonl", "out/manifest.csv", "out/manifest.parquet"]
-        begun, done = (n for n, name in enumerate(written) if name == f"out/private/journal/{key}.json")
+        assert written[-3:] == ["out/private/state.sqlite", "out/manifest.csv", "out/manifest.parquet"]
+        begun, done = (n for n, name in enumerate(written) if name == f"out/private/results/{key}.json")
         own = [n for n, name in enumerate(written) if name.startswith(f"out/volumes/{key}.zarr/")]
         assert begun < min(own)
         assert max(own) < done
         assert written[max(own)].endswith(".zarr/zarr.json")
-        assert not any(name.startswith("private/journal/") for name in server.tree("out"))
+        assert not any(name.startswith("private/results/") for name in server.tree("out"))
 
     def test_finds_nothing_to_do_a_second_time_on_any_machine(
         self, server: "BucketServer", source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

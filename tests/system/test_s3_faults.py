@@ -4,7 +4,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from remote_runs import SERIAL, falsely_ok, journal_of, killed_run, remote_run, stores, stores_here, two_patients
+from remote_runs import (
+    SERIAL,
+    falsely_ok,
+    hashes_in_database,
+    killed_run,
+    remote_run,
+    stores,
+    stores_here,
+    two_patients,
+)
 from running import carry_out
 
 from pipeline.cli import main
@@ -41,7 +50,7 @@ def test_a_kill_and_a_rerun_leave_what_a_clean_run_leaves(
     again = remote_run(tmp_path, source, server.url("out"))
     assert again.exit_code == ExitCode.OK
     assert stores(server) == stores_here(clean.output)
-    assert journal_of(server, tmp_path) == {record.series_key: record.sha256 for record in clean.records}
+    assert hashes_in_database(server, tmp_path) == {record.series_key: record.sha256 for record in clean.records}
     assert LEASE not in server.tree("out")
 
 

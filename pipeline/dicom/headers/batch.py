@@ -1,14 +1,16 @@
-"""Batches of files: their slices and observations, as workers read them, and as text for the way back and the cache.
+"""Batches of files: their slices and observations, as workers read them, and packed for the way back and the database.
 
-Most of a header is the same in every slice of its series.  So the text holds the first slice of a series in full, and
-for each slice only what differs from the first.  Law: ``unpack_batch(pack_batch(batch)) == batch``.
+Most of a header is the same in every slice of its series.  So what is packed holds the first slice of a series in
+full, and for each slice only what differs from the first.  Laws: ``unpack_slices(pack_slices(batch))`` gives the slices
+of the batch, and ``unpack_observations(pack_observations(batch))`` what was observed in each file that holds CT.
 """
 
 import json
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.group import identify_series
@@ -17,6 +19,7 @@ from pipeline.dicom.headers.read import FileReader
 from pipeline.dicom.headers.slice import Identity, ImagePlane, Pixels, Rescale, SliceHeader
 from pipeline.dicom.headers.units import Kind
 from pipeline.elements import Observation
+from pipeline.errors import DamageError
 from pipeline.geometry import Xyz
 from pipeline.limits import Limits
 from pipeline.sources.folders import FoundFile
@@ -47,23 +50,25 @@ class Batch:
         """Yield each file with its slices."""
         return zip(self.files, self.slices, strict=True)
 
-    def only(self, paths: set[str]) -> "Batch":
-        """Return the batch without other files; the batch itself where all are among ``paths``."""
-        places = [place for place, file in enumerate(self.files) if file.path in paths]
-        if len(places) == len(self.files):
-            return self
+    def split_by_series(self) -> Iterator[tuple[tuple[str, ...] | None, list[int], "Batch"]]:
+        """Yield the files of each series as a batch of their own, with its key and their places; None for no series."""
+        by_key: dict[tuple[str, ...] | None, list[int]] = defaultdict(list)
+        for place, slices in enumerate(self.slices):
+            by_key[identify_series(slices[0])].append(place)
+        for key, places in by_key.items():
+            yield key, places, self.only(places)
+
+    def only(self, places: Sequence[int]) -> "Batch":
+        """Return some files as a batch, with a pool that holds no more than was seen in them."""
+        seen = [self.seen[place] for place in places]
+        numbers = sorted(frozenset().union(*seen))
+        new = {number: place for place, number in enumerate(numbers)}
         return Batch(
             [self.files[place] for place in places],
             [self.slices[place] for place in places],
-            self.pool,
-            [self.seen[place] for place in places],
+            [self.pool[number] for number in numbers],
+            [frozenset(map(new.__getitem__, one)) for one in seen],
         )
-
-    def list_observations(self) -> Iterator[tuple[tuple[str, str, str], frozenset[int]]]:
-        """Yield for each file that holds CT its patient, study and series, and what was observed."""
-        for slices, seen in zip(self.slices, self.seen, strict=True):
-            if seen:
-                yield identify_owner(slices[0]), seen
 
 
 def read_batch(files: Sequence[FoundFile], terms: Terms) -> Batch:
@@ -86,30 +91,63 @@ def identify_owner(header: SliceHeader) -> tuple[str, str, str]:
     return identity.patient_id or study, study, series
 
 
+Owner = tuple[str, str, str]
+
 PARTS = {"identity": Identity, "pixels": Pixels, "plane": ImagePlane, "rescale": Rescale}
 """The fields of a slice that have fields themselves."""
+COMPRESSION = 1
+"""zlib's fastest; it also tells a changed bit."""
 TABLES = ("elements", "phase")
 """The fields of a slice that are values by keyword."""
 OWN_FIELDS = [one.name for one in fields(SliceHeader) if one.name not in {"file", *PARTS, *TABLES}]
 PART_FIELDS = {name: [one.name for one in fields(kind)] for name, kind in PARTS.items()}
 
+T = TypeVar("T")
+
 Packed = dict[str, Any]
 """Fields of a slice as plain JSON values; a part is a dictionary of its fields."""
 
 
-def pack_batch(batch: Batch) -> bytes:
-    """Return a batch as ASCII JSON."""
+def pack_slices(batch: Batch) -> bytes:
+    """Return the slices of a batch as compressed JSON."""
     groups: dict[tuple[Any, ...], list[tuple[int, SliceHeader]]] = defaultdict(list)
     for place, slices in enumerate(batch.slices):
         for header in slices:
             groups[_likeness(header)].append((place, header))
-    content = {
-        "files": [[file.path, file.refusal, *file.state] for file in batch.files],
-        "series": [_pack_group(members) for members in groups.values()],
-        "pool": batch.pool,
-        "seen": _pack_seen(batch.seen),
-    }
-    return json.dumps(content, separators=(",", ":"), default=sorted).encode("ascii")
+    return _compress(
+        {
+            "files": [[file.path, file.refusal, *file.state] for file in batch.files],
+            "series": [_pack_group(members) for members in groups.values()],
+        }
+    )
+
+
+def pack_observations(batch: Batch) -> bytes:
+    """Return what was observed in each file as compressed JSON; nothing where no file holds CT."""
+    files: list[tuple[str, Owner, frozenset[int]]] = [
+        (file.path, identify_owner(slices[0]), seen)
+        for file, slices, seen in zip(batch.files, batch.slices, batch.seen, strict=True)
+        if seen
+    ]
+    if not files:
+        return b""
+    shared = frozenset.intersection(*(seen for _, _, seen in files))
+    own = [[path, owner, seen - shared] for path, owner, seen in files]
+    return _compress({"pool": batch.pool, "shared": shared, "files": own})
+
+
+def _compress(content: Any) -> bytes:
+    text = json.dumps(content, separators=(",", ":"), default=sorted)
+    return zlib.compress(text.encode("ascii"), COMPRESSION)
+
+
+def _decompress(packed: bytes) -> Any:
+    """Return what was packed; raises DamageError where a bit of it is another."""
+    try:
+        return json.loads(zlib.decompress(packed))
+    except (zlib.error, ValueError) as error:
+        msg = "headers in private/state.sqlite are damaged: remove it, and every series is prepared again"
+        raise DamageError(msg) from error
 
 
 def _likeness(header: SliceHeader) -> tuple[Any, ...]:
@@ -158,33 +196,32 @@ def _is_same(value: Any, other: Any) -> bool:
     return value is other or (value == other and repr(value) == repr(other))
 
 
-def _pack_seen(seen: Sequence[frozenset[int]]) -> Packed:
-    """Return the numbers that all files with observations share, and each file's others; None for a file without."""
-    shared = frozenset.intersection(*filter(None, seen)) if any(seen) else frozenset()
-    return {"shared": shared, "own": [one - shared if one else None for one in seen]}
-
-
-def unpack_batch(text: bytes) -> Batch:
-    """Return the batch of a text; raises ValueError, KeyError or TypeError for a text that holds none."""
-    content = json.loads(text)
+def unpack_slices(packed: bytes) -> list[tuple[SliceHeader, ...]]:
+    """Return the slices of each file of a batch; raises DamageError where a bit of it is another."""
+    content = _decompress(packed)
     files = [
         FoundFile(path, size, mtime_ns, _refusal(why), *others)
         for path, why, size, mtime_ns, *others in content["files"]
     ]
     slices: list[list[SliceHeader]] = [[] for _ in files]
     for group in content["series"]:
-        packed = group["first"]
-        parts = {name: kind(**_unpack(packed[name])) for name, kind in PARTS.items()}
-        own = _unpack({name: packed[name] for name in (*OWN_FIELDS, *TABLES)})
+        packed_first = group["first"]
+        parts = {name: kind(**_unpack(packed_first[name])) for name, kind in PARTS.items()}
+        own = _unpack({name: packed_first[name] for name in (*OWN_FIELDS, *TABLES)})
         first = SliceHeader(file=files[group["slices"][0][0]], **parts, **own)
         for place, difference in group["slices"]:
             slices[place].append(_apply(first, files[place], difference))
     for headers in slices:
         headers.sort(key=lambda header: header.frame or 0)
-    shared = frozenset(content["seen"]["shared"])
-    seen = [frozenset() if own is None else shared.union(own) for own in content["seen"]["own"]]
+    return [tuple(headers) for headers in slices]
+
+
+def unpack_observations(packed: bytes) -> tuple[list[Observation], list[tuple[str, Owner, frozenset[int]]]]:
+    """Return the pool of a batch, and for each file that holds CT its path, its owner and its places in the pool."""
+    content = _decompress(packed)
+    shared = frozenset(content["shared"])
     pool = [Observation(*one) for one in content["pool"]]
-    return Batch(files, [tuple(headers) for headers in slices], pool, seen)
+    return pool, [(path, (owner[0], owner[1], owner[2]), shared.union(own)) for path, owner, own in content["files"]]
 
 
 def _apply(first: SliceHeader, file: FoundFile, difference: Packed) -> SliceHeader:
@@ -192,10 +229,17 @@ def _apply(first: SliceHeader, file: FoundFile, difference: Packed) -> SliceHead
     changes = _unpack(difference)
     for name, changed in changes.items():
         if name in PARTS:
-            changes[name] = replace(getattr(first, name), **_unpack(changed))
+            changes[name] = _copy_with(getattr(first, name), _unpack(changed))
         elif name in TABLES:
             changes[name] = getattr(first, name) | changed
-    return replace(first, file=file, **changes)
+    return _copy_with(first, changes | {"file": file})
+
+
+def _copy_with(one: T, changes: dict[str, Any]) -> T:
+    """Return a copy of a frozen dataclass with other fields, at a fifth of the time that `replace` takes."""
+    copy = object.__new__(type(one))
+    vars(copy).update(vars(one), **changes)
+    return copy
 
 
 def _unpack(packed: Packed) -> dict[str, Any]:

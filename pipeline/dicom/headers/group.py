@@ -3,7 +3,7 @@
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -12,37 +12,9 @@ from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.vocabulary import SeriesWarning, Stage
 
 
-@dataclass(frozen=True)
-class Groups:
-    """The series of a scan, and the files that belong to none."""
-
-    series: tuple[Series, ...]
-    unassigned: tuple[SliceHeader, ...]
-
-
-def group_slices(slices: Iterable[SliceHeader], roots: Sequence[str] = ()) -> Groups:
-    """Group slices into series, each in the order of its paths.
-
-    A file whose SeriesInstanceUID can be read belongs to that series, even if something else is wrong with it.  A CT
-    image without one is grouped by folder, study, frame of reference and series number; in the identity the folder
-    is that below the ``roots``, so that the same files have it under another mount point too.  Anything else belongs
-    to no series, and so does a file that breaks off before its UID.
-    """
-    by_key: dict[tuple[str, ...], list[SliceHeader]] = defaultdict(list)
-    unassigned = []
-    for header in slices:
-        key = identify_series(header)
-        if key is None:
-            unassigned.append(header)
-        else:
-            by_key[key].append(header)
-    places = name_places([key for key in by_key if len(key) > 1], roots)
-    series = []
-    for key, members in by_key.items():
-        place = places.get(key, "")
-        identity = (place, *key[1:]) if key in places else key
-        series.append(Series(identity, fill_identities(_in_path_order(members)), place))
-    return Groups(tuple(sorted(series, key=lambda one: one.identity)), tuple(unassigned))
+def build_series(identity: tuple[str, ...], slices: Iterable[SliceHeader], place: str = "") -> Series:
+    """Return the series of these slices, in the order of their paths, what is empty in some taken from the others."""
+    return Series(identity, fill_identities(in_path_order(slices)), place)
 
 
 def name_places(keys: Collection[tuple[str, ...]], roots: Sequence[str]) -> dict[tuple[str, ...], str]:
@@ -71,7 +43,13 @@ def _name_place(folder: str, roots: Sequence[str], n_more: int) -> str:
 
 
 def identify_series(header: SliceHeader) -> tuple[str, ...] | None:
-    """Return the key of a slice's series, None where it belongs to none."""
+    """Return the key of a slice's series, None where it belongs to none.
+
+    A file whose SeriesInstanceUID can be read belongs to that series, even if something else is wrong with it.  A CT
+    image without one is grouped by folder, study, frame of reference and series number; `name_places` makes of the
+    folder what stays the same under another mount point.  Anything else belongs to no series, and so does a file that
+    breaks off before its UID.
+    """
     identity = header.identity
     if identity.series_instance_uid:
         return (identity.series_instance_uid,)
@@ -90,7 +68,8 @@ def _was_cut_short(header: SliceHeader) -> bool:
     return header.refusal is not None and header.refusal[0].stage in {Stage.ACCESS, Stage.FILE}
 
 
-def _in_path_order(slices: list[SliceHeader]) -> tuple[SliceHeader, ...]:
+def in_path_order(slices: Iterable[SliceHeader]) -> tuple[SliceHeader, ...]:
+    """Return slices in the order of their paths and frames."""
     return tuple(sorted(slices, key=lambda header: (header.file.path, header.frame or 0)))
 
 
@@ -127,41 +106,6 @@ def _fill(header: SliceHeader, missing: dict[str, str]) -> SliceHeader:
     settled = {SeriesWarning.W_UID_INVALID} | ({SeriesWarning.W_ID_MISSING} if "patient_id" in filled else set())
     warnings = (header.warnings - settled) | check_uids(identity) | {SeriesWarning.W_ID_FILLED}
     return replace(header, identity=identity, warnings=warnings, elements=header.elements | elements)
-
-
-def warn_of_unassigned(groups: Groups) -> dict[tuple[str, ...], set[SeriesWarning]]:
-    """Return W_FILE_SKIPPED for each series that has files in the folder of an unassigned file.
-
-    Where no series has files there, the series in the nearest folder above are warned.
-    """
-    folders: dict[str, set[tuple[str, ...]]] = defaultdict(set)
-    for series in groups.series:
-        for header in series.slices:
-            folders[header.file.folder].add(series.identity)
-    warned: dict[tuple[str, ...], set[SeriesWarning]] = defaultdict(set)
-    for header in groups.unassigned:
-        for identity in _nearest(header.file.folder, folders):
-            warned[identity].add(SeriesWarning.W_FILE_SKIPPED)
-    return warned
-
-
-def _nearest(folder: str, folders: dict[str, set[tuple[str, ...]]]) -> set[tuple[str, ...]]:
-    while folder not in folders:
-        above = folder.rpartition("/")[0]
-        if above in {folder, ""}:
-            return set()
-        folder = above
-    return folders[folder]
-
-
-def find_shared_patient_ids(groups: Groups) -> set[str]:
-    """Return the PatientIDs that belong to several people, with different birth dates or sexes."""
-    people: dict[str, set[str]] = defaultdict(set)
-    for series in groups.series:
-        for header in series.slices:
-            if header.identity.patient_id:
-                people[header.identity.patient_id].add(header.identity.birth_and_sex)
-    return {patient_id for patient_id, births in people.items() if len(births) > 1}
 
 
 def has_uid(series: Series) -> bool:

@@ -1,10 +1,8 @@
 """Series of one slice to whole series again, where a SeriesInstanceUID was rewritten in each file."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from pipeline.dicom.headers.group import Groups
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.stack.stack import build_stack
 
@@ -15,21 +13,18 @@ DIRECTION_DECIMALS = 3
 Key = tuple[str, ...]
 
 
-def regroup_series(groups: Groups) -> Groups:
-    """Return the groups, with series of one slice joined where their slices form a stack.
+def regroup_series(single: Iterable[Series]) -> list[Series]:
+    """Return the series that series of one slice make, joined where their slices form a stack.
 
     Slices are joined if they share patient, study, kernel, size, spacing and orientation, and also frame of reference
     and series number, unless these differ in every file, and if their positions form an even stack.
     """
     alone: dict[Key, list[Series]] = defaultdict(list)
-    for series in groups.series:
+    for series in single:
         if _may_be_a_part(series):
             alone[_likeness(series.slices[0])].append(series)
     joined = {key: part for likeness, members in alone.items() for key, part in _parts(likeness, members)}
-    joined_identities = {series.identity for part in joined.values() for series in part}
-    whole = [Series(identity, _slices_of(part)) for identity, part in joined.items()]
-    kept = [series for series in groups.series if series.identity not in joined_identities]
-    return replace(groups, series=tuple(sorted(kept + whole, key=lambda series: series.identity)))
+    return [Series(identity, _slices_of(part)) for identity, part in joined.items()]
 
 
 def _may_be_a_part(series: Series) -> bool:

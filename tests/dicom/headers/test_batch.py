@@ -3,7 +3,14 @@ from pathlib import Path
 from dicom_bytes import found_file
 from phantoms import write_series
 
-from pipeline.dicom.headers.batch import Batch, Terms, identify_owner, read_batch
+from pipeline.dicom.headers.batch import (
+    Batch,
+    Terms,
+    identify_owner,
+    pack_observations,
+    read_batch,
+    unpack_observations,
+)
 from pipeline.dicom.headers.read import read_headers
 from pipeline.limits import Limits
 from pipeline.sources.folders import FoundFile
@@ -27,20 +34,9 @@ def test_ct_is_observed_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no DICOM")
     batch = read(tmp_path)
     assert len(batch.files) == 13
-    assert [owner for owner, _ in batch.list_observations()] == [
-        (series.patient_id, series.study_uid, series.series_uid)
-    ]
+    _, files = unpack_observations(pack_observations(batch))
+    assert [owner for _, owner, _ in files] == [(series.patient_id, series.study_uid, series.series_uid)]
     assert "Rows" in {batch.pool[number].keyword for numbers in batch.seen for number in numbers}
-
-
-def test_a_part_of_a_batch_keeps_what_belongs_to_its_files(tmp_path: Path) -> None:
-    write_series(tmp_path)
-    batch = read(tmp_path)
-    paths = {file.path for file in batch.files}
-    assert batch.only(paths) is batch
-    last = batch.files[-1]
-    part = batch.only({last.path})
-    assert (part.files, part.slices, part.seen) == ([last], batch.slices[-1:], batch.seen[-1:])
 
 
 def test_what_the_system_refuses_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from slices import axial, leaning
 
 from pipeline.dicom.files.values import Flaw
-from pipeline.dicom.headers.group import Groups
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.series.regroup import regroup_series
 from pipeline.vocabulary import Reason
@@ -19,13 +18,15 @@ def named(slices: Iterable[SliceHeader], **identity: Any) -> list[SliceHeader]:
     return [replace(header, identity=replace(header.identity, **(told | identity))) for header in slices]
 
 
-def scattered(slices: Sequence[SliceHeader]) -> Groups:
+def scattered(slices: Sequence[SliceHeader]) -> list[Series]:
     """Return a series of its own for each slice."""
-    return Groups(tuple(Series((f"9.{k}",), (header,)) for k, header in enumerate(slices)), ())
+    return [Series((f"9.{k}",), (header,)) for k, header in enumerate(slices)]
 
 
-def sizes(groups: Groups) -> list[int]:
-    return sorted(len(series.slices) for series in regroup_series(groups).series)
+def sizes(single: list[Series]) -> list[int]:
+    """Return how many slices each series has at the end, those that stay alone too."""
+    joined = [len(series.slices) for series in regroup_series(single)]
+    return sorted(joined + [1] * (len(single) - sum(joined)))
 
 
 @pytest.mark.parametrize("drift", [(0.0, 0.0), (0.0, 0.3)])
@@ -64,17 +65,17 @@ def test_what_is_whole_refused_or_flawed_is_let_alone() -> None:
     good = named(axial(range(5)))
     spoilt = [replace(good[3], refusal=(Reason.CORRUPT, "")), replace(good[4], flaws={"PixelSpacing": Flaw.MISSING})]
     whole = Series(("8.1",), tuple(named(axial(range(4)))))
-    groups = scattered(good[:3] + spoilt)
-    assert sizes(replace(groups, series=(*groups.series, whole))) == [1, 1, 3, 4]
+    (joined,) = regroup_series([*scattered(good[:3] + spoilt), whole])
+    assert joined.slices == tuple(good[:3])
 
 
 @settings(max_examples=25, deadline=None)
 @given(order=st.permutations(range(6)))
 def test_the_order_of_files_changes_nothing(order: list[int]) -> None:
     slices = named(axial(range(6)))
-    assert regroup_series(scattered([slices[k] for k in order])).series == regroup_series(scattered(slices)).series
+    assert regroup_series(scattered([slices[k] for k in order])) == regroup_series(scattered(slices))
 
 
 def test_a_joined_series_keeps_its_identity_when_a_slice_is_added() -> None:
-    four, five = (regroup_series(scattered(named(axial(range(n))))).series[0].identity for n in (4, 5))
+    four, five = (regroup_series(scattered(named(axial(range(n)))))[0].identity for n in (4, 5))
     assert four == five

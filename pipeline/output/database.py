@@ -1,0 +1,207 @@
+"""The one database of an output, ``private/state.sqlite``: what is known of its files, their headers and its series.
+
+The only module that knows sqlite3.  One process writes, the one that holds the output's lock, and it keeps the database
+to itself: no write-ahead log, which network file systems cannot share (https://sqlite.org/wal.html).  A transaction is
+on disk when it ends.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from pipeline.errors import DamageError, LockedError, OutputError
+
+VERSION = 1
+"""Counts up when the tables are others; ``PRAGMA user_version`` holds that of a database."""
+
+TABLES = """
+CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE folder (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE);
+CREATE TABLE part (
+    id INTEGER PRIMARY KEY, series TEXT NOT NULL, n_files INTEGER NOT NULL, may_change INTEGER NOT NULL,
+    headers BLOB NOT NULL, observed BLOB NOT NULL
+);
+CREATE INDEX part_by_series ON part (series);
+CREATE TABLE file (
+    folder INTEGER NOT NULL, name BLOB NOT NULL, state TEXT NOT NULL, part INTEGER, PRIMARY KEY (folder, name)
+) WITHOUT ROWID;
+CREATE INDEX file_by_part ON file (part);
+CREATE TABLE result (
+    purpose TEXT NOT NULL, series_key TEXT NOT NULL, entry BLOB NOT NULL, slices BLOB, histogram BLOB,
+    PRIMARY KEY (purpose, series_key)
+) WITHOUT ROWID;
+"""
+"""``fact``: single values by name.  ``folder`` and ``file``: what lies under the roots, and the part that holds the
+headers of a file, null until it is read.  ``part``: the headers of some files of one series, packed.  ``result``: what
+came of a series, for a store or for statistics alone.
+"""
+
+WAIT_SECONDS = 5.0
+CACHE_KIB = 16_384
+
+Row = tuple[Any, ...]
+
+
+class Database:
+    """An open database; every error of sqlite3 becomes one of ctprep's."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: Path, wait_seconds: float = WAIT_SECONDS) -> Self:
+        """Open a database to write, made if it is not there, for this process alone.
+
+        Raises LockedError where another process uses it, DamageError where it is none, UsageError's kin OutputError
+        where a newer ctprep has written it or the system refuses.
+        """
+        with _translated():
+            if not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+            connection = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None, check_same_thread=False)
+            database = cls(connection)
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA journal_mode = TRUNCATE")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN IMMEDIATE")  # takes the lock, and makes a kill's half transaction undone
+            connection.execute("COMMIT")
+            database._prepare()
+        return database
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Open a database to read; one that is not there is empty.  Raises as `open` does.
+
+        What a kill left half written is undone, so it is opened to write, where the system allows that.
+        """
+        if not path.exists():
+            return cls.temporary()
+        with _translated():
+            address = f"{path.absolute().as_uri()}?mode=rw"
+            database = cls(sqlite3.connect(address, uri=True, timeout=WAIT_SECONDS, isolation_level=None))
+            if database._version():
+                return database
+            database.close()
+        return cls.temporary()
+
+    @classmethod
+    def temporary(cls) -> Self:
+        """Return an empty database that is gone when it is closed; where it is large, it lies on disk."""
+        with _translated():
+            database = cls(sqlite3.connect("", isolation_level=None, check_same_thread=False))
+            database._prepare()
+        return database
+
+    @classmethod
+    def copy_of(cls, path: Path) -> Self:
+        """Return a temporary database that holds the same as the one at ``path``.  Raises as `open` does."""
+        with cls.read(path) as found:
+            return found.copy()
+
+    def copy(self) -> Self:
+        """Return a temporary database that holds the same."""
+        other = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._connection.backup(other)
+        return type(self)(other)
+
+    def close(self) -> None:
+        """Close it; what no transaction ended is lost."""
+        with _translated():
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """Carry a statement out; return the id of the row that it inserted last."""
+        with _translated():
+            return self._connection.execute(statement, values).lastrowid or 0
+
+    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Carry a statement out for each row of values."""
+        with _translated():
+            self._connection.executemany(statement, rows)
+
+    def rows(self, question: str, values: Sequence[Any] = ()) -> Iterator[Row]:
+        """Yield the rows of an answer as they are found; the tables must not be written meanwhile."""
+        with _translated():
+            for row in self._connection.execute(question, values):  # noqa: UP028  which closes what is closed already
+                yield row
+
+    def all(self, question: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows of an answer."""
+        with _translated():
+            return self._connection.execute(question, values).fetchall()
+
+    def one(self, question: str, values: Sequence[Any] = ()) -> Row | None:
+        """Return the first row of an answer, None where there is none."""
+        with _translated():
+            row: Row | None = self._connection.execute(question, values).fetchone()
+            return row
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep all that the block writes, on disk when it ends; nothing of it where it raises."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:
+                self.execute("ROLLBACK")
+            raise
+        self.execute("COMMIT")
+
+    def fact(self, name: str) -> str | None:
+        """Return a single value, None where there is none."""
+        row = self.one("SELECT value FROM fact WHERE name = ?", (name,))
+        return None if row is None else str(row[0])
+
+    def set_fact(self, name: str, value: str | None) -> None:
+        """Keep a single value; None forgets it."""
+        if value is None:
+            self.execute("DELETE FROM fact WHERE name = ?", (name,))
+        else:
+            self.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+
+    def find_damage(self) -> str | None:
+        """Return what is wrong with the database as a whole, None where nothing is; reads all of it."""
+        row = self.one("PRAGMA integrity_check(1)")
+        return None if row == ("ok",) else str(row and row[0])
+
+    def _prepare(self) -> None:
+        self._connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        if not self._version():
+            self._connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+
+    def _version(self) -> int:
+        """Return the version of the tables, 0 where there are none yet."""
+        (version,) = self.one("PRAGMA user_version") or (0,)
+        if version > VERSION:
+            msg = f"private/state.sqlite is of a newer ctprep (version {version}; this one knows {VERSION})"
+            raise OutputError(msg)
+        return int(version)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn an error of sqlite3 into the one of ctprep that says what to do."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            msg = "private/state.sqlite is in use: another run holds the output"
+            raise LockedError(msg) from error
+        msg = f"cannot use private/state.sqlite: {error}"
+        raise OutputError(msg) from error
+    except sqlite3.DatabaseError as error:
+        msg = f"private/state.sqlite is damaged ({error}): remove it, and every series is prepared again"
+        raise DamageError(msg) from error
+    except OSError as error:
+        msg = f"cannot use private/state.sqlite: {error.strerror or error}"
+        raise OutputError(msg) from error

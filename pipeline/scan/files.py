@@ -1,0 +1,257 @@
+"""What an output knows of the input's files: where they lie, what tells that one changed, and their headers.
+
+Headers lie in parts: some files of one series, packed as the worker that read them sent them.  A part is used only for
+those of its files that are as they were.
+"""
+
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
+
+from pipeline.output.database import Database
+from pipeline.sources.folders import FoundFile
+from pipeline.vocabulary import Reason, Refusal
+
+TERMS = "header terms"
+"""The name of the fact that says by what all headers were read."""
+LAST = "last"
+"""Facts whose names begin so hold as long as no file changes."""
+ROWS_AT_ONCE = 4096
+
+Paths = frozenset[str] | None
+"""The files that a part still holds; None where it holds all that it was made of."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at the roots found: how many files, and how many of them were added, changed or removed since."""
+
+    n_files: int
+    n_changed: int
+
+
+@dataclass(frozen=True)
+class HeaderPack:
+    """The headers of some files of one series, packed, and what was observed in them.
+
+    ``series`` is empty where the files belong to none.  With ``may_change`` they are read again the next time, though
+    the files are as they were: the system let none of them be read.
+    """
+
+    series: str
+    files: tuple[FoundFile, ...]
+    headers: bytes
+    observed: bytes
+    may_change: bool = False
+
+
+@dataclass(frozen=True)
+class FileTable:
+    """The files and parts of a database."""
+
+    database: Database
+
+    def look(self, found: Iterable[FoundFile]) -> Look:
+        """Take over what lies under the roots now.
+
+        Where nothing is found, all that is known stays: a share may not be mounted.
+        """
+        look = _Comparison(self.database)
+        with self.database.transaction():
+            for folder, files in groupby(found, attrgetter("folder")):
+                look.compare(folder, files)
+            if look.n_files:
+                look.forget_missing()
+            if look.n_changed:
+                self.database.execute("DELETE FROM fact WHERE name LIKE ?", (f"{LAST} %",))
+        return Look(look.n_files, look.n_changed)
+
+    def use_terms(self, terms: str) -> None:
+        """Forget every header that was read by other terms, and what may be another though its file is the same."""
+        if self.database.fact(TERMS) != terms:
+            self.forget()
+        with self.database.transaction():
+            self.database.set_fact(TERMS, terms)
+            for (part,) in self.database.all("SELECT id FROM part WHERE may_change"):
+                self._drop_part(part)
+
+    def forget(self) -> None:
+        """Forget every header."""
+        with self.database.transaction():
+            self.database.execute("UPDATE file SET part = NULL WHERE part IS NOT NULL")
+            self.database.execute("DELETE FROM part")
+
+    def unread(self) -> Iterator[FoundFile]:
+        """Yield the files whose headers are to be read, those of a folder in the order of their inodes.
+
+        On a spinning disk that is the order in which they lie.  Parts may be added meanwhile.
+        """
+        after = (-1, b"")
+        while rows := self.database.all(
+            "SELECT folder, name, path, state FROM file JOIN folder ON folder.id = folder"
+            " WHERE part IS NULL AND (folder, name) > (?, ?) ORDER BY folder, name LIMIT ?",
+            (*after, ROWS_AT_ONCE),
+        ):
+            after = rows[-1][:2]
+            files = [(folder, _file(path, name, state)) for folder, name, path, state in rows]
+            for _, file in sorted(files, key=lambda pair: (pair[0], pair[1].inode)):
+                yield file
+
+    def add(self, parts: Iterable[HeaderPack]) -> None:
+        """Keep parts, and that their files are read."""
+        folders: dict[str, int] = {}
+        for part in parts:
+            number = self.database.execute(
+                "INSERT INTO part (series, n_files, may_change, headers, observed) VALUES (?, ?, ?, ?, ?)",
+                (part.series, len(part.files), part.may_change, part.headers, part.observed),
+            )
+            for folder in {file.folder for file in part.files} - folders.keys():
+                folders[folder] = _folder(self.database, folder)
+            places = [(number, folders[file.folder], _name(file)) for file in part.files]
+            self.database.execute_many("UPDATE file SET part = ? WHERE folder = ? AND name = ?", places)
+
+    def list_series(self) -> list[str]:
+        """Return every series that has a file, in order."""
+        return [
+            series
+            for (series,) in self.database.rows(
+                "SELECT DISTINCT series FROM part WHERE series != ''"
+                " AND EXISTS (SELECT 1 FROM file WHERE file.part = part.id) ORDER BY series"
+            )
+        ]
+
+    def headers_of(self, series: str) -> Iterator[tuple[bytes, Paths]]:
+        """Yield the packed headers of a series, each with the paths that count, None where all do."""
+        for number, n_files, headers in self.database.all(
+            "SELECT id, n_files, headers FROM part WHERE series = ? ORDER BY id", (series,)
+        ):
+            paths = self._paths_of(number, n_files)
+            if paths is None or paths:
+                yield headers, paths
+
+    def list_files(self, series: str) -> Iterator[tuple[int, str]]:
+        """Yield each file of a series, in the order of folders and names, behind the number of its part."""
+        question = (
+            "SELECT part, path, name FROM file JOIN folder ON folder.id = folder JOIN part ON part.id = file.part"
+            " WHERE series = ? ORDER BY path, name"
+        )
+        for part, folder, name in self.database.rows(question, (series,)):
+            yield part, _path(folder, name)
+
+    def headers_of_part(self, part: int) -> bytes:
+        """Return the packed headers of a part."""
+        (headers,) = self.database.one("SELECT headers FROM part WHERE id = ?", (part,)) or (b"",)
+        return bytes(headers)
+
+    def list_observed(self) -> Iterator[tuple[bytes, Paths]]:
+        """Yield what was observed in each part, with the paths that count, None where all do."""
+        for number, n_files, observed in self.database.rows("SELECT id, n_files, observed FROM part ORDER BY id"):
+            paths = self._paths_of(number, n_files)
+            if observed and (paths is None or paths):
+                yield observed, paths
+
+    @property
+    def n_files(self) -> int:
+        """How many files there are."""
+        return _count(self.database, "SELECT count(*) FROM file")
+
+    def count_unread(self) -> int:
+        """Return how many files have headers that are to be read."""
+        return _count(self.database, "SELECT count(*) FROM file WHERE part IS NULL")
+
+    def _paths_of(self, part: int, n_files: int) -> Paths:
+        if _count(self.database, "SELECT count(*) FROM file WHERE part = ?", part) == n_files:
+            return None
+        rows = self.database.all(
+            "SELECT path, name FROM file JOIN folder ON folder.id = folder WHERE part = ?", (part,)
+        )
+        return frozenset(_path(folder, name) for folder, name in rows)
+
+    def _drop_part(self, part: int) -> None:
+        self.database.execute("UPDATE file SET part = NULL WHERE part = ?", (part,))
+        self.database.execute("DELETE FROM part WHERE id = ?", (part,))
+
+
+@dataclass
+class _Comparison:
+    """A listing beside the files that are known, folder by folder."""
+
+    database: Database
+    n_files: int = 0
+    n_changed: int = 0
+    seen: set[int] = field(default_factory=set)
+    missing: dict[int, set[bytes]] = field(default_factory=dict)
+
+    def compare(self, folder: str, files: Iterable[FoundFile]) -> None:
+        """Note which files of a folder are new or others; it may come again, with a folder that cannot be read."""
+        number = _folder(self.database, folder)
+        known: dict[bytes, str] = dict(self.database.all("SELECT name, state FROM file WHERE folder = ?", (number,)))
+        changed, there = [], set()
+        for file in files:
+            name, state = _name(file), _state(file)
+            there.add(name)
+            if known.get(name) != state:
+                changed.append((number, name, state))
+        missing = (self.missing.pop(number, set()) if number in self.seen else known.keys()) - there
+        if missing:
+            self.missing[number] = missing
+        if changed:
+            self.database.execute_many("INSERT OR REPLACE INTO file (folder, name, state) VALUES (?, ?, ?)", changed)
+        self.seen.add(number)
+        self.n_files += len(there)
+        self.n_changed += len(changed)
+
+    def forget_missing(self) -> None:
+        """Forget the files that are gone, and the parts that hold none any more."""
+        for folder, names in self.missing.items():
+            self._forget(folder, names)
+        for (folder,) in self.database.all("SELECT id FROM folder"):
+            if folder not in self.seen:
+                names = {name for (name,) in self.database.all("SELECT name FROM file WHERE folder = ?", (folder,))}
+                self._forget(folder, names)
+                self.database.execute("DELETE FROM folder WHERE id = ?", (folder,))
+        if self.n_changed:
+            self.database.execute("DELETE FROM part WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.part = part.id)")
+
+    def _forget(self, folder: int, names: Collection[bytes]) -> None:
+        places = ((folder, name) for name in names)
+        self.database.execute_many("DELETE FROM file WHERE folder = ? AND name = ?", places)
+        self.n_changed += len(names)
+
+
+def _count(database: Database, question: str, *values: int) -> int:
+    (n,) = database.one(question, values) or (0,)
+    return int(n)
+
+
+def _folder(database: Database, path: str) -> int:
+    """Return the number of a folder, a new one where it has none."""
+    raw = os.fsencode(path)
+    known = database.one("SELECT id FROM folder WHERE path = ?", (raw,))
+    return int(known[0]) if known else database.execute("INSERT INTO folder (path) VALUES (?)", (raw,))
+
+
+def _name(file: FoundFile) -> bytes:
+    return os.fsencode(file.path.rpartition("/")[2])
+
+
+def _path(folder: bytes, name: bytes) -> str:
+    return os.fsdecode(folder.rstrip(b"/") + b"/" + name)
+
+
+def _state(file: FoundFile) -> str:
+    """Return what must be the same for what was read of a file to hold."""
+    times = f"{file.size} {file.mtime_ns} {file.ctime_ns} {file.inode} {file.looked_ns}"
+    return f"{times} {json.dumps(file.refusal)}" if file.refusal else times
+
+
+def _file(folder: bytes, name: bytes, state: str) -> FoundFile:
+    size, mtime_ns, ctime_ns, inode, looked_ns, *refused = state.split(" ", 5)
+    refusal: Refusal | None = None
+    if refused:
+        reason, detail = json.loads(refused[0])
+        refusal = Reason[reason], detail
+    return FoundFile(_path(folder, name), int(size), int(mtime_ns), refusal, int(ctime_ns), int(inode), int(looked_ns))
