@@ -1,7 +1,7 @@
 """Measures what a run costs beside its work, as a cohort grows: time a series, and memory of driver and scheduler.
 
 Jobs do nothing but write a few bytes, so that all that is left is the engine; then the state alone takes as many
-finished series: journal line, fsync, rename, and at the end the manifest.  Every row is a process of its own.
+finished series: a transaction and a rename each, and at the end the manifest.  Every row is a process of its own.
 
     python benchmarks/scale.py [--series 1000 10000 100000]
 """
@@ -12,6 +12,7 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
@@ -22,6 +23,7 @@ from pipeline.cluster.dispatcher import open_cluster
 from pipeline.cluster.jobs import Task
 from pipeline.cluster.options import ClusterOptions
 from pipeline.limits import Limits
+from pipeline.output.database import Database
 from pipeline.output.layout import OutputFolder
 from pipeline.output.state import Finished, OutputState
 from pipeline.record import SeriesRecord, SliceOutcome
@@ -77,31 +79,32 @@ def series_in(folder: Path, n_series: int) -> Iterator[Series]:
 
 def through_state(folder: Path, n_series: int) -> None:
     """Commit finished series, each with its store, and publish the manifest."""
-    state = opened(folder)
-    for number in range(n_series):
-        key = key_of(number)
-        store = state.output.unfinished_store(key)
-        store.mkdir()
-        outcomes = tuple(
-            SliceOutcome(f"/in/{key}/{z}", None, FileStatus.USED, None, z, (0, 0), z) for z in range(SLICES)
-        )
-        state.commit(Finished(record_of(key), "signature", "rules", outcomes), str(store))
+    with opened(folder) as state:
+        for number in range(n_series):
+            key = key_of(number)
+            store = state.output.unfinished_store(key)
+            store.mkdir()
+            outcomes = tuple(
+                SliceOutcome(f"/in/{key}/{z}", None, FileStatus.USED, None, z, (0, 0), z) for z in range(SLICES)
+            )
+            state.commit(Finished(record_of(key), "signature", "rules", outcomes), str(store))
 
 
 def publishing(folder: Path, n_series: int) -> None:
-    """Open the state of so many series, publish, and leave a short journal."""
-    state = opened(folder)
-    if len(state.finished) != n_series:
-        sys.exit(f"{len(state.finished)} of {n_series} series are in the journal")
-    state.publish([found.record for found in state.finished.values()], "pseudonym")
-    state.compact(list(state.finished))
+    """Open the state of so many series, and publish it."""
+    with opened(folder) as state:
+        if len(state.finished) != n_series:
+            sys.exit(f"{len(state.finished)} of {n_series} series are in the database")
+        state.publish([found.record for found in state.finished.values()], "pseudonym")
 
 
-def opened(folder: Path) -> OutputState:
-    """Return the state of an output as a run has it."""
+@contextmanager
+def opened(folder: Path) -> Iterator[OutputState]:
+    """Yield the state of an output as a run has it."""
     output = OutputFolder(folder / "out")
     output.prepare()
-    return OutputState.open(output)
+    with Database.open(output.state) as database:
+        yield OutputState.open(output, database)
 
 
 PARTS: dict[str, Callable[[Path, int], None]] = {
