@@ -88,7 +88,7 @@ class _Unassigned:
         return self.reading.slices_of_none()
 
 
-class Entry(NamedTuple):
+class KnownSeries(NamedTuple):
     """A series of a library: its identity, its names in the database, and the place that it has in ``identity``."""
 
     identity: Key
@@ -106,7 +106,7 @@ class Library:
         self._joins = joins
         self.load = lru_cache(LOADED_AT_ONCE)(self._load)
 
-    def list_series(self) -> list[Entry]:
+    def list_series(self) -> list[KnownSeries]:
         """Return every series, in the order of their identities."""
         names = self.reading.table.list_series()
         keys = {name: tuple(json.loads(name)) for name in names}
@@ -116,21 +116,21 @@ class Library:
         taken = frozenset(chain.from_iterable(entry.members for entry in joined))
         return sorted([*joined, *(entry for name, entry in alone.items() if name not in taken)])
 
-    def load_volume(self, entry: Entry, number: int) -> Series:
+    def load_volume(self, entry: KnownSeries, number: int) -> Series:
         """Return one of the volumes that a series may become."""
         return self.load(entry)[1][number]
 
-    def _load(self, entry: Entry) -> tuple[Series, list[Series]]:
+    def _load(self, entry: KnownSeries) -> tuple[Series, list[Series]]:
         """Return a series, and what may become a volume each: itself, its frames' volumes, or the policy's parts."""
         whole = self._load_whole(entry)
         placed = add_positions(whole, self.policy.geometry)
         return whole, [part for volume in split_volumes(placed) for part in split_parts(volume, self.policy)]
 
-    def _load_whole(self, entry: Entry) -> Series:
+    def _load_whole(self, entry: KnownSeries) -> Series:
         slices = chain.from_iterable(map(self.reading.slices_of, entry.members))
         return build_series(entry.identity, slices, entry.place)
 
-    def _join(self, entries: Iterable[Entry]) -> list[Entry]:
+    def _join(self, entries: Iterable[KnownSeries]) -> list[KnownSeries]:
         """Return the series that series of one slice make together."""
         names = {}
         single = []
@@ -140,13 +140,13 @@ class Library:
                 single.append(whole)
                 names[whole.slices[0].file.path] = entry.members[0]
         return [
-            Entry(series.identity, tuple(names[header.file.path] for header in series.slices))
+            KnownSeries(series.identity, tuple(names[header.file.path] for header in series.slices))
             for series in regroup_series(single)
         ]
 
 
-def _entry(name: str, key: Key, place: str | None) -> Entry:
-    return Entry(key, (name,)) if place is None else Entry((place, *key[1:]), (name,), place)
+def _entry(name: str, key: Key, place: str | None) -> KnownSeries:
+    return KnownSeries(key, (name,)) if place is None else KnownSeries((place, *key[1:]), (name,), place)
 
 
 @dataclass
@@ -161,7 +161,7 @@ class _Judge:
     folders: dict[str, set[Key]] = field(default_factory=lambda: defaultdict(set))
     days: dict[Key, dict[Study, int]] = field(default_factory=lambda: defaultdict(dict))
 
-    def judge(self, entry: Entry) -> None:
+    def judge(self, entry: KnownSeries) -> None:
         """Judge the volumes of a series by their headers."""
         whole, volumes = self.library.load(entry)
         self._note_patient(whole)
