@@ -41,7 +41,7 @@ def _load_config(options: Namespace) -> "Config":
         if command is None:
             raise
         from pipeline.cli.progress import open_listener  # noqa: PLC0415
-        from pipeline.run.notify import notify_at_end  # noqa: PLC0415
+        from pipeline.run.history import notify_at_end  # noqa: PLC0415
 
         with open_listener(options) as listener, notify_at_end(command, listener.says):
             raise

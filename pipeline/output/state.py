@@ -145,7 +145,10 @@ class OutputState:
     def look(cls, output: OutputFolder, database: Database) -> "OutputState":
         """Return what a database knows, and whether the stores that it names exist."""
         table = SeriesTable(database)
-        state = cls(output, table, table.read() or {one.record.series_key: one for one in _former_series(output)})
+        known = table.read()
+        if not known and output.former_journal.exists():
+            known = {one.record.series_key: one for one in _former_series(output)}
+        state = cls(output, table, known)
         state.mark_missing_stores()
         return state
 

@@ -8,20 +8,26 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from pipeline.dicom.pixels.hounsfield import SliceSource
+import numpy as np
+
+from pipeline.dicom.pixels.hounsfield import SliceSource, SourceFacts
+from pipeline.dicom.pixels.plausible import has_odd_range
 from pipeline.dicom.series.outcomes import describe_used, find_warnings
+from pipeline.dicom.stack.spacing import describe_rounded_spacing
 from pipeline.dicom.stack.stack import Stack
 from pipeline.errors import SeriesRefusedError
 from pipeline.kernels import bands, flood_fill, lossless, slices
 from pipeline.output.layout import name_try_folder
 from pipeline.prepare.job import Job, SeriesResult, refuse
 from pipeline.prepare.masks import add_masks_to_record, carry_masks, describe_images, read_masks
-from pipeline.prepare.provenance import add_store, build_attributes, build_record, find_volume_warnings
 from pipeline.prepare.pyramid import build_label_levels, write_pyramid
 from pipeline.prepare.source import (
     build_accepted_stack,
     compile_program,
+    compute_fingerprint,
+    hash_content,
     read_plausible_facts,
     remove_duplicates,
     stream_slices,
@@ -29,9 +35,12 @@ from pipeline.prepare.source import (
 from pipeline.program.execute import PreparedVolume, execute
 from pipeline.program.program import Program
 from pipeline.quality.verdicts import judge_record
+from pipeline.record import SeriesRecord
 from pipeline.steps.crop import list_empty_crops
-from pipeline.store.write import StoreContent, create_store
-from pipeline.vocabulary import Reason
+from pipeline.steps.even_slices import EvenSlices
+from pipeline.store.ngff import is_exact_in_ngff
+from pipeline.store.write import StoreContent, StoreReceipt, create_store
+from pipeline.vocabulary import Reason, SeriesWarning, Status
 
 
 def warm() -> None:
@@ -116,3 +125,92 @@ def _peak_memory_mb() -> float:
     """Return the most memory that this process has held."""
     per_unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * per_unit / 2**20
+
+
+INT16 = np.iinfo(np.int16)
+
+
+def build_record(job: Job, stack: Stack, facts: SourceFacts, program: Program) -> SeriesRecord:
+    """Return the record with the figures of the source stack and its pixels."""
+    geometry = program.source.geometry
+    n_repairs = len(program.steps) - len(job.recipe.steps)
+    repaired = (program.source, *program.specs)[n_repairs].geometry
+    interpolated = sum((step.interpolated_share for step in program.steps if isinstance(step, EvenSlices)), 0.0)
+    return replace(
+        job.record,
+        status=Status.OK,
+        detail=describe_rounded_spacing(stack.slices),
+        n_slices=repaired.shape.z,
+        geometry=stack.verdict,
+        shape_in=geometry.shape,
+        spacing_in_mm=geometry.spacing_mm,
+        slice_thickness_mm=stack.slices[0].plane.thickness,
+        coverage_share=stack.coverage_share,
+        tilt_deg=round(stack.tilt_deg, 3) if stack.is_tilted else 0.0,
+        obliquity_deg=round(repaired.obliquity_deg, 3),
+        span_mm=round(stack.span_mm, 3),
+        interpolated_share=round(interpolated, 6),
+        content_hash=hash_content(facts),
+        fingerprint=compute_fingerprint(stack.slices, facts.pixel_hashes, job.recipe.key),
+        elements=stack.slices[0].elements,
+        config_hash=job.recipe.config_hash,
+        code_version=job.recipe.code_version,
+        **facts.features,
+    )
+
+
+def build_attributes(
+    record: SeriesRecord, program: Program, prepared: PreparedVolume, facts: SourceFacts
+) -> dict[str, Any]:
+    """Return ctprep's own attributes of a store, but for format and geometry."""
+    source = program.source.geometry
+    return {
+        "units": prepared.spec.scale.value,
+        "source_geometry": {
+            "verdict": record.geometry,
+            "shape": source.shape,
+            "spacing_mm": source.spacing_mm,
+            "affine_lps": source.affine_lps.tolist(),
+            "tilt_deg": record.tilt_deg,
+        },
+        "trail": [*facts.repairs, *program.trail()],
+        "inverse": prepared.inverse,
+        "padding": list(prepared.spec.padding),
+        "series_key": record.series_key,
+        "fingerprint": record.fingerprint,
+        "config_hash": record.config_hash,
+        "code_version": record.code_version,
+    }
+
+
+def add_store(record: SeriesRecord, prepared: PreparedVolume, receipt: StoreReceipt) -> SeriesRecord:
+    """Return the record with what the store holds."""
+    geometry = prepared.spec.geometry
+    return replace(
+        record,
+        orientation=geometry.orientation,
+        shape=prepared.spec.shape,
+        spacing_mm=geometry.spacing_mm,
+        dtype=prepared.dtype,
+        store=f"volumes/{record.series_key}.zarr",
+        store_bytes=receipt.n_bytes,
+        sha256=receipt.sha256,
+    )
+
+
+def _exceeds_16_bits(facts: SourceFacts) -> bool:
+    """Report Hounsfield units that a store in int16 cannot hold: it has the nearest that it can."""
+    low, high = facts.features["hu_min"], facts.features["hu_max"]
+    return low is not None and high is not None and (low < INT16.min or high > INT16.max)
+
+
+def find_volume_warnings(facts: SourceFacts, prepared: PreparedVolume) -> set[SeriesWarning]:
+    """Return the warnings that the pixels and the prepared grid give rise to."""
+    warnings = set(facts.warnings)
+    if has_odd_range(facts.histogram.first_bin_hu, facts.histogram.counts) or _exceeds_16_bits(facts):
+        warnings.add(SeriesWarning.W_HU_RANGE)
+    if facts.features["blank_slices"] or facts.features["repeated_slices"]:
+        warnings.add(SeriesWarning.W_PIXELS_SUSPECT)
+    if not is_exact_in_ngff(prepared.spec.geometry):
+        warnings.add(SeriesWarning.W_NGFF_APPROXIMATE)
+    return warnings

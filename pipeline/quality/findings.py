@@ -11,8 +11,7 @@ from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.elements import list_required_elements
 from pipeline.output.durable import write_bytes
 from pipeline.privacy import ALLOWED_ELEMENTS, clean_text
-from pipeline.quality.facts import SeriesFacts
-from pipeline.quality.series_geometry import TESTS
+from pipeline.quality.facts import TESTS, SeriesFacts
 from pipeline.scan.census import Census
 from pipeline.scan.series import Scan
 from pipeline.scan.tag_statistics import judge_element

@@ -1,19 +1,22 @@
-"""The inventory of files: which series each belongs to, and whether it was used or why not."""
+"""The inventory of files: which series each belongs to, whether it was used or why not, and labels of single slices."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import itemgetter
 from typing import Any
 
+from pipeline.cohort.join import LEFTOVER_COLUMNS, Joined, join_table, list_leftovers
+from pipeline.cohort.table import LabelTable
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.output.columns import FILE_COLUMNS, INDEX_COLUMNS, SLICE_COLUMNS
 from pipeline.output.layout import OutputFolder
+from pipeline.output.manifest import infer_label_columns
 from pipeline.output.state import OutputState
-from pipeline.output.tables import open_table
+from pipeline.output.tables import open_table, read_table, write_table
 from pipeline.privacy import PseudonymKey
 from pipeline.quality.facts import SeriesFacts
 from pipeline.quality.findings import findings_of, write_findings
-from pipeline.record import SliceOutcome, map_types
+from pipeline.record import LABEL_PREFIX, SliceOutcome, map_types
 from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.scan.tag_statistics import write_tags
 from pipeline.vocabulary import FileStatus, Reason
@@ -102,3 +105,49 @@ def _slice_row(series_key: str | None, header: SliceHeader, outcome: SliceOutcom
 def slice_key(name: str, frame: int | None, key: PseudonymKey) -> str:
     """Return the pseudonym of a slice, by its SOPInstanceUID or, without one, its path."""
     return key.keyed_hash("slice", name, str(frame or ""))
+
+
+def label_slices(output: OutputFolder, key: PseudonymKey, tables: Sequence[LabelTable]) -> tuple[Joined, ...]:
+    """Join the tables that speak of slices to those that were used, and write slices.parquet with their columns."""
+    joins = tuple(join_to_slices(output, key, table) for table in tables if table.options.is_about_slices)
+    if joins:
+        publish_slice_labels(output, joins)
+    return joins
+
+
+def join_to_slices(output: OutputFolder, key: PseudonymKey, table: LabelTable) -> Joined:
+    """Join a table to the slices that were used, as the inventory of the output lists them."""
+    used = [row for row in read_table(output.files) if row["status"] == FileStatus.USED]
+    names = [slice_key(row["SOPInstanceUID"] or row["path"], row["frame"], key) for row in used]
+    members = {
+        name: {"SOPInstanceUID": row["SOPInstanceUID"], "slice_key": name}
+        for name, row in zip(names, used, strict=True)
+    }
+    return join_table(table, members)
+
+
+def publish_slice_labels(output: OutputFolder, joins: Sequence[Joined], dropped: Collection[str] = ()) -> None:
+    """Write slices.parquet with the joined columns beside those that it has, but for ``dropped``."""
+    rows = read_table(output.slices)
+    labels = [_labels_of(row, joins, dropped) for row in rows]
+    own = [{name: row[name] for name in SLICE_COLUMNS} for row in rows]
+    whole = [row | labelled for row, labelled in zip(own, labels, strict=True)]
+    write_table(output.slices, map_types(SLICE_COLUMNS) | infer_label_columns(labels), whole)
+
+
+def slice_label_columns(output: OutputFolder) -> set[str]:
+    """Return the labels that slices.parquet holds."""
+    return {name for row in read_table(output.slices) for name in row if name.startswith(LABEL_PREFIX)}
+
+
+def publish_leftovers(output: OutputFolder, joins: Sequence[Joined]) -> None:
+    """List under ``private/`` every row and every series or slice that found no partner; without tables, nothing."""
+    if joins:
+        write_table(output.private / "unlabelled.parquet", LEFTOVER_COLUMNS, list_leftovers(joins), private=True)
+
+
+def _labels_of(row: dict[str, Any], joins: Sequence[Joined], dropped: Collection[str]) -> dict[str, Any]:
+    there = {name: value for name, value in row.items() if name.startswith(LABEL_PREFIX) and name not in dropped}
+    empty: dict[str, Any] = {column: None for join in joins for column in join.table.columns}
+    found = {name: value for join in joins for name, value in join.labels.get(row["slice_key"], {}).items()}
+    return there | empty | found

@@ -10,9 +10,8 @@ from pipeline.output.durable import write_bytes
 from pipeline.output.manifest import publish_masks
 from pipeline.output.state import OutputState, StoredHistograms
 from pipeline.record import SeriesRecord
-from pipeline.run.inventory import publish_inventory, publish_tag_statistics
+from pipeline.run.inventory import label_slices, publish_inventory, publish_leftovers, publish_tag_statistics
 from pipeline.run.session import Session
-from pipeline.run.slice_labels import label_slices, publish_leftovers
 from pipeline.scan.series import Scan
 from pipeline.vocabulary import SeriesWarning
 

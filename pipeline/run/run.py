@@ -32,8 +32,7 @@ from pipeline.plan.selection import Selection, slice_count_before
 from pipeline.prepare import PRELOAD
 from pipeline.prepare.job import PREPARE, Job, Recipe, SeriesResult, refuse
 from pipeline.record import SeriesRecord
-from pipeline.run.history import History
-from pipeline.run.notify import notify_at_end
+from pipeline.run.history import History, notify_at_end
 from pipeline.run.processing import ProcessedSeries, build_job, process_series
 from pipeline.run.publish import Published, publish_run
 from pipeline.run.session import Listener, Session, open_session

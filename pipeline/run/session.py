@@ -21,7 +21,7 @@ from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE, load_pseudonym_key
 from pipeline.plan.recipe import local_roots, resolve_statistics, scan_inputs
 from pipeline.privacy import PseudonymKey
 from pipeline.record import SeriesRecord
-from pipeline.run.notify import split_command
+from pipeline.run.history import split_command
 from pipeline.scan.files import FileTable, Look
 from pipeline.scan.headers import Reading
 from pipeline.scan.series import Scan

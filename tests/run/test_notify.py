@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import OutputError, UsageError
 from pipeline.run import notify as on_finish
-from pipeline.run.notify import notify_at_end, split_command
+from pipeline.run.history import notify_at_end, split_command
 
 SUMMARY = {"exit_code": 3, "counts": {"ok": 2}}
 
