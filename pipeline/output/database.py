@@ -64,7 +64,7 @@ class Database:
             connection = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None, check_same_thread=False)
             database = cls(connection)
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            connection.execute("PRAGMA journal_mode = TRUNCATE")
+            connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("BEGIN IMMEDIATE")  # takes the lock, and makes a kill's half transaction undone
             connection.execute("COMMIT")

@@ -12,7 +12,8 @@ from pipeline.limits import Limits
 from pipeline.prepare.job import Job, Recipe, SeriesResult, refuse
 from pipeline.prepare.series import process
 from pipeline.privacy import PseudonymKey
-from pipeline.scan.series import ScannedSeries, scan
+from pipeline.scan.scan import scan
+from pipeline.scan.series import ScannedSeries
 from pipeline.sources.folders import InputOptions
 from pipeline.steps.orient import Orient
 from pipeline.store.layout import StoreOptions

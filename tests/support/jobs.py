@@ -11,7 +11,7 @@ from pipeline.prepare.series import process
 from pipeline.prepare.source import build_accepted_stack, remove_duplicates
 from pipeline.privacy import PseudonymKey
 from pipeline.program.step import Step
-from pipeline.scan.series import scan
+from pipeline.scan.scan import scan
 from pipeline.sources.folders import InputOptions
 from pipeline.store.layout import StoreOptions
 

@@ -25,12 +25,12 @@ from faults import (
 from killing import KILLER
 from phantoms import write_series
 from running import Quiet, carry_out
+from states import finished_in
 
 from pipeline.audit.verify import verify
 from pipeline.config import load
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
-from pipeline.output.state import OutputState
 from pipeline.prepare.job import PREPARE
 from pipeline.run.run import run
 from pipeline.vocabulary import ExitCode, Reason
@@ -120,7 +120,7 @@ def test_a_series_that_always_kills_its_process_is_lost_alone_and_in_the_end_lef
         outcome = carry_out(tmp_path, tmp_path / "in", yaml)
         (killer,) = (record for record in outcome.records if record.status != "ok")
         assert (outcome.exit_code, killer.reason) == (ExitCode.FAILED, Reason.WORKER_LOST)
-        assert OutputState.read(outcome.output).finished[killer.series_key].n_failures == tried
+        assert finished_in(outcome.output)[killer.series_key].n_failures == tried
     left_alone = Quiet()
     config = load(tmp_path / "out.yaml", inputs=[tmp_path / "in"], output=tmp_path / "out")
     assert run(config, left_alone).exit_code == ExitCode.FAILED

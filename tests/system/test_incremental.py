@@ -12,11 +12,11 @@ from nights import lasting
 from phantoms import uid, write_series
 from pydicom.dataset import Dataset
 from running import InThisProcess, Quiet, bytes_of_stores, carry_out
+from states import finished_in
 
 from pipeline.cluster.dispatcher import open_cluster
 from pipeline.cluster.jobs import JobFailure
 from pipeline.config import load
-from pipeline.output.state import OutputState
 from pipeline.prepare.job import PREPARE, Job
 from pipeline.run.run import retry, run
 from pipeline.versions import STAGES
@@ -84,7 +84,7 @@ def test_a_killer_among_twenty_costs_no_neighbour_a_try(tmp_path: Path, monkeypa
     outcome = carry_out(tmp_path, tmp_path / "in", UNTOLD)
     assert Counter(record.status for record in outcome.records) == {Status.OK: 19, Status.FAILED: 1}
     assert {record.reason for record in outcome.records} == {None, Reason.WORKER_LOST}
-    assert sorted(found.n_failures for found in OutputState.read(outcome.output).finished.values()) == [0] * 19 + [1]
+    assert sorted(found.n_failures for found in finished_in(outcome.output).values()) == [0] * 19 + [1]
 
 
 def test_one_internal_error_in_every_series_is_a_fault_of_the_program(
