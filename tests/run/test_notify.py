@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import OutputError, UsageError
-from pipeline.run import notify as on_finish
+from pipeline.run import history as on_finish
 from pipeline.run.history import notify_at_end, split_command
 
 SUMMARY = {"exit_code": 3, "counts": {"ok": 2}}
