@@ -4,7 +4,7 @@ CONFIG  = configs/default.yaml
 INPUT   =
 OUTPUT  = $(if $(OWN_INPUT),,out/phantom-run)
 CLUSTER =
-FUZZ_SECONDS = 300
+FUZZ_SECONDS ?= 300
 BENCHMARKS = whole_job resample stages decoders antialias
 AT      = 02:30
 

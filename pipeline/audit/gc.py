@@ -8,12 +8,11 @@ from pathlib import Path
 
 from pipeline.config import load
 from pipeline.errors import OutputError
-from pipeline.output.database import Database
 from pipeline.output.durable import size_of_store
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.manifest import read_records
-from pipeline.output.state import OutputState
+from pipeline.output.state import OutputState, open_database
 from pipeline.output.tables import read_table
 from pipeline.record import SeriesRecord
 from pipeline.sources.folders import empty_roots
@@ -60,7 +59,7 @@ def collect_garbage(output: OutputFolder, *, delete: bool = False) -> list[Garba
     Raises UsageError where there is no output, LockedError where a run holds it, OutputError where the system refuses.
     """
     read_records(output)  # refuses what is no output before a lock file is made there
-    with run_lock(output), Database.open(output.state) as database:
+    with run_lock(output) as warning, open_database(output, has_locks=warning is None) as database:
         records, state = read_records(output), OutputState.look(output, database)
         gone = list(_gone(output, records, state))
         garbage = [*gone, *_leftovers(output, records, state, {found.folder for found in gone})]

@@ -1,1 +1,1 @@
-"""What a run writes: names, tables, manifest, state, lock, and files that are complete or absent."""
+"""What a run writes: names, tables, manifest, database, lock, and files that are complete or absent."""

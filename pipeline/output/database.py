@@ -39,7 +39,8 @@ headers of a file, null until it is read.  ``part``: the headers of some files o
 came of a series, for a store or for statistics alone.
 """
 
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 30.0
+"""A run waits so long for a command that reads, as `verify` does, before it says that the output is in use."""
 CACHE_KIB = 16_384
 
 Row = tuple[Any, ...]
@@ -52,27 +53,31 @@ class Database:
         self._connection = connection
 
     @classmethod
-    def open(cls, path: Path, wait_seconds: float = WAIT_SECONDS) -> Self:
+    def open(cls, path: Path, *, has_locks: bool = True, wait_seconds: float = WAIT_SECONDS) -> Self:
         """Open a database to write, made if it is not there, for this process alone.
 
-        Raises LockedError where another process uses it, DamageError where it is none, UsageError's kin OutputError
-        where a newer ctprep has written it or the system refuses.
+        Without ``has_locks`` nothing keeps others away: the file system has no locks.  Raises LockedError where another
+        process uses it, DamageError where it is no database, OutputError where a newer ctprep has written it or the
+        system refuses.
         """
         with _translated():
             if not path.exists():
                 os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
-            connection = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None, check_same_thread=False)
+            address = f"{path.absolute().as_uri()}?mode=rw{'' if has_locks else '&nolock=1'}"
+            connection = sqlite3.connect(
+                address, uri=True, timeout=wait_seconds, isolation_level=None, check_same_thread=False
+            )
             database = cls(connection)
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("BEGIN IMMEDIATE")  # takes the lock, and makes a kill's half transaction undone
+            connection.execute("BEGIN EXCLUSIVE")  # waits for readers, and undoes what a kill left half written
             connection.execute("COMMIT")
             database._prepare()
         return database
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path, wait_seconds: float = WAIT_SECONDS) -> Self:
         """Open a database to read; one that is not there is empty.  Raises as `open` does.
 
         What a kill left half written is undone, so it is opened to write, where the system allows that.
@@ -81,7 +86,7 @@ class Database:
             return cls.temporary()
         with _translated():
             address = f"{path.absolute().as_uri()}?mode=rw"
-            database = cls(sqlite3.connect(address, uri=True, timeout=WAIT_SECONDS, isolation_level=None))
+            database = cls(sqlite3.connect(address, uri=True, timeout=wait_seconds, isolation_level=None))
             if database._version():
                 return database
             database.close()
@@ -89,22 +94,26 @@ class Database:
 
     @classmethod
     def temporary(cls) -> Self:
-        """Return an empty database that is gone when it is closed; where it is large, it lies on disk."""
+        """Return an empty database in memory."""
         with _translated():
-            database = cls(sqlite3.connect("", isolation_level=None, check_same_thread=False))
+            database = cls(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
             database._prepare()
         return database
 
     @classmethod
     def copy_of(cls, path: Path) -> Self:
-        """Return a temporary database that holds the same as the one at ``path``.  Raises as `open` does."""
+        """Return a database in memory that holds the same as the one at ``path``.  Raises as `open` does."""
         with cls.read(path) as found:
             return found.copy()
 
     def copy(self) -> Self:
-        """Return a temporary database that holds the same."""
-        other = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._connection.backup(other)
+        """Return a database in memory that holds the same: what it knows of patients is to lie nowhere else."""
+        with _translated():
+            other = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self._connection.execute("BEGIN")  # a reader's lock now, for `backup` would wait for one without end
+            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            self._connection.backup(other)
+            self._connection.execute("COMMIT")
         return type(self)(other)
 
     def close(self) -> None:
@@ -151,11 +160,11 @@ class Database:
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 self.execute("ROLLBACK")
             raise
-        self.execute("COMMIT")
 
     def fact(self, name: str) -> str | None:
         """Return a single value, None where there is none."""
@@ -195,7 +204,7 @@ def _translated() -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            msg = "private/state.sqlite is in use: another run holds the output"
+            msg = "private/state.sqlite is in use by another command on this output: try again when it has ended"
             raise LockedError(msg) from error
         msg = f"cannot use private/state.sqlite: {error}"
         raise OutputError(msg) from error

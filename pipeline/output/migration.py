@@ -1,15 +1,17 @@
 """An output of the version before, which had a journal of JSON lines in place of a database."""
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from pipeline.errors import DamageError
 from pipeline.output.layout import OutputFolder
-from pipeline.output.pseudonym_key import load_pseudonym_key
-from pipeline.output.tables import read_counts, read_table
+from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE, load_pseudonym_key
+from pipeline.output.tables import is_whole, read_counts, read_table
 from pipeline.privacy import PseudonymKey
+from pipeline.vocabulary import Status
 
 Entry = dict[str, Any]
 
@@ -17,7 +19,8 @@ Entry = dict[str, Any]
 def read_former_entries(output: OutputFolder) -> Iterator[Entry]:
     """Yield what the journal says of each series, later lines winning, completed from the published tables.
 
-    Half a line that a kill left at the end does not count.  Raises DamageError for any other line that is no entry.
+    Half a line that a kill left at the end does not count; nor does a series that the tables do not complete: it is
+    prepared again.  Raises DamageError for any other line that is no entry.
     """
     if not output.former_journal.exists():
         return
@@ -29,7 +32,9 @@ def read_former_entries(output: OutputFolder) -> Iterator[Entry]:
             entry["slices"] = slices[key]
         if entry["histogram"] is None:
             entry["histogram"] = histograms.get(key)
-        yield entry
+        is_ok = entry["record"]["status"] == Status.OK
+        if entry["slices"] is not None and (entry["histogram"] is not None or not is_ok):
+            yield entry
 
 
 def _entry(line: bytes, number: int) -> Entry:
@@ -45,9 +50,10 @@ def _entry(line: bytes, number: int) -> Entry:
 
 def _published_slices(output: OutputFolder) -> dict[str, list[Entry]]:
     """Return the outcomes of the slices of each series, as the tables of the last run tell them."""
-    if not (output.files.exists() and output.slices.exists()):
+    if not (is_whole(output.files) and is_whole(output.slices)):
         return {}
-    key = load_pseudonym_key(output.key) if output.key.exists() else PseudonymKey()
+    has_key = output.key.exists() or KEY_FILE_VARIABLE in os.environ
+    key = load_pseudonym_key(output.key) if has_key else PseudonymKey()
     offsets = {row["slice_key"]: row["offset_mm"] for row in read_table(output.slices)}
     found: dict[str, list[Entry]] = defaultdict(list)
     for row in read_table(output.files):
@@ -59,7 +65,7 @@ def _published_slices(output: OutputFolder) -> dict[str, list[Entry]]:
 
 
 def _published_histograms(output: OutputFolder) -> dict[str, Entry]:
-    if not output.histograms.exists():
+    if not is_whole(output.histograms):
         return {}
     rows = read_counts(output.histograms, ("series_key", "first_bin_hu"), "counts")
     return {row["series_key"]: {"first_bin_hu": row["first_bin_hu"], "counts": counts.tolist()} for row, counts in rows}

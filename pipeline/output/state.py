@@ -91,6 +91,11 @@ class SeriesTable:
             places = ((self.purpose, key) for key in keys)
             self.database.execute_many("DELETE FROM result WHERE purpose = ? AND series_key = ?", places)
 
+    def list_with_histogram(self) -> list[str]:
+        """Return the keys of the series that have a histogram, in order."""
+        question = "SELECT series_key FROM result WHERE purpose = ? AND histogram IS NOT NULL ORDER BY series_key"
+        return [key for (key,) in self.database.rows(question, (self.purpose,))]
+
     def slices_of(self, series_key: str) -> tuple[SliceOutcome, ...] | None:
         """Return the outcome of each slice of a series, None where that is not known."""
         packed = self._cell("SELECT slices FROM result WHERE purpose = ? AND series_key = ?", series_key)
@@ -126,6 +131,21 @@ class StoredHistograms(Mapping[str, Histogram]):
         return len(self.keys_in_order)
 
 
+@contextmanager
+def open_database(output: OutputFolder, *, has_locks: bool = True) -> Iterator[Database]:
+    """Yield the database of an output to be written; the caller holds the output's lock.
+
+    What an output of the version before knows is taken over, but for what the database knows better.
+    """
+    with Database.open(output.state, has_locks=has_locks) as database:
+        if output.former_journal.exists():
+            table = SeriesTable(database)
+            known = table.read()
+            table.write(one for one in _former_series(output) if one.record.series_key not in known)
+            output.remove_former()
+        yield database
+
+
 @dataclass
 class OutputState:
     """The finished series of an output, by key."""
@@ -145,22 +165,14 @@ class OutputState:
     def look(cls, output: OutputFolder, database: Database) -> "OutputState":
         """Return what a database knows, and whether the stores that it names exist."""
         table = SeriesTable(database)
-        known = table.read()
-        if not known and output.former_journal.exists():
-            known = {one.record.series_key: one for one in _former_series(output)}
-        state = cls(output, table, known)
+        former = {one.record.series_key: one for one in _former_series(output)}
+        state = cls(output, table, former | table.read())
         state.mark_missing_stores()
         return state
 
     @classmethod
     def open(cls, output: OutputFolder, database: Database) -> "OutputState":
-        """Return what a database knows, and recover the stores after a kill; the caller holds the output's lock.
-
-        What an output of the version before knows is taken over.
-        """
-        if output.former_journal.exists():
-            SeriesTable(database).write(_former_series(output))
-            output.remove_former()
+        """Return what a database knows, and recover the stores after a kill; the caller holds the output's lock."""
         state = cls.look(output, database)
         state.recover_stores()
         state.mark_missing_stores()
@@ -178,8 +190,7 @@ class OutputState:
     def publish(self, records: Sequence[SeriesRecord], identifiers: IdentifierPolicy) -> StoredHistograms:
         """Write the manifest of these records, and the histograms of those that have a store; return these."""
         publish(self.output, records, identifiers)
-        stored = sorted(record.series_key for record in records if record.status is Status.OK)
-        histograms = StoredHistograms(self.table, tuple(stored))
+        histograms = self.histograms(record.series_key for record in records if record.status is Status.OK)
         rows = (
             {"series_key": key, "first_bin_hu": found.first_bin_hu, "counts": found.counts}
             for key, found in histograms.items()
@@ -191,10 +202,12 @@ class OutputState:
         """Return the outcome of each slice of a series, nothing where it is not known."""
         return self.table.slices_of(series_key) or ()
 
-    def histograms(self) -> StoredHistograms:
-        """Return the HU histogram of every series that has a store."""
-        stored = sorted(key for key, found in self.finished.items() if found.record.status is Status.OK)
-        return StoredHistograms(self.table, tuple(stored))
+    def histograms(self, keys: Iterable[str] | None = None) -> StoredHistograms:
+        """Return the HU histograms of these series; without ``keys``, of all that are ok."""
+        if keys is None:
+            keys = (key for key, found in self.finished.items() if found.record.status is Status.OK)
+        wanted = frozenset(keys)
+        return StoredHistograms(self.table, tuple(key for key in self.table.list_with_histogram() if key in wanted))
 
     def forget(self, keys: Iterable[str]) -> None:
         """Forget series, so that the next run sees them as new; all else stays."""

@@ -1,4 +1,4 @@
-"""One run: open, scan, plan, prepare, publish, report.  Knows no CT and no Dask."""
+"""One run: open, scan, plan, prepare, publish, report.  Knows no pixels and no Dask."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass

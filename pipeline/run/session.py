@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from pipeline.output.database import Database
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE, load_pseudonym_key
+from pipeline.output.state import open_database
 from pipeline.plan.recipe import local_roots, resolve_statistics, scan_inputs
 from pipeline.privacy import PseudonymKey
 from pipeline.record import SeriesRecord
@@ -121,10 +122,9 @@ def open_session(
         _check_reachable(output)
         cohort = CohortMetadata.open(config.manifest, output)
         ready = resolve_statistics(local, output.statistics) if needs_statistics else local
-        with _prepare_and_lock(output, listener) if writes else nullcontext():
+        with _prepare_and_lock(output, listener) if writes else Database.copy_of(output.state) as database:
             key = load_key(config, output) if writes else _passing_key(config, output)
-            with Database.open(output.state) if writes else Database.copy_of(output.state) as database:
-                yield Session(config, ready, output, database, cohort, key, listener)
+            yield Session(config, ready, output, database, cohort, key, listener)
 
 
 def check_config(config: Config) -> None:
@@ -154,13 +154,15 @@ def _check_reachable(output: OutputFolder) -> None:
 
 
 @contextmanager
-def _prepare_and_lock(output: OutputFolder, listener: Listener) -> Iterator[None]:
+def _prepare_and_lock(output: OutputFolder, listener: Listener) -> Iterator[Database]:
+    """Yield the database of an output that is ready to be written, and locked where its file system knows locks."""
     output.prepare()
     with run_lock(output) as warning:
         if warning:
             listener.says(warning)
         Folders(written=output.private).remove_keys()
-        yield
+        with open_database(output, has_locks=warning is None) as database:
+            yield database
 
 
 def load_key(config: Config, output: OutputFolder) -> PseudonymKey:

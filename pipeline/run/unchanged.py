@@ -11,7 +11,7 @@ from pipeline import __version__
 from pipeline.config import Config
 from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
 from pipeline.run.session import Session
-from pipeline.scan.files import LAST, Look
+from pipeline.scan.files import UNCHANGED, Look
 from pipeline.scan.series import Scan
 from pipeline.sources.folders import FoundFile
 from pipeline.versions import describe_stages
@@ -23,7 +23,7 @@ Result = dict[str, Any]
 class _LastResult:
     """What was found the last time, and a digest of what it follows from beside the files.
 
-    A look that finds a changed file forgets it.
+    `FileTable.look` drops it where a file changed; where no file is there at all, it does not hold.
     """
 
     name: str
@@ -37,7 +37,8 @@ class _LastResult:
         """Return what was found, None where a file, the configuration, the program or an output has changed."""
         kept = json.loads(self._database.fact(self.name) or "{}")
         result: Result | None = kept.get("result")
-        return result if result and not look.n_changed and kept["digest"] == self._digest() else None
+        is_same = look.n_files and not look.n_changed
+        return result if result and is_same and kept["digest"] == self._digest() else None
 
     def write(self, found: Scan, result: Result, *, is_settled: bool = True) -> None:
         """Remember what was found in the files that were scanned, unless the next time may find more in the same."""
@@ -69,13 +70,13 @@ class _LastResult:
 class LastScan(_LastResult):
     """What the last scan left: its counts."""
 
-    name = f"{LAST} scan"
+    name = f"{UNCHANGED} scan"
 
 
 class LastRun(_LastResult):
     """What the last run left, where it left nothing to do: its summary."""
 
-    name = f"{LAST} run"
+    name = f"{UNCHANGED} run"
 
     def _written(self) -> Iterator[Path]:
         output = self.output

@@ -1,4 +1,4 @@
-"""Headers to series: files are read once, grouped, checked by their headers and counted."""
+"""Files to series: listed, their headers read into the database, judged one series at a time, and counted."""
 
 from typing import Final
 

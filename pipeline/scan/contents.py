@@ -6,7 +6,7 @@ from itertools import chain
 
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.scan.series import Scan
-from pipeline.vocabulary import Reason
+from pipeline.vocabulary import Reason, format_count
 
 OTHER_KINDS = {
     "NIfTI": (".nii", ".nii.gz"),
@@ -22,7 +22,7 @@ def describe_contents(found: Scan) -> str:
     in_series = (header for scanned in found.series for header in scanned.series.slices)
     kinds = Counter(_name_kind(header) for header in chain(in_series, found.unassigned) if header.frame in {None, 1})
     words = [f"{n} {kind}" for kind, n in sorted(kinds.items())]
-    return f"{kinds.total()} files" + (f": {', '.join(words)}" if words else "")
+    return format_count(kinds.total(), "file") + (f": {', '.join(words)}" if words else "")
 
 
 def _name_kind(header: SliceHeader) -> str:

@@ -17,7 +17,7 @@ from pipeline.vocabulary import Reason, Refusal
 
 TERMS = "header terms"
 """The name of the fact that says by what all headers were read."""
-LAST = "last"
+UNCHANGED = "last"
 """Facts whose names begin so hold as long as no file changes."""
 ROWS_AT_ONCE = 4096
 
@@ -66,7 +66,7 @@ class FileTable:
             if look.n_files:
                 look.forget_missing()
             if look.n_changed:
-                self.database.execute("DELETE FROM fact WHERE name LIKE ?", (f"{LAST} %",))
+                self.database.execute("DELETE FROM fact WHERE name LIKE ?", (f"{UNCHANGED} %",))
         return Look(look.n_files, look.n_changed)
 
     def use_terms(self, terms: str) -> None:

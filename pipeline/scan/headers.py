@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain, islice
 from time import monotonic
@@ -38,7 +38,7 @@ BATCH_FILES = 128
 PARTS_AT_ONCE = 16
 """Files of no series lie in as many parts at a time as batches are read beside each other."""
 COMMIT_SECONDS = 5.0
-"""What was read is on disk after this time: a run that is killed reads no more than that again."""
+"""What was read is on disk with the first result after this time: a run that is killed reads little more again."""
 
 Job = tuple[tuple[FoundFile, ...], Terms]
 
@@ -166,9 +166,9 @@ def _with_files(read: Sequence[SeriesPack], files: Sequence[FoundFile]) -> Itera
 
 def _refuse_file(job: Job, failure: JobFailure) -> list[SeriesPack]:
     """Return the part of a single file that breaks the process that reads it; it is read again the next time."""
-    (file,), terms = job
-    detail = f"reading it ended its process: {failure.detail}"
-    return read_job(((replace(file, refusal=(Reason.UNREADABLE, detail)),), terms))
+    (file,), _ = job
+    header = SliceHeader(file=file, refusal=(Reason.UNREADABLE, f"reading it ended its process: {failure.detail}"))
+    return pack_batch(Batch([file], [(header,)], [], [frozenset()]))
 
 
 def _batches(files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, ...]]:

@@ -8,10 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.output.database import Database
 from pipeline.output.durable import PRIVATE_MODE, write_bytes
 from pipeline.output.layout import OutputFolder
-from pipeline.output.state import SeriesTable, unpack_result
+from pipeline.output.state import SeriesTable, open_database, unpack_result
 from pipeline.sources.bucket import Bucket, BucketObject
 from pipeline.sources.bucket_stores import VOLUMES, remove_store, store_name
 from pipeline.sources.cache import make_private_folder
@@ -24,6 +23,9 @@ PIECES = "private/results"
 
 An empty one says that the series' store was begun.
 """
+
+FORMER_PIECES = "private/journal"
+"""Where the version before left its pieces."""
 
 LAST = (DATABASE, "manifest.csv", "manifest.parquet")
 """Written when all else is, in this order: who reads the manifest finds what it names."""
@@ -53,7 +55,7 @@ class OutputCopy:
         shutil.rmtree(self.output.volumes, ignore_errors=True)
         make_private_folder(self.output.private)
         there = {found.name: found for found in self._listed()}
-        pieces = [there.pop(name) for name in list(there) if name.startswith(f"{PIECES}/")]
+        pieces = [there.pop(name) for name in list(there) if _is_piece(name)]
         known = self._known()
         there = {name: found for name, found in there.items() if only is None or name in only}
         same = {name for name, found in there.items() if self._is_same(known.get(name), name, found.etag)}
@@ -82,7 +84,8 @@ class OutputCopy:
                 known |= [self._put(name)]
         gone = known.keys() - names
         self.bucket.remove(sorted(gone))
-        self.bucket.remove(found.name for found in self.bucket.objects(PIECES))
+        for folder in (PIECES, FORMER_PIECES):
+            self.bucket.remove(found.name for found in self.bucket.objects(folder))
         self._remember({name: known[name] for name in names})
 
     def _listed(self) -> Iterator[BucketObject]:
@@ -137,7 +140,7 @@ class OutputCopy:
     def _join(self, results: Mapping[str, bytes]) -> None:
         """Put the results that a killed run left into the database; one whose store was only begun is not in it."""
         if results:
-            with Database.open(self.output.state) as database:
+            with open_database(self.output) as database:
                 table = SeriesTable(database)
                 table.remove(results)
                 table.write(unpack_result(result) for result in results.values() if result)
@@ -152,5 +155,9 @@ def piece_name(series_key: str) -> str:
     return f"{PIECES}/{series_key}.json"
 
 
+def _is_piece(name: str) -> bool:
+    return name.startswith((f"{PIECES}/", f"{FORMER_PIECES}/"))
+
+
 def _key_of(piece: BucketObject) -> str:
-    return piece.name.removeprefix(f"{PIECES}/").removesuffix(".json")
+    return piece.name.rpartition("/")[2].removesuffix(".json")

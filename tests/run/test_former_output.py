@@ -1,18 +1,19 @@
 """An output of the version before, which kept a journal and a folder of headers in place of a database."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from phantoms import write_series
 from running import bytes_of_stores, carry_out
-from states import finished_in
+from states import finished_in, state_of
 
 from pipeline.config import load
 from pipeline.errors import DamageError
 from pipeline.output.database import Database
 from pipeline.output.layout import OutputFolder
-from pipeline.output.state import SeriesTable, pack_result
+from pipeline.output.state import SeriesTable, open_database, pack_result
 from pipeline.run.dry_run import dry_run
 from pipeline.run.run import Outcome
 
@@ -62,6 +63,28 @@ def test_a_dry_run_knows_it_and_leaves_it_as_it_is(former: Outcome, tmp_path: Pa
     config = load(tmp_path / "out.yaml", inputs=[tmp_path / "in"], output=output.root)
     assert {plan.state for plan in dry_run(config)} == {"done"}
     assert {path: path.stat().st_mtime_ns for path in output.root.rglob("*")} == before
+
+
+@pytest.mark.parametrize("name", ["files", "slices", "histograms"])
+def test_what_its_tables_do_not_complete_is_prepared_again(former: Outcome, tmp_path: Path, name: str) -> None:
+    journal, table = former.output.former_journal, getattr(former.output, name)
+    entries = [json.loads(line) for line in journal.read_text().splitlines()]
+    journal.write_text("".join(json.dumps(entry | {"slices": None, "histogram": None}) + "\n" for entry in entries))
+    before = bytes_of_stores(former)
+    table.write_bytes(table.read_bytes()[:-9])
+    plan = carry_out(tmp_path, tmp_path / "in", YAML).summary["plan"]
+    assert plan["done"] < 2
+    assert bytes_of_stores(former) == before
+
+
+def test_what_the_database_knows_better_stays(former: Outcome) -> None:
+    key = former.records[0].series_key
+    with state_of(former.output) as state:
+        known = state.finished[key]
+        state.table.write([replace(known, signature="newer")])
+    with open_database(former.output) as database:
+        assert SeriesTable(database).read()[key].signature == "newer"
+        assert len(SeriesTable(database).read()) == 2
 
 
 def test_half_a_line_that_a_kill_left_does_not_count(former: Outcome, tmp_path: Path) -> None:

@@ -108,6 +108,15 @@ def test_a_file_that_came_while_the_run_went_on_is_no_part_of_what_it_found(tmp_
         assert last.read(session.look()) is None
 
 
+def test_where_no_file_is_left_nothing_is_as_it_was(tmp_path: Path, series: Series) -> None:
+    with remembering(tmp_path) as (session, last):
+        keep(session, last)
+    for path in series.paths:
+        path.unlink()
+    with remembering(tmp_path) as (session, last):
+        assert last.read(session.look()) is None
+
+
 @pytest.mark.usefixtures("series")
 def test_what_may_end_otherwise_the_next_time_is_not_remembered(tmp_path: Path) -> None:
     with remembering(tmp_path) as (session, last):

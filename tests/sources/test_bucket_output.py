@@ -116,6 +116,15 @@ def test_pieces_win_over_the_database_and_go_when_it_is_published(state: OutputC
     assert not any(name.startswith("private/results/") for name in there)
 
 
+def test_pieces_of_the_version_before_count_and_go(state: OutputCopy, server: "BucketServer") -> None:
+    state.bucket.put("private/journal/cc.json", pack_result(finished("cc", "new")))
+    state.bucket.put("private/journal/bb.json", b"")
+    assert state.fetch(mends=True) == {"bb"}
+    assert known_in(state.output) == {"aa": "before", "cc": "new"}
+    state.publish()
+    assert not any(name.startswith("private/journal/") for name in server.tree("out"))
+
+
 @pytest.mark.parametrize("mends", [True, False])
 def test_a_store_that_was_only_begun_is_in_no_database(
     state: OutputCopy, server: "BucketServer", *, mends: bool
