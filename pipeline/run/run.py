@@ -92,7 +92,8 @@ def _carry_out(session: Session, history: History) -> Outcome:
     last, look = LastRun(session), session.look()
     if summary := last.read(look):
         return _repeat(session, history, summary)
-    last.remove()
+    if look.n_files:  # what is not mounted is not forgotten
+        last.remove()
     with session.open_cluster(PRELOAD) as dispatcher:
         return _Run.of(session, dispatcher, history).carry_out(look, last)
 

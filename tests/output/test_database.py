@@ -53,11 +53,9 @@ def test_where_there_are_no_locks_none_is_asked_for(path: Path) -> None:
         database.set_fact("name", "value")
 
 
-def test_a_copy_of_what_a_run_holds_waits_for_no_end(path: Path) -> None:
-    with Database.open(path) as database, Database.read(path, wait_seconds=0) as reader:
-        database.set_fact("name", "value")
-        with pytest.raises(LockedError, match="in use"):
-            reader.copy()
+def test_what_a_run_holds_is_not_read(path: Path) -> None:
+    with Database.open(path), pytest.raises(LockedError, match="in use"):
+        Database.read(path, wait_seconds=0)
 
 
 def test_a_database_that_is_not_there_reads_as_an_empty_one(path: Path) -> None:
