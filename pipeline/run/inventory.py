@@ -25,7 +25,8 @@ from pipeline.vocabulary import FileStatus, Reason
 def publish_inventory(output: OutputFolder, scan: Scan, state: OutputState, key: PseudonymKey) -> None:
     """Write index.parquet and files.parquet under ``private/``, slices.parquet without what identifies, and findings.
 
-    Files come series by series, those of no series last; so each series is loaded once, and only files of no series are gathered.
+    Files come series by series, those of no series last; so each series is loaded once, and only files of no series
+    are gathered.
     """
     facts = []
     with (
