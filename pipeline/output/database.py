@@ -121,6 +121,10 @@ class Database:
         with _translated():
             self._connection.close()
 
+    def __del__(self) -> None:
+        """Close what was opened for one object alone, as of a reading without an output."""
+        self._connection.close()
+
     def __enter__(self) -> Self:
         return self
 

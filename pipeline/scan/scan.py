@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -104,7 +104,7 @@ class Library:
         self.policy = policy
         self._roots = roots
         self._joins = joins
-        self.load = lru_cache(LOADED_AT_ONCE)(self._load)
+        self._loaded: dict[KnownSeries, tuple[Series, list[Series]]] = {}
 
     def list_series(self) -> list[KnownSeries]:
         """Return every series, in the order of their identities."""
@@ -120,8 +120,15 @@ class Library:
         """Return one of the volumes that a series may become."""
         return self.load(entry)[1][number]
 
-    def _load(self, entry: KnownSeries) -> tuple[Series, list[Series]]:
+    def load(self, entry: KnownSeries) -> tuple[Series, list[Series]]:
         """Return a series, and what may become a volume each: itself, its frames' volumes, or the policy's parts."""
+        if entry not in self._loaded:
+            if len(self._loaded) == LOADED_AT_ONCE:
+                del self._loaded[next(iter(self._loaded))]
+            self._loaded[entry] = self._load(entry)
+        return self._loaded[entry]
+
+    def _load(self, entry: KnownSeries) -> tuple[Series, list[Series]]:
         whole = self._load_whole(entry)
         placed = add_positions(whole, self.policy.geometry)
         return whole, [part for volume in split_volumes(placed) for part in split_parts(volume, self.policy)]
