@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
+from weakref import finalize
 
 from pipeline.errors import DamageError, LockedError, OutputError
 
@@ -51,6 +52,7 @@ class Database:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        finalize(self, connection.close)  # what was opened for one object alone, as a reading without an output
 
     @classmethod
     def open(cls, path: Path, *, has_locks: bool = True, wait_seconds: float = WAIT_SECONDS) -> Self:
@@ -86,7 +88,9 @@ class Database:
             return cls.temporary()
         with _translated():
             address = f"{path.absolute().as_uri()}?mode=rw"
-            database = cls(sqlite3.connect(address, uri=True, timeout=wait_seconds, isolation_level=None))
+            database = cls(
+                sqlite3.connect(address, uri=True, timeout=wait_seconds, isolation_level=None, check_same_thread=False)
+            )
             if database._version():
                 return database
             database.close()
@@ -120,10 +124,6 @@ class Database:
         """Close it; what no transaction ended is lost."""
         with _translated():
             self._connection.close()
-
-    def __del__(self) -> None:
-        """Close what was opened for one object alone, as of a reading without an output."""
-        self._connection.close()
 
     def __enter__(self) -> Self:
         return self
