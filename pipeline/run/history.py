@@ -1,4 +1,4 @@
-"""How the runs of an output went: the summary of this one, what changed since the last, and who is told at the end.
+"""How the runs of an output went: the summary of this one, what changed since the last, and the command that hears.
 
 Changes are counts, and values of elements that may leave ``private/``; nothing of a person.
 """
