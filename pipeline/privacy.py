@@ -64,6 +64,10 @@ class PseudonymKey:
             digest.update(content)
         return digest.hexdigest()
 
+    def slice_key(self, name: str, frame: int | None) -> str:
+        """Return the pseudonym of a slice, by its SOPInstanceUID or, without one, its path."""
+        return self.keyed_hash("slice", name, str(frame or ""))
+
 
 def clean_text(text: str) -> str:
     """Return the text without control, bidirectional and unpaired characters, cut at 1,024 characters."""

@@ -60,7 +60,7 @@ def collect_garbage(output: OutputFolder, *, delete: bool = False) -> list[Garba
     """
     read_records(output)  # refuses what is no output before a lock file is made there
     with run_lock(output) as warning, open_database(output, has_locks=warning is None) as database:
-        records, state = read_records(output), OutputState.look(output, database)
+        records, state = read_records(output), OutputState.load(output, database)
         gone = list(_gone(output, records, state))
         garbage = [*gone, *_leftovers(output, records, state, {found.folder for found in gone})]
         if delete:

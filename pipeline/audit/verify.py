@@ -11,6 +11,7 @@ from pipeline.cluster.jobs import JobFailure, Task
 from pipeline.cluster.options import ClusterOptions
 from pipeline.errors import DamageError, LockedError
 from pipeline.limits import Limits
+from pipeline.output.database import damage_error
 from pipeline.output.durable import hash_store, size_of_store
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import is_held
@@ -88,8 +89,7 @@ def check_database(state: OutputState, *, fast: bool) -> None:
     """Raise DamageError where the database is damaged; ``fast`` looks at no more than the series."""
     damage = None if fast else state.table.database.find_damage()
     if damage:
-        msg = f"private/state.sqlite is damaged ({damage}): remove it, and every series is prepared again"
-        raise DamageError(msg)
+        raise damage_error(damage)
 
 
 def _name(job: StoreToCheck) -> str:

@@ -5,8 +5,10 @@ to itself: no write-ahead log, which network file systems cannot share (https://
 on disk when it ends.
 """
 
+import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +42,8 @@ headers of a file, null until it is read.  ``part``: the headers of some files o
 came of a series, for a store or for statistics alone.
 """
 
+COMPRESSION = 1
+"""zlib's fastest; it also tells a changed bit."""
 WAIT_SECONDS = 30.0
 """A run waits so long for a command that reads, as `verify` does, before it says that the output is in use."""
 CACHE_KIB = 16_384
@@ -52,7 +56,7 @@ class Database:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        finalize(self, connection.close)  # what was opened for one object alone, as a reading without an output
+        finalize(self, connection.close)  # at the latest when nothing refers to this object any more
 
     @classmethod
     def open(cls, path: Path, *, has_locks: bool = True, wait_seconds: float = WAIT_SECONDS) -> Self:
@@ -144,7 +148,7 @@ class Database:
     def rows(self, question: str, values: Sequence[Any] = ()) -> Iterator[Row]:
         """Yield the rows of an answer as they are found; the tables must not be written meanwhile."""
         with _translated():
-            for row in self._connection.execute(question, values):  # noqa: UP028  which closes what is closed already
+            for row in self._connection.execute(question, values):  # noqa: UP028  `yield from` closes the cursor, also after the database
                 yield row
 
     def all(self, question: str, values: Sequence[Any] = ()) -> list[Row]:
@@ -201,6 +205,25 @@ class Database:
         return int(version)
 
 
+def damage_error(what: str) -> DamageError:
+    """Return the error for a database of which something is not as it was written."""
+    return DamageError(f"private/state.sqlite is damaged ({what}): remove it, and every series is prepared again")
+
+
+def pack(content: Any) -> bytes:
+    """Return plain values as a cell holds them: JSON, compressed; a set becomes a sorted list."""
+    text = json.dumps(content, separators=(",", ":"), default=sorted)
+    return zlib.compress(text.encode("ascii"), COMPRESSION)
+
+
+def unpack(packed: bytes) -> Any:
+    """Return what `pack` was given; raises DamageError where a bit of it is another."""
+    try:
+        return json.loads(zlib.decompress(packed))
+    except (zlib.error, ValueError) as error:
+        raise damage_error(str(error)) from error
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     """Turn an error of sqlite3 into the one of ctprep that says what to do."""
@@ -213,8 +236,7 @@ def _translated() -> Iterator[None]:
         msg = f"cannot use private/state.sqlite: {error}"
         raise OutputError(msg) from error
     except sqlite3.DatabaseError as error:
-        msg = f"private/state.sqlite is damaged ({error}): remove it, and every series is prepared again"
-        raise DamageError(msg) from error
+        raise damage_error(str(error)) from error
     except OSError as error:
         msg = f"cannot use private/state.sqlite: {error.strerror or error}"
         raise OutputError(msg) from error

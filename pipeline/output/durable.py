@@ -45,25 +45,6 @@ def write_bytes(path: Path, content: bytes, *, private: bool = False) -> None:
         file.write(content)
 
 
-def append_line(path: Path, line: bytes, *, private: bool = False) -> None:
-    """Add a line to a file and force it to disk; half a line that a kill left at the end is cut off first.
-
-    Raises OutputError where the system refuses.
-    """
-    try:
-        is_new = not path.exists()
-        with open_for(path, os.O_RDWR, private=private) as file:
-            file.truncate(_end_of_last_line(file))
-            file.seek(0, os.SEEK_END)
-            file.write(line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if is_new:
-            sync_folder(path.parent)
-    except OSError as error:
-        raise _refused(path, error) from error
-
-
 def make_folder(path: Path, mode: int = 0o777) -> None:
     """Make a folder unless it is there; raises OutputError where the system refuses."""
     try:
@@ -131,19 +112,6 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _end_of_last_line(file: BinaryIO) -> int:
-    """Return the length of the file up to and with its last newline, reading backwards."""
-    end = file.seek(0, os.SEEK_END)
-    while end > 0:
-        start = max(0, end - 65_536)
-        file.seek(start)
-        newline = file.read(end - start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0
 
 
 def _refused(path: Path, error: OSError) -> OutputError:

@@ -1,16 +1,14 @@
 """An output of the version before, which had a journal of JSON lines in place of a database."""
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from pipeline.errors import DamageError
 from pipeline.output.layout import OutputFolder
-from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE, load_pseudonym_key
+from pipeline.output.pseudonym_key import find_pseudonym_key
 from pipeline.output.tables import is_whole, read_counts, read_table
-from pipeline.privacy import PseudonymKey
 from pipeline.vocabulary import Status
 
 Entry = dict[str, Any]
@@ -52,12 +50,11 @@ def _published_slices(output: OutputFolder) -> dict[str, list[Entry]]:
     """Return the outcomes of the slices of each series, as the tables of the last run tell them."""
     if not (is_whole(output.files) and is_whole(output.slices)):
         return {}
-    has_key = output.key.exists() or KEY_FILE_VARIABLE in os.environ
-    key = load_pseudonym_key(output.key) if has_key else PseudonymKey()
+    key = find_pseudonym_key(output.key)
     offsets = {row["slice_key"]: row["offset_mm"] for row in read_table(output.slices)}
     found: dict[str, list[Entry]] = defaultdict(list)
     for row in read_table(output.files):
-        slice_key = key.keyed_hash("slice", row["SOPInstanceUID"] or row["path"], str(row["frame"] or ""))
+        slice_key = key.slice_key(row["SOPInstanceUID"] or row["path"], row["frame"])
         fields = {name: row[name] for name in ("path", "frame", "status", "reason", "position_mm", "z_index")}
         if row["series_key"]:
             found[row["series_key"]].append(fields | {"offset_mm": offsets.get(slice_key)})

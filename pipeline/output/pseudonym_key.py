@@ -28,6 +28,12 @@ def load_pseudonym_key(path: Path, environment: Mapping[str, str] = os.environ) 
     return PseudonymKey(_read_key(path, "private/key"))
 
 
+def find_pseudonym_key(path: Path, environment: Mapping[str, str] = os.environ) -> PseudonymKey:
+    """Return the same key without making one: an empty one where there is none yet.  Raises as `load_pseudonym_key`."""
+    is_there = path.exists() or KEY_FILE_VARIABLE in environment
+    return load_pseudonym_key(path, environment) if is_there else PseudonymKey()
+
+
 def _read_key(path: Path, name: str) -> bytes:
     try:
         digits = path.read_text("ascii").strip()

@@ -6,7 +6,6 @@ stores to adopt and which to remove.
 
 import json
 import shutil
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,10 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipeline.errors import DamageError
 from pipeline.features.statistics import Histogram
 from pipeline.output.columns import HISTOGRAM_COLUMNS
-from pipeline.output.database import Database
+from pipeline.output.database import Database, pack, unpack
 from pipeline.output.durable import hash_store, move_folder
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import publish
@@ -68,7 +66,7 @@ class SeriesTable:
         """Return every series by key, without its slices and its histogram."""
         question = "SELECT series_key, entry FROM result WHERE purpose = ? ORDER BY series_key"
         rows = self.database.rows(question, (self.purpose,))
-        return {key: _finished(_unpack(entry)) for key, entry in rows}
+        return {key: _finished(unpack(entry)) for key, entry in rows}
 
     def write(self, several: Iterable[Finished]) -> None:
         """Write series, in place of what was known of them; all are on disk when this returns, or none is."""
@@ -76,9 +74,9 @@ class SeriesTable:
             (
                 self.purpose,
                 one.record.series_key,
-                _pack(_entry(one)),
-                _pack(_pack_slices(one)),
-                _pack(_pack_histogram(one)),
+                pack(_entry(one)),
+                _pack_known(_pack_slices(one)),
+                _pack_known(_pack_histogram(one)),
             )
             for one in several
         )
@@ -98,17 +96,15 @@ class SeriesTable:
 
     def slices_of(self, series_key: str) -> tuple[SliceOutcome, ...] | None:
         """Return the outcome of each slice of a series, None where that is not known."""
-        packed = self._cell("SELECT slices FROM result WHERE purpose = ? AND series_key = ?", series_key)
-        return None if packed is None else tuple(map(_outcome, packed))
+        return _slices(self._cell("SELECT slices FROM result WHERE purpose = ? AND series_key = ?", series_key))
 
     def histogram_of(self, series_key: str) -> Histogram | None:
         """Return the histogram of a series, None where it has none."""
-        packed = self._cell("SELECT histogram FROM result WHERE purpose = ? AND series_key = ?", series_key)
-        return packed and Histogram(packed["first_bin_hu"], np.array(packed["counts"], np.int64))
+        return _histogram(self._cell("SELECT histogram FROM result WHERE purpose = ? AND series_key = ?", series_key))
 
     def _cell(self, question: str, series_key: str) -> Any:
         row = self.database.one(question, (self.purpose, series_key))
-        return _unpack(row[0]) if row else None
+        return unpack(row[0]) if row and row[0] is not None else None
 
 
 @dataclass(frozen=True)
@@ -159,10 +155,10 @@ class OutputState:
     def read(cls, output: OutputFolder) -> Iterator["OutputState"]:
         """Yield what is known, and whether the stores that it names exist; changes nothing."""
         with Database.read(output.state) as database:
-            yield cls.look(output, database)
+            yield cls.load(output, database)
 
     @classmethod
-    def look(cls, output: OutputFolder, database: Database) -> "OutputState":
+    def load(cls, output: OutputFolder, database: Database) -> "OutputState":
         """Return what a database knows, and whether the stores that it names exist."""
         table = SeriesTable(database)
         former = {one.record.series_key: one for one in _former_series(output)}
@@ -173,7 +169,7 @@ class OutputState:
     @classmethod
     def open(cls, output: OutputFolder, database: Database) -> "OutputState":
         """Return what a database knows, and recover the stores after a kill; the caller holds the output's lock."""
-        state = cls.look(output, database)
+        state = cls.load(output, database)
         state.recover_stores()
         state.mark_missing_stores()
         return state
@@ -241,17 +237,8 @@ def _key_of(unfinished: Path) -> str:
     return unfinished.name.split(".")[1]
 
 
-def _pack(content: Any) -> bytes | None:
-    return None if content is None else zlib.compress(json.dumps(content).encode("ascii"), 1)
-
-
-def _unpack(packed: bytes | None) -> Any:
-    """Return what was packed; raises DamageError where a bit of it is another."""
-    try:
-        return None if packed is None else json.loads(zlib.decompress(packed))
-    except (zlib.error, ValueError) as error:
-        msg = "a series in private/state.sqlite is damaged: remove the file, and every series is prepared again"
-        raise DamageError(msg) from error
+def _pack_known(content: Any) -> bytes | None:
+    return None if content is None else pack(content)
 
 
 def pack_result(finished: Finished) -> bytes:
@@ -262,13 +249,11 @@ def pack_result(finished: Finished) -> bytes:
 
 def unpack_result(text: bytes) -> Finished:
     """Return the finished series of a JSON object."""
-    entry = json.loads(text)
-    slices, histogram = entry.get("slices"), entry.get("histogram")
-    return replace(
-        _finished(entry),
-        slices=None if slices is None else tuple(map(_outcome, slices)),
-        histogram=histogram and Histogram(histogram["first_bin_hu"], np.array(histogram["counts"], np.int64)),
-    )
+    return _result(json.loads(text))
+
+
+def _result(whole: Mapping[str, Any]) -> Finished:
+    return replace(_finished(whole), slices=_slices(whole["slices"]), histogram=_histogram(whole["histogram"]))
 
 
 def _entry(finished: Finished) -> dict[str, Any]:
@@ -300,6 +285,14 @@ def _finished(entry: Mapping[str, Any]) -> Finished:
     )
 
 
+def _slices(packed: Sequence[Mapping[str, Any]] | None) -> tuple[SliceOutcome, ...] | None:
+    return None if packed is None else tuple(map(_outcome, packed))
+
+
+def _histogram(packed: Mapping[str, Any] | None) -> Histogram | None:
+    return None if packed is None else Histogram(packed["first_bin_hu"], np.array(packed["counts"], np.int64))
+
+
 def _outcome(fields: Mapping[str, Any]) -> SliceOutcome:
     status, reason, offset = fields["status"], fields["reason"], fields["offset_mm"]
     parsed = {
@@ -312,5 +305,4 @@ def _outcome(fields: Mapping[str, Any]) -> SliceOutcome:
 
 def _former_series(output: OutputFolder) -> Iterator[Finished]:
     """Yield the series that an output of the version before has finished."""
-    for entry in read_former_entries(output):
-        yield unpack_result(json.dumps(entry).encode("ascii"))
+    yield from map(_result, read_former_entries(output))

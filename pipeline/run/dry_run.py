@@ -38,7 +38,7 @@ def dry_run(config: Config, listener: Listener | None = None, *, deep: bool = Fa
     yet gets one at its first run; until then series have passing keys.
     """
     with open_session(config, listener or NoListener(), writes=False) as session:
-        recipe, state = build_recipe(session.config, session.key), OutputState.look(session.output, session.database)
+        recipe, state = build_recipe(session.config, session.key), OutputState.load(session.output, session.database)
         with session.open_cluster(PRELOAD, writes=False) as dispatcher:
             plans = _plan(session, dispatcher, state, deep=deep)
             if deep:
@@ -50,7 +50,7 @@ def dry_run(config: Config, listener: Listener | None = None, *, deep: bool = Fa
 def _plan(session: Session, dispatcher: Dispatcher, state: OutputState, *, deep: bool) -> list[PlannedSeries]:
     if deep:
         FileTable(session.database).forget()
-    found = session.scan(dispatcher, session.look())
+    found = session.scan(dispatcher, session.list_files())
     selection = select_series(session.config, found, session.output)
     return plan_series(selection, state.finished, versions_of(session.config))
 

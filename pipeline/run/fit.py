@@ -83,7 +83,7 @@ class _Fit:
     def carry_out(self, foreground: Foreground | None) -> FitOutcome:
         """Read what is not known yet, split the patients, and count the training split."""
         config, path = self.session.config, self.session.output.statistics
-        found = self.session.scan(self.dispatcher, self.session.look())
+        found = self.session.scan(self.dispatcher, self.session.list_files())
         selection = select_series(config, found, self.session.output)
         for processed in self._read(selection):
             self._keep(processed)

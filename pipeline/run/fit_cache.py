@@ -62,7 +62,7 @@ def _of_last_run(session: Session) -> Iterator[tuple[str, Finished]]:
     if made_by is None:
         return
     wanted = config_hash(reading_config(session.config))
-    for key, found in OutputState.look(session.output, session.database).finished.items():
+    for key, found in OutputState.load(session.output, session.database).finished.items():
         if found.record.status is Status.OK and found.record.config_hash == made_by:
             yield key, replace(found, record=replace(found.record, config_hash=wanted))
 

@@ -90,7 +90,7 @@ def _file_row(series_key: str | None, header: SliceHeader, outcome: SliceOutcome
 def _slice_row(series_key: str | None, header: SliceHeader, outcome: SliceOutcome, key: PseudonymKey) -> dict[str, Any]:
     return {
         "series_key": series_key,
-        "slice_key": slice_key(header.identity.sop_instance_uid or header.file.path, header.frame, key),
+        "slice_key": key.slice_key(header.identity.sop_instance_uid or header.file.path, header.frame),
         "position_mm": outcome.position_mm,
         "offset_mm": outcome.offset_mm,
         "rows": header.pixels.rows or None,
@@ -101,11 +101,6 @@ def _slice_row(series_key: str | None, header: SliceHeader, outcome: SliceOutcom
         "reason": outcome.reason,
         "z_index": outcome.z_index,
     }
-
-
-def slice_key(name: str, frame: int | None, key: PseudonymKey) -> str:
-    """Return the pseudonym of a slice, by its SOPInstanceUID or, without one, its path."""
-    return key.keyed_hash("slice", name, str(frame or ""))
 
 
 def label_slices(output: OutputFolder, key: PseudonymKey, tables: Sequence[LabelTable]) -> tuple[Joined, ...]:
@@ -119,7 +114,7 @@ def label_slices(output: OutputFolder, key: PseudonymKey, tables: Sequence[Label
 def join_to_slices(output: OutputFolder, key: PseudonymKey, table: LabelTable) -> Joined:
     """Join a table to the slices that were used, as the inventory of the output lists them."""
     used = [row for row in read_table(output.files) if row["status"] == FileStatus.USED]
-    names = [slice_key(row["SOPInstanceUID"] or row["path"], row["frame"], key) for row in used]
+    names = [key.slice_key(row["SOPInstanceUID"] or row["path"], row["frame"]) for row in used]
     members = {
         name: {"SOPInstanceUID": row["SOPInstanceUID"], "slice_key": name}
         for name, row in zip(names, used, strict=True)

@@ -38,7 +38,7 @@ from pipeline.run.publish import Published, publish_run
 from pipeline.run.session import Listener, Session, open_session
 from pipeline.run.unchanged import LastRun
 from pipeline.scan.contents import describe_contents
-from pipeline.scan.files import Look
+from pipeline.scan.files import FileCounts
 from pipeline.scan.series import ScannedSeries
 from pipeline.vocabulary import ExitCode, Reason, Status
 
@@ -89,13 +89,13 @@ def _is_retried(record: SeriesRecord, reasons: Collection[Reason]) -> bool:
 
 
 def _carry_out(session: Session, history: History) -> Outcome:
-    last, look = LastRun(session), session.look()
-    if summary := last.read(look):
+    last, listing = LastRun(session), session.list_files()
+    if summary := last.read(listing):
         return _repeat(session, history, summary)
-    if look.n_files:  # what is not mounted is not forgotten
+    if listing.n_files:  # what is not mounted is not forgotten
         last.remove()
     with session.open_cluster(PRELOAD) as dispatcher:
-        return _Run.of(session, dispatcher, history).carry_out(look, last)
+        return _Run.of(session, dispatcher, history).carry_out(listing, last)
 
 
 def _repeat(session: Session, history: History, summary: Summary) -> Outcome:
@@ -121,9 +121,9 @@ class _Run:
         recipe, versions = build_recipe(session.config, session.key), versions_of(session.config)
         return cls(session, dispatcher, history, OutputState.open(session.output, session.database), recipe, versions)
 
-    def carry_out(self, look: Look, last: LastRun) -> Outcome:
+    def carry_out(self, listing: FileCounts, last: LastRun) -> Outcome:
         """Scan, plan, prepare, publish, report; what ends it early, what was finished is published first."""
-        found = self.session.scan(self.dispatcher, look)
+        found = self.session.scan(self.dispatcher, listing)
         if not found.has_ct:
             self.session.listener.says(f"No CT image was found, but {describe_contents(found)}.")
         if has_no_ct_left(found, self.state.finished):

@@ -6,7 +6,7 @@ from pipeline.run.publish import publish_scan
 from pipeline.run.session import Listener, NoListener, Session, open_session
 from pipeline.run.unchanged import LastScan
 from pipeline.scan import PRELOAD
-from pipeline.scan.files import Look
+from pipeline.scan.files import FileCounts
 
 
 def scan_only(config: Config, listener: Listener | None = None) -> dict[str, int]:
@@ -15,14 +15,14 @@ def scan_only(config: Config, listener: Listener | None = None) -> dict[str, int
     Nothing is read where neither the files nor the configuration have changed since the last scan.
     """
     with open_session(config, listener or NoListener(), needs_statistics=False) as session:
-        last, look = LastScan(session), session.look()
-        return last.read(look) or _scan(session, look, last)
+        last, listing = LastScan(session), session.list_files()
+        return last.read(listing) or _scan(session, listing, last)
 
 
-def _scan(session: Session, look: Look, last: LastScan) -> dict[str, int]:
+def _scan(session: Session, listing: FileCounts, last: LastScan) -> dict[str, int]:
     """Scan, and write every table that follows from headers."""
     with session.open_cluster(PRELOAD) as dispatcher:
-        found = session.scan(dispatcher, look)
+        found = session.scan(dispatcher, listing)
     publish_scan(session, found, OutputState.open(session.output, session.database))
     counts = {
         "files": found.n_files,

@@ -1,6 +1,5 @@
 """An opened output: its configuration checked once, its folders on this machine, prepared and locked."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,13 +16,13 @@ from pipeline.masks.nifti import has_nifti
 from pipeline.output.database import Database
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
-from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE, load_pseudonym_key
+from pipeline.output.pseudonym_key import find_pseudonym_key, load_pseudonym_key
 from pipeline.output.state import open_database
 from pipeline.plan.recipe import local_roots, resolve_statistics, scan_inputs
 from pipeline.privacy import PseudonymKey
 from pipeline.record import SeriesRecord
 from pipeline.run.history import split_command
-from pipeline.scan.files import FileTable, Look
+from pipeline.scan.files import FileCounts, FileTable
 from pipeline.scan.headers import Reading
 from pipeline.scan.series import Scan
 from pipeline.sources.folders import LinkCounts, find_files
@@ -87,18 +86,18 @@ class Session:
             announce=self.listener.says,
         )
 
-    def look(self) -> Look:
+    def list_files(self) -> FileCounts:
         """Take over into the database which files lie under the input roots, and what changed of them."""
         links = LinkCounts(self.config.input)
-        look = FileTable(self.database).look(links.count(find_files(self.config.input)))
+        listing = FileTable(self.database).update(links.count(find_files(self.config.input)))
         for message in links.describe():
             self.listener.says(message)
-        return look
+        return listing
 
-    def scan(self, dispatcher: Dispatcher, look: Look) -> Scan:
+    def scan(self, dispatcher: Dispatcher, listing: FileCounts) -> Scan:
         """Read the header of every file; those that were read before are in the database."""
         reading = Reading(dispatcher, FileTable(self.database))
-        return scan_inputs(self.config, self.key, reading, people=self.cohort.people, n_files=look.n_files)
+        return scan_inputs(self.config, self.key, reading, people=self.cohort.people, n_files=listing.n_files)
 
 
 @contextmanager
@@ -123,7 +122,7 @@ def open_session(
         cohort = CohortMetadata.open(config.manifest, output)
         ready = resolve_statistics(local, output.statistics) if needs_statistics else local
         with _prepare_and_lock(output, listener) if writes else Database.copy_of(output.state) as database:
-            key = load_key(config, output) if writes else _passing_key(config, output)
+            key = load_key(config, output, makes=writes)
             yield Session(config, ready, output, database, cohort, key, listener)
 
 
@@ -165,12 +164,11 @@ def _prepare_and_lock(output: OutputFolder, listener: Listener) -> Iterator[Data
             yield database
 
 
-def load_key(config: Config, output: OutputFolder) -> PseudonymKey:
-    """Return an output's pseudonym key; where identifiers are kept an empty one: hashes are then the same for all."""
-    return PseudonymKey() if config.manifest.identifiers == "keep" else load_pseudonym_key(output.key)
+def load_key(config: Config, output: OutputFolder, *, makes: bool = True) -> PseudonymKey:
+    """Return an output's pseudonym key; where identifiers are kept an empty one: hashes are then the same for all.
 
-
-def _passing_key(config: Config, output: OutputFolder) -> PseudonymKey:
-    """Return an output's pseudonym key without making one: an output that was never written has none yet."""
-    has_key = output.key.exists() or KEY_FILE_VARIABLE in os.environ
-    return load_key(config, output) if has_key else PseudonymKey()
+    An output that was never written has no key: one is made, or without ``makes`` an empty one returned.
+    """
+    if config.manifest.identifiers == "keep":
+        return PseudonymKey()
+    return load_pseudonym_key(output.key) if makes else find_pseudonym_key(output.key)

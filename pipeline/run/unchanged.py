@@ -11,7 +11,7 @@ from pipeline import __version__
 from pipeline.config import Config
 from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
 from pipeline.run.session import Session
-from pipeline.scan.files import UNCHANGED, Look
+from pipeline.scan.files import UNCHANGED, FileCounts
 from pipeline.scan.series import Scan
 from pipeline.sources.folders import FoundFile
 from pipeline.versions import describe_stages
@@ -23,7 +23,7 @@ Result = dict[str, Any]
 class _LastResult:
     """What was found the last time, and a digest of what it follows from beside the files.
 
-    `FileTable.look` drops it where a file changed; where no file is there at all, it does not hold.
+    `FileTable.update` drops it where a file changed; where no file is there at all, it does not hold.
     """
 
     name: str
@@ -33,11 +33,11 @@ class _LastResult:
         named = {path: _input_state(path) for path in _named_by(session.config)}
         self._terms = repr((__version__, describe_stages(), session.config, named))
 
-    def read(self, look: Look) -> Result | None:
+    def read(self, listing: FileCounts) -> Result | None:
         """Return what was found, None where a file, the configuration, the program or an output has changed."""
         kept = json.loads(self._database.fact(self.name) or "{}")
         result: Result | None = kept.get("result")
-        is_same = look.n_files and not look.n_changed
+        is_same = listing.n_files and not listing.n_changed
         return result if result and is_same and kept["digest"] == self._digest() else None
 
     def write(self, found: Scan, result: Result, *, is_settled: bool = True) -> None:

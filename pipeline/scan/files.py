@@ -26,8 +26,8 @@ Paths = frozenset[str] | None
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a look at the roots found: how many files, and how many of them were added, changed or removed since."""
+class FileCounts:
+    """What lies under the roots: how many files, and how many of them were added, changed or removed since."""
 
     n_files: int
     n_changed: int
@@ -54,20 +54,20 @@ class FileTable:
 
     database: Database
 
-    def look(self, found: Iterable[FoundFile]) -> Look:
+    def update(self, found: Iterable[FoundFile]) -> FileCounts:
         """Take over what lies under the roots now.
 
         Where nothing is found, all that is known stays: a share may not be mounted.
         """
-        look = _Comparison(self.database)
+        comparison = _Comparison(self.database)
         with self.database.transaction():
             for folder, files in groupby(found, attrgetter("folder")):
-                look.compare(folder, files)
-            if look.n_files:
-                look.forget_missing()
-            if look.n_changed:
+                comparison.compare(folder, files)
+            if comparison.n_files:
+                comparison.forget_missing()
+            if comparison.n_changed:
                 self.database.execute("DELETE FROM fact WHERE name LIKE ?", (f"{UNCHANGED} %",))
-        return Look(look.n_files, look.n_changed)
+        return FileCounts(comparison.n_files, comparison.n_changed)
 
     def use_terms(self, terms: str) -> None:
         """Forget every header that was read by other terms, and what may be another though its file is the same."""
@@ -152,11 +152,6 @@ class FileTable:
             paths = self._paths_of(number, n_files)
             if observed and (paths is None or paths):
                 yield observed, paths
-
-    @property
-    def n_files(self) -> int:
-        """How many files there are."""
-        return _count(self.database, "SELECT count(*) FROM file")
 
     def count_unread(self) -> int:
         """Return how many files have headers that are to be read."""

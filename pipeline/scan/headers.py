@@ -24,7 +24,7 @@ from pipeline.dicom.headers.group import in_path_order
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.output.database import Database
 from pipeline.scan.census import Census
-from pipeline.scan.files import FileTable, HeaderPack, Look
+from pipeline.scan.files import FileTable, HeaderPack
 from pipeline.sources.folders import FoundFile
 from pipeline.versions import STAGES
 from pipeline.vocabulary import Reason, Stage
@@ -62,10 +62,6 @@ class Reading:
 
     dispatcher: "Dispatcher | None" = None
     table: FileTable = field(default_factory=lambda: FileTable(Database.temporary()))
-
-    def look(self, found: Iterable[FoundFile]) -> Look:
-        """Take over which files there are now."""
-        return self.table.look(found)
 
     def read(self, terms: Terms) -> None:
         """Read the headers of all files whose headers are not known; those that are, by path and state, stay closed."""

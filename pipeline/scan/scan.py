@@ -52,7 +52,7 @@ def scan(  # noqa: PLR0913  where from, how, and what of it is wanted
     """
     select, reading = select or SelectOptions(), reading or Reading()
     if n_files is None:
-        n_files = reading.look(find_files(options)).n_files
+        n_files = reading.table.update(find_files(options)).n_files
     if not n_files:
         return Scan()
     reading.read(
@@ -68,8 +68,11 @@ def build_scan(library: "Library", key: PseudonymKey, people: People, n_files: i
     for entry in library.list_series():
         judge.judge(entry)
     unassigned = _Unassigned(reading)
-    series = judge.with_what_lies_beside(unassigned)
-    is_settled = not any(map(_may_be_read_yet, unassigned))
+    folders, is_settled = set(), True
+    for header in unassigned:
+        folders.add(header.file.folder)
+        is_settled = is_settled and not _may_be_read_yet(header)
+    series = judge.with_what_lies_beside(folders)
     return Scan(series, unassigned, reading.count_elements(), (), n_files, is_settled)
 
 
@@ -184,9 +187,13 @@ class _Judge:
     def _former_key(self, volume: Series) -> str:
         return self.key.keyed_hash("series", volume.slices[0].file.folder, *volume.identity[1:])
 
-    def with_what_lies_beside(self, unassigned: Iterable[SliceHeader]) -> tuple[ScannedSeries, ...]:
-        """Return the series with what other files say of them: days since the first study, and warnings."""
-        skipped = self._find_series_beside(unassigned)
+    def with_what_lies_beside(self, folders: Iterable[str]) -> tuple[ScannedSeries, ...]:
+        """Return the series with what other files say of them: days since the first study, and warnings.
+
+        ``folders`` are those in which files lie that belong to no series: series there, or in the nearest folder above,
+        are warned.
+        """
+        skipped = frozenset(chain.from_iterable(map(self._nearest, folders)))
         first_days = {patient: min(days.values()) for patient, days in self.days.items()}
         return tuple(self._complete(one, first_days, is_beside=key in skipped) for key, one in self.scanned)
 
@@ -226,14 +233,8 @@ class _Judge:
         record = replace(one.record, study_day=None if day is None else day - first_days[patient])
         return replace(one, record=record, warnings=warnings)
 
-    def _find_series_beside(self, unassigned: Iterable[SliceHeader]) -> set[Key]:
-        """Return the series that have files in the folder of a file of no series, or in the nearest folder above."""
-        beside: set[Key] = set()
-        for folder in {header.file.folder for header in unassigned}:
-            beside |= self._nearest(folder)
-        return beside
-
     def _nearest(self, folder: str) -> set[Key]:
+        """Return the series that have files in a folder, or in the nearest one above."""
         while folder not in self.folders:
             above = folder.rpartition("/")[0]
             if above in {folder, ""}:

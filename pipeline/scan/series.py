@@ -114,7 +114,7 @@ class Scan:
     """Everything that lies under the roots; ``mask_rows`` are those of mask objects that belong to no series.
 
     ``unassigned`` yields the slices of files that belong to no series, as often as it is asked.  ``is_settled`` is
-    False where the next look may find more in the same files.
+    False where the next scan may find more in the same files.
     """
 
     series: tuple[ScannedSeries, ...] = ()

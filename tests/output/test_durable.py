@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import OutputError
-from pipeline.output.durable import append_line, make_folder, move_folder, remove, replacing, sync_tree, write_bytes
+from pipeline.output.durable import make_folder, move_folder, remove, replacing, sync_tree, write_bytes
 
 
 def _mode(path: Path) -> int:
@@ -48,25 +48,6 @@ def test_a_link_in_the_place_of_the_file_aside_is_not_followed(tmp_path: Path) -
 def test_a_folder_that_is_not_there_is_an_output_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write a: No such file or directory"):
         write_bytes(tmp_path / "absent" / "a", b"")
-    with pytest.raises(OutputError, match="cannot write a: No such file or directory"):
-        append_line(tmp_path / "absent" / "a", b"")
-
-
-@pytest.mark.parametrize("torn", [b"", b"half", b"x" * 200_000, b"\0\0\0"])
-def test_a_line_is_added_after_the_last_whole_one(tmp_path: Path, torn: bytes) -> None:
-    path = tmp_path / "lines"
-    append_line(path, b"one", private=True)
-    path.write_bytes(path.read_bytes() + torn)
-    append_line(path, b"two", private=True)
-    assert path.read_bytes() == b"one\ntwo\n"
-    assert _mode(path) == 0o600
-
-
-def test_half_a_first_line_is_cut_off_too(tmp_path: Path) -> None:
-    path = tmp_path / "lines"
-    path.write_bytes(b"hal")
-    append_line(path, b"one")
-    assert path.read_bytes() == b"one\n"
 
 
 def test_a_folder_moves_into_the_place_of_another(tmp_path: Path) -> None:

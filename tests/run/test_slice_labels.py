@@ -9,7 +9,7 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import read_table, write_table
 from pipeline.privacy import PseudonymKey
 from pipeline.record import map_types
-from pipeline.run.inventory import label_slices, publish_leftovers, slice_key, slice_label_columns
+from pipeline.run.inventory import label_slices, publish_leftovers, slice_label_columns
 
 KEY = PseudonymKey(b"secret")
 USED, FRAMES, UNUSED = "1.2.3.1", "1.2.3.2", "1.2.3.3"
@@ -24,7 +24,7 @@ def output(tmp_path: Path) -> OutputFolder:
     files = [
         {"path": f"/{name}", "SOPInstanceUID": name, "frame": frame, "status": status} for name, frame, status in places
     ]
-    slices = [{"slice_key": slice_key(name, frame, KEY), "status": status} for name, frame, status in places]
+    slices = [{"slice_key": KEY.slice_key(name, frame), "status": status} for name, frame, status in places]
     write_table(output.files, map_types(FILE_COLUMNS), files, private=True)
     write_table(output.slices, map_types(SLICE_COLUMNS), slices)
     return output
@@ -43,7 +43,7 @@ def test_each_slice_that_was_used_gets_its_labels_and_every_frame_those_of_its_o
 
 
 def test_several_tables_stand_beside_each_other(output: OutputFolder) -> None:
-    name = slice_key(USED, None, KEY)
+    name = KEY.slice_key(USED, None)
     label_slices(output, KEY, [table({USED: 1}), table({name: 7}, "label_y", "slice_key")])
     first = read_table(output.slices)[0]
     assert (first["label_x"], first["label_y"]) == (1, 7)

@@ -97,7 +97,7 @@ def test_a_run_that_left_nothing_to_do_is_remembered(tmp_path: Path) -> None:
     with remembering(tmp_path) as (session, last):
         keep(session, last)
     with remembering(tmp_path) as (session, last):
-        assert last.read(session.look()) == {"exit_code": 0}
+        assert last.read(session.list_files()) == {"exit_code": 0}
 
 
 @pytest.mark.usefixtures("series")
@@ -105,7 +105,7 @@ def test_a_file_that_came_while_the_run_went_on_is_no_part_of_what_it_found(tmp_
     with remembering(tmp_path) as (session, last):
         keep(session, last)
         (tmp_path / "in/late").write_text("no DICOM")
-        assert last.read(session.look()) is None
+        assert last.read(session.list_files()) is None
 
 
 def test_where_no_file_is_left_nothing_is_as_it_was(tmp_path: Path, series: Series) -> None:
@@ -114,7 +114,7 @@ def test_where_no_file_is_left_nothing_is_as_it_was(tmp_path: Path, series: Seri
     for path in series.paths:
         path.unlink()
     with remembering(tmp_path) as (session, last):
-        assert last.read(session.look()) is None
+        assert last.read(session.list_files()) is None
 
 
 @pytest.mark.usefixtures("series")
@@ -122,7 +122,7 @@ def test_what_may_end_otherwise_the_next_time_is_not_remembered(tmp_path: Path) 
     with remembering(tmp_path) as (session, last):
         keep(session, last)
         keep(session, last, is_settled=False)
-        assert last.read(session.look()) is None
+        assert last.read(session.list_files()) is None
 
 
 @pytest.mark.usefixtures("series")
@@ -143,4 +143,4 @@ def test_whatever_a_run_follows_from_makes_it_look_again(
     elif spoiled == "stage":
         monkeypatch.setattr("pipeline.versions.STAGES", {"steps": 2})
     with remembering(tmp_path) as (session, last):
-        assert last.read(session.look()) is None
+        assert last.read(session.list_files()) is None

@@ -17,7 +17,7 @@ from pipeline.limits import Limits
 from pipeline.output.database import Database
 from pipeline.scan import headers
 from pipeline.scan.census import Census
-from pipeline.scan.files import FileTable, Look
+from pipeline.scan.files import FileCounts, FileTable
 from pipeline.scan.headers import Reading
 from pipeline.sources.folders import FoundFile, InputOptions, find_files
 from pipeline.vocabulary import Reason
@@ -55,7 +55,7 @@ def read(tmp_path: Path, terms: Terms = TERMS, dispatcher: Any = None) -> Read:
 
 
 def read_with(reading: Reading, files: Iterable[FoundFile], terms: Terms = TERMS) -> Read:
-    reading.look(files)
+    reading.table.update(files)
     reading.read(terms)
     found = [header for name in reading.table.list_series() for header in reading.slices_of(name)]
     return [*found, *reading.slices_of_none()], reading.count_elements()
@@ -87,13 +87,13 @@ def test_only_a_changed_a_new_and_no_vanished_file_is_read(tmp_path: Path, serie
 
 def test_a_look_counts_what_is_new_other_and_gone(tmp_path: Path, series: Series) -> None:
     reading = Reading()
-    assert reading.look(list_files(tmp_path)) == Look(12, 12)
-    assert reading.look(list_files(tmp_path)) == Look(12, 0)
+    assert reading.table.update(list_files(tmp_path)) == FileCounts(12, 12)
+    assert reading.table.update(list_files(tmp_path)) == FileCounts(12, 0)
     os.utime(series.paths[0], ns=(1, 1))
     series.paths[1].unlink()
-    assert reading.look(list_files(tmp_path)) == Look(11, 2)
-    assert reading.look([]) == Look(0, 0)
-    assert reading.look(list_files(tmp_path)) == Look(11, 0)
+    assert reading.table.update(list_files(tmp_path)) == FileCounts(11, 2)
+    assert reading.table.update([]) == FileCounts(0, 0)
+    assert reading.table.update(list_files(tmp_path)) == FileCounts(11, 0)
 
 
 def test_a_folder_that_is_gone_is_forgotten(tmp_path: Path, series: Series) -> None:

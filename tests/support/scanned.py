@@ -33,7 +33,7 @@ def reading_of(slices: Iterable[SliceHeader]) -> Reading:
     reading, by_file = Reading(), defaultdict[FoundFile, list[SliceHeader]](list)
     for header in slices:
         by_file[header.file].append(header)
-    reading.look(sorted(by_file, key=lambda file: (file.folder, file.path)))
+    reading.table.update(sorted(by_file, key=lambda file: (file.folder, file.path)))
     batch = Batch(list(by_file), [tuple(one) for one in by_file.values()], [], [frozenset()] * len(by_file))
     for part in pack_batch(batch):
         files = tuple(batch.files[place] for place in part.places)

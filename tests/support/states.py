@@ -12,7 +12,7 @@ from pipeline.output.state import Finished, OutputState
 def state_of(output: OutputFolder) -> Iterator[OutputState]:
     """Yield the state of an output to be written; unfinished stores stay where they are."""
     with Database.open(output.state) as database:
-        yield OutputState.look(output, database)
+        yield OutputState.load(output, database)
 
 
 def finished_in(output: OutputFolder) -> dict[str, Finished]:

@@ -5,8 +5,6 @@ full, and for each slice only what differs from the first.  Laws: ``unpack_slice
 of the batch, and ``unpack_observations(pack_observations(batch))`` what was observed in each file that holds CT.
 """
 
-import json
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
@@ -19,9 +17,9 @@ from pipeline.dicom.headers.read import FileReader
 from pipeline.dicom.headers.slice import Identity, ImagePlane, Pixels, Rescale, SliceHeader
 from pipeline.dicom.headers.units import Kind
 from pipeline.elements import Observation
-from pipeline.errors import DamageError
 from pipeline.geometry import Xyz
 from pipeline.limits import Limits
+from pipeline.output.database import pack, unpack
 from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, Refusal, SeriesWarning
 
@@ -95,8 +93,6 @@ Owner = tuple[str, str, str]
 
 PARTS = {"identity": Identity, "pixels": Pixels, "plane": ImagePlane, "rescale": Rescale}
 """The fields of a slice that have fields themselves."""
-COMPRESSION = 1
-"""zlib's fastest; it also tells a changed bit."""
 TABLES = ("elements", "phase")
 """The fields of a slice that are values by keyword."""
 OWN_FIELDS = [one.name for one in fields(SliceHeader) if one.name not in {"file", *PARTS, *TABLES}]
@@ -114,7 +110,7 @@ def pack_slices(batch: Batch) -> bytes:
     for place, slices in enumerate(batch.slices):
         for header in slices:
             groups[_likeness(header)].append((place, header))
-    return _compress(
+    return pack(
         {
             "files": [[file.path, file.refusal, *file.state] for file in batch.files],
             "series": [_pack_group(members) for members in groups.values()],
@@ -133,21 +129,7 @@ def pack_observations(batch: Batch) -> bytes:
         return b""
     shared = frozenset.intersection(*(seen for _, _, seen in files))
     own = [[path, owner, seen - shared] for path, owner, seen in files]
-    return _compress({"pool": batch.pool, "shared": shared, "files": own})
-
-
-def _compress(content: Any) -> bytes:
-    text = json.dumps(content, separators=(",", ":"), default=sorted)
-    return zlib.compress(text.encode("ascii"), COMPRESSION)
-
-
-def _decompress(packed: bytes) -> Any:
-    """Return what was packed; raises DamageError where a bit of it is another."""
-    try:
-        return json.loads(zlib.decompress(packed))
-    except (zlib.error, ValueError) as error:
-        msg = "headers in private/state.sqlite are damaged: remove it, and every series is prepared again"
-        raise DamageError(msg) from error
+    return pack({"pool": batch.pool, "shared": shared, "files": own})
 
 
 def _likeness(header: SliceHeader) -> tuple[Any, ...]:
@@ -198,7 +180,7 @@ def _is_same(value: Any, other: Any) -> bool:
 
 def unpack_slices(packed: bytes) -> list[tuple[SliceHeader, ...]]:
     """Return the slices of each file of a batch; raises DamageError where a bit of it is another."""
-    content = _decompress(packed)
+    content = unpack(packed)
     files = [
         FoundFile(path, size, mtime_ns, _refusal(why), *others)
         for path, why, size, mtime_ns, *others in content["files"]
@@ -218,7 +200,7 @@ def unpack_slices(packed: bytes) -> list[tuple[SliceHeader, ...]]:
 
 def unpack_observations(packed: bytes) -> tuple[list[Observation], list[tuple[str, Owner, frozenset[int]]]]:
     """Return the pool of a batch, and for each file that holds CT its path, its owner and its places in the pool."""
-    content = _decompress(packed)
+    content = unpack(packed)
     shared = frozenset(content["shared"])
     pool = [Observation(*one) for one in content["pool"]]
     return pool, [(path, (owner[0], owner[1], owner[2]), shared.union(own)) for path, owner, own in content["files"]]
