@@ -7,8 +7,6 @@ finished series: a transaction and a rename each, and at the end the manifest.  
 """
 
 import json
-import os
-import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
@@ -18,6 +16,8 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
+
+from cohort.measured import run_alone
 
 from pipeline.cluster.dispatcher import open_cluster
 from pipeline.cluster.jobs import Task
@@ -124,17 +124,8 @@ def main(arguments: list[str]) -> None:
     for n_series in asked.series:
         with TemporaryDirectory(prefix="scale-") as folder:
             for part in asked.parts:
-                figures = measure_apart(part, folder, n_series)
+                figures = run_alone(__file__, part, folder, str(n_series))
                 print(f"| {part} " + "".join(f"| {value:,} " for value in figures) + "|", flush=True)
-
-
-def measure_apart(part: str, folder: str, n_series: int) -> list[float]:
-    """Measure in a process of its own, whose peak of memory is this part's alone."""
-    command = [sys.executable, __file__, "--alone", part, folder, str(n_series)]
-    path = os.pathsep.join(str(Path(place).absolute()) for place in sys.path)  # children must find this module too
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path})
-    figures: list[float] = json.loads(done.stdout)
-    return figures
 
 
 def measure(part: str, folder: str, n_series: int) -> list[float]:

@@ -7,8 +7,6 @@ Each row is a process of its own: a first scan, a second one, a run with nothing
 """
 
 import json
-import os
-import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
@@ -16,6 +14,8 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
+
+from cohort.measured import run_alone
 
 SLICES = 200
 """Of each series."""
@@ -132,16 +132,8 @@ def main(arguments: list[str]) -> None:
             folder = (asked.folder or Path(temporary)) / f"{n_files}"
             make(folder / "in", n_files)
             for part in asked.parts:
-                figures = measure_apart(part, folder, n_files)
+                figures = run_alone(__file__, part, str(folder), str(n_files))
                 print(f"| {part} | {n_files:,} " + "".join(f"| {value:,} " for value in figures) + "|", flush=True)
-
-
-def measure_apart(part: str, folder: Path, n_files: int) -> list[float]:
-    """Measure in a process of its own, whose peak of memory is this part's alone."""
-    words = [sys.executable, __file__, "--alone", part, str(folder), str(n_files)]
-    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, env=os.environ)
-    figures: list[float] = json.loads(done.stdout.splitlines()[-1])
-    return figures
 
 
 def measure(part: str, folder: Path, n_files: int) -> list[float]:

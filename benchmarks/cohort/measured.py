@@ -1,6 +1,7 @@
 """One program run from the shell, and what it took: wall time, processors' time, memory of its largest process."""
 
 import ctypes
+import json
 import os
 import resource
 import subprocess
@@ -46,6 +47,18 @@ def run_measured(command: list[str], log: Path) -> Cost:
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     return Cost(wall, _used() - before, max(peaks) / 1024)
+
+
+def run_alone(script: str, *words: str) -> list[float]:
+    """Run a script with ``--alone`` in a process of its own, whose peak of memory is then its own; return its figures.
+
+    The script prints them as a JSON list in its last line.
+    """
+    path = os.pathsep.join(str(Path(place).absolute()) for place in sys.path)  # children must find its modules too
+    command = [sys.executable, script, "--alone", *words]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path})
+    figures: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def _used() -> float:

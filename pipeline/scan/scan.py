@@ -5,11 +5,11 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
+from pipeline.dicom.files.values import parse_day
 from pipeline.dicom.headers.batch import Terms
 from pipeline.dicom.headers.group import build_series, has_uid, name_places
 from pipeline.dicom.headers.slice import Series, SliceHeader
@@ -204,7 +204,7 @@ class _Judge:
             if header.identity.patient_id:
                 self.births[header.identity.patient_id].add(header.identity.birth_and_sex)
         first = whole.slices[0]
-        if (day := _day_number(first.identity.study_date)) is not None:
+        if (day := parse_day(first.identity.study_date)) is not None:
             patient = identify_patient(first, self.people, whole.place)
             self.days[patient][identify_study(first, self.people, whole.place)] = day
 
@@ -241,13 +241,6 @@ class _Judge:
                 return set()
             folder = above
         return self.folders[folder]
-
-
-def _day_number(date: str) -> int | None:
-    try:
-        return datetime.strptime(date, "%Y%m%d").toordinal()  # noqa: DTZ007  a day has no time zone
-    except ValueError:
-        return None
 
 
 def _signature(series: Series) -> str:

@@ -8,6 +8,7 @@ import struct
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import cache, cached_property, lru_cache
 from math import isfinite
@@ -202,6 +203,14 @@ def _numbers(vr: str, raw: bytes, little_endian: bool) -> tuple[float, ...] | No
     values = tuple(float(part) for part in (part.strip(" \0") for part in parts) if DECIMAL.fullmatch(part))
     usable = isfinite if vr != "IS" else _fits_integer_string
     return values if len(values) == len(parts) and all(usable(value) for value in values) else None
+
+
+def parse_day(text: str) -> int | None:
+    """Return the number of a day that is written as DA (PS3.5 section 6.2), None for anything else."""
+    try:
+        return datetime.strptime(text, "%Y%m%d").toordinal()  # noqa: DTZ007  a day has no time zone
+    except ValueError:
+        return None
 
 
 def _fits_integer_string(value: float) -> bool:

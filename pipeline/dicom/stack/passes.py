@@ -8,12 +8,12 @@ only rise, ranges that follow each other, and times without order (of an export)
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.dicom.files.values import parse_day
 from pipeline.dicom.headers.slice import SliceHeader
 
 DAY_S = 86400.0
@@ -239,7 +239,7 @@ def read_moments(slices: Sequence[SliceHeader], element: str) -> Floats:
     """
     pairs = [_split_moment(header, element) for header in slices]
     moments = np.array([_seconds_of_day(time) for _, time in pairs])
-    days = np.array([_day_number(date) for date, _ in pairs])
+    days = np.array([parse_day(date) for date, _ in pairs], np.float64)  # None becomes NaN
     known = ~np.isnan(moments)
     if not known.any():
         return moments
@@ -267,13 +267,6 @@ def _seconds_of_day(time: str) -> float:
         return np.nan
     hours, minutes, seconds = (int(whole[at : at + 2] or 0) for at in (0, 2, 4))
     return hours * 3600 + minutes * 60 + seconds + (float(f"0.{fraction}") if fraction.isdecimal() else 0.0)
-
-
-def _day_number(date: str) -> float:
-    try:
-        return float(datetime.strptime(date, "%Y%m%d").toordinal())  # noqa: DTZ007  only differences count
-    except ValueError:
-        return np.nan
 
 
 def _unwrap_midnight(seconds: Floats) -> Floats:
