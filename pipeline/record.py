@@ -182,11 +182,14 @@ RECORD_COLUMNS = by_name(
 
 @dataclass(frozen=True)
 class SliceOutcome:
-    """What became of one slice; ``z_index`` is its plane in the source stack, None where it was not used."""
+    """What became of one slice; ``z_index`` is its plane in the source stack, None where it was not used.
+
+    ``status`` is None where the pixels of its series were not read yet.
+    """
 
     path: str
     frame: int | None
-    status: FileStatus
+    status: FileStatus | None
     reason: Reason | None = None
     position_mm: float | None = None
     offset_mm: tuple[float, float] | None = None

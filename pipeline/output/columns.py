@@ -11,7 +11,7 @@ SLICE_COLUMNS = by_name(
     Column("columns", "integer", "Columns."),
     Column("instance_number", "integer", "InstanceNumber."),
     Column("transfer_syntax", "text", "UID of the transfer syntax."),
-    Column("status", "text", "Outcome for the file: used, skipped or rejected."),
+    Column("status", "text", "Outcome for the file: used, skipped or rejected; null until its pixels are read."),
     Column("reason", "text", "Why it was not used."),
     Column("z_index", "integer", "Plane of the source stack, from 0; null if not used."),
 )
@@ -65,7 +65,7 @@ FILE_COLUMNS = by_name(
     Column("series_key", "text", "Series to which the file belongs; null for none."),
     Column("size", "integer", "Bytes."),
     Column("mtime_ns", "integer", "Time of the last change, in nanoseconds."),
-    Column("status", "text", "Outcome for the file: used, skipped or rejected."),
+    Column("status", "text", "Outcome for the file: used, skipped or rejected; null until its pixels are read."),
     Column("reason", "text", "Why it was not used."),
     Column("SOPInstanceUID", "text", "As in the file."),
     Column("InstanceNumber", "integer", "As in the file."),

@@ -296,7 +296,7 @@ def _histogram(packed: Mapping[str, Any] | None) -> Histogram | None:
 def _outcome(fields: Mapping[str, Any]) -> SliceOutcome:
     status, reason, offset = fields["status"], fields["reason"], fields["offset_mm"]
     parsed = {
-        "status": FileStatus(status),
+        "status": status and FileStatus(status),
         "reason": reason and Reason[reason],
         "offset_mm": offset and (offset[0], offset[1]),
     }

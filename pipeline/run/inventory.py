@@ -7,7 +7,8 @@ from typing import Any
 
 from pipeline.cohort.join import LEFTOVER_COLUMNS, Joined, join_table, list_leftovers
 from pipeline.cohort.table import LabelTable
-from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.dicom.headers.slice import Series, SliceHeader
+from pipeline.dicom.series.outcomes import describe_refused
 from pipeline.output.columns import FILE_COLUMNS, INDEX_COLUMNS, SLICE_COLUMNS
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import infer_label_columns
@@ -38,7 +39,8 @@ def publish_inventory(output: OutputFolder, scan: Scan, state: OutputState, key:
             series_key, series = scanned.record.series_key, scanned.series
             headers = series.slices
             facts.append(SeriesFacts.of(scanned.record, series))
-            outcomes = {(one.path, one.frame): one for one in state.slices_of(series_key)}
+            known = state.slices_of(series_key) or _judge_slices(scanned, series)
+            outcomes = {(one.path, one.frame): one for one in known}
             rows = [(header, outcomes.get((header.file.path, header.frame)) or _unknown(header)) for header in headers]
             index.add([_index_row(scanned, headers)])
             files.add(_file_row(series_key, *row) for row in rows)
@@ -58,9 +60,24 @@ def publish_tag_statistics(output: OutputFolder, scan: Scan, *, keep_identifiers
 
 
 def _unknown(header: SliceHeader) -> SliceOutcome:
-    """Return the outcome of a file that is in no finished series: skipped for its own reason."""
-    reason = header.refusal[0] if header.refusal else Reason.NOT_CT
-    return SliceOutcome(header.file.path, header.frame, FileStatus.SKIPPED, reason)
+    """Return the outcome of a file that is in no finished series: skipped for its own reason.
+
+    A CT image has none until its pixels are read.
+    """
+    if header.refusal:
+        status, reason = FileStatus.SKIPPED, header.refusal[0]
+    elif not header.is_ct:
+        status, reason = FileStatus.SKIPPED, Reason.NOT_CT
+    elif header.is_localizer:
+        status, reason = FileStatus.SKIPPED, Reason.LOCALIZER
+    else:
+        status, reason = None, None
+    return SliceOutcome(header.file.path, header.frame, status, reason)
+
+
+def _judge_slices(scanned: ScannedSeries, series: Series) -> tuple[SliceOutcome, ...]:
+    """Return what headers alone say of the slices of a series: nothing where they do not refuse it."""
+    return describe_refused(series, scanned.refusal[0]) if scanned.refusal else ()
 
 
 def _index_row(scanned: ScannedSeries, headers: Sequence[SliceHeader]) -> dict[str, Any]:

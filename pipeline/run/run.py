@@ -1,6 +1,7 @@
 """One run: open, scan, plan, prepare, publish, report.  Knows no pixels and no Dask."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -8,9 +9,9 @@ from typing import Any
 from pipeline.cluster.dispatcher import Dispatcher
 from pipeline.cluster.warmup import format_trace
 from pipeline.cohort.cohort import counts_by_split
-from pipeline.config import load
+from pipeline.config import config_hash, load
 from pipeline.config.model import Config
-from pipeline.errors import UsageError, exit_code_for
+from pipeline.errors import DamageError, UsageError, exit_code_for
 from pipeline.features.statistics import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
@@ -89,13 +90,36 @@ def _is_retried(record: SeriesRecord, reasons: Collection[Reason]) -> bool:
 
 
 def _carry_out(session: Session, history: History) -> Outcome:
-    last, listing = LastRun(session), session.list_files()
+    last = LastRun(session)
+    with _record_stop(session, history):
+        listing = session.list_files()
     if summary := last.read(listing):
         return _repeat(session, history, summary)
     if listing.n_files:  # what is not mounted is not forgotten
         last.remove()
     with session.open_cluster(PRELOAD) as dispatcher:
         return _Run.of(session, dispatcher, history).carry_out(listing, last)
+
+
+@contextmanager
+def _record_stop(session: Session, history: History) -> Iterator[None]:
+    """Write run.json also where the run is stopped before it can publish anything: the manifest stands as it was."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except BaseException as error:
+        records: Sequence[SeriesRecord] = ()
+        with suppress(UsageError, DamageError):
+            records = read_records(session.output)
+        extra = _unchanged_figures(session.output, records) | {"tracebacks": [format_trace(error)]}
+        history.write(history.summarise(records, exit_code_for(error), config_hash(session.config), extra))
+        raise
+
+
+def _unchanged_figures(output: OutputFolder, records: Sequence[SeriesRecord]) -> dict[str, Any]:
+    """Return what the summary of a run holds that has published nothing."""
+    return {"slice_count": slice_count_before(output), "splits": counts_by_split(records)}
 
 
 def _repeat(session: Session, history: History, summary: Summary) -> Outcome:
@@ -123,7 +147,8 @@ class _Run:
 
     def carry_out(self, listing: FileCounts, last: LastRun) -> Outcome:
         """Scan, plan, prepare, publish, report; what ends it early, what was finished is published first."""
-        found = self.session.scan(self.dispatcher, listing)
+        with _record_stop(self.session, self.history):
+            found = self.session.scan(self.dispatcher, listing)
         if not found.has_ct:
             self.session.listener.says(f"No CT image was found, but {describe_contents(found)}.")
         if has_no_ct_left(found, self.state.finished):
@@ -156,7 +181,7 @@ class _Run:
         output = self.session.output
         records = tuple(known.record for known in self.state.finished.values())
         code = exit_code_of(records, saw_ct=False)
-        extra = {"slice_count": slice_count_before(output), "splits": counts_by_split(records)}
+        extra = _unchanged_figures(output, records)
         summary = self.history.summarise(records, code, self.recipe.config_hash, extra)
         return Outcome(code, output, self.history.write(summary), records)
 

@@ -67,6 +67,22 @@ def test_a_stop_keeps_what_was_finished_and_the_next_run_goes_on(
     assert [record.status for record in again.records] == [Status.OK, Status.OK]
 
 
+def test_a_run_that_is_stopped_while_it_lists_files_says_so_in_its_summary(source: Path, tmp_path: Path) -> None:
+    class Impatient(Quiet):
+        def says(self, message: str) -> None:
+            del message
+            raise KeyboardInterrupt
+
+    finished = carry_out(tmp_path, source)
+    (source / "link").symlink_to(source)
+    config = load(tmp_path / "out.yaml", inputs=[source], output=tmp_path / "out")
+    with pytest.raises(KeyboardInterrupt):
+        run(config, Impatient())
+    summary = json.loads(finished.output.run.read_text())
+    assert summary["exit_code"] == ExitCode.INTERRUPTED
+    assert summary["counts"] == finished.summary["counts"]
+
+
 def test_a_lost_series_is_failed_and_tried_again(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Losing(InThisProcess):
         def process(self, function: Any, jobs: Any) -> Any:

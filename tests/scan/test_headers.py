@@ -173,3 +173,23 @@ def test_a_file_that_ends_its_process_is_refused_alone(tmp_path: Path, monkeypat
     readable = [one for one in expected if not one.file.path.endswith("IM0003.dcm")]
     assert [one for one in found if not one.refusal] == readable
     assert read(tmp_path)[0] == expected
+
+
+@pytest.mark.parametrize("n_rewrites", [10, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_slice_rewritten_in_place_within_one_tick_of_the_clock_is_read_again(
+    tmp_path: Path, series: Series, n_rewrites: int
+) -> None:
+    path, reading = series.paths[0], Reading()
+    before = path.read_bytes()
+    after = before.replace(b"120", b"140")
+    assert after != before
+    missed = 0
+    for number in range(n_rewrites):
+        path.write_bytes(after if number % 2 else before)
+        read_with(reading, list_files(tmp_path))
+        there = path.stat()
+        path.write_bytes(before if number % 2 else after)
+        os.utime(path, ns=(there.st_atime_ns, there.st_mtime_ns))
+        slices, _ = read_with(reading, list_files(tmp_path))
+        missed += slices[0].elements["KVP"] != (120 if number % 2 else 140)
+    assert missed == 0
