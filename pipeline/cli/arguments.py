@@ -1,6 +1,9 @@
 """The options that several commands share."""
 
+import os
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +12,9 @@ from pipeline.sources.address import parse_address, resolve_file_url
 
 if TYPE_CHECKING:
     from pipeline.config import Config
+
+IMPORT_SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+"""numpy's pool of threads and pydantic's search for plugins are not needed, and take a fifth of the time of a check."""
 
 
 def add_config(parser: ArgumentParser) -> None:
@@ -50,10 +56,25 @@ def local_folder(name: str) -> Path:
 
 
 def load_config(options: Namespace) -> "Config":
-    """Read the configuration that a command line asks for."""
-    from pipeline.config import load  # noqa: PLC0415  what reads YAML is slow to import
+    """Read the configuration that a command line asks for, and check its folders before anything else is imported."""
+    with _set_environment(IMPORT_SETTINGS):
+        from pipeline.config import check_paths, load  # noqa: PLC0415  what reads YAML is slow to import
 
     overrides = [*options.set, *(["cluster.dashboard=true"] if options.dashboard else [])]
-    return load(
+    config = load(
         options.config, overrides=overrides, inputs=options.input, output=options.output, cluster=options.cluster
     )
+    check_paths(config)
+    return config
+
+
+@contextmanager
+def _set_environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """Set the variables that the user has not set; afterwards, what this process starts does not inherit them."""
+    added = {name: value for name, value in settings.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]

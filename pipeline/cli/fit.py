@@ -23,11 +23,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Find the figures, and say what they are and where they come from."""
-    from pipeline.cli.progress import open_listener  # noqa: PLC0415  --help shall not wait for these
-    from pipeline.run.fit import fit  # noqa: PLC0415
-
     foreground = _foreground(options)
     config = load_config(options)
+    from pipeline.cli.progress import open_listener  # noqa: PLC0415  a mistake is told before these are imported
+    from pipeline.run.fit import fit  # noqa: PLC0415
+
     with open_listener(options) as listener:
         outcome = fit(config, listener, foreground)
     if options.log_json:

@@ -20,12 +20,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Print a line a series, with ``--explain`` its steps, and how many are in each state."""
-    from pipeline.cli.progress import Lines, Silent  # noqa: PLC0415  --help shall not wait for these
+    config = load_config(options)
+    from pipeline.cli.progress import Lines, Silent  # noqa: PLC0415  a mistake is told before these are imported
     from pipeline.cluster.dispatcher import find_job_script  # noqa: PLC0415
     from pipeline.plan.plan import SeriesState  # noqa: PLC0415
     from pipeline.run.dry_run import dry_run  # noqa: PLC0415
 
-    config, counts = load_config(options), dict.fromkeys(SeriesState, 0)
+    counts = dict.fromkeys(SeriesState, 0)
     listener = Silent() if options.quiet else Lines()
     for plan in dry_run(config, listener, deep=options.deep):
         counts[plan.state] += 1

@@ -14,11 +14,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> ExitCode:
     """Read every header, and print what was found."""
-    from pipeline.cli.progress import open_listener  # noqa: PLC0415  --help shall not wait for these
+    config = load_config(options)
+    from pipeline.cli.progress import open_listener  # noqa: PLC0415  a mistake is told before these are imported
     from pipeline.cli.tables import print_fields  # noqa: PLC0415
     from pipeline.run.scan import scan_only  # noqa: PLC0415
 
-    config = load_config(options)
     with open_listener(options) as listener:
         counts = scan_only(config, listener)
     print_fields(list(counts.items()))

@@ -250,7 +250,7 @@ def serve_jobs(jobs: Connection, crash: Connection, timeout_seconds: int, umask:
     _silence()
     if umask is not None:
         os.umask(umask)
-    sys.path[:] = list_safe_paths()  # multiprocessing gives a child the path of its parent
+    sys.path[:] = list_safe_paths(is_started=True)  # multiprocessing gives a child the path of its parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     set_start_method("fork", force=True)  # locks of libraries then leave no name behind when this process is killed
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold a patient's data

@@ -28,13 +28,16 @@ def describe_warmup(modules: Sequence[str]) -> dict[str, str]:
     return {MODULES: " ".join([str(os.getpid()), *modules])}
 
 
-def list_safe_paths() -> list[str]:
+def list_safe_paths(*, is_started: bool = False) -> list[str]:
     """Return where modules are searched for, without the working directory unless the program itself lies there.
 
-    Data lies there: a folder of it with the name of a module would stand in for the module.
+    Data lies there: a folder of it with the name of a module would stand in for the module.  Once the program
+    ``is_started``, its modules are found by its package, and a clone, where data may lie too, is left out as well.
     """
     here, program = Path.cwd(), Path(__file__).parents[2]
     paths = [Path(path).absolute() for path in sys.path]
+    if is_started and (program / "pyproject.toml").exists():
+        return [str(path) for path in paths if path not in {here, program}]
     return [str(path) for path in paths if path != here or path == program]
 
 
@@ -45,6 +48,7 @@ def _warm_up() -> JobFailure | None:
     watch = Thread(target=_exit_without, args=(int(parent), ended), daemon=True)
     if modules:
         watch.start()
+        sys.path[:] = list_safe_paths(is_started=True)
     try:
         for module in modules:
             import_module(module)

@@ -7,7 +7,10 @@ from pipeline.cli.arguments import add_config, add_output, add_talk, load_config
 from pipeline.errors import UsageError
 
 
-def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
+def test_the_command_line_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c").mkdir()
+    Path("d").mkdir()
     config = tmp_path / "config.yaml"
     config.write_text("input: {roots: [a]}\noutput: {folder: b}\n")
     parser = ArgumentParser()

@@ -10,6 +10,20 @@ from pipeline.cli import COMMANDS, main
 from pipeline.vocabulary import ExitCode
 
 HEAVY = ("dask", "distributed", "numba", "numpy", "pyarrow", "pydantic", "pydicom", "scipy", "zarr")
+WORKING = (
+    "asyncio",
+    "dask",
+    "distributed",
+    "jinja2",
+    "numba",
+    "pyarrow",
+    "pydicom",
+    "rich",
+    "scipy",
+    "sqlite3",
+    "zarr",
+)
+"""What does a run's work; reading a configuration needs none of it."""
 
 
 def test_help_names_every_command_and_imports_nothing_heavy() -> None:
@@ -21,6 +35,19 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "[]"
     assert all(command in ended.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["run", "scan", "plan", "fit"])
+def test_a_mistake_in_a_configuration_is_told_before_anything_heavy_is_imported(tmp_path: Path, command: str) -> None:
+    words = [command, "default", "--input", str(tmp_path / "nowhere"), "--output", str(tmp_path / "out")]
+    program = (
+        "import sys; from pipeline.cli import main\n"
+        f"assert main({words}) == 2\n"
+        f"print([name for name in {WORKING} if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "[]"
+    assert "is not a folder that exists" in ended.stderr
 
 
 def test_the_program_is_the_same_as_a_module() -> None:

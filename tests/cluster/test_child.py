@@ -27,6 +27,7 @@ from cluster_jobs import (
     rest,
 )
 
+import pipeline
 from pipeline.cluster import child as child_module
 from pipeline.cluster.child import ENVIRONMENT, GRACE_SECONDS, GuardedChild, answer_job
 from pipeline.cluster.jobs import JobFailure
@@ -271,6 +272,13 @@ def test_a_folder_where_the_program_was_started_stands_in_for_no_module(tmp_path
     words = [sys.executable, "-c", program]
     done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment, cwd=tmp_path)
     assert done.stdout == "None\n"
+
+
+def test_a_folder_in_a_clone_stands_in_for_no_module(child: GuardedChild) -> None:
+    clone = Path(pipeline.__file__).parents[1]
+    assert unpack(child.run("importlib.util:find_spec", pickle.dumps("pipeline"))) is not None
+    assert str(clone) in sys.path
+    assert unpack(child.run("importlib.util:find_spec", pickle.dumps("docs"))) is None
 
 
 def test_a_fork_server_that_is_still_importing_ends_with_its_parent(tmp_path: Path) -> None:
