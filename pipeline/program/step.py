@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 from pipeline.errors import UsageError
@@ -27,6 +27,8 @@ class Step(ABC):
     """A step of a program; the fields of a subclass are its parameters in YAML."""
 
     name: ClassVar[str]
+    unsaid: ClassVar[tuple[str, ...]] = ()
+    """Parameters that are said only where they differ from their default, so that stores made before them stay."""
 
     @abstractmethod
     def change(self, spec: VolumeSpec) -> Change:
@@ -51,7 +53,12 @@ class Step(ABC):
     @property
     def parameters(self) -> dict[str, Any]:
         """The parameters that are set, by name."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        usual = {field.name: field.default for field in fields(self) if field.name in self.unsaid}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if value is not None and not (name in usual and value == usual[name])
+        }
 
 
 def require_hu(spec: VolumeSpec, name: str) -> None:

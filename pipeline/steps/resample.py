@@ -1,8 +1,10 @@
 """Resample to another spacing, shape or factor on the same axes."""
 
 from dataclasses import dataclass, replace
-from math import ceil, isclose
-from typing import ClassVar
+from math import ceil, floor, isclose
+from typing import ClassVar, Literal
+
+import numpy as np
 
 from pipeline.geometry import Zyx
 from pipeline.program.axis import AxisMap, Method
@@ -16,7 +18,14 @@ SAME_SPACING = 1e-6
 """Spacings that differ by a smaller share are equal: over 1000 samples they drift by a thousandth of a sample."""
 
 WHOLE = 1e-6
-"""In samples: a count this little above a whole number is rounded down, so that no sample is added."""
+"""In samples: a count this near to a whole number is that number, so that rounding adds and loses no sample."""
+
+
+SPACING_FOLLOWS = ("outer_faces", "corner_centres")
+"""Grids whose spacing follows from the number of samples."""
+
+Grid = Literal["centred", "outer_faces", "corner_centres", "first_voxel", "low_face"]
+ShapeRule = Literal["ceil", "round", "floor"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +34,17 @@ class Resample(Step):
 
     One number stands for all three axes.
 
-    ``spacing_mm``: exactly this spacing, shape ``max(1, ceil(n * spacing / new - 1e-6))``.
-    ``shape``, or ``factor``, by which the shape is multiplied (and rounded up): the outer faces stay where they are and
-    the spacing follows.  The centre of the grid always stays.
+    ``spacing_mm``: this spacing; the number of samples is ``n * spacing / new``, made whole by ``shape_rule`` and at
+    least 1.  ``shape``, or ``factor``, by which the shape is multiplied: the outer faces stay where they are and the
+    spacing follows.
+    ``grid`` says what stays where it is, and so where the samples lie (m samples, n in the source, s = new / spacing):
+
+    - ``centred``: the centre of the grid; sample i lies at ``((n - 1) - s * (m - 1)) / 2 + i * s``.
+    - ``outer_faces``: both outer faces; at ``(i + 0.5) * n / m - 0.5``.  The spacing becomes ``spacing * n / m``.
+    - ``corner_centres``: the first and the last sample; at ``i * (n - 1) / (m - 1)``.
+    - ``first_voxel``: the first sample; at ``i * s``.  The rule counts ``(n - 1) * spacing / new``, plus 1.
+    - ``low_face``: the lower outer face; at ``(i + 0.5) * s - 0.5``.
+
     ``antialias`` widens the kernel along axes that become coarser; ``nearest`` is never filtered.
 
     Laws: resampling to the volume's own spacing changes no bit; a ramp stays a ramp, except that a filter whose width
@@ -35,11 +52,14 @@ class Resample(Step):
     """
 
     name: ClassVar = "resample"
+    unsaid: ClassVar = ("grid", "shape_rule")
     spacing_mm: Three | float | None = None
     shape: tuple[int | None, int | None, int | None] | int | None = None
     factor: Three | float | None = None
     method: Method = "linear"
     antialias: bool = True
+    grid: Grid = "centred"
+    shape_rule: ShapeRule = "ceil"
 
     def __post_init__(self) -> None:
         given = [values for values in (self.spacing_mm, self.shape, self.factor) if values is not None]
@@ -57,11 +77,11 @@ class Resample(Step):
         sides = zip(range(3), geometry.shape, geometry.spacing_mm, strict=True)
         shape, spacing_mm = (Zyx(*values) for values in zip(*(self._target(*side) for side in sides), strict=True))
         step = Zyx(*(new / old for new, old in zip(spacing_mm, geometry.spacing_mm, strict=True)))
-        start = Zyx(*(((n - 1) - s * (new - 1)) / 2 for n, new, s in zip(geometry.shape, shape, step, strict=True)))
+        start = Zyx(*(self._start(n, new, s) for n, new, s in zip(geometry.shape, shape, step, strict=True)))
         grid = replace(geometry.regrid(start, step, shape), spacing_mm=spacing_mm)
         axes = Zyx(
             *(
-                AxisMap(n, n) if _same(s, 1) else AxisMap(new, n, q, s, self.method, self.antialias, reach=reach)
+                AxisMap(n, n) if n == new and _same(s, 1) else AxisMap(new, n, q, s, self.method, self.antialias, reach=reach)
                 for n, new, q, s, reach in zip(geometry.shape, shape, start, step, spec.reach, strict=True)
             )
         )
@@ -72,9 +92,35 @@ class Resample(Step):
         spacing_mm, shape, factor = map(_for_each_axis, (self.spacing_mm, self.shape, self.factor))
         if spacing_mm is not None:
             wanted = spacing_mm[axis] or mm
-            return (n if _same(wanted, mm) else _count(n * mm / wanted)), wanted
-        new = int((shape and shape[axis]) or _count(n * ((factor and factor[axis]) or 1)))
-        return new, mm if new == n else n * mm / new
+            new = n if _same(wanted, mm) else self._count(n, mm, wanted)
+            if new == n and self.grid in SPACING_FOLLOWS:
+                return n, mm
+        else:
+            new = int((shape and shape[axis]) or _whole(n * ((factor and factor[axis]) or 1), self.shape_rule))
+            wanted = mm if new == n else n * mm / new
+        if self.grid == "corner_centres" and n > 1:
+            return new, (n - 1) * mm / (new - 1) if new > 1 else mm
+        return new, n * mm / new if self.grid in SPACING_FOLLOWS else wanted
+
+    def _count(self, n: int, mm: float, wanted: float) -> int:
+        """Return the number of samples of a spacing."""
+        if self.shape_rule == "round":  # a half is a half only in single precision, in which NIfTI keeps spacings
+            mm = float(np.float32(mm))
+        if self.grid == "first_voxel":
+            return _whole((n - 1) * mm / wanted, self.shape_rule, least=0) + 1
+        return _whole(n * mm / wanted, self.shape_rule)
+
+    def _start(self, n: int, new: int, step: float) -> float:
+        """Return where the first sample lies, in source samples."""
+        match self.grid:
+            case "first_voxel":
+                return 0.0
+            case "low_face":
+                return (step - 1) / 2
+            case "corner_centres" if n > 1:
+                return 0.0
+            case _:
+                return ((n - 1) - step * (new - 1)) / 2
 
 
 def _for_each_axis(values: Three | float | None) -> Three | None:
@@ -87,9 +133,16 @@ def _same(a: float, b: float) -> bool:
     return isclose(a, b, rel_tol=SAME_SPACING)
 
 
-def _count(samples: float) -> int:
-    """Return the number of samples that cover an extent."""
-    return max(1, ceil(samples - WHOLE))
+def _whole(samples: float, rule: ShapeRule, least: int = 1) -> int:
+    """Return a whole number of samples; halves are rounded to even."""
+    match rule:
+        case "ceil":
+            n = ceil(samples - WHOLE)
+        case "floor":
+            n = floor(samples + WHOLE)
+        case "round":
+            n = round(samples)
+    return max(least, n)
 
 
 def _check(name: str, values: Three | None, least: float, most: float) -> None:

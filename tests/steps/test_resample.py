@@ -12,7 +12,7 @@ from volumes import regridded
 
 from pipeline.geometry import Zyx
 from pipeline.program.axis import axis_weights
-from pipeline.steps.resample import Resample
+from pipeline.steps.resample import Grid, Resample, ShapeRule
 from pipeline.volume import Volume, VolumeSpec
 
 spacings = st.one_of(st.none(), st.floats(0.3, 6))
@@ -175,3 +175,76 @@ def test_planes_between_touching_slices_are_valid() -> None:
     change = Resample(spacing_mm=(1.0, None, None)).change(spec)
     result = regridded(volumes.volume(np.ones(spec.shape, np.float32), spec.geometry), change, (-1024,))
     np.testing.assert_array_equal(result.valid[:, 1, 1], change.axes.z.within)
+
+
+GRIDS: tuple[Grid, ...] = ("centred", "outer_faces", "corner_centres", "first_voxel", "low_face")
+RULES: tuple[ShapeRule, ...] = ("ceil", "round", "floor")
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(GRIDS), st.sampled_from(RULES), st.tuples(*[st.floats(0.3, 6)] * 3), st.integers(0, 360))
+def test_the_affine_of_every_grid_is_where_a_ramp_in_space_says(
+    grid: Any, rule: Any, spacing_mm: tuple[float, float, float], degrees: int
+) -> None:
+    source = volumes.ramp(volumes.turned(degrees, volumes.grid((9, 12, 11))))
+    result = resampled(source, Resample(spacing_mm=spacing_mm, antialias=False, grid=grid, shape_rule=rule))
+    expected = volumes.ramp(result.geometry).voxels
+    np.testing.assert_allclose(result.voxels[result.valid], expected[result.valid], atol=2e-3)
+    assert result.valid.any()
+
+
+@pytest.mark.parametrize("method", ["linear", "cubic", "nearest"])
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("grid", GRIDS)
+def test_to_the_own_spacing_changes_no_bit_on_any_grid(grid: Grid, rule: ShapeRule, method: Any) -> None:
+    source = volumes.half_valid()
+    result = resampled(source, Resample(spacing_mm=(2.5, 0.7, None), method=method, grid=grid, shape_rule=rule))
+    assert result.voxels.tobytes() == source.voxels.tobytes()
+    assert result.geometry == source.geometry
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(GRIDS), st.sampled_from(RULES), st.floats(0.3, 6))
+def test_every_grid_keeps_what_it_is_named_after(grid: Any, rule: Any, new_mm: float) -> None:
+    source = volumes.grid((6, 8, 30))
+    axis = Resample(spacing_mm=(None, None, new_mm), grid=grid, shape_rule=rule).change(VolumeSpec(source)).axes.x
+    first, last, half = axis.start, axis.start + axis.step * (axis.n - 1), axis.step / 2
+    kept = {
+        "centred": ((first + last) / 2, 14.5),
+        "outer_faces": ((first - half, last + half), (-0.5, 29.5)),
+        "corner_centres": ((first, last), (0, 29) if axis.n > 1 else (0, 0)),
+        "first_voxel": (first, 0),
+        "low_face": (first - half, -0.5),
+    }
+    np.testing.assert_allclose(*kept[grid], atol=1e-9)
+    if grid not in {"outer_faces", "corner_centres"}:
+        assert axis.step * source.spacing_mm.x == pytest.approx(new_mm)
+
+
+@pytest.mark.parametrize(
+    ("grid", "rule", "n", "mm", "new_mm", "new_n"),
+    [
+        ("outer_faces", "round", 96, 0.8, 1.5, 51),
+        ("outer_faces", "round", 5, 1.5, 3, 2),  # 2.5 is rounded to even
+        ("outer_faces", "round", 75, 0.7, 1.4, 37),  # 0.7 in single precision is less than 0.7
+        ("outer_faces", "floor", 96, 0.8, 1.5, 51),
+        ("outer_faces", "floor", 10, 0.3, 0.1, 30),  # 29.999999999999996
+        ("first_voxel", "round", 96, 0.8, 1.5, 52),
+        ("first_voxel", "ceil", 96, 0.8, 1.5, 52),
+        ("first_voxel", "floor", 40, 2.5, 100, 1),
+        ("low_face", "ceil", 256, 0.8, 0.703125, 292),
+        ("corner_centres", "round", 512, 0.646484375, 1.5, 221),
+        ("corner_centres", "round", 1, 5, 1, 5),
+    ],
+)
+def test_the_rule_makes_a_whole_number_of_samples(
+    grid: Grid, rule: ShapeRule, n: int, mm: float, new_mm: float, new_n: int
+) -> None:
+    source = volumes.grid((n, 3, 3), (mm, 1.0, 1.0))
+    step = Resample(spacing_mm=(new_mm, None, None), grid=grid, shape_rule=rule)
+    assert step.change(VolumeSpec(source)).geometry.shape.z == new_n
+
+
+def test_the_usual_grid_is_not_said_in_the_trail() -> None:
+    assert Resample(spacing_mm=1).parameters == {"spacing_mm": (1, 1, 1), "method": "linear", "antialias": True}
+    assert Resample(spacing_mm=1, grid="low_face").parameters["grid"] == "low_face"
