@@ -78,14 +78,16 @@ class Resample(Step):
         shape, spacing_mm = (Zyx(*values) for values in zip(*(self._target(*side) for side in sides), strict=True))
         step = Zyx(*(new / old for new, old in zip(spacing_mm, geometry.spacing_mm, strict=True)))
         start = Zyx(*(self._start(n, new, s) for n, new, s in zip(geometry.shape, shape, step, strict=True)))
+        maps = zip(geometry.shape, shape, start, step, spec.reach, strict=True)
+        axes = Zyx(*(self._map(*side) for side in maps))
         grid = replace(geometry.regrid(start, step, shape), spacing_mm=spacing_mm)
-        axes = Zyx(
-            *(
-                AxisMap(n, n) if n == new and _same(s, 1) else AxisMap(new, n, q, s, self.method, self.antialias, reach=reach)
-                for n, new, q, s, reach in zip(geometry.shape, shape, start, step, spec.reach, strict=True)
-            )
-        )
         return GridChange(Zyx(0, 1, 2), axes, grid)
+
+    def _map(self, n: int, new: int, start: float, step: float, reach: float | None) -> AxisMap:
+        """Return the map of an axis."""
+        if n == new and _same(step, 1):
+            return AxisMap(n, n)
+        return AxisMap(new, n, start, step, self.method, self.antialias, reach=reach)
 
     def _target(self, axis: int, n: int, mm: float) -> tuple[int, float]:
         """Return an axis' new number of samples and spacing."""
