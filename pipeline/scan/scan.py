@@ -26,8 +26,8 @@ from pipeline.scan.series import NOBODY, People, Scan, ScannedSeries, identify_p
 from pipeline.sources.folders import InputOptions, find_files
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
-LOADED_AT_ONCE = 4
-"""Volumes of one series are asked for one after another; so many series stay loaded."""
+LOADED_SLICES = 4096
+"""So many slices stay loaded, of 4 KiB each: a series is judged by its headers, and soon after sent to a worker."""
 
 Key = tuple[str, ...]
 Study = tuple[str, ...]
@@ -126,10 +126,17 @@ class Library:
     def load(self, entry: KnownSeries) -> tuple[Series, list[Series]]:
         """Return a series, and what may become a volume each: itself, its frames' volumes, or the policy's parts."""
         if entry not in self._loaded:
-            if len(self._loaded) == LOADED_AT_ONCE:
-                del self._loaded[next(iter(self._loaded))]
             self._loaded[entry] = self._load(entry)
+            self._forget_others(entry)
         return self._loaded[entry]
+
+    def _forget_others(self, entry: KnownSeries) -> None:
+        """Forget the series that were loaded first, as long as there are too many slices."""
+        n_slices = sum(len(whole.slices) for whole, _ in self._loaded.values())
+        for other in list(self._loaded):
+            if n_slices <= LOADED_SLICES or other == entry:
+                return
+            n_slices -= len(self._loaded.pop(other)[0].slices)
 
     def _load(self, entry: KnownSeries) -> tuple[Series, list[Series]]:
         whole = self._load_whole(entry)
