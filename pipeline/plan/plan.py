@@ -11,7 +11,7 @@ from pipeline.errors import SeriesRefusedError
 from pipeline.output.state import Finished
 from pipeline.plan.selection import Selection
 from pipeline.prepare.job import Recipe
-from pipeline.prepare.source import compile_program
+from pipeline.prepare.repairs import compile_program
 from pipeline.program.program import Program
 from pipeline.record import SeriesRecord
 from pipeline.scan.series import Scan, ScannedSeries

@@ -23,9 +23,9 @@ from pipeline.output.layout import name_try_folder
 from pipeline.prepare.job import Job, SeriesResult, refuse
 from pipeline.prepare.masks import add_masks_to_record, carry_masks, describe_images, read_masks
 from pipeline.prepare.pyramid import build_label_levels, write_pyramid
+from pipeline.prepare.repairs import compile_program
 from pipeline.prepare.source import (
     build_accepted_stack,
-    compile_program,
     compute_fingerprint,
     hash_content,
     read_plausible_facts,

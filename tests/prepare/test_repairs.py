@@ -9,7 +9,7 @@ from phantoms import Series, write_series
 from pipeline.dicom.policy import GeometryOptions, Policy
 from pipeline.errors import SeriesRefusedError
 from pipeline.limits import Limits
-from pipeline.prepare.source import compile_program, list_repairs
+from pipeline.prepare.repairs import compile_program, list_repairs
 from pipeline.program.step import Step
 from pipeline.steps.correct_tilt import CorrectTilt
 from pipeline.steps.crop_or_pad import CropOrPad

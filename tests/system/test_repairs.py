@@ -32,7 +32,7 @@ from volumes import apply
 
 from pipeline.dicom.policy import GeometryOptions
 from pipeline.dicom.stack.stack import Stack, build_stack
-from pipeline.prepare.source import list_repairs
+from pipeline.prepare.repairs import list_repairs
 from pipeline.vocabulary import Verdict
 from pipeline.volume import Volume, VolumeSpec
 

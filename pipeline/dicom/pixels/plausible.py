@@ -4,8 +4,7 @@ An error is believed only where undoing it raises the histogram's score by more 
 field of view could.  The score is the share of voxels between air and bone, and the peaks: the lesser share of air and
 soft tissue, the two that a body in air shows.  A missing peak alone refuses nothing.
 
-What ImageType calls a map is one.  Where the header is not as clear, the values decide: a scan shows air, which lies
-far below any value of a map.
+Where a header may mean a map, the values decide: a scan shows air, which lies far below any value of a map.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,8 +14,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.dicom.headers.maps import is_original, may_be_map
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.headers.units import UNSPECIFIED, Kind, find_kinds
+from pipeline.dicom.headers.units import UNSPECIFIED
 from pipeline.dicom.pixels.stored import Stored
 from pipeline.features.tissue import (
     AIR_OR_INFLATED_LUNG_HU,
@@ -43,13 +43,6 @@ EIGHT_BIT_CODES = 192
 
 Values = NDArray[np.float64]
 Counts = NDArray[np.int64]
-
-NO_HU_WORDS = frozenset({"EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "MAT_FRACTIONAL"})
-"""Defined terms of ImageType that never stand for Hounsfield units (PS3.3 C.8.2.1.1.1), with any RescaleType."""
-MATERIAL_WORD = "MAT_SPECIFIC"
-"""A map of one material, iodine most often: attenuation only where RescaleType says so, else a concentration."""
-MAP_KINDS = frozenset({Kind.PERFUSION, Kind.MATERIAL})
-DOUBTFUL_KINDS = MAP_KINDS | {Kind.VAGUE}
 
 AIR_BELOW_HU = -300
 """Air and lung lie below, and the edge of a body; fat, water and the noise of a map above."""
@@ -253,32 +246,6 @@ def bin_centres_hu(first_bin_hu: int, counts: NDArray[np.int64]) -> Values:
     return first_bin_hu + np.arange(counts.size, dtype=np.float64)
 
 
-def is_map(header: SliceHeader) -> bool:
-    """Report an image that its header calls a map of perfusion, of a material, of density or of atomic numbers."""
-    words = set(header.identity.image_type[2:])
-    if not NO_HU_WORDS.isdisjoint(words):
-        return True
-    if MATERIAL_WORD in words:
-        return not says_hu(header)
-    typed, described = _kinds_of_type(header), set(header.identity.described_kinds)
-    if Kind.HOUNSFIELD in typed | described or (is_original(header) and says_hu(header)):
-        return False
-    is_described = Kind.PERFUSION in described and not is_original(header) and header.rescale.unit in UNSPECIFIED
-    return is_described or not typed.isdisjoint(MAP_KINDS)
-
-
-def may_be_map(header: SliceHeader) -> bool:
-    """Report an image that may be a map by its header; of an original in Hounsfield units only a clear word says so."""
-    typed, described = _kinds_of_type(header), set(header.identity.described_kinds)
-    if MATERIAL_WORD in header.identity.image_type[2:] or not typed.isdisjoint(MAP_KINDS):
-        return True
-    if Kind.PHANTOM in described and (is_original(header) or says_hu(header)):
-        return False
-    if is_original(header) and says_hu(header):
-        return Kind.PERFUSION in described
-    return not DOUBTFUL_KINDS.isdisjoint(typed | described)
-
-
 def check_map_values(slices: Sequence[SliceHeader], first_bin_hu: int, counts: Counts) -> str | None:
     """Say why the values of a series are those of a map, None where they are of a scan.
 
@@ -301,16 +268,6 @@ def has_air(header: SliceHeader, first_bin_hu: int, counts: Counts) -> bool:
     return is_original(header) or bool(air.max() < ONE_VALUE_SHARE * air.sum())
 
 
-def is_original(header: SliceHeader) -> bool:
-    """Report an image that is not derived from others (PS3.3 C.7.6.1.1.2)."""
-    return header.identity.image_type[:1] == ("ORIGINAL",)
-
-
-def says_hu(header: SliceHeader) -> bool:
-    """Report an image whose RescaleType says that it is in Hounsfield units."""
-    return header.rescale.unit in {"HU", "HU_MOD"}
-
-
 def _is_derived_without_unit(header: SliceHeader) -> bool:
     return header.identity.image_type[:1] == ("DERIVED",) and header.rescale.unit in UNSPECIFIED
 
@@ -319,7 +276,3 @@ def _lies_on_zero(first_bin_hu: int, counts: Counts) -> bool:
     """Report values of which none is below 0, and many are 0."""
     least = int(np.argmax(counts > 0))
     return first_bin_hu + least == 0 and bool(counts[least] >= BACKGROUND_SHARE * counts.sum())
-
-
-def _kinds_of_type(header: SliceHeader) -> set[Kind]:
-    return {kind for word in header.identity.image_type[2:] for kind in find_kinds(word)}
