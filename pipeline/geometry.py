@@ -1,10 +1,11 @@
 """The geometry of a volume in the patient: shape, spacing, origin and axes, without the array."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import permutations
 from math import acos, degrees
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,16 @@ class Xyz(NamedTuple):
 
 PATIENT_AXES = ("LR", "PA", "SI")
 """For x, y and z: the letter an axis gets when its coordinate grows, then when it falls (DICOM PS3.3 C.7.6.1.1.1)."""
+
+# fmt: off
+Orientation = Literal[
+    "LPS", "LPI", "LAS", "LAI", "RPS", "RPI", "RAS", "RAI", "LSP", "LSA", "LIP", "LIA",
+    "RSP", "RSA", "RIP", "RIA", "PLS", "PLI", "PRS", "PRI", "ALS", "ALI", "ARS", "ARI",
+    "PSL", "PSR", "PIL", "PIR", "ASL", "ASR", "AIL", "AIR", "SLP", "SLA", "SRP", "SRA",
+    "ILP", "ILA", "IRP", "IRA", "SPL", "SPR", "SAL", "SAR", "IPL", "IPR", "IAL", "IAR",
+]
+# fmt: on
+"""The 48 ways in which an array may lie in the patient: the sides to which its x, y and z grow."""
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """DICOM counts x to the left and y to the back; NIfTI counts x to the right and y to the front.  Its own inverse."""
@@ -76,18 +87,21 @@ class Geometry:
     @property
     def nearest_patient_axes(self) -> Zyx[int]:
         """For each array axis, which patient axis (0 = x, 1 = y, 2 = z) it runs along, all three different."""
-        cosines = np.abs(np.array(self.axes))
-        best = max(permutations(range(3)), key=lambda order: sum(cosines[i, axis] for i, axis in enumerate(order)))
-        return Zyx(*best)
+        return match_axes(self.axes, np.eye(3).tolist())
+
+    @property
+    def sides(self) -> tuple[str, str, str]:
+        """For each array axis the letter of the side of the patient towards which its index grows."""
+        first, second, third = (
+            PATIENT_AXES[patient_axis][0 if axis[patient_axis] >= 0 else 1]
+            for axis, patient_axis in zip(self.axes, self.nearest_patient_axes, strict=True)
+        )
+        return first, second, third
 
     @property
     def orientation(self) -> str:
-        """Three letters for the array's x, y and z: the side of the patient towards which each index grows."""
-        letters = [
-            PATIENT_AXES[patient_axis][0 if axis[patient_axis] >= 0 else 1]
-            for axis, patient_axis in zip(self.axes, self.nearest_patient_axes, strict=True)
-        ]
-        return "".join(reversed(letters))
+        """Three letters for the x, y and z of an array [z, y, x]."""
+        return "".join(reversed(self.sides))
 
     @property
     def obliquity_deg(self) -> float:
@@ -120,3 +134,18 @@ class Geometry:
                 )
             ),
         )
+
+
+def match_axes(axes: Sequence[Sequence[float]], basis: Sequence[Sequence[float]]) -> Zyx[int]:
+    """Return for each array axis the direction of a basis that it runs along, all three different."""
+    cosines = np.abs(np.array(axes) @ np.array(basis).T)
+    best = max(permutations(range(3)), key=lambda order: sum(cosines[i, axis] for i, axis in enumerate(order)))
+    return Zyx(*best)
+
+
+def find_direction(side: str) -> Xyz:
+    """Return the direction towards a side of the patient, given by its letter."""
+    letters = next(letters for letters in PATIENT_AXES if side in letters)
+    direction = [0.0, 0.0, 0.0]
+    direction[PATIENT_AXES.index(letters)] = 1.0 if side == letters[0] else -1.0
+    return Xyz(*direction)

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.geometry import Geometry, Zyx
+from pipeline.geometry import Geometry, Xyz, Zyx
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,9 @@ def _moved(array: NDArray[np.float32], a: float, b: float) -> NDArray[np.float32
     return moved
 
 
+NOWHERE = Xyz(0.0, 0.0, 0.0)
+"""A direction that is not known yet."""
+
 Voxels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -104,6 +107,7 @@ class VolumeSpec:
     it waits for a statistic of voxels not yet read.  ``channels`` names a leading c axis, if any.
     ``has_interpolated``: some planes were interpolated where no slice is near.  ``reach``: how far from a sample's
     centre its measurement reaches along each axis, in samples (half a slice's thickness); None where samples touch.
+    ``acquired`` are the axes of the first description, and stay through every change: the frame of the images.
     """
 
     geometry: Geometry
@@ -113,6 +117,11 @@ class VolumeSpec:
     channels: tuple[str, ...] | None = None
     has_interpolated: bool = False
     reach: Zyx[float | None] = Zyx(None, None, None)  # noqa: RUF009  a tuple of nothing
+    acquired: Zyx[Xyz] = Zyx(NOWHERE, NOWHERE, NOWHERE)  # noqa: RUF009  a tuple
+
+    def __post_init__(self) -> None:
+        if self.acquired.z == NOWHERE:
+            object.__setattr__(self, "acquired", self.geometry.axes)
 
     @property
     def shape(self) -> tuple[int, ...]:

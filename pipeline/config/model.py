@@ -137,6 +137,8 @@ def config_hash(config: Config) -> str:
     """Return 20 hex digits that stand for all that can change a store: the same for any spelling of the same values."""
     data = _plain(config)
     masks = [_without_path(mask) for mask in (data["manifest"]["labels"] or {}).get("masks", [])]
+    if data["store"]["axes"] == "zyx":  # as before there was a choice, so that stores made before it stay
+        del data["store"]["axes"]
     voxels = {name: data[name] for name in VOXEL_SECTIONS} | ({"masks": masks} if masks else {})
     canonical = json.dumps(_canonical(voxels), sort_keys=True)
     return sha256(canonical.encode()).hexdigest()[:HASH_DIGITS]

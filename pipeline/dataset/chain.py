@@ -15,7 +15,7 @@ from pipeline.steps.crop_body import CropBody
 from pipeline.steps.crop_lung import CropLung
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.even_slices import InterpolateGap, ResampleSlices
-from pipeline.steps.orient import Orient
+from pipeline.steps.orient import Orient, StoreAxes
 from pipeline.steps.resample import Resample
 from pipeline.store.ngff import geometry_from_json
 from pipeline.volume import VolumeSpec
@@ -26,6 +26,7 @@ Slices = Sequence[Mapping[str, Any]]
 
 MOVING: dict[str, type[Step]] = {
     "orient": Orient,
+    "store_axes": StoreAxes,
     "resample": Resample,
     "crop_or_pad": CropOrPad,
     "crop_body": CropBody.cropped,

@@ -14,9 +14,9 @@ def to_metatensor(volume: CohortVolume, name: str | None = None) -> MetaTensor:
 
     Values are float32, labels keep their type.  It is what MONAI's LoadImage makes of the NIfTI export.
     """
-    tensor = torch.from_numpy(to_cxyz(_array(volume, name)))
+    tensor = torch.from_numpy(to_cxyz(_array(volume, name), volume.axes))
     meta = {"series_key": volume.key, "original_channel_dim": 0}
-    return MetaTensor(tensor, affine=torch.from_numpy(affine_xyz(volume.geometry)), meta=meta)
+    return MetaTensor(tensor, affine=torch.from_numpy(affine_xyz(volume)), meta=meta)
 
 
 def _array(volume: CohortVolume, name: str | None) -> Any:

@@ -15,15 +15,15 @@ def to_subject(volume: CohortVolume, labels: Sequence[str] = (), columns: Sequen
 
     Tensors are [c, x, y, z] with the affine to RAS millimetres, as TorchIO reads them from the NIfTI export.
     """
-    affine = affine_xyz(volume.geometry)
+    affine = affine_xyz(volume)
     images: dict[str, Any] = {
-        "image": torchio.ScalarImage(tensor=_tensor(np.asarray(volume.values(), np.float32)), affine=affine),
-        MEASURED: torchio.LabelMap(tensor=_tensor(volume.measured().view(np.uint8)), affine=affine),
+        "image": torchio.ScalarImage(tensor=_tensor(volume, np.asarray(volume.values(), np.float32)), affine=affine),
+        MEASURED: torchio.LabelMap(tensor=_tensor(volume, volume.measured().view(np.uint8)), affine=affine),
     }
     for name in labels:
-        images[name] = torchio.LabelMap(tensor=_tensor(np.asarray(volume.label(name)[...])), affine=affine)
+        images[name] = torchio.LabelMap(tensor=_tensor(volume, np.asarray(volume.label(name)[...])), affine=affine)
     return torchio.Subject(images, key=volume.key, **{name: volume.row[name] for name in columns})
 
 
-def _tensor(array: Any) -> torch.Tensor:
-    return torch.from_numpy(to_cxyz(array))
+def _tensor(volume: CohortVolume, array: Any) -> torch.Tensor:
+    return torch.from_numpy(to_cxyz(array, volume.axes))

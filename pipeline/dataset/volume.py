@@ -77,6 +77,11 @@ class CohortVolume:
         return tuple(self.array.shape)
 
     @property
+    def axes(self) -> str:
+        """The names of the array's axes after c, in their order: ``zyx``, or another order of ``store.axes``."""
+        return "".join(self.attributes.get("axes", "zyx"))
+
+    @property
     def channels(self) -> tuple[str, ...] | None:
         """The names along c; None where there is no such axis."""
         return tuple(self.attributes["channels"]) if "channels" in self.attributes else None
@@ -268,12 +273,13 @@ def _overlap(n: int, first: int, count: int) -> tuple[int, int]:
     return low, max(low, min(first + count, n))
 
 
-def affine_xyz(geometry: Geometry) -> NDArray[np.float64]:
+def affine_xyz(volume: CohortVolume) -> NDArray[np.float64]:
     """Return 4 x 4, from index (x, y, z, 1) to RAS millimetres."""
-    return np.asarray(geometry.affine_ras[:, [2, 1, 0, 3]], np.float64)
+    columns = [volume.axes.index(name) for name in "xyz"]
+    return np.asarray(volume.geometry.affine_ras[:, [*columns, 3]], np.float64)
 
 
-def to_cxyz(array: NDArray[Any]) -> NDArray[Any]:
-    """Return [z, y, x] or [c, z, y, x] as [c, x, y, z], in memory in that order."""
+def to_cxyz(array: NDArray[Any], axes: str) -> NDArray[Any]:
+    """Return an array whose axes after c are ``axes`` as [c, x, y, z], in memory in that order."""
     channels = array.reshape(-1, *array.shape[-3:])
-    return np.ascontiguousarray(channels.transpose(0, 3, 2, 1))
+    return np.ascontiguousarray(channels.transpose(0, *(1 + axes.index(name) for name in "xyz")))

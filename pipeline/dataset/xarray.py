@@ -17,10 +17,10 @@ def to_dataarray(volume: CohortVolume) -> "xarray.DataArray":
     geometry = volume.geometry
     coordinates: dict[str, Any] = {
         name: (name, float(np.dot(axis, geometry.origin_mm)) + np.arange(n) * mm, {"units": "mm"})
-        for name, axis, n, mm in zip("zyx", geometry.axes, geometry.shape, geometry.spacing_mm, strict=True)
+        for name, axis, n, mm in zip(volume.axes, geometry.axes, geometry.shape, geometry.spacing_mm, strict=True)
     }
     if volume.channels:
         coordinates["c"] = list(volume.channels)
-    dims = ("c", "z", "y", "x")[-len(volume.shape) :]
+    dims = ("c", *volume.axes)[-len(volume.shape) :]
     attributes = dict(volume.attributes)
     return xarray.DataArray(volume.values(), coordinates, dims, name=volume.key, attrs=attributes)

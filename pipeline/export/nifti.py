@@ -61,7 +61,8 @@ def read_on_grid(path: Path, volume: CohortVolume) -> NDArray[Any]:
     """
     array = _read(path, volume)
     if array.shape != tuple(volume.geometry.shape):
-        msg = f"{path.name} holds {array.shape}, and the volume's grid [z, y, x] is {tuple(volume.geometry.shape)}"
+        grid = f"[{', '.join(volume.axes)}] is {tuple(volume.geometry.shape)}"
+        msg = f"{path.name} holds {array.shape}, and the volume's grid {grid}"
         raise UsageError(msg)
     labels = array.astype(np.uint16)
     if not np.array_equal(labels, array):
@@ -81,8 +82,8 @@ def _images(volume: CohortVolume, dtype: ValueType | None, *, with_masks: bool) 
 
 def _image(volume: CohortVolume, array: NDArray[Any], description: str) -> Any:
     """Return [z, y, x] or [c, z, y, x] as an image [x, y, z] or [x, y, z, c]."""
-    channels = to_cxyz(array)
-    affine = affine_xyz(volume.geometry)
+    channels = to_cxyz(array, volume.axes)
+    affine = affine_xyz(volume)
     image = nibabel.Nifti1Image(channels[0] if array.ndim == 3 else np.moveaxis(channels, 0, -1), affine)
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = description.encode()
@@ -96,10 +97,10 @@ def is_sheared(volume: CohortVolume) -> bool:
 
     A tilted series that was kept as it is has one (geometry.gantry_tilt: keep).
     """
-    affine = affine_xyz(volume.geometry)
+    affine = affine_xyz(volume)
     header = nibabel.Nifti1Header()
     header.set_qform(affine, SCANNER)
-    shape = np.array(tuple(volume.geometry.shape))[::-1]
+    shape = np.array([volume.geometry.shape[volume.axes.index(name)] for name in "xyz"])
     return bool((np.abs(header.get_qform() - affine)[:3, :3] @ shape > SAME_MM).any())
 
 
@@ -120,10 +121,10 @@ def _read(path: Path, volume: CohortVolume) -> NDArray[Any]:
 
 
 def _on_grid(image: Any, name: str, volume: CohortVolume) -> NDArray[Any]:
-    """Return an image's voxels [z, y, x], turned as the volume is."""
-    affine = affine_xyz(volume.geometry)
+    """Return an image's voxels on the array's axes, turned as the volume is."""
+    affine = affine_xyz(volume)
     turned = image.as_reoriented(ornt_transform(io_orientation(image.affine), io_orientation(affine)))
     if turned.ndim != 3 or not np.allclose(turned.affine, affine, rtol=0, atol=SAME_MM):
         msg = f"{name} does not lie on the volume's grid: its place, spacing or direction is another"
         raise UsageError(msg)
-    return np.asarray(turned.dataobj).T
+    return np.asarray(turned.dataobj).transpose(["xyz".index(name) for name in volume.axes])

@@ -24,6 +24,7 @@ from pipeline.scan.scan import scan
 from pipeline.scan.series import NOBODY, People, Scan
 from pipeline.sources.address import parse_address
 from pipeline.steps.cohort import fill_in_statistics, find_waiting_steps
+from pipeline.steps.orient import StoreAxes
 from pipeline.versions import describe_stages
 
 
@@ -63,7 +64,9 @@ def select_series(config: Config, found: Scan, output: OutputFolder) -> Selectio
 
 def build_recipe(config: Config, key: PseudonymKey) -> Recipe:
     """Return what is done to every series; the steps must have the cohort's statistics by now."""
-    return Recipe(policy_of(config), config.steps, config.store, config_hash(config), __version__, key)
+    order = () if config.store.axes == "zyx" else (StoreAxes(config.store.axes),)
+    steps = (*config.steps, *order)
+    return Recipe(policy_of(config), steps, config.store, config_hash(config), __version__, key)
 
 
 def versions_of(config: Config) -> Versions:

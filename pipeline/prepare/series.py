@@ -38,7 +38,8 @@ from pipeline.quality.verdicts import judge_record
 from pipeline.record import SeriesRecord
 from pipeline.steps.crop import list_empty_crops
 from pipeline.steps.even_slices import EvenSlices
-from pipeline.store.ngff import is_exact_in_ngff
+from pipeline.store.layout import Axes
+from pipeline.store.ngff import is_exact_in_ngff, orientation_of
 from pipeline.store.write import StoreContent, StoreReceipt, create_store
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
@@ -91,8 +92,13 @@ def _prepare(job: Job) -> SeriesResult:
         levels = {name: build_label_levels(array, grids) for name, array in labels.items()}
         store.write_labels(describe_images(masks, levels), grids)
         receipt = store.finish(content, build_attributes(record, program, prepared, facts), coarser)
-    warnings = job.warnings | unique.warnings | find_warnings(job.series, stack) | find_volume_warnings(facts, prepared)
-    record = replace(add_store(record, prepared, receipt), warnings=tuple(sorted(warnings)))
+    warnings = (
+        job.warnings
+        | unique.warnings
+        | find_warnings(job.series, stack)
+        | find_volume_warnings(facts, prepared, job.recipe.store.axes)
+    )
+    record = replace(add_store(record, prepared, receipt, job.recipe.store.axes), warnings=tuple(sorted(warnings)))
     record = add_masks_to_record(record, masks, labels)
     record = judge_record(record, list_empty_crops(program.steps))
     return SeriesResult(record, describe_used(job.series, stack, unique.dropped), facts.histogram)
@@ -183,12 +189,14 @@ def build_attributes(
     }
 
 
-def add_store(record: SeriesRecord, prepared: PreparedVolume, receipt: StoreReceipt) -> SeriesRecord:
+def add_store(
+    record: SeriesRecord, prepared: PreparedVolume, receipt: StoreReceipt, axes: Axes = "zyx"
+) -> SeriesRecord:
     """Return the record with what the store holds."""
     geometry = prepared.spec.geometry
     return replace(
         record,
-        orientation=geometry.orientation,
+        orientation=orientation_of(geometry, axes),
         shape=prepared.spec.shape,
         spacing_mm=geometry.spacing_mm,
         dtype=prepared.dtype,
@@ -204,13 +212,13 @@ def _exceeds_16_bits(facts: SourceFacts) -> bool:
     return low is not None and high is not None and (low < INT16.min or high > INT16.max)
 
 
-def find_volume_warnings(facts: SourceFacts, prepared: PreparedVolume) -> set[SeriesWarning]:
+def find_volume_warnings(facts: SourceFacts, prepared: PreparedVolume, axes: Axes = "zyx") -> set[SeriesWarning]:
     """Return the warnings that the pixels and the prepared grid give rise to."""
     warnings = set(facts.warnings)
     if has_odd_range(facts.histogram.first_bin_hu, facts.histogram.counts) or _exceeds_16_bits(facts):
         warnings.add(SeriesWarning.W_HU_RANGE)
     if facts.features["blank_slices"] or facts.features["repeated_slices"]:
         warnings.add(SeriesWarning.W_PIXELS_SUSPECT)
-    if not is_exact_in_ngff(prepared.spec.geometry):
+    if not is_exact_in_ngff(prepared.spec.geometry, axes):
         warnings.add(SeriesWarning.W_NGFF_APPROXIMATE)
     return warnings

@@ -186,7 +186,7 @@ def create_array(  # noqa: PLR0913  the description of an array
         shards=None if layout.shards is None else (*n_channels, *layout.shards),
         compressors=packed,
         fill_value=fill,
-        dimension_names=("c", "z", "y", "x")[-len(shape) :],
+        dimension_names=("c", *options.axes)[-len(shape) :],
         attributes=dict(attributes or {}),
     )
     return PlaneWriter(

@@ -8,6 +8,9 @@ import numpy as np
 
 from pipeline.geometry import Zyx
 
+Axes = Literal["zyx", "zxy", "yzx", "yxz", "xzy", "xyz"]
+"""The order of an array's axes: z along the slices, y along the columns, x along the rows, as `orient` has them."""
+
 
 @dataclass(frozen=True)
 class StoreOptions:
@@ -19,6 +22,7 @@ class StoreOptions:
     level: int = 1
     mask: Literal["auto"] | bool = "auto"
     pyramid_levels: int = 1
+    axes: Axes = "zyx"
 
     def __post_init__(self) -> None:
         for holds, rule in (

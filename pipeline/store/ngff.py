@@ -27,24 +27,34 @@ _DIRECTIONS = {
 """RFC-4's names, by the side of the patient towards which an index grows."""
 
 
-def is_exact_in_ngff(geometry: Geometry) -> bool:
-    """Return whether scale and translation describe the geometry exactly: the array's axes are the patient's."""
-    return bool(np.allclose(geometry.axes, LPS_AXES, rtol=0, atol=EXACT_WITHIN))
+def is_exact_in_ngff(geometry: Geometry, names: str = "zyx") -> bool:
+    """Return whether scale and translation describe the geometry exactly: the array's axes are the patient's.
+
+    ``names`` are those of the array's axes, in their order.
+    """
+    patient = [LPS_AXES["zyx".index(name)] for name in names]
+    return bool(np.allclose(geometry.axes, patient, rtol=0, atol=EXACT_WITHIN))
+
+
+def orientation_of(geometry: Geometry, names: str = "zyx") -> str:
+    """Return the sides of the patient towards which x, y and z grow, wherever they stand among the array's axes."""
+    return "".join(geometry.sides[names.index(name)] for name in "xyz")
 
 
 def describe_multiscales(
-    geometry: Geometry, *coarser: Geometry, has_channels: bool, name: str = "volume"
+    geometry: Geometry, *coarser: Geometry, has_channels: bool, name: str = "volume", axes: str = "zyx"
 ) -> dict[str, Any]:
     """Return the ``ome`` attribute of a group whose array ``0`` lies on the grid, and ``1`` ... on coarser ones.
 
     The translation is the coordinate of voxel [0, 0, 0] along each array axis: where the axes are the patient's, the
-    origin's z, y and x.  An oblique grid is described along its own axes; ``affine_lps`` is exact.
+    origin's z, y and x.  An oblique grid is described along its own axes; ``affine_lps`` is exact.  ``axes`` are the
+    names of the array's axes, in their order.
     """
     datasets = [
         _describe_dataset(level, grid, has_channels=has_channels) for level, grid in enumerate((geometry, *coarser))
     ]
     channel_axis = [{"name": "c", "type": "channel"}] if has_channels else []
-    image = {"name": name, "axes": channel_axis + _describe_space_axes(geometry), "datasets": datasets}
+    image = {"name": name, "axes": channel_axis + _describe_space_axes(geometry, axes), "datasets": datasets}
     return {"version": NGFF_VERSION, "multiscales": [image]}
 
 
@@ -61,7 +71,7 @@ def _describe_dataset(level: int, geometry: Geometry, *, has_channels: bool) -> 
     }
 
 
-def _describe_space_axes(geometry: Geometry) -> list[dict[str, Any]]:
+def _describe_space_axes(geometry: Geometry, names: str) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
@@ -69,7 +79,7 @@ def _describe_space_axes(geometry: Geometry) -> list[dict[str, Any]]:
             "unit": "millimeter",
             "orientation": {"type": "anatomical", "value": _DIRECTIONS[side]},
         }
-        for name, side in zip("zyx", reversed(geometry.orientation), strict=True)
+        for name, side in zip(names, geometry.sides, strict=True)
     ]
 
 

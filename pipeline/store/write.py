@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pipeline.geometry import Geometry, Zyx
 from pipeline.output.durable import hash_store, size_of_store, sync_tree
 from pipeline.store.arrays import PlaneWriter, create_array
-from pipeline.store.layout import Layout, StoreOptions, choose_mask_layout
+from pipeline.store.layout import Axes, Layout, StoreOptions, choose_mask_layout
 from pipeline.store.ngff import NGFF_VERSION, describe_multiscales, geometry_to_json
 from pipeline.store.read import StoredPlanes, read_planes
 from pipeline.volume import Mask
@@ -121,7 +121,7 @@ class NewStore:
         ``coarser`` are the grids of the levels above 0.  Law: the same content, attributes and options give the same
         bytes.
         """
-        group_attributes = _group_attributes(content, attributes, coarser)
+        group_attributes = _group_attributes(content, attributes, coarser, self.options.axes)
         json.dumps(group_attributes, allow_nan=False)
         self.group.attrs.update(group_attributes)
         with ThreadPoolExecutor(1) as beside:  # sync while the processor hashes
@@ -178,13 +178,14 @@ class _MaskWriter:
 
 
 def _group_attributes(
-    content: StoreContent, attributes: Mapping[str, Any], coarser: Sequence[Geometry]
+    content: StoreContent, attributes: Mapping[str, Any], coarser: Sequence[Geometry], axes: Axes
 ) -> dict[str, Any]:
     identity = {"format": FORMAT, "format_version": FORMAT_VERSION}
     channels = {} if content.channels is None else {"channels": list(content.channels)}
+    order = {} if axes == "zyx" else {"axes": list(axes)}
     return {
-        "ome": describe_multiscales(content.geometry, *coarser, has_channels=content.channels is not None),
-        "ctprep": identity | geometry_to_json(content.geometry) | channels | dict(attributes),
+        "ome": describe_multiscales(content.geometry, *coarser, has_channels=content.channels is not None, axes=axes),
+        "ctprep": identity | geometry_to_json(content.geometry) | order | channels | dict(attributes),
     }
 
 
@@ -204,7 +205,7 @@ def _write_image(
     group: zarr.Group, name: str, image: LabelImage, grids: Sequence[Geometry], options: StoreOptions
 ) -> None:
     has_layers = image.levels[0].ndim == 4
-    described = describe_multiscales(*grids, has_channels=has_layers, name=name)
+    described = describe_multiscales(*grids, has_channels=has_layers, name=name, axes=options.axes)
     group.attrs["ome"] = described | {"image-label": _describe_label({} if has_layers else image.names)}
     if has_layers and image.names:
         group.attrs["ctprep"] = {"layers": [name for _, name in sorted(image.names.items())]}

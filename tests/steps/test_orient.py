@@ -1,4 +1,5 @@
 from itertools import permutations, product
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -7,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from volumes import apply
 
-from pipeline.geometry import Geometry, Xyz, Zyx
+from pipeline.geometry import Geometry, Orientation, Xyz, Zyx
 from pipeline.program.changes import Barrier, GridChange, Warp
-from pipeline.steps.orient import Orient, find_nearest_turn, straighten
+from pipeline.steps.orient import Frame, Orient, StoreAxes, find_nearest_turn, straighten
 from pipeline.volume import Volume, VolumeSpec
 
 UNITS = (Xyz(1.0, 0.0, 0.0), Xyz(0.0, 1.0, 0.0), Xyz(0.0, 0.0, 1.0))
@@ -34,6 +35,57 @@ def test_every_orientation_becomes_lps(axes: Zyx[Xyz]) -> None:
     assert result.geometry.orientation == "LPS"
     np.testing.assert_allclose(result.voxels, volumes.ramp(result.geometry).voxels, atol=1e-3)
     assert np.array_equal(np.sort(result.voxels, axis=None), np.sort(source.voxels, axis=None))
+
+
+@pytest.mark.parametrize("to", get_args(Orientation))
+def test_every_orientation_can_be_asked_for(to: Orientation) -> None:
+    source = volumes.ramp(volumes.turned(20, volumes.grid((5, 6, 7))))
+    result = oriented(source, Orient(to))
+    assert result.geometry.orientation == to
+    np.testing.assert_allclose(result.voxels, volumes.ramp(result.geometry).voxels, atol=1e-3)
+    assert oriented(result, Orient(to)).geometry == result.geometry
+
+
+@pytest.mark.parametrize("to", ["RAS", "SAR", "AIL"])
+def test_a_straightened_grid_runs_to_the_sides_asked_for(to: Orientation) -> None:
+    source = volumes.ramp(volumes.turned(12, volumes.grid((20, 30, 10), (1.0, 0.8, 0.8))))
+    result = oriented(source, Orient(to, "resample"))
+    assert (result.geometry.orientation, result.geometry.obliquity_deg) == (to, 0)
+    np.testing.assert_allclose(
+        result.voxels[result.valid], volumes.ramp(result.geometry).voxels[result.valid], atol=1e-3
+    )
+
+
+FEET_FIRST = Zyx(Xyz(0.0, 0.0, -1.0), Xyz(0.0, 1.0, 0.0), Xyz(-1.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("to", "axes", "sides"),
+    [
+        ("nifti", volumes.STRAIGHT, "LAS"),
+        ("nifti", FEET_FIRST, "RAI"),
+        ("image", volumes.STRAIGHT, "LPS"),
+        ("image", FEET_FIRST, "RPS"),
+    ],
+)
+def test_a_frame_follows_the_images_whatever_came_before(to: Frame, axes: Zyx[Xyz], sides: str) -> None:
+    spec = VolumeSpec(volumes.grid(axes=axes))
+    assert Orient(to).after(spec).geometry.orientation == sides
+    assert Orient(to).after(Orient("SAR").after(spec)).geometry.orientation == sides
+
+
+def test_a_frame_of_images_has_no_angle_to_remove() -> None:
+    with pytest.raises(ValueError, match="needs patient axes"):
+        Orient("nifti", "resample")
+
+
+@pytest.mark.parametrize("order", ["zyx", "xyz", "zxy", "yzx"])
+def test_the_axes_of_a_store_are_put_in_any_order(order: str) -> None:
+    source = volumes.ramp(volumes.turned(20))
+    change = StoreAxes(order).change(VolumeSpec(source.geometry))
+    result = apply(change, source, (-1024,))
+    np.testing.assert_array_equal(result.voxels, source.voxels.transpose(["zyx".index(axis) for axis in order]))
+    np.testing.assert_allclose(result.voxels, volumes.ramp(result.geometry).voxels, atol=1e-3)
 
 
 @pytest.mark.parametrize("axes", ALL_48[::7])
