@@ -28,7 +28,7 @@ def execute(options: Namespace) -> ExitCode:
 
     counts = dict.fromkeys(SeriesState, 0)
     listener = Silent() if options.quiet else Lines()
-    for plan in dry_run(config, listener, deep=options.deep):
+    for plan in dry_run(config, listener, deep=options.deep, explains=options.explain):
         counts[plan.state] += 1
         print(f"{plan.series_key} {plan.state}: {plan.why}; {plan.expectation}")
         for line in plan.program if options.explain else ():

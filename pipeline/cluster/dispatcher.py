@@ -22,9 +22,9 @@ from distributed.comm.core import CommClosedError
 from pipeline.cluster.child import start_fork_server
 from pipeline.cluster.jobs import Capacity, J, JobFailure, JobLimits, PendingJobs, R, Task
 from pipeline.cluster.local import connect_local, count_workers, total_memory_bytes
-from pipeline.cluster.options import ClusterOptions
+from pipeline.cluster.options import ClusterOptions, Folders
 from pipeline.cluster.quiet import hold_interrupts, silence_logs
-from pipeline.cluster.remote import Folders, check_workers, connect_address
+from pipeline.cluster.remote import check_workers, connect_address
 from pipeline.cluster.worker import GuardPlugin, name_of_plugin, run_jobs
 from pipeline.errors import ClusterError, UsageError
 from pipeline.limits import Limits

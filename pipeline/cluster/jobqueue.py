@@ -12,9 +12,9 @@ import dask
 from distributed import Client, Security, Status
 
 from pipeline.cluster.jobs import JobLimits
-from pipeline.cluster.options import ClusterOptions
+from pipeline.cluster.options import ClusterOptions, Folders
 from pipeline.cluster.quiet import hold_interrupts
-from pipeline.cluster.remote import Folders, await_worker, security_of
+from pipeline.cluster.remote import await_worker, security_of
 from pipeline.errors import ClusterError, UsageError
 
 with hold_interrupts():  # from its import on, dask-jobqueue would answer Ctrl-C itself

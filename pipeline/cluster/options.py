@@ -1,8 +1,12 @@
-"""``cluster:`` of the configuration."""
+"""``cluster:`` of the configuration, and the folders that its workers must see."""
 
 import ipaddress
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -99,3 +103,32 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders that workers on other machines must see: those to read, and one to write in."""
+
+    read: tuple[Path, ...] = ()
+    written: Path | None = None
+
+    @property
+    def keys(self) -> Path | None:
+        """Where the certificates of a job queue's workers lie as long as its cluster is open."""
+        return self.written.absolute() / "tls" if self.written else None
+
+    @contextmanager
+    def hold_keys(self) -> Iterator[None]:
+        """Make that folder, its owner's alone, and remove it with all that is in it."""
+        self.remove_keys()
+        if self.keys:
+            self.keys.mkdir(mode=0o700)
+        try:
+            yield
+        finally:
+            self.remove_keys()
+
+    def remove_keys(self) -> None:
+        """Remove what a killed run left there; no other run may be at work."""
+        if self.keys:
+            shutil.rmtree(self.keys, ignore_errors=True)

@@ -5,10 +5,8 @@ Before the first job they are checked: they are there, of the same versions, and
 
 import os
 import pkgutil
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from time import monotonic
@@ -17,7 +15,7 @@ from typing import Any, Final, cast
 from distributed import Client, Security
 
 from pipeline import __version__
-from pipeline.cluster.options import ClusterOptions
+from pipeline.cluster.options import ClusterOptions, Folders
 from pipeline.errors import ClusterError
 
 CONNECT_SECONDS: Final = 10
@@ -27,35 +25,6 @@ LOOK_SECONDS: Final = 1.0
 
 SAME_EVERYWHERE: Final = ("python", "distributed", "numpy", "ctprep")
 """What driver and workers must have in the same version: jobs travel pickled, and the bytes of a store are numpy's."""
-
-
-@dataclass(frozen=True)
-class Folders:
-    """The folders that workers on other machines must see: those to read, and one to write in."""
-
-    read: tuple[Path, ...] = ()
-    written: Path | None = None
-
-    @property
-    def keys(self) -> Path | None:
-        """Where the certificates of a job queue's workers lie as long as its cluster is open."""
-        return self.written.absolute() / "tls" if self.written else None
-
-    @contextmanager
-    def hold_keys(self) -> Iterator[None]:
-        """Make that folder, its owner's alone, and remove it with all that is in it."""
-        self.remove_keys()
-        if self.keys:
-            self.keys.mkdir(mode=0o700)
-        try:
-            yield
-        finally:
-            self.remove_keys()
-
-    def remove_keys(self) -> None:
-        """Remove what a killed run left there; no other run may be at work."""
-        if self.keys:
-            shutil.rmtree(self.keys, ignore_errors=True)
 
 
 def connect_address(stack: ExitStack, options: ClusterOptions) -> Client:

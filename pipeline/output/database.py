@@ -54,7 +54,11 @@ Row = tuple[Any, ...]
 class Database:
     """An open database; every error of sqlite3 becomes one of ctprep's."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, may_write: bool = True) -> None:
+        self._may_write = may_write
+        self._use(connection)
+
+    def _use(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         finalize(self, connection.close)  # at the latest when nothing refers to this object any more
 
@@ -83,7 +87,7 @@ class Database:
         return database
 
     @classmethod
-    def read(cls, path: Path, wait_seconds: float = WAIT_SECONDS) -> Self:
+    def read(cls, path: Path, wait_seconds: float = WAIT_SECONDS, *, may_write: bool = True) -> Self:
         """Open a database to read; one that is not there is empty.  Raises as `open` does.
 
         What a kill left half written is undone, so it is opened to write, where the system allows that.
@@ -93,7 +97,8 @@ class Database:
         with _translated():
             address = f"{path.absolute().as_uri()}?mode=rw"
             database = cls(
-                sqlite3.connect(address, uri=True, timeout=wait_seconds, isolation_level=None, check_same_thread=False)
+                sqlite3.connect(address, uri=True, timeout=wait_seconds, isolation_level=None, check_same_thread=False),
+                may_write=may_write,
             )
             if database._version():
                 return database
@@ -109,20 +114,26 @@ class Database:
         return database
 
     @classmethod
-    def copy_of(cls, path: Path) -> Self:
-        """Return a database in memory that holds the same as the one at ``path``.  Raises as `open` does."""
-        with cls.read(path) as found:
-            return found.copy()
+    def preview(cls, path: Path) -> Self:
+        """Open a database that stays as it is: what is written goes to a copy in memory, made when it is needed.
 
-    def copy(self) -> Self:
-        """Return a database in memory that holds the same: what it knows of patients is to lie nowhere else."""
-        with _translated():
-            other = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            self._connection.execute("BEGIN")  # a reader's lock now, for `backup` would wait for one without end
-            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            self._connection.backup(other)
-            self._connection.execute("COMMIT")
-        return type(self)(other)
+        What the database knows of patients is to lie nowhere else.  Raises as `read` does.
+        """
+        return cls.read(path, may_write=False)
+
+    def _copy_once(self) -> None:
+        """Go on with a copy in memory, where the original is to stay as it is."""
+        if self._may_write:
+            return
+        original = self._connection
+        other = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        original.execute("BEGIN")  # a reader's lock now, for `backup` would wait for one without end
+        original.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        original.backup(other)
+        original.execute("COMMIT")
+        original.close()
+        self._use(other)
+        self._may_write = True
 
     def close(self) -> None:
         """Close it; what no transaction ended is lost."""
@@ -138,11 +149,13 @@ class Database:
     def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
         """Carry a statement out; return the id of the row that it inserted last."""
         with _translated():
+            self._copy_once()
             return self._connection.execute(statement, values).lastrowid or 0
 
     def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """Carry a statement out for each row of values."""
         with _translated():
+            self._copy_once()
             self._connection.executemany(statement, rows)
 
     def rows(self, question: str, values: Sequence[Any] = ()) -> Iterator[Row]:

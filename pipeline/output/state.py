@@ -64,9 +64,13 @@ class SeriesTable:
 
     def read(self) -> dict[str, Finished]:
         """Return every series by key, without its slices and its histogram."""
+        return dict(self.iterate())
+
+    def iterate(self) -> Iterator[tuple[str, Finished]]:
+        """Yield every series with its key, in order, as `read` returns them."""
         question = "SELECT series_key, entry FROM result WHERE purpose = ? ORDER BY series_key"
-        rows = self.database.rows(question, (self.purpose,))
-        return {key: _finished(unpack(entry)) for key, entry in rows}
+        for key, entry in self.database.rows(question, (self.purpose,)):
+            yield key, _finished(unpack(entry))
 
     def write(self, several: Iterable[Finished]) -> None:
         """Write series, in place of what was known of them; all are on disk when this returns, or none is."""

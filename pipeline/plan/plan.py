@@ -3,6 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import prod
+from typing import Any
+
+import numpy as np
 
 from pipeline.dicom.headers.slice import Series
 from pipeline.dicom.stack.checks import check_stack
@@ -20,6 +24,7 @@ from pipeline.store.layout import buffer_bytes
 from pipeline.versions import find_changed_stages
 from pipeline.vocabulary import Reason, Refusal, Status, Verdict
 
+GONE = "its files are no longer there"
 UNREAD = frozenset({Reason.UNREADABLE, Reason.UNSTABLE})
 """Reasons of the system and not of the data: every run tries again."""
 
@@ -142,7 +147,7 @@ def compare_with_output(scan: Scan, finished: Mapping[str, Finished], versions: 
 
 
 def _plan_missing(key: str, *, is_renamed: bool) -> PlannedSeries:
-    why = "its files have another series_key now" if is_renamed else "its files are no longer there"
+    why = "its files have another series_key now" if is_renamed else GONE
     return PlannedSeries(key, SeriesState.GONE, why, is_renamed=is_renamed)
 
 
@@ -158,10 +163,10 @@ def _state(scanned: ScannedSeries, found: Finished | None, versions: Versions) -
         return (SeriesState.STALE, stale) if stale else (SeriesState.DONE, "nothing changed")
     if stale := _why_stale(found, versions):
         return SeriesState.STALE, stale
-    return _state_of_processed(found, versions.retries)
+    return describe_processed(found, versions.retries)
 
 
-def _state_of_processed(found: Finished, retries: int) -> tuple[SeriesState, str]:
+def describe_processed(found: Finished, retries: int) -> tuple[SeriesState, str]:
     """Tell how a series stands whose files and terms are those that it was processed with."""
     record = found.record
     if record.reason in UNREAD:
@@ -255,9 +260,15 @@ def estimate_memory_mb(series: Series, recipe: Recipe) -> float | None:
 
 def describe_program(program: Program, recipe: Recipe) -> str:
     """Return the shape, the dtype, the size and the peak memory of what comes out, in words."""
-    shape = f"{'at most ' if program.is_upper_bound else ''}{' x '.join(str(n) for n in program.shape)}"
-    peak_mb = peak_memory_mb(program, recipe)
-    return f"{shape} {program.dtype}, {program.nbytes / 2**20:.1f} MB, peak memory {peak_mb:.0f} MB"
+    most = "at most " if program.is_upper_bound else ""
+    volume = describe_volume(program.shape, program.dtype)
+    return f"{most}{volume}, peak memory {peak_memory_mb(program, recipe):.0f} MB"
+
+
+def describe_volume(shape: Sequence[int], dtype: Any) -> str:
+    """Return the shape, the dtype and the size of a volume in words."""
+    n_bytes = prod(shape) * np.dtype(dtype).itemsize
+    return f"{' x '.join(map(str, shape))} {dtype}, {n_bytes / 2**20:.1f} MB"
 
 
 def peak_memory_mb(program: Program, recipe: Recipe) -> float:

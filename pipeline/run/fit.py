@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 from functools import partial, reduce
 from math import sqrt
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import __version__
-from pipeline.cluster.dispatcher import Dispatcher
 from pipeline.cohort.cohort import counts_by_split
 from pipeline.config import Config
 from pipeline.errors import NoInputError, UsageError
@@ -29,6 +28,9 @@ from pipeline.run.processing import ProcessedSeries, build_job, process_series
 from pipeline.run.session import Listener, Session, open_session
 from pipeline.steps.cohort import list_percentiles
 from pipeline.vocabulary import ExitCode, Status
+
+if TYPE_CHECKING:
+    from pipeline.cluster.dispatcher import Dispatcher
 
 Bins = NDArray[np.int64]
 Foreground = tuple[int, int]
@@ -70,13 +72,13 @@ class _Fit:
     """What stays the same while one call goes on; only ``cache`` grows, a series at a time."""
 
     session: Session
-    dispatcher: Dispatcher
+    dispatcher: "Dispatcher"
     cache: FitCache
     recipe: Recipe
     versions: Versions
 
     @classmethod
-    def of(cls, session: Session, dispatcher: Dispatcher) -> "_Fit":
+    def of(cls, session: Session, dispatcher: "Dispatcher") -> "_Fit":
         reading, cache = reading_config(session.config), FitCache.open(session)
         return cls(session, dispatcher, cache, build_recipe(reading, session.key), versions_of(reading))
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from pipeline.cluster.dispatcher import Dispatcher
 from pipeline.cluster.jobs import JobFailure, Task
 from pipeline.plan.plan import PlannedSeries, estimate_memory_mb, iterate_rounds
 from pipeline.prepare.job import Job, Recipe, SeriesResult, refuse
 from pipeline.scan.series import ScannedSeries
+
+if TYPE_CHECKING:
+    from pipeline.cluster.dispatcher import Dispatcher
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class ProcessedSeries:
 
 
 def process_series(
-    dispatcher: Dispatcher,
+    dispatcher: "Dispatcher",
     task: Task[Job, SeriesResult],
     build_job: Callable[[ScannedSeries], Job],
     replan: Callable[[], Sequence[PlannedSeries]],

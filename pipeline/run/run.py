@@ -4,9 +4,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.cluster.dispatcher import Dispatcher
 from pipeline.cluster.warmup import format_trace
 from pipeline.cohort.cohort import counts_by_split
 from pipeline.config import config_hash, load
@@ -42,6 +41,9 @@ from pipeline.scan.contents import describe_contents
 from pipeline.scan.files import FileCounts
 from pipeline.scan.series import ScannedSeries
 from pipeline.vocabulary import ExitCode, Reason, Status
+
+if TYPE_CHECKING:
+    from pipeline.cluster.dispatcher import Dispatcher
 
 RETRIED = frozenset({Status.REJECTED, Status.FAILED})
 
@@ -134,14 +136,14 @@ class _Run:
     """What stays the same while a run goes on; only ``state`` grows, a series at a time."""
 
     session: Session
-    dispatcher: Dispatcher
+    dispatcher: "Dispatcher"
     history: History
     state: OutputState
     recipe: Recipe
     versions: Versions
 
     @classmethod
-    def of(cls, session: Session, dispatcher: Dispatcher, history: History) -> "_Run":
+    def of(cls, session: Session, dispatcher: "Dispatcher", history: History) -> "_Run":
         recipe, versions = build_recipe(session.config, session.key), versions_of(session.config)
         return cls(session, dispatcher, history, OutputState.open(session.output, session.database), recipe, versions)
 

@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline.cluster.dispatcher import Dispatcher, check_cluster, open_cluster
-from pipeline.cluster.options import ClusterOptions
-from pipeline.cluster.remote import Folders
+from pipeline.cluster.options import ClusterOptions, Folders
 from pipeline.cohort.cohort import CohortMetadata
 from pipeline.config import Config
 from pipeline.config.paths import check_paths
@@ -27,6 +25,9 @@ from pipeline.scan.headers import Reading
 from pipeline.scan.series import Scan
 from pipeline.sources.folders import LinkCounts, find_files
 from pipeline.sources.working_copy import fetch_root, open_output
+
+if TYPE_CHECKING:
+    from pipeline.cluster.dispatcher import Dispatcher
 
 
 class Listener(Protocol):
@@ -61,7 +62,7 @@ class Session:
 
     ``asked`` is the configuration as it was given.  In ``config`` every folder is one of this machine, and the steps
     that wait for the cohort have its statistics where they are needed.  ``cohort`` is the tables it names, read.
-    ``database`` is the output's; where nothing is to be written, a copy.
+    ``database`` is the output's; where nothing is to be written, a preview.
     """
 
     asked: Config
@@ -72,7 +73,7 @@ class Session:
     key: PseudonymKey
     listener: Listener
 
-    def open_cluster(self, preload: Sequence[str], *, writes: bool = True) -> Dispatcher:
+    def open_cluster(self, preload: Sequence[str], *, writes: bool = True) -> "Dispatcher":
         """Return the dispatcher of this session, to be entered; its processes import ``preload`` once.
 
         What only looks and ``writes`` nothing asks no job queue for workers, and its workers need not see the output.
@@ -94,10 +95,17 @@ class Session:
             self.listener.says(message)
         return listing
 
-    def scan(self, dispatcher: Dispatcher, listing: FileCounts) -> Scan:
+    def scan(self, dispatcher: "Dispatcher", listing: FileCounts) -> Scan:
         """Read the header of every file; those that were read before are in the database."""
         reading = Reading(dispatcher, FileTable(self.database))
         return scan_inputs(self.config, self.key, reading, people=self.cohort.people, n_files=listing.n_files)
+
+
+def open_cluster(*options: Any, **how: Any) -> "Dispatcher":
+    """Return a dispatcher as `pipeline.cluster.dispatcher.open_cluster` does; Dask is imported by who has jobs."""
+    from pipeline.cluster import dispatcher  # noqa: PLC0415  half of the time of a command that finds nothing new
+
+    return dispatcher.open_cluster(*options, **how)
 
 
 @contextmanager
@@ -121,7 +129,7 @@ def open_session(
         _check_reachable(output)
         cohort = CohortMetadata.open(config.manifest, output)
         ready = resolve_statistics(local, output.statistics) if needs_statistics else local
-        with _prepare_and_lock(output, listener) if writes else Database.copy_of(output.state) as database:
+        with _prepare_and_lock(output, listener) if writes else Database.preview(output.state) as database:
             key = load_key(config, output, makes=writes)
             yield Session(config, ready, output, database, cohort, key, listener)
 
@@ -134,7 +142,10 @@ def check_config(config: Config) -> None:
     check_paths(config)
     if config.on_finish is not None:
         split_command(config.on_finish)
-    check_cluster(config.cluster)
+    if config.cluster != ClusterOptions():
+        from pipeline.cluster import dispatcher  # noqa: PLC0415  as above
+
+        dispatcher.check_cluster(config.cluster)
     masks = config.manifest.labels.masks if config.manifest.labels else ()
     if any(mask.nifti for mask in masks) and not has_nifti():
         message = "manifest.labels.masks: NIfTI files need nibabel: pip install 'ctprep[nifti]'"

@@ -6,10 +6,9 @@ those of its files that are as they were.
 
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import groupby
-from operator import attrgetter
 
 from pipeline.output.database import Database
 from pipeline.sources.folders import FoundFile
@@ -59,24 +58,24 @@ class FileTable:
 
         Where nothing is found, all that is known stays: a share may not be mounted.
         """
-        comparison = _Comparison(self.database)
-        with self.database.transaction():
-            for folder, files in groupby(found, attrgetter("folder")):
+        with ExitStack() as stack:
+            comparison = _Comparison(self.database, stack)
+            for folder, files in _by_folder(found):
                 comparison.compare(folder, files)
             if comparison.n_files:
                 comparison.forget_missing()
-            if comparison.n_changed:
-                self.database.execute("DELETE FROM fact WHERE name LIKE ?", (f"{UNCHANGED} %",))
         return FileCounts(comparison.n_files, comparison.n_changed)
 
     def use_terms(self, terms: str) -> None:
         """Forget every header that was read by other terms, and what may be another though its file is the same."""
         if self.database.fact(TERMS) != terms:
             self.forget()
-        with self.database.transaction():
             self.database.set_fact(TERMS, terms)
-            for (part,) in self.database.all("SELECT id FROM part WHERE may_change"):
-                self._drop_part(part)
+        doubtful = self.database.all("SELECT id FROM part WHERE may_change")
+        if doubtful:
+            with self.database.transaction():
+                for (part,) in doubtful:
+                    self._drop_part(part)
 
     def forget(self) -> None:
         """Forget every header."""
@@ -172,32 +171,49 @@ class FileTable:
 
 @dataclass
 class _Comparison:
-    """A listing beside the files that are known, folder by folder."""
+    """A listing beside the files that are known, folder by folder.
+
+    The database is written from the first change on, in one transaction that ends with ``stack``.
+    """
 
     database: Database
+    stack: ExitStack
     n_files: int = 0
     n_changed: int = 0
     seen: set[int] = field(default_factory=set)
     missing: dict[int, set[bytes]] = field(default_factory=dict)
 
-    def compare(self, folder: str, files: Iterable[FoundFile]) -> None:
+    def compare(self, folder: str, files: Mapping[bytes, FoundFile]) -> None:
         """Note which files of a folder are new or others; it may come again, with a folder that cannot be read."""
-        number = _folder(self.database, folder)
+        number = _find_folder(self.database, folder)
         known: dict[bytes, str] = dict(self.database.all("SELECT name, state FROM file WHERE folder = ?", (number,)))
-        changed, there = [], set()
-        for file in files:
-            name, state = _name(file), _state(file)
-            there.add(name)
+        changed = []
+        for name, file in files.items():
+            state = _state(file)
             if known.get(name) != state:
-                changed.append((number, name, state))
-        missing = (self.missing.pop(number, set()) if number in self.seen else known.keys()) - there
+                changed.append((name, state))
+        if changed:
+            number = self._write(folder, changed)
+        missing = (self.missing.pop(number, set()) if number in self.seen else known.keys()) - files.keys()
         if missing:
             self.missing[number] = missing
-        if changed:
-            self.database.execute_many("INSERT OR REPLACE INTO file (folder, name, state) VALUES (?, ?, ?)", changed)
         self.seen.add(number)
-        self.n_files += len(there)
+        self.n_files += len(files)
+
+    def _write(self, folder: str, changed: Sequence[tuple[bytes, str]]) -> int:
+        """Put files into the database as they are now; return the number of their folder."""
+        self._begin()
         self.n_changed += len(changed)
+        number = _folder(self.database, folder)
+        rows = ((number, name, state) for name, state in changed)
+        self.database.execute_many("INSERT OR REPLACE INTO file (folder, name, state) VALUES (?, ?, ?)", rows)
+        return number
+
+    def _begin(self) -> None:
+        """Begin to write, once: what holds as long as no file changes is forgotten."""
+        if not self.n_changed:
+            self.stack.enter_context(self.database.transaction())
+            self.database.execute("DELETE FROM fact WHERE name LIKE ?", (f"{UNCHANGED} %",))
 
     def forget_missing(self) -> None:
         """Forget the files that are gone, and the parts that hold none any more."""
@@ -206,15 +222,17 @@ class _Comparison:
         for (folder,) in self.database.all("SELECT id FROM folder"):
             if folder not in self.seen:
                 names = {name for (name,) in self.database.all("SELECT name FROM file WHERE folder = ?", (folder,))}
-                self._forget(folder, names)
-                self.database.execute("DELETE FROM folder WHERE id = ?", (folder,))
+                if names:
+                    self._forget(folder, names)
+                    self.database.execute("DELETE FROM folder WHERE id = ?", (folder,))
         if self.n_changed:
             self.database.execute("DELETE FROM part WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.part = part.id)")
 
     def _forget(self, folder: int, names: Collection[bytes]) -> None:
+        self._begin()
+        self.n_changed += len(names)
         places = ((folder, name) for name in names)
         self.database.execute_many("DELETE FROM file WHERE folder = ? AND name = ?", places)
-        self.n_changed += len(names)
 
 
 def _count(database: Database, question: str, *values: int) -> int:
@@ -222,11 +240,34 @@ def _count(database: Database, question: str, *values: int) -> int:
     return int(n)
 
 
+NO_FOLDER = -1
+
+
+def _find_folder(database: Database, path: str) -> int:
+    """Return the number of a folder, NO_FOLDER where it has none."""
+    known = database.one("SELECT id FROM folder WHERE path = ?", (os.fsencode(path),))
+    return int(known[0]) if known else NO_FOLDER
+
+
 def _folder(database: Database, path: str) -> int:
     """Return the number of a folder, a new one where it has none."""
-    raw = os.fsencode(path)
-    known = database.one("SELECT id FROM folder WHERE path = ?", (raw,))
-    return int(known[0]) if known else database.execute("INSERT INTO folder (path) VALUES (?)", (raw,))
+    known = _find_folder(database, path)
+    return database.execute("INSERT INTO folder (path) VALUES (?)", (os.fsencode(path),)) if known < 0 else known
+
+
+def _by_folder(found: Iterable[FoundFile]) -> Iterator[tuple[str, dict[bytes, FoundFile]]]:
+    """Yield each folder with its files by name, as they come one after another."""
+    here = ""
+    files: dict[bytes, FoundFile] = {}
+    for file in found:
+        folder, _, name = file.path.rpartition("/")
+        if folder != here and files:
+            yield here or "/", files
+            files = {}
+        here = folder
+        files[os.fsencode(name)] = file
+    if files:
+        yield here or "/", files
 
 
 def _name(file: FoundFile) -> bytes:

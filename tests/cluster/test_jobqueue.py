@@ -14,8 +14,7 @@ from clusters import dispatcher
 from pipeline.cluster.dispatcher import Dispatcher
 from pipeline.cluster.jobqueue import _scheduler_settings, job_script, settings_of, walltime_seconds
 from pipeline.cluster.jobs import Task
-from pipeline.cluster.options import ClusterOptions
-from pipeline.cluster.remote import Folders
+from pipeline.cluster.options import ClusterOptions, Folders
 from pipeline.errors import ClusterError, UsageError
 
 

@@ -13,8 +13,8 @@ import pipeline.cluster.dispatcher
 import pipeline.cluster.remote
 from pipeline.cluster.dispatcher import Dispatcher
 from pipeline.cluster.jobs import JobFailure
-from pipeline.cluster.options import ClusterOptions
-from pipeline.cluster.remote import Folders, await_worker, check_versions
+from pipeline.cluster.options import ClusterOptions, Folders
+from pipeline.cluster.remote import await_worker, check_versions
 from pipeline.errors import ClusterError
 from pipeline.vocabulary import Reason
 

@@ -74,7 +74,7 @@ def test_a_copy_leaves_the_database_as_it_is(path: Path) -> None:
     with Database.open(path) as database:
         database.set_fact("name", "value")
     before = path.read_bytes()
-    with Database.copy_of(path) as copy:
+    with Database.preview(path) as copy:
         assert copy.fact("name") == "value"
         copy.set_fact("name", "other")
     assert path.read_bytes() == before

@@ -41,6 +41,22 @@ def test_a_dry_run_uses_what_the_last_run_read_and_leaves_it_as_it_is(
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
+def test_a_plan_without_programs_loads_no_series_where_nothing_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_series(tmp_path / "in/whole")
+    write_series(tmp_path / "in/short", patient_id="short", n=2)
+    carry_out(tmp_path, tmp_path / "in", YAML)
+    whole = preview(tmp_path)
+    monkeypatch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: pytest.fail("nothing changed"))
+    config = load(tmp_path / "out.yaml", inputs=[tmp_path / "in"], output=tmp_path / "out")
+    plans = list(dry_run(config, explains=False))
+    assert [(plan.series_key, plan.state, plan.why) for plan in plans] == [
+        (plan.series_key, plan.state, plan.why) for plan in whole
+    ]
+    assert {plan.expectation.split(":")[0] for plan in plans} == {"TOO_FEW_SLICES", "30 x 26 x 23 int16, 0.0 MB"}
+
+
 def test_content_that_changed_behind_its_size_and_times_is_found_only_deep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

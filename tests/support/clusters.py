@@ -19,8 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from pipeline.cluster.dispatcher import Dispatcher
-from pipeline.cluster.options import ClusterOptions
-from pipeline.cluster.remote import Folders
+from pipeline.cluster.options import ClusterOptions, Folders
 
 LOOPBACK = "127.0.0.1"
 

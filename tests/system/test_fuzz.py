@@ -16,8 +16,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from pipeline.cluster.dispatcher import Dispatcher
 from pipeline.cluster.jobs import JobFailure, Task
-from pipeline.cluster.options import ClusterOptions
-from pipeline.cluster.remote import Folders
+from pipeline.cluster.options import ClusterOptions, Folders
 from pipeline.vocabulary import Status
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "4"))
