@@ -14,7 +14,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> ExitCode:
     """Print the counts by status and reason, when the last run ended and what it found new, and the next step."""
     from pipeline.audit.remote import open_tables  # noqa: PLC0415
-    from pipeline.cli.tables import print_counts, print_fields  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.cli.tables import print_counts, print_fields, print_unreadable  # noqa: PLC0415  --help shall not wait for these
     from pipeline.output.manifest import read_records  # noqa: PLC0415
     from pipeline.output.summary import last_summary  # noqa: PLC0415
     from pipeline.report.cohort import history  # noqa: PLC0415
@@ -23,6 +23,7 @@ def execute(options: Namespace) -> ExitCode:
         records = read_records(output)
         last = last_summary(output)
     print_counts(records)
+    print_unreadable(last)
     fields = [("last run", f"{last.get('finished_at', 'unknown')}, exit code {last.get('exit_code', 'unknown')}")]
     if (found := history(last)) and found.sentences:
         fields += [("it found", "\n".join(found.sentences))]

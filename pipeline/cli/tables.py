@@ -1,8 +1,9 @@
 """Counts and records as a person reads them on a terminal."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -10,7 +11,7 @@ from rich.table import Table
 from pipeline.output.manifest import count_mask_reasons
 from pipeline.record import SeriesRecord
 from pipeline.run.run import Outcome
-from pipeline.vocabulary import Reason, SeriesWarning, Status
+from pipeline.vocabulary import Reason, SeriesWarning, Status, format_count
 
 CONSOLE = Console(highlight=False, markup=False, emoji=False)
 
@@ -18,6 +19,7 @@ CONSOLE = Console(highlight=False, markup=False, emoji=False)
 def print_outcome(outcome: Outcome) -> None:
     """Print how a run ended, what was refused and what to do about it, and where everything lies."""
     print_counts(outcome.records)
+    print_unreadable(outcome.summary)
     root = outcome.output.root
     places = {
         "manifest": outcome.output.manifest,
@@ -51,6 +53,15 @@ def print_counts(records: Sequence[SeriesRecord]) -> None:
     ]
     if masks:
         _print_table(("series", "mask", "reason", "means"), masks)
+
+
+def print_unreadable(summary: Mapping[str, Any]) -> None:
+    """Print how many files and folders the last run was refused by the system, if any."""
+    refused = summary.get("unreadable", {})
+    counts = [format_count(refused[f"n_{noun}s"], noun) for noun in ("file", "folder") if refused.get(f"n_{noun}s")]
+    if counts:
+        message = f"{' and '.join(counts)} of the input cannot be read: check the permissions and run again"
+        CONSOLE.print(f"{message}; private/files.parquet lists them", soft_wrap=True)
 
 
 def _ordered(reasons: Counter[Reason]) -> list[tuple[Reason, int]]:

@@ -8,6 +8,10 @@ from pipeline.cluster.jobs import JobFailure, Task
 from pipeline.plan.plan import PlannedSeries, estimate_memory_mb, iterate_rounds
 from pipeline.prepare.job import Job, Recipe, SeriesResult, refuse
 from pipeline.scan.series import ScannedSeries
+from pipeline.vocabulary import Reason
+
+LACKS_SLICES = frozenset({Reason.TOO_FEW_SLICES, Reason.SLICE_GAP, Reason.SPACING_NONUNIFORM})
+"""Reasons that may be those of files which the system refuses to read."""
 
 if TYPE_CHECKING:
     from pipeline.cluster.dispatcher import Dispatcher
@@ -37,7 +41,7 @@ def process_series(
         scanned = {plan.series_key: plan.scanned for plan in plans if plan.scanned}
         jobs = (_with_memory(build_job(one)) for one in scanned.values())
         for job, result in dispatcher.run(task, jobs, len(scanned)):
-            yield _processed(job, result, scanned[job.record.series_key].signature)
+            yield _processed(job, result, scanned[job.record.series_key])
 
 
 def build_job(scanned: ScannedSeries, recipe: Recipe, folder: str = "") -> Job:
@@ -51,8 +55,13 @@ def _with_memory(job: Job) -> Job:
     return replace(job, memory_mb=estimate_memory_mb(job.series, job.recipe))
 
 
-def _processed(job: Job, result: SeriesResult | JobFailure, signature: str) -> ProcessedSeries:
+def _processed(job: Job, result: SeriesResult | JobFailure, scanned: ScannedSeries) -> ProcessedSeries:
     if isinstance(result, JobFailure):
         refusal = refuse(job.record, job.series, result.reason, result.detail)
-        return ProcessedSeries(refusal, signature, result.traceback)
-    return ProcessedSeries(result, signature)
+        return ProcessedSeries(refusal, scanned.signature, result.traceback)
+    if scanned.n_unreadable and result.record.reason in LACKS_SLICES:
+        detail = (
+            f"the system refuses {scanned.n_unreadable} files or folders beside it; without them {result.record.detail}"
+        )
+        return ProcessedSeries(refuse(job.record, job.series, Reason.UNREADABLE, detail), scanned.signature)
+    return ProcessedSeries(result, scanned.signature)

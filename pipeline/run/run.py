@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ from pipeline.run.session import Listener, Session, open_session
 from pipeline.run.unchanged import LastRun
 from pipeline.scan.contents import describe_contents
 from pipeline.scan.files import FileCounts
-from pipeline.scan.series import ScannedSeries
+from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.vocabulary import ExitCode, Reason, Status
 
 if TYPE_CHECKING:
@@ -119,6 +119,10 @@ def _record_stop(session: Session, history: History) -> Iterator[None]:
         raise
 
 
+def _unreadable(found: Scan) -> dict[str, int] | None:
+    return asdict(found.unreadable) if found.unreadable else None
+
+
 def _unchanged_figures(output: OutputFolder, records: Sequence[SeriesRecord]) -> dict[str, Any]:
     """Return what the summary of a run holds that has published nothing."""
     return {"slice_count": slice_count_before(output), "splits": counts_by_split(records)}
@@ -154,9 +158,10 @@ class _Run:
         if not found.has_ct:
             self.session.listener.says(f"No CT image was found, but {describe_contents(found)}.")
         if has_no_ct_left(found, self.state.finished):
-            return self._end_without_input()
+            return self._end_without_input(found)
         selection = select_series(self.session.config, found, self.session.output)
         account: dict[str, Any] = {"slice_count": selection.slice_count, "plan": count_states(self._plans(selection))}
+        account["unreadable"] = _unreadable(found)
         tracebacks: list[str] = []
         try:
             for processed in self._prepare(selection):
@@ -177,13 +182,13 @@ class _Run:
         self._remember(last, selection, summary)
         return Outcome(code, self.session.output, summary, published.records)
 
-    def _end_without_input(self) -> Outcome:
+    def _end_without_input(self, found: Scan) -> Outcome:
         """End a run whose input holds no CT: nothing is changed but the account of runs."""
         self.session.listener.says("The input holds no CT (is it mounted?); nothing was changed.")
         output = self.session.output
         records = tuple(known.record for known in self.state.finished.values())
         code = exit_code_of(records, saw_ct=False)
-        extra = _unchanged_figures(output, records)
+        extra = _unchanged_figures(output, records) | {"unreadable": _unreadable(found)}
         summary = self.history.summarise(records, code, self.recipe.config_hash, extra)
         return Outcome(code, output, self.history.write(summary), records)
 
@@ -249,6 +254,7 @@ class _Run:
             "slice_count": account["slice_count"],
             "plan": account["plan"],
             "splits": counts_by_split(published.records),
+            "unreadable": account["unreadable"],
             "labels": [join.summarise() for join in published.joins],
             "tracebacks": account["tracebacks"],
         }

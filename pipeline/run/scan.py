@@ -30,5 +30,8 @@ def _scan(session: Session, listing: FileCounts, last: LastScan) -> dict[str, in
         "refused by their headers": sum(scanned.refusal is not None for scanned in found.series),
         "files of no series": len({header.file.path for header in found.unassigned}),
     }
+    if found.unreadable:
+        counts["files that cannot be read"] = found.unreadable.n_files
+        counts["folders that cannot be read"] = found.unreadable.n_folders
     last.write(found, counts)
     return counts

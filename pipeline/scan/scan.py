@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -22,8 +22,8 @@ from pipeline.dicom.series.split import split_parts, split_volumes
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
 from pipeline.record import SeriesRecord
 from pipeline.scan.headers import Reading
-from pipeline.scan.series import NOBODY, People, Scan, ScannedSeries, identify_patient, identify_study
-from pipeline.sources.folders import InputOptions, find_files
+from pipeline.scan.series import NOBODY, People, Scan, ScannedSeries, Unreadable, identify_patient, identify_study
+from pipeline.sources.folders import NOT_LISTED, REFUSED_FILE, InputOptions, find_files
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
 LOADED_SLICES = 4096
@@ -68,17 +68,43 @@ def build_scan(library: "Library", key: PseudonymKey, people: People, n_files: i
     for entry in library.list_series():
         judge.judge(entry)
     unassigned = _Unassigned(reading)
-    folders, is_settled = set(), True
+    folders, is_settled, refused = set(), True, _Refused()
     for header in unassigned:
         folders.add(header.file.folder)
         is_settled = is_settled and not _may_be_read_yet(header)
-    series = judge.with_what_lies_beside(folders)
-    return Scan(series, unassigned, reading.count_elements(), (), n_files, is_settled)
+        refused.note(header)
+    series = judge.with_what_lies_beside(folders, refused)
+    return Scan(series, unassigned, reading.count_elements(), (), n_files, is_settled, refused.count())
 
 
 def _may_be_read_yet(header: SliceHeader) -> bool:
     """Report a file that the system refused although nothing about it forbids reading: permissions leave no trace."""
     return header.file.refusal is None and header.refusal is not None and header.refusal[0] is Reason.UNREADABLE
+
+
+@dataclass
+class _Refused:
+    """Counts what the system refuses to read: ``files`` by their folder, ``folders`` by the folder that holds them."""
+
+    files: Counter[str] = field(default_factory=Counter)
+    folders: Counter[str] = field(default_factory=Counter)
+
+    def note(self, header: SliceHeader) -> None:
+        """Count a file of no series if that is why it is of none."""
+        refusal = header.file.refusal
+        if refusal and refusal[1] == NOT_LISTED:
+            self.folders[header.file.folder] += 1
+        elif _may_be_read_yet(header) or (refusal and refusal[1].startswith(REFUSED_FILE)):
+            self.files[header.file.folder] += 1
+
+    def count(self) -> Unreadable:
+        """Return how many there are."""
+        return Unreadable(self.files.total(), self.folders.total())
+
+    def count_beside(self, folders: Collection[str]) -> int:
+        """Return how many may hold slices of a series in these folders: files there, folders in or beside them."""
+        around = {*folders, *(folder.rpartition("/")[0] for folder in folders)}
+        return sum(self.files[folder] for folder in folders) + sum(self.folders[folder] for folder in around)
 
 
 @dataclass(frozen=True)
@@ -194,15 +220,29 @@ class _Judge:
     def _former_key(self, volume: Series) -> str:
         return self.key.keyed_hash("series", volume.slices[0].file.folder, *volume.identity[1:])
 
-    def with_what_lies_beside(self, folders: Iterable[str]) -> tuple[ScannedSeries, ...]:
+    def with_what_lies_beside(self, folders: Iterable[str], refused: _Refused) -> tuple[ScannedSeries, ...]:
         """Return the series with what other files say of them: days since the first study, and warnings.
 
         ``folders`` are those in which files lie that belong to no series: series there, or in the nearest folder above,
-        are warned.
+        are warned.  ``refused`` is what the system refuses to read.
         """
         skipped = frozenset(chain.from_iterable(map(self._nearest, folders)))
         first_days = {patient: min(days.values()) for patient, days in self.days.items()}
-        return tuple(self._complete(one, first_days, is_beside=key in skipped) for key, one in self.scanned)
+        scanned = tuple(self._complete(one, first_days, is_beside=key in skipped) for key, one in self.scanned)
+        if not refused.count():
+            return scanned
+        where = self._folders_of_series()
+        keys = (key for key, _ in self.scanned)
+        return tuple(
+            replace(one, n_unreadable=refused.count_beside(where[key])) for key, one in zip(keys, scanned, strict=True)
+        )
+
+    def _folders_of_series(self) -> Mapping[Key, set[str]]:
+        where: dict[Key, set[str]] = defaultdict(set)
+        for folder, keys in self.folders.items():
+            for key in keys:
+                where[key].add(folder)
+        return where
 
     def _note_patient(self, whole: Series) -> None:
         """Keep who the slices of a series name, when, and where they lie."""

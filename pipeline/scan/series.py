@@ -32,7 +32,8 @@ class ScannedSeries:
     ``load`` returns its slices, of which ``first`` is the first one; ``n_images`` are CT images, and ``effort`` is what
     they cost to read, in voxels of native images; ``has_masks`` where others are mask objects.  ``record`` holds what
     is known already; ``signature`` changes when a file is added, removed, moved or touched.  ``masks`` are those that
-    are asked for: their files, or why there are none.  ``place`` is that of a series without a UID, and ``former_key``
+    are asked for: their files, or why there are none; ``n_unreadable`` is how many files and folders beside the series
+    the system refuses to read.  ``place`` is that of a series without a UID, and ``former_key``
     the series_key that outputs of before give it: it followed from the whole path.
     """
 
@@ -48,6 +49,7 @@ class ScannedSeries:
     masks: tuple[MaskSource, ...] = ()
     place: str = ""
     former_key: str | None = None
+    n_unreadable: int = 0
 
     @classmethod
     def of(
@@ -110,6 +112,17 @@ class ScannedSeries:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """How many files and folders the system refuses to read."""
+
+    n_files: int = 0
+    n_folders: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.n_files or self.n_folders)
+
+
+@dataclass(frozen=True)
 class Scan:
     """Everything that lies under the roots; ``mask_rows`` are those of mask objects that belong to no series.
 
@@ -123,6 +136,7 @@ class Scan:
     mask_rows: tuple[dict[str, Any], ...] = ()
     n_files: int = 0
     is_settled: bool = True
+    unreadable: Unreadable = Unreadable()
 
     @property
     def has_ct(self) -> bool:

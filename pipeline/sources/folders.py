@@ -12,6 +12,8 @@ from pipeline.vocabulary import Reason, Refusal
 
 NOT_FOLLOWED = "a link that is not followed"
 LEADS_OUT = "a link that leads out of its root"
+REFUSED_FILE = "the system refuses the file"
+NOT_LISTED = "the system refuses to list the folder"
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def _found(path: str, root: str, newest_ns: int | None, *, follow: bool) -> Foun
             changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
             looked_ns = time.time_ns() if _grain_left_ns(status) else 0
     except OSError as error:
-        return FoundFile(path, 0, 0, (Reason.UNREADABLE, f"the system refuses the file ({type(error).__name__})"))
+        return FoundFile(path, 0, 0, (Reason.UNREADABLE, f"{REFUSED_FILE} ({type(error).__name__})"))
     if not stat.S_ISREG(status.st_mode):
         refusal = Reason.UNREADABLE, _name_kind(path, root, status)
     elif newest_ns is not None and changed_ns > newest_ns:
@@ -197,6 +199,8 @@ def _status(path: str, root: str, *, follow: bool) -> os.stat_result:
 
 def _name_kind(path: str, root: str, status: os.stat_result) -> str:
     """Return what something is that is no regular file."""
+    if stat.S_ISDIR(status.st_mode):
+        return NOT_LISTED
     if not stat.S_ISLNK(status.st_mode):
         return "not a regular file"
     return NOT_FOLLOWED if _stays_inside(path, root) else LEADS_OUT

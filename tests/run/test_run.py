@@ -1,5 +1,7 @@
 import json
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from phantoms import write_series
 from running import ORIENTED, InThisProcess, Quiet, bytes_of_stores, carry_out
 
 from pipeline.audit.verify import verify
+from pipeline.cli.tables import print_outcome
 from pipeline.cluster.jobs import JobFailure
 from pipeline.config import load
 from pipeline.errors import LockedError, OutputError, UsageError
@@ -15,6 +18,7 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.tables import read_table
 from pipeline.run.run import run
+from pipeline.sources.folders import REFUSED_FILE, FoundFile, InputOptions, find_files
 from pipeline.vocabulary import ExitCode, Reason, Status
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -210,3 +214,21 @@ def test_on_finish_hears_of_a_good_run_and_of_a_bad_one(
     with pytest.raises(OutputError):
         carry_out(tmp_path, source, yaml)
     assert json.loads(told.read_text())["exit_code"] == ExitCode.OUTPUT
+
+
+def test_a_series_without_the_files_that_the_system_refuses_is_unreadable(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = {str(path) for path in sorted((source / "p0").iterdir())[3:5]}
+
+    def find(options: InputOptions) -> Iterator[FoundFile]:
+        refusal = (Reason.UNREADABLE, f"{REFUSED_FILE} (PermissionError)")
+        return (replace(file, refusal=refusal if file.path in refused else None) for file in find_files(options))
+
+    monkeypatch.setattr("pipeline.run.session.find_files", find)
+    outcome = carry_out(tmp_path, source)
+    reasons = [record.reason for record in outcome.records if record.reason]
+    assert reasons == [Reason.UNREADABLE]
+    assert outcome.summary["unreadable"] == {"n_files": 2, "n_folders": 0}
+    print_outcome(outcome)
+    assert "2 files of the input cannot be read" in capsys.readouterr().out

@@ -10,8 +10,8 @@ from scanned import scan_slices
 from slices import axial
 
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.scan.series import Scan
-from pipeline.sources.folders import FoundFile
+from pipeline.scan.series import Scan, Unreadable
+from pipeline.sources.folders import NOT_LISTED, REFUSED_FILE, FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
 
 
@@ -120,3 +120,12 @@ def test_no_id_is_shared_by_nobody() -> None:
         for z in range(2)
     ]
     assert not any(SeriesWarning.W_ID_SHARED in one.warnings for one in scan_slices(slices).series)
+
+
+def test_what_the_system_refuses_is_counted_and_beside_which_series_it_lies() -> None:
+    slices = [in_series("1.1", "/in/a/1"), in_series("1.2", "/in/b/1"), in_series("1.3", "/in/c/d/1"), stray("/in/a/2")]
+    file = FoundFile("/in/b/2", 0, 0, (Reason.UNREADABLE, f"{REFUSED_FILE} (PermissionError)"))
+    folder = FoundFile("/in/c/e", 0, 0, (Reason.UNREADABLE, NOT_LISTED))
+    scan = scan_slices([*slices, *(SliceHeader(file=one, refusal=one.refusal) for one in (file, folder))])
+    assert scan.unreadable == Unreadable(n_files=1, n_folders=1)
+    assert {one.series.identity[0]: one.n_unreadable for one in scan.series} == {"1.1": 0, "1.2": 1, "1.3": 1}
