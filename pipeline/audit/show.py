@@ -1,6 +1,7 @@
 """One series of an output, by any name it is known by."""
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,14 @@ NAMES = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "folder")
 
 @dataclass(frozen=True)
 class SeriesDetails:
-    """A series' record, and what its store says of itself; empty without a store."""
+    """A series' record, what its store says of itself (empty without a store), and where its files lie.
+
+    ``folder`` is None for an account that may not read ``private/``.
+    """
 
     record: SeriesRecord
     attributes: dict[str, Any]
+    folder: str | None = None
 
 
 def find_series(output: OutputFolder, name: str) -> list[SeriesDetails]:
@@ -28,11 +33,19 @@ def find_series(output: OutputFolder, name: str) -> list[SeriesDetails]:
 
     Raises UsageError where it means none.
     """
-    records = read_records(output)
-    keys = {name} | _keys_in_private(output, name)
-    found = [SeriesDetails(record, _attributes(output, record)) for record in records if record.series_key in keys]
+    index = read_table(output.index) if output.is_private_readable and output.index.exists() else []
+    keys = {name} | _keys_in_private(output, index, name)
+    folders = {row["series_key"]: row["folder"] for row in index}
+    found = [
+        SeriesDetails(record, _attributes(output, record), folders.get(record.series_key))
+        for record in read_records(output)
+        if record.series_key in keys
+    ]
     if not found:
-        msg = "no series of this output has that name; allowed are series_key, PatientID, UID and source path"
+        allowed = "allowed are series_key, PatientID, UID and source path"
+        if not output.is_private_readable:
+            allowed = "this account may not read private/, so only a series_key is found"
+        msg = f"no series of this output has that name; {allowed}"
         raise UsageError(msg)
     return found
 
@@ -42,11 +55,10 @@ def draw_png(output: OutputFolder, record: SeriesRecord) -> bytes:
     return snapshot_of(open_store(output.store(record.series_key)))
 
 
-def _keys_in_private(output: OutputFolder, name: str) -> set[str]:
-    index = read_table(output.index) if output.index.exists() else []
+def _keys_in_private(output: OutputFolder, index: Iterable[Mapping[str, Any]], name: str) -> set[str]:
     path = os.path.realpath(name)
     keys = {row["series_key"] for row in index if name in {row[column] for column in NAMES} or row["folder"] == path}
-    if os.path.isfile(path) and output.files.exists():  # noqa: PTH113  a name that may be no path at all
+    if output.is_private_readable and os.path.isfile(path) and output.files.exists():  # noqa: PTH113  a name that may be no path at all
         keys |= {row["series_key"] for row in read_table(output.files) if row["path"] == path}
     return keys
 

@@ -12,6 +12,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import Never
 
@@ -55,11 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         message = "stopped; what was finished is kept: run the same command again to go on"
         return print_error(message, exit_code_for(error), words)
+    except PermissionError as error:
+        return print_error(_describe_denied(error), ExitCode.USAGE, words, traceback.format_exc())
     except Exception as error:  # noqa: BLE001  a person gets a message, and the log the traceback
-        message = f"internal error ({type(error).__name__}); --log-json shows where"
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        message = f"internal error ({type(error).__name__} at {Path(last.filename).name}:{last.lineno})"
         if isinstance(error, OSError) and exit_code_for(error) is ExitCode.OUTPUT:
             message = f"what there is to say, or to keep, cannot be written: {error.strerror}"
         return print_error(message, exit_code_for(error), words, traceback.format_exc())
+
+
+def _describe_denied(error: PermissionError) -> str:
+    """Say in words what this account may not read or write; a path may name a person, so only the output's are told."""
+    if "private" in Path(str(error.filename)).parts:
+        return "this command needs private/ of the output, which is for its owner alone: run it as the owner"
+    return "the system does not let this account read or write what the command needs (permission denied)"
 
 
 def _silence_libraries() -> None:

@@ -73,7 +73,8 @@ def _fields(found: "SeriesDetails") -> list[tuple[str, object]]:
     elements = [(name, _shown(value)) for name, value in record.elements.items() if value is not None]
     trail = [(f"step {n}", json.dumps(step)) for n, step in enumerate(found.attributes.get("trail", []), start=1)]
     affine = [("affine_lps", _shown(row)) for row in found.attributes.get("affine_lps", [])]
-    return [*own, *advice, *warnings, *affine, *trail, *elements]
+    folder = [("folder", found.folder)] if found.folder else []
+    return [*own, *folder, *advice, *warnings, *affine, *trail, *elements]
 
 
 def _shown(value: object) -> str:

@@ -113,6 +113,11 @@ class OutputFolder:
         return self.root / "private"
 
     @property
+    def is_private_readable(self) -> bool:
+        """False for an account that may not look into ``private/``; True where there is none."""
+        return not self.private.exists() or os.access(self.private, os.R_OK | os.X_OK)
+
+    @property
     def index(self) -> Path:
         return self.private / "index.parquet"
 

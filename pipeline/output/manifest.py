@@ -93,7 +93,10 @@ def publish(output: OutputFolder, records: Iterable[SeriesRecord], identifiers: 
 
 
 def read_records(output: OutputFolder) -> list[SeriesRecord]:
-    """Return the records of the manifest, private elements included; raises UsageError where there is none."""
+    """Return the records of the manifest, with the private elements for who may read them.
+
+    Raises UsageError where there is no manifest.
+    """
     if not output.manifest.exists():
         msg = f"{output.root} holds no manifest.parquet: it is no output of `ctprep run`"
         raise UsageError(msg)
@@ -141,7 +144,8 @@ def _publish_private(output: OutputFolder, records: list[SeriesRecord], columns:
 
 
 def _private_rows(output: OutputFolder) -> list[dict[str, Any]]:
-    return read_table(output.private_manifest) if output.private_manifest.exists() else []
+    is_there = output.is_private_readable and output.private_manifest.exists()
+    return read_table(output.private_manifest) if is_there else []
 
 
 def _record(row: Mapping[str, Any], private: Mapping[str, Any]) -> SeriesRecord:

@@ -1,12 +1,13 @@
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 from phantoms import write_series
 
-from pipeline.cli import COMMANDS, main
+from pipeline.cli import COMMANDS, main, schema
 from pipeline.vocabulary import ExitCode
 
 HEAVY = ("dask", "distributed", "numba", "numpy", "pyarrow", "pydantic", "pydicom", "scipy", "zarr")
@@ -139,3 +140,24 @@ sys.exit(code)
 def test_nothing_that_a_library_logs_or_warns_of_reaches_the_terminal() -> None:
     done = subprocess.run([sys.executable, "-c", NOISY], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (PermissionError(13, "Permission denied", "out/private/state.sqlite"), 2, "run it as the owner"),
+        (PermissionError(13, "Permission denied", "in/jane/1.dcm"), 2, "(permission denied)"),
+        (KeyError("jane"), 1, "internal error (KeyError at test_cli.py:"),
+    ],
+)
+def test_an_error_is_one_message_without_a_persons_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, code: int, message: str
+) -> None:
+    def fail(_options: Namespace) -> ExitCode:
+        raise error
+
+    monkeypatch.setattr(schema, "execute", fail)
+    assert main(["schema"]) == code
+    said = capsys.readouterr().err
+    assert message in said
+    assert "jane" not in said

@@ -5,6 +5,7 @@ from phantoms import write_series
 from running import carry_out
 
 from pipeline.cli import main
+from pipeline.output.layout import OutputFolder
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -31,3 +32,19 @@ def test_status_tells_what_the_last_run_found_new(tmp_path: Path, capsys: pytest
 def test_a_folder_that_is_no_output_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(tmp_path)]) == 2
     assert "no output of `ctprep run`" in capsys.readouterr().err
+
+
+def test_an_account_that_may_not_read_private_is_answered_from_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_series(tmp_path / "in", patient_id="p0")
+    (record,) = carry_out(
+        tmp_path, tmp_path / "in", "report: {enabled: false}\nmanifest: {tags: [PatientName]}\n"
+    ).records
+    monkeypatch.setattr(OutputFolder, "is_private_readable", False)
+    (tmp_path / "out/private").rename(tmp_path / "elsewhere")
+    for words in (["status"], ["show", record.series_key], ["verify", "--fast"]):
+        assert main([words[0], str(tmp_path / "out"), *words[1:]]) == 0
+    assert "compared with the manifest alone" in capsys.readouterr().out
+    assert main(["show", str(tmp_path / "out"), "p0"]) == 2
+    assert "this account may not read private/, so only a series_key is found" in capsys.readouterr().err
