@@ -108,6 +108,10 @@ class OutputFolder:
     def report(self) -> Path:
         return self.root / "report"
 
+    def series_report(self, series_key: str) -> Path:
+        """Where the page and the pictures of a series lie."""
+        return self.report / "series" / series_key
+
     @property
     def private(self) -> Path:
         return self.root / "private"

@@ -13,6 +13,7 @@ from pipeline.masks.sources import MaskSource
 from pipeline.privacy import PseudonymKey
 from pipeline.program.step import Step
 from pipeline.record import SeriesRecord, SliceOutcome
+from pipeline.report.options import PictureRequest
 from pipeline.store.layout import StoreOptions
 from pipeline.vocabulary import Reason, SeriesWarning
 
@@ -34,7 +35,7 @@ class Job:
     """A job for a worker: the slices of a series, its record so far, and the folder to write its store in.
 
     ``memory_mb`` is the most that it is expected to take, None where no estimate is possible; ``masks`` are the places
-    where the series may have some.
+    where the series may have some.  ``pictures`` are asked for where a report is to show the series.
     """
 
     series: Series
@@ -44,6 +45,7 @@ class Job:
     folder: str
     memory_mb: float | None = None
     masks: tuple[MaskSource, ...] = ()
+    pictures: PictureRequest | None = None
 
 
 @dataclass(frozen=True)

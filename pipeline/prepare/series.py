@@ -5,6 +5,7 @@ import secrets
 import shutil
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,9 @@ from pipeline.program.execute import PreparedVolume, execute
 from pipeline.program.program import Program
 from pipeline.quality.verdicts import judge_record
 from pipeline.record import SeriesRecord
+from pipeline.report.options import PictureRequest
+from pipeline.report.pictures import PlaneSampler, draw_pictures, write_pictures
+from pipeline.report.windows import StoredScale
 from pipeline.steps.crop import list_empty_crops
 from pipeline.steps.even_slices import EvenSlices
 from pipeline.store.layout import Axes
@@ -81,8 +85,9 @@ def _prepare(job: Job) -> SeriesResult:
     source = SliceSource(stack, policy)
     prepared = _run_program(compile_program(stack, job.recipe), source, stack)
     program, content = prepared.program, describe_content(prepared)
+    sampler = PlaneSampler(content.geometry) if job.pictures else None
     with create_store(Path(job.folder), job.recipe.store) as store:
-        store.write(content)
+        store.write(replace(content, planes=sampler.watch(content.planes)) if sampler else content)
         masks = read_masks(job.masks, stack, program, policy.limits)
         labels = carry_masks(masks, program)
         facts = read_plausible_facts(source, stack)
@@ -91,7 +96,10 @@ def _prepare(job: Job) -> SeriesResult:
         grids = (content.geometry, *coarser)
         levels = {name: build_label_levels(array, grids) for name, array in labels.items()}
         store.write_labels(describe_images(masks, levels), grids)
-        receipt = store.finish(content, build_attributes(record, program, prepared, facts), coarser)
+        attributes = build_attributes(record, program, prepared, facts)
+        receipt = store.finish(content, attributes, coarser)
+        if job.pictures and sampler:
+            _draw(job.pictures, sampler, StoredScale.of(attributes, content.packing), receipt)
     warnings = (
         job.warnings
         | unique.warnings
@@ -102,6 +110,13 @@ def _prepare(job: Job) -> SeriesResult:
     record = add_masks_to_record(record, masks, labels)
     record = judge_record(record, list_empty_crops(program.steps))
     return SeriesResult(record, describe_used(job.series, stack, unique.dropped), facts.histogram)
+
+
+def _draw(request: PictureRequest, sampler: PlaneSampler, scale: StoredScale, receipt: StoreReceipt) -> None:
+    """Draw the planes that passed.  A report for which the system refuses them here draws them from the store."""
+    pictures = draw_pictures(sampler.planes(), scale, request.animations)
+    with suppress(OSError):
+        write_pictures(Path(request.folder), pictures, receipt.sha256)
 
 
 def _run_program(program: Program, source: SliceSource, stack: Stack) -> PreparedVolume:

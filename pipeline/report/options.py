@@ -10,4 +10,12 @@ class ReportOptions:
 
     enabled: bool = True
     pictures: bool = True
-    animations: Literal["webp", "gif", "none"] = "webp"
+    animations: Literal["webp", "gif", "none"] = "none"
+
+
+@dataclass(frozen=True)
+class PictureRequest:
+    """The folder that a worker draws a series' pictures into, while its volume passes, and with what in it."""
+
+    folder: str
+    animations: Literal["webp", "gif", "none"] = "none"

@@ -21,8 +21,9 @@ from pipeline.record import RECORD_COLUMNS, SeriesRecord, to_json
 from pipeline.report.charts import Figure
 from pipeline.report.cohort import by_module, cohort_figures, findings_of, history, tags_of
 from pipeline.report.options import ReportOptions
+from pipeline.report.pictures import THUMBNAIL
 from pipeline.report.render import SITE, public, put, render
-from pipeline.report.series_page import SeriesData, folder_of, remove, write_series
+from pipeline.report.series_page import SeriesData, remove, write_series
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
 PER_PAGE = 60
@@ -105,7 +106,7 @@ def _write_series(
         key = record.series_key
         data = SeriesData(record, slices.get(key, ()), histograms.get(key))
         now[key] = series_mark(program, record, data.slices, data.histogram)
-        if before.get(key) != now[key] or not (folder_of(output, key) / "index.html").exists():
+        if before.get(key) != now[key] or not (output.series_report(key) / "index.html").exists():
             todo.append(data)
     output.report.mkdir(parents=True, exist_ok=True)
     write_marks(output.report, {key: mark for key, mark in now.items() if before.get(key) == mark})
@@ -143,7 +144,7 @@ def _write_sheets(output: OutputFolder, records: Sequence[SeriesRecord]) -> None
     names = [f"series-{number}.html" for number in range(1, len(starts) + 1)]
     for number, (name, start) in enumerate(zip(names, starts, strict=True), start=1):
         entries = [
-            Entry(record, (folder_of(output, record.series_key) / "thumb.webp").exists())
+            Entry(record, (output.series_report(record.series_key) / THUMBNAIL).exists())
             for record in records[start : start + PER_PAGE]
         ]
         near = [n for n in range(1, len(names) + 1) if n in {1, len(names)} or abs(n - number) <= 2]

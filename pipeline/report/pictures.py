@@ -1,12 +1,15 @@
-"""A stored volume to pictures: a strip of slices a view and window, an animation a view, a thumbnail, a snapshot.
+"""A volume to pictures: a strip of slices a view and window, a thumbnail, on request an animation, and a snapshot.
 
-Each plane is turned the way a radiologist looks at it.
+Planes are taken from a volume as it streams past, and turned the way a radiologist looks at them.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from math import ceil
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,26 +17,34 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.geometry import Geometry, Zyx
-from pipeline.report.windows import DisplayWindow, Values, hu_line, unpack, windows_for
-from pipeline.store.read import StoredVolume
+from pipeline.report.windows import DisplayWindow, StoredScale, windows_for
+from pipeline.store.read import StoredPlanes, StoredVolume, read_array_planes
+from pipeline.volume import Mask
 
 SIDES = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "H": (2, 1), "F": (2, -1)}
 """Left, right, posterior, anterior, head, feet: the patient axis, and whether its coordinate grows towards it."""
 
-MOST_FRAMES = 36
-"""Slices of a view that can be looked at, evenly spread: enough to follow a vessel, and a strip stays below 200 kB."""
+MOST_FRAMES = 24
+"""Slices of a view that can be looked at, evenly spread: one every 14 mm of a chest."""
 
 LONGEST_SIDE = 256
 """Pixels of the longest side of a volume's slices."""
 
-MOST_READ = 640
-"""Voxels along an axis that are read: more is finer than the pictures, and this bounds memory to a gigabyte."""
+MOST_SAMPLED = 512
+"""Voxels along an axis that are kept: more is finer than the pictures, and this bounds memory to some 40 MB."""
 
-QUALITY = 60
-EFFORT = 2
-"""Of WebP's 0 to 6: above it files shrink by a few per cent and take twice as long."""
+QUALITY = 65
+"""Of JPEG: of a grey strip as legible as WebP at 60, and encoded eight times as fast."""
 
 FRAME_MS = 120
+
+THUMBNAIL = "thumb.jpg"
+
+INDEX = "pictures.json"
+"""What the pictures beside it show, and of which store."""
+
+DRAWING = 1
+"""Increased when other pictures are drawn of the same volume: those of an earlier version are then drawn again."""
 
 Animations = Literal["webp", "gif", "none"]
 Greys = NDArray[np.uint8]
@@ -73,31 +84,86 @@ class Planes:
     places_mm: tuple[float, ...]
 
 
-def planes_of(array: NDArray[Any], geometry: Geometry, view: View, shares: Sequence[float]) -> Planes:
-    """Cut planes out of an array [z, y, x], each at a share (0 to 1) of the way from the view's first side.
+class PlaneSampler:
+    """Takes evenly spread planes of each view from the planes [y, x] of a volume, put in any order of z.
 
-    Any orientation of the array gives the same pictures; where the array is oblique its nearest axes are meant.
+    Any orientation of the volume gives the same planes; where it is oblique its nearest axes are meant.  Along an axis
+    of more than ``MOST_SAMPLED`` voxels every k-th is taken.
     """
-    across, rows, columns = _array_axes(geometry, view)
-    upright = array.transpose(across, rows, columns)[
-        _direction(geometry, across, view.first, away=True),
-        _direction(geometry, rows, view.bottom),
-        _direction(geometry, columns, view.right),
-    ]
-    last = upright.shape[0] - 1
-    chosen = [int(share * last + 0.5) for share in shares]
-    return Planes(
-        view=view,
-        values=upright[chosen],
-        height_mm=geometry.shape[rows] * geometry.spacing_mm[rows],
-        width_mm=geometry.shape[columns] * geometry.spacing_mm[columns],
-        places_mm=tuple(_place(geometry, across, view, index) for index in chosen),
-    )
+
+    def __init__(self, geometry: Geometry, n_planes: int = MOST_FRAMES) -> None:
+        self._steps = Zyx(*(ceil(n / MOST_SAMPLED) for n in geometry.shape))
+        coarse = Zyx(*(ceil(n / step) for n, step in zip(geometry.shape, self._steps, strict=True)))
+        grid = geometry.regrid(Zyx(0.0, 0.0, 0.0), Zyx(*map(float, self._steps)), coarse)
+        self._views = [_ViewSampler(grid, view, n_planes) for view in VIEWS]
+
+    def put(self, z: int, plane: NDArray[Any]) -> None:
+        """Take what is needed of the plane at z."""
+        if z % self._steps.z == 0:
+            coarse = plane[:: self._steps.y, :: self._steps.x]
+            for view in self._views:
+                view.put(z // self._steps.z, coarse)
+
+    def watch(self, planes: StoredPlanes) -> StoredPlanes:
+        """Return planes [c, y, x] that are put, the first channel of each, as they pass."""
+
+        def at(z: int) -> tuple[NDArray[Any], Mask | None]:
+            plane, valid = planes(z)
+            self.put(z, plane[0])
+            return plane, valid
+
+        return at
+
+    def planes(self) -> list[Planes]:
+        """Return the planes of each view, once every plane was put."""
+        return [view.planes() for view in self._views]
 
 
-def depth_of(geometry: Geometry, view: View) -> int:
-    """Return how many planes a view has."""
-    return geometry.shape[_array_axes(geometry, view)[0]]
+class _ViewSampler:
+    """Takes the planes of one view, evenly spread from the side it begins at to the other."""
+
+    def __init__(self, geometry: Geometry, view: View, n_planes: int) -> None:
+        self._geometry, self._view = geometry, view
+        self._across, self._rows, self._columns = _array_axes(geometry, view)
+        last = geometry.shape[self._across] - 1
+        self._places = [int(share * last + 0.5) for share in _spread(last + 1, n_planes)]
+        runs_away = _direction(geometry, self._across, view.first, away=True) > 0
+        self._indices = np.array([place if runs_away else last - place for place in self._places])
+        self._taken: NDArray[Any] | None = None
+
+    def put(self, z: int, plane: NDArray[Any]) -> None:
+        if self._taken is None:
+            shape = list(self._geometry.shape)
+            shape[self._across] = len(self._indices)
+            self._taken = np.zeros(shape, plane.dtype)
+        if self._across == 0:
+            self._taken[self._indices == z] = plane
+        else:
+            self._taken[z] = plane.take(self._indices, self._across - 1)
+
+    def planes(self) -> Planes:
+        if self._taken is None:
+            msg = "no plane was put"
+            raise ValueError(msg)
+        geometry, view = self._geometry, self._view
+        upright = self._taken.transpose(self._across, self._rows, self._columns)[
+            :,
+            :: _direction(geometry, self._rows, view.bottom),
+            :: _direction(geometry, self._columns, view.right),
+        ]
+        return Planes(
+            view=view,
+            values=upright,
+            height_mm=geometry.shape[self._rows] * geometry.spacing_mm[self._rows],
+            width_mm=geometry.shape[self._columns] * geometry.spacing_mm[self._columns],
+            places_mm=tuple(_place_mm(geometry, self._across, view, int(index)) for index in self._indices),
+        )
+
+
+def _spread(depth: int, n_planes: int) -> list[float]:
+    """Return the shares of the way at which planes are cut: at most ``n_planes``, none twice."""
+    n = min(n_planes, depth)
+    return [i / (n - 1) if n > 1 else 0.5 for i in range(n)]
 
 
 def _array_axes(geometry: Geometry, view: View) -> tuple[int, int, int]:
@@ -108,19 +174,26 @@ def _array_axes(geometry: Geometry, view: View) -> tuple[int, int, int]:
     return 3 - rows - columns, rows, columns
 
 
-def _place(geometry: Geometry, across: int, view: View, index: int) -> float:
-    patient_axis, sign = SIDES[view.first]
-    runs_away = geometry.axes[across][patient_axis] * sign < 0
-    middle: list[float] = [(n - 1) / 2 for n in geometry.shape]
-    middle[across] = index if runs_away else geometry.shape[across] - 1 - index
-    return round(geometry.world(Zyx(*middle))[patient_axis], 1)
-
-
-def _direction(geometry: Geometry, array_axis: int, side: str, *, away: bool = False) -> slice:
-    """Return the slice that makes an array axis run towards a side of the patient, or away from it."""
+def _direction(geometry: Geometry, array_axis: int, side: str, *, away: bool = False) -> int:
+    """Return 1 where an array axis runs towards a side of the patient, or away from it, else -1."""
     patient_axis, sign = SIDES[side]
     runs_towards = geometry.axes[array_axis][patient_axis] * sign > 0
-    return slice(None, None, 1 if runs_towards != away else -1)
+    return 1 if runs_towards != away else -1
+
+
+def _place_mm(geometry: Geometry, across: int, view: View, index: int) -> float:
+    middle: list[float] = [(n - 1) / 2 for n in geometry.shape]
+    middle[across] = index
+    return round(geometry.world(Zyx(*middle))[SIDES[view.first][0]], 1)
+
+
+def sample_stored(stored: StoredVolume, n_planes: int) -> list[Planes]:
+    """Return planes of a stored volume, of several channels the first; one layer of chunks is in memory."""
+    plane = read_array_planes(stored.array)
+    sampler = PlaneSampler(stored.geometry, n_planes)
+    for z in range(stored.geometry.shape.z):
+        sampler.put(z, plane(z)[0])
+    return sampler.planes()
 
 
 SNAPSHOT_SIDE = 640
@@ -132,28 +205,16 @@ GAP = 8
 
 def snapshot_of(stored: StoredVolume) -> bytes:
     """Return axial, coronal and sagittal plane; of several channels the first, in HU where there is a way back."""
-    array = np.asarray(stored.array[(0,) * (stored.array.ndim - 3)])
-    views = [planes_of(array, stored.geometry, view, (0.5,)) for view in VIEWS]
-    values = [_middle_values(planes, stored) for planes in views]
-    window = windows_for(values, in_hu=hu_line(stored.attributes) is not None)[0]
-    px_per_mm = _scale(stored, views)
-    images = [_image(planes, plane, window, px_per_mm) for planes, plane in zip(views, values, strict=True)]
-    return _png(_side_by_side(images))
-
-
-def _middle_values(planes: Planes, stored: StoredVolume) -> Values:
-    a, b = hu_line(stored.attributes) or (1.0, 0.0)
-    return unpack(planes.values[0], stored.array.attrs) * np.float32(a) + np.float32(b)
-
-
-def _scale(stored: StoredVolume, views: list[Planes]) -> float:
+    scale = StoredScale.of(stored.attributes, stored.array.attrs)
+    views = sample_stored(stored, 1)
+    window = windows_for([scale.values(planes.values[0]) for planes in views], in_hu=scale.in_hu)[0]
     longest_mm = max(max(planes.height_mm, planes.width_mm) for planes in views)
-    return min(1 / min(stored.geometry.spacing_mm), SNAPSHOT_SIDE / longest_mm)
-
-
-def _image(planes: Planes, values: Values, window: DisplayWindow, px_per_mm: float) -> Image.Image:
-    size = (max(round(planes.width_mm * px_per_mm), 1), max(round(planes.height_mm * px_per_mm), 1))
-    return Image.fromarray(window.grey(values)).resize(size, Image.Resampling.BILINEAR)
+    px_per_mm = min(1 / min(stored.geometry.spacing_mm), SNAPSHOT_SIDE / longest_mm)
+    images = []
+    for planes in views:
+        strip = _strip(planes, px_per_mm)
+        images.append(_resized(scale.greys(planes.values[0], window), strip))
+    return _encode(_side_by_side(images), "PNG")
 
 
 def _side_by_side(images: list[Image.Image]) -> Image.Image:
@@ -164,12 +225,6 @@ def _side_by_side(images: list[Image.Image]) -> Image.Image:
         sheet.paste(image, (left, 0))
         left += image.width + GAP
     return sheet
-
-
-def _png(image: Image.Image) -> bytes:
-    file = BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
 
 
 @dataclass(frozen=True)
@@ -198,42 +253,25 @@ class Pictures:
     files: dict[str, bytes]
 
 
-def pictures_of(stored: StoredVolume, animations: Animations) -> Pictures:
-    """Draw a stored volume, in HU where it can be turned back into HU; of several channels the first."""
-    array, geometry = _sampled(stored)
-    volumes = [planes_of(array, geometry, view, _spread(depth_of(geometry, view))) for view in VIEWS]
-    line = hu_line(stored.attributes)
-    values = [_values(planes, stored, line) for planes in volumes]
-    windows = windows_for([value[len(value) // 2] for value in values], in_hu=line is not None)
-    px_per_mm = LONGEST_SIDE / max(max(planes.height_mm, planes.width_mm) for planes in volumes)
+def draw_pictures(views: Sequence[Planes], scale: StoredScale, animations: Animations) -> Pictures:
+    """Draw the planes of each view, in HU where stored numbers can be turned back into HU."""
+    middle = [scale.values(planes.values[len(planes.values) // 2]) for planes in views]
+    windows = windows_for(middle, in_hu=scale.in_hu)
+    px_per_mm = LONGEST_SIDE / max(max(planes.height_mm, planes.width_mm) for planes in views)
     strips: list[Strip] = []
     files: dict[str, bytes] = {}
-    for planes, value in zip(volumes, values, strict=True):
+    for planes in views:
         strip = _strip(planes, px_per_mm)
         strips.append(strip)
-        files |= dict(_files(strip, value, windows, animations))
+        files |= dict(_files(strip, planes, scale, windows, animations))
     moving = tuple(name for name in files if name.startswith("moving-"))
     return Pictures(windows, tuple(strips), moving, files)
 
 
-def _sampled(stored: StoredVolume) -> tuple[NDArray[Any], Geometry]:
-    """Read a volume [z, y, x], every k-th voxel along an axis that is finer than any picture of it."""
-    geometry = stored.geometry
-    steps = Zyx(*(float(ceil(n / MOST_READ)) for n in geometry.shape))
-    index = tuple(slice(None, None, int(step)) for step in steps)
-    array = np.asarray(stored.array[(0,) * (stored.array.ndim - 3) + index])
-    return array, geometry.regrid(Zyx(0.0, 0.0, 0.0), steps, Zyx(*array.shape))
-
-
-def _spread(depth: int) -> list[float]:
-    """Return the shares of the way at which planes are cut: at most ``MOST_FRAMES``, none twice."""
-    n = min(MOST_FRAMES, depth)
-    return [i / (n - 1) if n > 1 else 0.5 for i in range(n)]
-
-
-def _values(planes: Planes, stored: StoredVolume, line: tuple[float, float] | None) -> NDArray[np.float32]:
-    values = unpack(planes.values, stored.array.attrs)
-    return values if line is None else values * np.float32(line[0]) + np.float32(line[1])
+def pictures_of(stored: StoredVolume, animations: Animations) -> Pictures:
+    """Draw a stored volume; of several channels the first."""
+    scale = StoredScale.of(stored.attributes, stored.array.attrs)
+    return draw_pictures(sample_stored(stored, MOST_FRAMES), scale, animations)
 
 
 def _strip(planes: Planes, px_per_mm: float) -> Strip:
@@ -242,33 +280,63 @@ def _strip(planes: Planes, px_per_mm: float) -> Strip:
 
 
 def _files(
-    strip: Strip, values: NDArray[np.float32], windows: tuple[DisplayWindow, ...], animations: Animations
+    strip: Strip, planes: Planes, scale: StoredScale, windows: tuple[DisplayWindow, ...], animations: Animations
 ) -> Iterator[tuple[str, bytes]]:
     """Yield names and bytes: a strip in each window, and in the first an animation, of the axial view a thumbnail."""
     for number, window in enumerate(windows):
-        frames = [_resized(plane, strip) for plane in window.grey(values)]
-        yield (
-            f"{strip.view.name}-{window.slug}.webp",
-            _webp(Image.fromarray(np.hstack([np.asarray(f) for f in frames]))),
-        )
+        frames = [_resized(plane, strip) for plane in scale.greys(planes.values, window)]
+        beside = Image.fromarray(np.hstack([np.asarray(frame) for frame in frames]))
+        yield f"{strip.view.name}-{window.slug}.jpg", _encode(beside, "JPEG", quality=QUALITY)
         if number == 0 and animations != "none":
             yield f"moving-{strip.view.name}.{animations}", _animation(frames, animations)
         if number == 0 and strip.view is VIEWS[0]:
-            yield "thumb.webp", _webp(frames[strip.middle])
+            yield THUMBNAIL, _encode(frames[strip.middle], "JPEG", quality=QUALITY)
 
 
 def _resized(plane: Greys, strip: Strip) -> Image.Image:
     return Image.fromarray(plane).resize((strip.width, strip.height), Image.Resampling.BILINEAR)
 
 
-def _webp(image: Image.Image) -> bytes:
+def _encode(image: Image.Image, kind: str, **options: Any) -> bytes:
     file = BytesIO()
-    image.save(file, "WEBP", quality=QUALITY, method=EFFORT)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
-def _animation(frames: list[Image.Image], kind: Animations) -> bytes:
-    file = BytesIO()
-    options: dict[str, Any] = {"quality": QUALITY, "method": EFFORT} if kind == "webp" else {}
-    frames[0].save(file, kind.upper(), save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0, **options)
-    return file.getvalue()
+def _animation(frames: list[Image.Image], kind: str) -> bytes:
+    options = {"quality": 60, "method": 2} if kind == "webp" else {}
+    more = {"save_all": True, "append_images": frames[1:], "duration": FRAME_MS, "loop": 0}
+    return _encode(frames[0], kind.upper(), **more, **options)
+
+
+def write_pictures(folder: Path, pictures: Pictures, store_sha256: str) -> None:
+    """Write the pictures of a series; ``store_sha256`` is that of the store they show.
+
+    Raises OSError where the system refuses.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / INDEX).unlink(missing_ok=True)
+    for name, content in pictures.files.items():
+        (folder / name).write_bytes(content)
+    described = asdict(replace(pictures, files={}))
+    described |= {"files": sorted(pictures.files), "drawing": DRAWING, "store_sha256": store_sha256}
+    (folder / INDEX).write_text(json.dumps(described), "ascii")
+
+
+def read_pictures(folder: Path, store_sha256: str | None, animations: Animations) -> Pictures | None:
+    """Return the pictures in a folder, without their bytes; None unless they show the store as this program would."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        found = json.loads((folder / INDEX).read_bytes())
+        strips = tuple(_strip_from_json(strip) for strip in found["strips"])
+        windows = tuple(DisplayWindow(**window) for window in found["windows"])
+        pictures = Pictures(windows, strips, tuple(found["animations"]), dict.fromkeys(found["files"], b""))
+        wanted = () if animations == "none" else tuple(f"moving-{view.name}.{animations}" for view in VIEWS)
+        is_same = (found["drawing"], found["store_sha256"], pictures.animations) == (DRAWING, store_sha256, wanted)
+        if is_same and all((folder / name).is_file() for name in pictures.files):
+            return pictures
+    return None
+
+
+def _strip_from_json(strip: Mapping[str, Any]) -> Strip:
+    view = next(view for view in VIEWS if view.name == strip["view"]["name"])
+    return Strip(view, strip["n"], strip["width"], strip["height"], tuple(strip["places_mm"]))

@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,7 @@ from pipeline.output.tables import Row, write_csv
 from pipeline.record import SeriesRecord
 from pipeline.report.charts import WIDTH, Canvas, Figure, plot_of
 from pipeline.report.options import ReportOptions
-from pipeline.report.pictures import Pictures, pictures_of
+from pipeline.report.pictures import INDEX, Pictures, pictures_of, read_pictures, write_pictures
 from pipeline.report.render import figure, put, render
 from pipeline.store.read import open_store
 from pipeline.vocabulary import Status
@@ -65,12 +65,10 @@ def write_series(output: OutputFolder, series: SeriesData, options: ReportOption
     A store that cannot be read costs its pictures, not the page.  Raises OutputError where the system refuses.
     """
     record = series.record
-    folder = folder_of(output, record.series_key)
-    remove(folder)
+    folder = output.series_report(record.series_key)
     wants_pictures = options.pictures and record.status is Status.OK
-    pictures = _pictures(output, record, options) if wants_pictures else None
-    for name, content in (pictures.files if pictures else {}).items():
-        put(folder / name, content)
+    pictures = _find_pictures(output, record, options) if wants_pictures else None
+    remove(folder, keeps={INDEX, *pictures.files} if pictures else ())
     page = render(
         "series.html.j2",
         root="../../",
@@ -86,27 +84,38 @@ def write_series(output: OutputFolder, series: SeriesData, options: ReportOption
     _write_tables(folder, series)
 
 
-def folder_of(output: OutputFolder, series_key: str) -> Path:
-    """Return where a series' page and pictures lie."""
-    return output.report / "series" / series_key
+def remove(folder: Path, keeps: Collection[str] = ()) -> None:
+    """Remove a series' folder, if there is one, or all of it but some files.
 
-
-def remove(folder: Path) -> None:
-    """Remove a series' folder, if there is one; raises OutputError where the system refuses."""
+    Raises OutputError where the system refuses.
+    """
     try:
-        if folder.exists():
+        if not keeps and folder.exists():
             shutil.rmtree(folder)
+        for path in folder.iterdir() if keeps else ():
+            if path.name not in keeps:
+                path.unlink()
     except OSError as error:
         msg = f"cannot replace {folder.name} of the report: {error.strerror or error}"
         raise OutputError(msg) from error
 
 
-def _pictures(output: OutputFolder, record: SeriesRecord, options: ReportOptions) -> Pictures | None:
+def _find_pictures(output: OutputFolder, record: SeriesRecord, options: ReportOptions) -> Pictures | None:
+    """Return the pictures that the worker left; without any, draw those of the store."""
+    folder = output.series_report(record.series_key)
+    if found := read_pictures(folder, record.sha256, options.animations):
+        return found
     try:
-        with output.at_hand(record.series_key) as folder:
-            return pictures_of(open_store(folder), options.animations)
+        with output.at_hand(record.series_key) as store:
+            pictures = pictures_of(open_store(store), options.animations)
     except (CtprepError, KeyError, OSError, RuntimeError, TypeError, ValueError):  # what a damaged store raises
         return None
+    try:
+        write_pictures(folder, pictures, record.sha256 or "")
+    except OSError as error:
+        msg = f"cannot write the pictures of {folder.name}: {error.strerror or error}"
+        raise OutputError(msg) from error
+    return pictures
 
 
 def _hounsfield(histogram: Histogram | None) -> Figure | None:

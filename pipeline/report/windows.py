@@ -42,6 +42,8 @@ LUNG = DisplayWindow("lung", -1350.0, 150.0)
 SOFT_TISSUE = DisplayWindow("soft tissue", -160.0, 240.0)
 BRAIN = DisplayWindow("brain", 0.0, 80.0)
 BONE = DisplayWindow("bone", -770.0, 1730.0)
+BONE_FROM_HU = 500.0
+"""Where the volume was clipped below this, the bone window would show nothing that the others do not."""
 
 
 def hu_line(attributes: Mapping[str, Any]) -> tuple[float, float] | None:
@@ -53,11 +55,39 @@ def hu_line(attributes: Mapping[str, Any]) -> tuple[float, float] | None:
     return (float(first["a"]), float(first["b"])) if first else None
 
 
-def unpack(values: NDArray[Any], packing: Mapping[str, Any]) -> Values:
-    """Return what stored numbers stand for (CF conventions 8.1)."""
-    scale, offset = packing.get("scale_factor"), packing.get("add_offset")
-    numbers: Values = values.astype(np.float32)
-    return numbers * np.float32(1 if scale is None else scale) + np.float32(0 if offset is None else offset)
+@dataclass(frozen=True)
+class StoredScale:
+    """How stored numbers become the values that are shown: ``a * number + b``, in HU where there is a way back."""
+
+    a: float
+    b: float
+    in_hu: bool
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, Any], packing: Mapping[str, Any]) -> "StoredScale":
+        """Return the scale of a store's first channel; ``packing`` holds ``scale_factor`` and ``add_offset``, if any.
+
+        Source: CF conventions 8.1.
+        """
+        scale, offset = packing.get("scale_factor"), packing.get("add_offset")
+        scale, offset = 1.0 if scale is None else scale, 0.0 if offset is None else offset
+        line = hu_line(attributes)
+        a, b = line or (1.0, 0.0)
+        return cls(a * scale, a * offset + b, in_hu=line is not None)
+
+    def values(self, numbers: NDArray[Any]) -> Values:
+        """Return the values of stored numbers."""
+        return numbers.astype(np.float32) * np.float32(self.a) + np.float32(self.b)
+
+    def greys(self, numbers: NDArray[Any], window: DisplayWindow) -> NDArray[np.uint8]:
+        """Return stored numbers as grey in a window; those of one or two bytes are looked up in a table."""
+        if numbers.itemsize > 2:
+            return window.grey(self.values(numbers))
+        code = np.dtype(f"u{numbers.itemsize}")
+        every = np.arange(2 ** (8 * numbers.itemsize), dtype=code).view(numbers.dtype)
+        table = window.grey(self.values(np.nan_to_num(every)))
+        grey: NDArray[np.uint8] = table[numbers.view(code)]
+        return grey
 
 
 def windows_for(planes: Sequence[Values], *, in_hu: bool) -> tuple[DisplayWindow, ...]:
@@ -77,10 +107,9 @@ def windows_for(planes: Sequence[Values], *, in_hu: bool) -> tuple[DisplayWindow
     lung = np.count_nonzero(dense & (middle < AERATED_LUNG_HU[1]))
     is_chest = lung > LUNG_LEAST_SHARE * np.count_nonzero(dense)
     least, most = float(values.min()), float(values.max())
-    return tuple(
-        _within(window, least, most)
-        for window in ((LUNG, SOFT_TISSUE, BONE) if is_chest else (SOFT_TISSUE, BRAIN, BONE))
-    )
+    suited = (LUNG, SOFT_TISSUE) if is_chest else (SOFT_TISSUE, BRAIN)
+    with_bone = (BONE,) if most > BONE_FROM_HU else ()
+    return tuple(_within(window, least, most) for window in (*suited, *with_bone))
 
 
 def _within(window: DisplayWindow, least: float, most: float) -> DisplayWindow:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.cluster.jobs import JobFailure, Task
 from pipeline.plan.plan import PlannedSeries, estimate_memory_mb, iterate_rounds
 from pipeline.prepare.job import Job, Recipe, SeriesResult, refuse
+from pipeline.report.options import PictureRequest
 from pipeline.scan.series import ScannedSeries
 from pipeline.vocabulary import Reason
 
@@ -44,10 +45,10 @@ def process_series(
             yield _processed(job, result, scanned[job.record.series_key])
 
 
-def build_job(scanned: ScannedSeries, recipe: Recipe, folder: str = "") -> Job:
+def build_job(scanned: ScannedSeries, recipe: Recipe, folder: str = "", pictures: PictureRequest | None = None) -> Job:
     """Return what a worker is sent for a series; its store, if it gets one, is written in ``folder``."""
     record = replace(scanned.record, config_hash=recipe.config_hash, code_version=recipe.code_version)
-    return Job(scanned.series, record, scanned.warnings, recipe, folder, masks=scanned.masks)
+    return Job(scanned.series, record, scanned.warnings, recipe, folder, masks=scanned.masks, pictures=pictures)
 
 
 def _with_memory(job: Job) -> Job:

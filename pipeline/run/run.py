@@ -32,6 +32,7 @@ from pipeline.plan.selection import Selection, slice_count_before
 from pipeline.prepare import PRELOAD
 from pipeline.prepare.job import PREPARE, Job, Recipe, SeriesResult, refuse
 from pipeline.record import SeriesRecord
+from pipeline.report.options import PictureRequest
 from pipeline.run.history import History, notify_at_end
 from pipeline.run.processing import ProcessedSeries, build_job, process_series
 from pipeline.run.publish import Published, publish_run
@@ -211,8 +212,12 @@ class _Run:
         self.state.recover_stores()  # a worker that died left what it was writing
 
     def _job(self, scanned: ScannedSeries) -> Job:
-        folder = self.session.output.unfinished_store(scanned.record.series_key).absolute()
-        return build_job(scanned, self.recipe, str(folder))
+        output, options = self.session.output, self.session.config.report
+        key = scanned.record.series_key
+        pictures = None
+        if options.enabled and options.pictures:
+            pictures = PictureRequest(str(output.series_report(key).absolute()), options.animations)
+        return build_job(scanned, self.recipe, str(output.unfinished_store(key).absolute()), pictures)
 
     def _refuse(self, plans: Iterator[PlannedSeries] | Sequence[PlannedSeries]) -> Iterator[ProcessedSeries]:
         for plan in plans:

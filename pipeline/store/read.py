@@ -63,8 +63,8 @@ StoredPlanes = Callable[[int], tuple[NDArray[Any], Mask | None]]
 
 def read_planes(group: zarr.Group, image: str, mask: str | None) -> StoredPlanes:
     """Return the planes of an image, and of the mask if it exists; one layer of chunks is in memory."""
-    voxels = _read_image_planes(group, image)
-    valid = _read_image_planes(group, mask) if mask is not None and mask in group else None
+    voxels = read_array_planes(group[image])
+    valid = read_array_planes(group[mask]) if mask is not None and mask in group else None
 
     def plane(z: int) -> tuple[NDArray[Any], Mask | None]:
         return voxels(z), None if valid is None else valid(z)[0].astype(np.bool_)
@@ -72,9 +72,8 @@ def read_planes(group: zarr.Group, image: str, mask: str | None) -> StoredPlanes
     return plane
 
 
-def _read_image_planes(group: zarr.Group, name: str) -> Callable[[int], NDArray[Any]]:
+def read_array_planes(array: Any) -> Callable[[int], NDArray[Any]]:
     """Return a function from z to a plane [c, y, x], with one channel where the array has no channel axis."""
-    array: Any = group[name]
     depth = array.chunks[-3]
 
     @lru_cache(maxsize=1)

@@ -68,6 +68,12 @@ class StoreContent:
         """The array's shape: [z, y, x], or [c, z, y, x]."""
         return (*(() if self.channels is None else (len(self.channels),)), *self.geometry.shape)
 
+    @property
+    def packing(self) -> dict[str, float]:
+        """The attributes of CF packing, empty where values are stored directly."""
+        packing = {"scale_factor": self.scale_factor, "add_offset": self.add_offset}
+        return {key: value for key, value in packing.items() if value is not None}
+
 
 @dataclass(frozen=True)
 class StoreReceipt:
@@ -133,7 +139,6 @@ class NewStore:
 
 def _write_planes(store: "NewStore", name: str, content: StoreContent, *, with_mask: bool) -> None:
     layout = Layout.of(content.shape, np.dtype(content.dtype), store.options)
-    packing = {"scale_factor": content.scale_factor, "add_offset": content.add_offset}
     image = create_array(
         store.group,
         name,
@@ -142,7 +147,7 @@ def _write_planes(store: "NewStore", name: str, content: StoreContent, *, with_m
         layout,
         store.options,
         fill_value=content.fill_value,
-        attributes={key: value for key, value in packing.items() if value is not None},
+        attributes=content.packing,
     )
     mask = _MaskWriter(store, content.geometry.shape, layout) if with_mask else None
     for z in range(content.geometry.shape.z):

@@ -1,11 +1,12 @@
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from jobs import job_of, processed
+from jobs import RECIPE, job_of, processed
 from phantoms import Series, write_series
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
@@ -15,6 +16,8 @@ from pipeline.geometry import Xyz, Zyx
 from pipeline.output.durable import hash_store
 from pipeline.prepare.series import process
 from pipeline.program.step import Step
+from pipeline.report.options import PictureRequest
+from pipeline.report.pictures import pictures_of, read_pictures
 from pipeline.steps.clip import Clip
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.normalise import Normalise
@@ -240,6 +243,25 @@ def test_each_try_writes_into_a_folder_of_its_own(series: Series) -> None:
     }
     assert hash_store(Path(first.folder)) == hash_store(Path(second.folder)) == first.record.sha256
     assert first.record.sha256 == second.record.sha256
+
+
+@pytest.mark.parametrize("steps", [(), (Orient("LPS"), Resample((1.0, 1.0, 1.0)), Clip(-1000, 400))])
+def test_pictures_of_a_volume_as_it_passes_are_those_of_its_store(series: Series, steps: tuple[Step, ...]) -> None:
+    folder = series.folder.parent / "report"
+    job = replace(job_of(series.folder, replace(RECIPE, steps=steps)), pictures=PictureRequest(str(folder)))
+    result = process(job)
+    assert result.folder is not None
+    found = read_pictures(folder, result.record.sha256, "none")
+    expected = pictures_of(open_store(Path(result.folder)), "none")
+    assert found is not None
+    assert {name: (folder / name).read_bytes() for name in found.files} == expected.files
+    assert (found.windows, found.strips) == (expected.windows, expected.strips)
+
+
+def test_pictures_that_cannot_be_written_cost_no_volume(series: Series) -> None:
+    (series.folder.parent / "report").write_text("")
+    pictures = PictureRequest(str(series.folder.parent / "report"))
+    assert process(replace(job_of(series.folder), pictures=pictures)).record.status == Status.OK
 
 
 def test_a_failed_write_can_be_retried(series: Series) -> None:

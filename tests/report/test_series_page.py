@@ -9,7 +9,7 @@ from pipeline.errors import OutputError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import read_table
 from pipeline.report.options import ReportOptions
-from pipeline.report.series_page import SeriesData, differences, folder_of, remove, stack_figure, write_series
+from pipeline.report.series_page import SeriesData, differences, remove, stack_figure, write_series
 
 
 @pytest.fixture
@@ -22,19 +22,19 @@ def page_of(output: OutputFolder, key: str, options: ReportOptions | None = None
     record = next(record for record in cohort.records if record.series_key == key)
     slices = [row for row in read_table(output.slices) if row["series_key"] == key]
     write_series(output, SeriesData(record, slices, cohort.histograms.get(key)), options or ReportOptions())
-    return (folder_of(output, key) / "index.html").read_text()
+    return (output.series_report(key) / "index.html").read_text()
 
 
 def names(output: OutputFolder, key: str) -> set[str]:
-    return {path.name for path in folder_of(output, key).iterdir()}
+    return {path.name for path in output.series_report(key).iterdir()}
 
 
-def test_a_ready_series_has_a_viewer_of_three_planes_its_windows_and_animations(output: OutputFolder) -> None:
+def test_a_ready_series_has_a_viewer_of_three_planes_and_its_windows(output: OutputFolder) -> None:
     page = page_of(output, OK_KEY)
     assert page.count('<input type="range"') == 3
     assert page.count('<input type="radio"') == 3
-    strips = {f"{view}-{window}.webp" for view in ("axial", "coronal", "sagittal") for window in ("brain", "bone")}
-    assert strips | {"moving-axial.webp", "thumb.webp", "index.html"} <= names(output, OK_KEY)
+    strips = {f"{view}-{window}.jpg" for view in ("axial", "coronal", "sagittal") for window in ("brain", "bone")}
+    assert strips | {"thumb.jpg", "pictures.json", "index.html"} <= names(output, OK_KEY)
 
 
 def test_animations_come_in_the_format_that_was_asked_for_or_not_at_all(output: OutputFolder, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_damaged_store_costs_its_pictures_and_not_the_page(output: OutputFolde
         data = max((file for file in store.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
         data.write_bytes(data.read_bytes()[:-300] + bytes(300))
     write_series(output, SeriesData(cohort.records[0], (), None), ReportOptions())
-    page = (folder_of(output, OK_KEY) / "index.html").read_text()
+    page = (output.series_report(OK_KEY) / "index.html").read_text()
     assert "<img" not in page
     assert "No pictures: the store is missing or cannot be read." in page
 
@@ -78,7 +78,7 @@ def test_a_refused_series_shows_why_and_where_its_slices_lie(output: OutputFolde
 
 def test_what_differs_between_slices_is_reported_and_the_rows_are_a_file(output: OutputFolder) -> None:
     assert "16 (5), 17 (1)" in page_of(output, GAP_KEY)
-    with (folder_of(output, GAP_KEY) / "slices.csv").open() as file:
+    with (output.series_report(GAP_KEY) / "slices.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["z_index"] for row in rows] == list("012345")
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.report.windows import BONE, BRAIN, LUNG, SOFT_TISSUE, DisplayWindow, hu_line, unpack, windows_for
+from pipeline.report.windows import BONE, BRAIN, LUNG, SOFT_TISSUE, DisplayWindow, StoredScale, hu_line, windows_for
 
 
 def names(planes: list[np.ndarray]) -> list[str]:
@@ -14,8 +14,14 @@ def test_a_chest_gets_the_lung_window_first_and_a_leg_on_a_mat_that_of_soft_tiss
     leg = np.full((40, 40), 40, np.float32)
     leg[32:] = -800
     leg[0, 0] = chest[0, 0] = -1000
+    leg[0, 1] = chest[0, 1] = 1200
     assert names([chest]) == [LUNG.name, SOFT_TISSUE.name, BONE.name]
     assert names([leg]) == [SOFT_TISSUE.name, BRAIN.name, BONE.name]
+
+
+def test_values_clipped_below_bone_have_no_window_for_it() -> None:
+    clipped = np.linspace(-1000, 400, 1600, dtype=np.float32).reshape(40, 40)
+    assert BONE.name not in names([clipped])
 
 
 def test_a_window_is_no_wider_than_what_the_values_were_clipped_to() -> None:
@@ -46,8 +52,11 @@ def test_grey_runs_from_black_to_white_and_stays_there() -> None:
 
 def test_packed_integers_stand_for_what_their_scale_and_offset_say() -> None:
     packed = np.int16([0, 10])
-    assert unpack(packed, {"scale_factor": 0.5, "add_offset": -1.0}).tolist() == [-1, 4]
-    assert unpack(packed, {}).tolist() == [0, 10]
+    packing = {"scale_factor": 0.5, "add_offset": -1.0}
+    assert StoredScale.of({"units": "HU"}, packing).values(packed).tolist() == [-1, 4]
+    assert StoredScale.of({"units": "HU"}, {}).values(packed).tolist() == [0, 10]
+    inverse = {"units": "normalised", "inverse": {"a": 2.0, "b": 1.0}}
+    assert StoredScale.of(inverse, packing).values(packed).tolist() == [-1, 9]
 
 
 def test_the_way_back_to_hounsfield_units_is_that_of_the_first_channel() -> None:

@@ -51,7 +51,7 @@ class TestARun:
             name for name in there if not name.startswith("runs/")
         }
         page = next(content for name, content in there.items() if name.startswith("report/series/") and "index" in name)
-        assert b"thumb.webp" in page or b"axial-" in page
+        assert b"thumb.jpg" in page or b"axial-" in page
 
     def test_keeps_no_finished_store_on_this_machine(
         self, server: "BucketServer", source: Path, tmp_path: Path

@@ -19,7 +19,7 @@ for (const viewer of document.querySelectorAll(".viewer")) {
     show(); // a browser that comes back to the page may keep the slider where it was
   }
   const choose = (radio) => {
-    for (const view of views) view.querySelector("img").src = `${view.dataset.view}-${radio.value}.webp`;
+    for (const view of views) view.querySelector("img").src = `${view.dataset.view}-${radio.value}.jpg`;
   };
   for (const radio of viewer.querySelectorAll("input[type=radio]")) {
     radio.addEventListener("change", () => choose(radio));
