@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
-Method = Literal["linear", "nearest", "cubic"]
+Method = Literal["linear", "nearest", "cubic", "bspline"]
 
 RIM_TOLERANCE = 1e-6
 """In source samples: a position this little beyond the first or last sample still lies on it."""
@@ -109,6 +109,27 @@ def cubic(x: Floats) -> Floats:
     return np.where(x < 1, near, np.where(x < 2, far, 0.0))
 
 
+SPLINE_POLE = 3**0.5 - 2
+"""How a sample's weight in a cubic spline falls from each sample to the next (Unser, IEEE SP Magazine 16(6), 1999)."""
+
+SPLINE_REACH = 14
+"""In source samples: what lies farther off has a weight below 1e-7."""
+
+
+def cubic_spline(x: Floats) -> Floats:
+    """Return the cubic spline through a sample of 1 among samples of 0: its prefilter and the B-spline in one."""
+    below, total = np.floor(x), np.zeros_like(x)
+    for offset in (-1, 0, 1, 2):
+        at = below + offset
+        total += 3**0.5 * SPLINE_POLE ** np.abs(at) * _cubic_b_spline(x - at)
+    return total
+
+
+def _cubic_b_spline(x: Floats) -> Floats:
+    x = np.abs(x)
+    return np.where(x < 1, 2 / 3 - x * x * (1 - x / 2), np.where(x < 2, (2 - x) ** 3 / 6, 0.0))
+
+
 KERNELS: dict[Method, tuple[Callable[[Floats], Floats], float]] = {"linear": (triangle, 1.0), "cubic": (cubic, 2.0)}
 """The kernel of a method, and its half width in source samples."""
 
@@ -118,6 +139,7 @@ def axis_weights(axis: AxisMap) -> tuple[Indices, Floats]:
 
     A position beyond the source is moved to its rim.  Samples that do not exist have no weight; the weights sum to 1.
     ``nearest`` takes one sample; of two equally near, the one that comes later as the output's index grows.
+    ``bspline`` is the cubic spline through all samples, those at the rims repeated without end, and is never filtered.
 
     Where an axis becomes coarser and ``antialias`` is set, the kernel is widened by the length of the step.
     """
@@ -125,6 +147,8 @@ def axis_weights(axis: AxisMap) -> tuple[Indices, Floats]:
     where = np.clip(axis.positions, at[0], at[-1])
     if axis.method == "nearest":
         return _nearest(_index(where, at), axis)
+    if axis.method == "bspline":
+        return _spline(axis)
     if not axis.antialias or abs(axis.step) <= 1:
         # In units of the index, neighbours are one apart however uneven the stack is.
         where, at = _index(where, at), np.arange(axis.source_n, dtype=np.float64)
@@ -169,6 +193,13 @@ class PlaneBand:
             planes = planes[::-1]
         return planes, weights[z, planes - firsts[z]]
 
+    def weights_of(self, z: int, planes: Indices) -> Floats:
+        """Return the weights of given source planes in an output plane."""
+        firsts, weights = self.bands
+        tap = planes - firsts[z]
+        inside = (tap >= 0) & (tap < self.taps)
+        return np.where(inside, weights[z, np.clip(tap, 0, self.taps - 1)], 0.0)
+
 
 def _index(where: Floats, at: Floats) -> Floats:
     """Return positions as fractional indices."""
@@ -186,6 +217,21 @@ def _nearest(index: Floats, axis: AxisMap) -> tuple[Indices, Floats]:
     """Return one tap of weight 1."""
     later = np.floor(index + 0.5 + TIE) if axis.step > 0 else np.ceil(index - 0.5 - TIE)
     return np.clip(later, 0, axis.source_n - 1).astype(np.intp), np.ones((len(index), 1))
+
+
+def _spline(axis: AxisMap) -> tuple[Indices, Floats]:
+    """Return the weights of the cubic spline; samples beyond a rim add theirs to the rim's."""
+    offsets = np.arange(1 - SPLINE_REACH, SPLINE_REACH + 1)
+    beyond = float(SPLINE_REACH)
+    where = np.clip(axis.positions, -beyond, axis.source_n - 1 + beyond)
+    wanted = np.floor(where).astype(np.intp)[:, None] + offsets
+    weights = cubic_spline(where[:, None] - wanted)
+    samples = np.clip(wanted, 0, axis.source_n - 1)
+    taps = min(len(offsets), axis.source_n)
+    first = np.minimum(samples[:, 0], axis.source_n - taps)
+    folded = np.zeros((axis.n, taps))
+    np.add.at(folded, (np.arange(axis.n)[:, None], samples - first[:, None]), weights)
+    return first, folded / folded.sum(axis=1, keepdims=True)
 
 
 def _band(where: Floats, at: Floats, width: Floats, method: Method) -> tuple[Indices, Floats]:

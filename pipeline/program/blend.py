@@ -1,7 +1,7 @@
 """Resampling by weighted sums along three axes; only the source planes of one output plane are in memory."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -85,9 +85,13 @@ class Blend:
     Which these are depends on the masks of a voxel's own samples, not on the planes requested before.
     """
 
-    def __init__(self, planes: Planes, axes: Zyx[AxisMap], channels: int) -> None:
-        self._planes = planes
+    def __init__(self, planes: Planes, axes: Zyx[AxisMap], channels: int, *, clip: bool = False) -> None:
+        self._planes, self._clip = planes, clip
         self._window, self._in_plane = PlaneBand(axes.z), InPlane(axes.y, axes.x)
+        # A spline takes every value as it is; which voxels are valid is asked as of linear interpolation.
+        self._is_spline = any(axis.method == "bspline" for axis in axes)
+        self._cover = InPlane(_as_linear(axes.y), _as_linear(axes.x)) if self._is_spline else self._in_plane
+        self._cover_window = PlaneBand(_as_linear(axes.z)) if self._is_spline else self._window
         self._in_z = axes.z.within
         # Negative weights can leave a small share and large sums: then half of the weight must be valid.
         self._least = VALID_SHARE if any(axis.method == "cubic" for axis in axes) else NO_SHARE
@@ -110,6 +114,8 @@ class Blend:
         voxels = np.empty((len(self._plain), *self._shape), np.float32)
         for plain, target in zip(self._plain, voxels, strict=True):
             bands.blend_between_planes(_flat(plain), slots, weights, target.ravel())
+        if self._is_spline:
+            weights = self._cover_window.weights_of(z, needed)
         return Plane(voxels, self._inside(z, self._renormalise(slots.tolist(), weights.tolist(), voxels)))
 
     def _hold(self, slot: int, plane: Plane) -> None:
@@ -118,7 +124,9 @@ class Blend:
         for layer, plain, sums in zip(plane.voxels, self._plain[:, slot], self._sums[:, slot], strict=True):
             contiguous = np.ascontiguousarray(layer)
             self._in_plane.sums(contiguous, plain)
-            if field:
+            if self._clip:
+                np.clip(plain, contiguous.min(), contiguous.max(), out=plain)
+            if field and not self._is_spline:
                 self._in_plane.rim_sums(contiguous, field, sums)
         self._fields[slot] = field
 
@@ -126,21 +134,22 @@ class Blend:
         """Return a plane's field of view, the last one again if the mask is the same: it seldom changes."""
         last = self._last
         if last is None or not (valid is last.valid or np.array_equal(valid, last.valid)):
-            self._last = last = self._in_plane.field(np.ascontiguousarray(valid))
+            self._last = last = self._cover.field(np.ascontiguousarray(valid))
         return last
 
     def _renormalise(self, slots: list[int], weights: list[float], voxels: Voxels) -> Mask | None:
         """Renormalise pixels with some valid samples; return where enough are valid, None if all are everywhere."""
         if all(self._fields[slot] is None for slot in slots):
             return None
-        fields = [self._fields[slot] or self._in_plane.whole for slot in slots]
+        fields = [self._fields[slot] or self._cover.whole for slot in slots]
         parts = list(zip(slots, weights, fields, strict=True))
         pixels, enough = _in_part(fields)
         for start in range(0, len(pixels), AT_A_TIME):
             some = pixels[start : start + AT_A_TIME]
             for channel, target in enumerate(voxels):
                 totals = self._totals(channel, parts, some)
-                bands.divide_by_weight(totals, (self._least, VALID_SHARE), some, target.ravel(), enough.ravel())
+                kept = target.copy() if self._is_spline else target
+                bands.divide_by_weight(totals, (self._least, VALID_SHARE), some, kept.ravel(), enough.ravel())
         return enough
 
     def _totals(self, channel: int, parts: Sequence[tuple[int, float, FieldOfView]], pixels: bands.Pixels) -> Floats:
@@ -176,6 +185,10 @@ def shear_planes(planes: Planes, slices: Callable[[int], InPlane], padding: Voxe
         return Plane(np.where(moved.within, plane.voxels, padding[:, None, None]), plane.valid)
 
     return at
+
+
+def _as_linear(axis: AxisMap) -> AxisMap:
+    return replace(axis, method="linear", antialias=False) if axis.method == "bspline" else axis
 
 
 def _in_part(fields: Sequence[FieldOfView]) -> tuple[bands.Pixels, Mask]:

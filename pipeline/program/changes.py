@@ -39,11 +39,21 @@ class GridChange:
 
     Beyond the source, a change that filters extends the value at the rim, and an exact one puts padding; neither is
     valid.
+
+    With ``clip`` the values are clamped to the range of the volume before or, where an axis is ``separate``, of each
+    slice across it, resampled by itself.
     """
 
     order: Zyx[int]
     axes: Zyx[AxisMap]
     geometry: Geometry
+    clip: bool = False
+    separate: int | None = None
+
+    @property
+    def needs_volume(self) -> bool:
+        """Whether all planes are needed at once: axis z does not stay axis z, or the range is not that of planes."""
+        return self.order.z != 0 or (self.clip and self.separate != 0)
 
     @property
     def exact(self) -> bool:
@@ -68,7 +78,7 @@ class GridChange:
         the first has cut off would be used, or rim and padding would be confused.  ``nearest`` is not merged with a
         flip after it: of two samples equally near, the other one would be taken.
         """
-        if any(axis.samples is not None for axis in (*self.axes, *other.axes)):
+        if self.clip or other.clip or any(axis.samples is not None for axis in (*self.axes, *other.axes)):
             return None
         pairs = [(self.axes[i], axis) for i, axis in zip(other.order, other.axes, strict=True)]
         if any(first.method == "nearest" and second.step < 0 for first, second in pairs):
@@ -143,7 +153,7 @@ Change = LineChange | GridChange | Shear | Warp | Barrier | Search
 
 
 def streams(change: Change) -> TypeGuard[LineChange | GridChange | Shear]:
-    """Whether a change needs only a few planes at a time: it is no barrier, and axis z stays axis z."""
+    """Whether a change needs only a few planes at a time: it is no barrier, and no change of grid that needs all."""
     return not isinstance(change, Barrier | Search | Warp) and not (
-        isinstance(change, GridChange) and change.order.z != 0
+        isinstance(change, GridChange) and change.needs_volume
     )

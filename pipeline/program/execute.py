@@ -160,7 +160,9 @@ def _change_grid(change: GridChange | Shear, planes: Planes, padding: PaddingVal
         outside = np.array([require_known(value) for value in padding], np.float32)
         return shear_planes(planes, lambda z: InPlane(*change.slices[z]), outside)
     upright = _transpose(planes) if change.order.y == 2 else planes
-    return _take_samples(upright, change, padding) if change.exact else Blend(upright, change.axes, len(padding))
+    if change.exact:
+        return _take_samples(upright, change, padding)
+    return Blend(upright, change.axes, len(padding), clip=change.clip and change.separate == 0)
 
 
 def _apply_lines(planes: Planes, change: LineChange) -> Planes:
@@ -276,8 +278,39 @@ def change_volume(change: LineChange | GridChange | Shear | Warp, volume: Volume
     if isinstance(change, Warp):
         return cut_planes(_warp_volume(change, volume, before.padding))
     if isinstance(change, GridChange):
-        return change_planes(replace(change, order=Zyx(0, 1, 2)), cut_planes(volume, change.order), before)
+        return _change_whole_grid(change, volume, before)
     return change_planes(change, cut_planes(volume), before)
+
+
+def _change_whole_grid(change: GridChange, volume: Volume, before: VolumeSpec) -> Planes:
+    """Return the planes of a volume on another grid, clamped to the range that the change names."""
+    upright = replace(change, order=Zyx(0, 1, 2))
+    if not change.clip or change.separate == 0:
+        return change_planes(upright, cut_planes(volume, change.order), before)
+    if change.separate is None:
+        ranges = [(channel.min(), channel.max()) for channel in volume.by_channel]
+        return _clamp_planes(
+            change_planes(replace(upright, clip=False), cut_planes(volume, change.order), before), ranges
+        )
+    # Slices across another axis than z: that axis is made z, and put back.
+    turn = Zyx(change.separate, *(axis for axis in range(3) if axis != change.separate))
+    turned = replace(
+        upright, axes=Zyx(*(change.axes[i] for i in turn)), geometry=change.geometry.permute(turn), separate=0
+    )
+    planes = change_planes(turned, cut_planes(volume, Zyx(*(change.order[i] for i in turn))), before)
+    result = gather_volume(planes, turned.after(before))
+    return cut_planes(result, Zyx(*(turn.index(axis) for axis in range(3))))
+
+
+def _clamp_planes(planes: Planes, ranges: Sequence[tuple[float, float]]) -> Planes:
+    """Return planes whose channels are clamped, each to its range."""
+    low, high = (np.reshape(np.array(limits, np.float32), (-1, 1, 1)) for limits in zip(*ranges, strict=True))
+
+    def at(z: int) -> Plane:
+        plane = planes(z)
+        return replace(plane, voxels=np.clip(plane.voxels, low, high))
+
+    return at
 
 
 def _warp_volume(change: Warp, volume: Volume, padding: PaddingValues) -> Volume:

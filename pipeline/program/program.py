@@ -163,6 +163,8 @@ def barrier_bytes(change: Change, before: VolumeSpec) -> int:
             return warp_bytes(change, before)
         case Search():
             return change.working_bytes
+        case GridChange() if change.clip and change.separate:
+            return streaming_bytes(change, before) + volume_bytes(change.after(before))
         case _:
             return streaming_bytes(change, before)
 

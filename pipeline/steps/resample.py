@@ -24,6 +24,12 @@ WHOLE = 1e-6
 SPACING_FOLLOWS = ("outer_faces", "corner_centres")
 """Grids whose spacing follows from the number of samples."""
 
+ORDERS: tuple[Method, Method] = ("nearest", "linear")
+"""The methods along a separate axis."""
+
+ANISOTROPIC = 3
+"""Above this ratio of spacings an axis is resampled by itself: nnU-Net's anisotropy threshold."""
+
 Grid = Literal["centred", "outer_faces", "corner_centres", "first_voxel", "low_face"]
 ShapeRule = Literal["ceil", "round", "floor"]
 
@@ -45,14 +51,19 @@ class Resample(Step):
     - ``first_voxel``: the first sample; at ``i * s``.  The rule counts ``(n - 1) * spacing / new``, plus 1.
     - ``low_face``: the lower outer face; at ``(i + 0.5) * s - 0.5``.
 
-    ``antialias`` widens the kernel along axes that become coarser; ``nearest`` is never filtered.
+    ``antialias`` widens the kernel along axes that become coarser; ``nearest`` and ``bspline`` are never filtered.
+    ``bspline`` is the cubic spline through all samples, those at the rims repeated: order 3 and mode nearest of
+    ``scipy.ndimage.zoom``.  It takes padding for what it holds.  ``clip_to_input`` keeps it in the range of the volume
+    before.  With ``separate_z: auto`` an axis whose spacing, before or after, is more than three times that of another
+    is resampled by itself, as in nnU-Net: each slice across it by the spline (and kept in its own range), then along it
+    by the nearest slice (``order_z: 0``) or linearly (1).
 
     Laws: resampling to the volume's own spacing changes no bit; a ramp stays a ramp, except that a filter whose width
     is no whole number of samples shifts it by up to 0.086 samples (as in Pillow and torch).
     """
 
     name: ClassVar = "resample"
-    unsaid: ClassVar = ("grid", "shape_rule")
+    unsaid: ClassVar = ("grid", "shape_rule", "clip_to_input", "separate_z", "order_z")
     spacing_mm: Three | float | None = None
     shape: tuple[int | None, int | None, int | None] | int | None = None
     factor: Three | float | None = None
@@ -60,11 +71,17 @@ class Resample(Step):
     antialias: bool = True
     grid: Grid = "centred"
     shape_rule: ShapeRule = "ceil"
+    clip_to_input: bool = False
+    separate_z: Literal["never", "auto"] = "never"
+    order_z: Literal[0, 1] = 0
 
     def __post_init__(self) -> None:
         given = [values for values in (self.spacing_mm, self.shape, self.factor) if values is not None]
         if len(given) != 1:
             msg = "resample needs exactly one of spacing_mm, shape and factor"
+            raise ValueError(msg)
+        if self.method != "bspline" and (self.clip_to_input, self.separate_z, self.order_z) != (False, "never", 0):
+            msg = "clip_to_input, separate_z and order_z go with method: bspline"
             raise ValueError(msg)
         for name, least, most in (("spacing_mm", 0.05, 100), ("factor", 0.01, 100), ("shape", 1, 100_000)):
             values = _for_each_axis(getattr(self, name))
@@ -78,16 +95,33 @@ class Resample(Step):
         shape, spacing_mm = (Zyx(*values) for values in zip(*(self._target(*side) for side in sides), strict=True))
         step = Zyx(*(new / old for new, old in zip(spacing_mm, geometry.spacing_mm, strict=True)))
         start = Zyx(*(self._start(n, new, s) for n, new, s in zip(geometry.shape, shape, step, strict=True)))
-        maps = zip(geometry.shape, shape, start, step, spec.reach, strict=True)
+        separate = self._find_separate(geometry.spacing_mm)
+        methods = (ORDERS[self.order_z] if axis == separate else self.method for axis in range(3))
+        maps = zip(geometry.shape, shape, start, step, methods, spec.reach, strict=True)
         axes = Zyx(*(self._map(*side) for side in maps))
         grid = replace(geometry.regrid(start, step, shape), spacing_mm=spacing_mm)
-        return GridChange(Zyx(0, 1, 2), axes, grid)
+        clip = self.clip_to_input and not all(axis.exact for axis in axes)
+        return GridChange(Zyx(0, 1, 2), axes, grid, clip=clip, separate=separate)
 
-    def _map(self, n: int, new: int, start: float, step: float, reach: float | None) -> AxisMap:
+    def _map(self, n: int, new: int, start: float, step: float, method: Method, reach: float | None) -> AxisMap:
         """Return the map of an axis."""
         if n == new and _same(step, 1):
             return AxisMap(n, n)
-        return AxisMap(new, n, start, step, self.method, self.antialias, reach=reach)
+        antialias = self.antialias and self.method != "bspline"
+        return AxisMap(new, n, start, step, method, antialias, reach=reach)
+
+    def _find_separate(self, spacing_mm: Zyx[float]) -> int | None:
+        """Return the axis of the largest spacing where that is far larger than another, None where two share it."""
+        if self.separate_z == "never":
+            return None
+        asked = [
+            wanted or mm for wanted, mm in zip(_for_each_axis(self.spacing_mm) or spacing_mm, spacing_mm, strict=True)
+        ]
+        for sides_mm in (list(spacing_mm), asked):
+            largest = max(sides_mm)
+            if largest / min(sides_mm) > ANISOTROPIC:
+                return sides_mm.index(largest) if sides_mm.count(largest) == 1 else None
+        return None
 
     def _target(self, axis: int, n: int, mm: float) -> tuple[int, float]:
         """Return an axis' new number of samples and spacing."""

@@ -28,12 +28,14 @@ from pipeline.steps.window import Channel, Window
 from pipeline.volume import Volume, VolumeSpec
 
 EXAMPLES: dict[str, tuple[Step, ...]] = {
-    "orient": (Orient("LPS"), Orient("LPS", "resample")),
+    "orient": (Orient("LPS"), Orient("SAR", "resample"), Orient("nifti")),
     "resample": (
         Resample(spacing_mm=(1, 1, None)),
         Resample(spacing_mm=(3, 1.7, 1.7), method="cubic"),
         Resample(shape=(None, 5, 20), method="nearest"),
         Resample(factor=(1, 0.5, 2), antialias=False),
+        Resample(shape=(20, 9, 14), method="bspline", clip_to_input=True, grid="corner_centres"),
+        Resample(spacing_mm=(1, 1.1, 1.2), method="bspline", clip_to_input=True, separate_z="auto", grid="outer_faces"),
     ),
     "clip": (Clip(-900, 300), Clip(-2000.5, 0)),
     "window": (

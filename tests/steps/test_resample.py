@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from math import ceil, nan
 from typing import Any
 
@@ -8,6 +9,7 @@ import volumes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy import ndimage
 from volumes import regridded
 
 from pipeline.geometry import Zyx
@@ -193,7 +195,7 @@ def test_the_affine_of_every_grid_is_where_a_ramp_in_space_says(
     assert result.valid.any()
 
 
-@pytest.mark.parametrize("method", ["linear", "cubic", "nearest"])
+@pytest.mark.parametrize("method", ["linear", "cubic", "nearest", "bspline"])
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("grid", GRIDS)
 def test_to_the_own_spacing_changes_no_bit_on_any_grid(grid: Grid, rule: ShapeRule, method: Any) -> None:
@@ -248,3 +250,77 @@ def test_the_rule_makes_a_whole_number_of_samples(
 def test_the_usual_grid_is_not_said_in_the_trail() -> None:
     assert Resample(spacing_mm=1).parameters == {"spacing_mm": (1, 1, 1), "method": "linear", "antialias": True}
     assert Resample(spacing_mm=1, grid="low_face").parameters["grid"] == "low_face"
+
+
+def spline(source: np.ndarray, shape: Sequence[int], *, grid_mode: bool) -> np.ndarray:
+    """Return an array resized by scipy's cubic spline with repeated edges."""
+    factors = np.array(shape) / np.array(source.shape)
+    return np.asarray(ndimage.zoom(source.astype(np.float64), factors, order=3, mode="nearest", grid_mode=grid_mode))
+
+
+@pytest.mark.parametrize(("grid", "grid_mode"), [("outer_faces", True), ("corner_centres", False)])
+def test_a_spline_comes_out_as_from_scipy(grid: Grid, grid_mode: bool) -> None:  # noqa: FBT001  a case
+    source = volumes.half_valid(volumes.grid((10, 24, 31)))
+    step = Resample(shape=(17, 11, 45), method="bspline", grid=grid)
+    result = resampled(source, step)
+    np.testing.assert_allclose(result.voxels, spline(source.voxels, (17, 11, 45), grid_mode=grid_mode), atol=5e-3)
+    linear = Resample(shape=(17, 11, 45), grid=grid, antialias=False)
+    np.testing.assert_array_equal(result.valid, resampled(source, linear).valid)
+
+
+def test_a_spline_is_clamped_to_the_range_of_the_volume_on_request() -> None:
+    source = volumes.noise(volumes.grid((10, 12, 13)))
+    step = Resample(shape=(17, 11, 25), method="bspline", clip_to_input=True)
+    expected = spline(source.voxels, (17, 11, 25), grid_mode=True)
+    assert expected.max() > source.voxels.max()
+    result = resampled(source, step)
+    np.testing.assert_allclose(result.voxels, expected.clip(source.voxels.min(), source.voxels.max()), atol=5e-3)
+
+
+def slices_apart(source: np.ndarray, shape: Sequence[int], axis: int, order: int) -> np.ndarray:
+    """Return nnU-Net's resampling: each slice across an axis by splines in its own range, then along the axis."""
+    in_plane = np.delete(np.array(shape), axis)
+    slices = [
+        spline(plane, in_plane, grid_mode=True).clip(plane.min(), plane.max()) for plane in np.moveaxis(source, axis, 0)
+    ]
+    at = (np.arange(shape[axis]) + 0.5) * len(slices) / shape[axis] - 0.5
+    index = np.meshgrid(at, *(np.arange(float(n)) for n in in_plane), indexing="ij")
+    stacked = ndimage.map_coordinates(np.stack(slices), np.array(index), order=order, mode="nearest")
+    return np.moveaxis(stacked, 0, axis)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_an_axis_of_far_larger_spacing_is_resampled_by_itself(axis: int, order: Any) -> None:
+    spacing_mm = [0.7, 0.7, 0.7]
+    spacing_mm[axis] = 2.5
+    shape = [10, 11, 12]
+    source = volumes.noise(volumes.grid(tuple(shape), tuple(spacing_mm)))  # type: ignore[arg-type]
+    step = Resample(
+        spacing_mm=1.1, grid="outer_faces", shape_rule="round", method="bspline", clip_to_input=True,
+        separate_z="auto", order_z=order,
+    )  # fmt: skip
+    result = resampled(source, step)
+    expected = slices_apart(source.voxels.astype(np.float64), result.voxels.shape, axis, order)
+    np.testing.assert_allclose(result.voxels, expected, atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("source_mm", "new_mm", "axis"),
+    [
+        ((2.5, 0.8, 0.8), 1, 0),
+        ((2.4, 0.8, 0.8), 1, None),
+        ((0.8, 3.0, 3.0), 1, None),
+        ((1.0, 1.0, 1.0), (1, 1, 4), 2),
+        ((2.5, 0.8, 0.8), (1, 1, 4), 0),
+        ((1.0, 1.0, 1.0), (None, None, None), None),
+    ],
+)
+def test_an_axis_is_separate_by_the_spacing_before_or_else_after(source_mm: Any, new_mm: Any, axis: int | None) -> None:
+    step = Resample(spacing_mm=new_mm, method="bspline", separate_z="auto")
+    assert step.change(VolumeSpec(volumes.grid((9, 9, 9), source_mm))).separate == axis
+
+
+def test_what_belongs_to_splines_is_refused_with_other_methods() -> None:
+    with pytest.raises(ValueError, match="go with method: bspline"):
+        Resample(spacing_mm=1, separate_z="auto")
