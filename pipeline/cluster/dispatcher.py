@@ -200,7 +200,7 @@ def _unregister(client: Client, run: str) -> None:
     """End the children of a run on workers that stay."""
     with suppress(Exception):  # a cluster that is lost has none
         if client.status == "running":
-            client.unregister_worker_plugin(name_of_plugin(run))  # type: ignore[no-untyped-call]
+            client.unregister_worker_plugin(name_of_plugin(run))
 
 
 def _dashboard_of(client: Client) -> str | None:
@@ -236,7 +236,7 @@ class _Workers:
         if self.client.status not in {"running", "connecting"}:
             raise _lost()
         with _lost_cluster():
-            return sum(self.client.nthreads().values())  # type: ignore[no-untyped-call]
+            return sum(self.client.nthreads().values())
 
 
 @dataclass
@@ -294,7 +294,7 @@ class _Submission(Generic[J, R]):
                     run_jobs, self.run, self.task.function, packed, key=self._key(batch), pure=False
                 )
             self.submitted[future] = batch
-            future.add_done_callback(self.done.put)  # type: ignore[no-untyped-call]
+            future.add_done_callback(self.done.put)
 
     def _key(self, batch: Sequence[J]) -> str:
         """Return a name that says what is done with what, as Dask's tools show it, and by which run."""
@@ -327,7 +327,8 @@ def _answers_of(future: "Future[list[bytes]]") -> list[bytes] | None:
     """Return a task's answers, None where its worker died, and so did those that tried again."""
     try:
         with _lost_cluster():
-            return future.result()
+            answers: list[bytes] = future.result()
+            return answers
     except KilledWorker:
         return None
     except ClusterError:

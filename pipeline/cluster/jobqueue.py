@@ -57,7 +57,7 @@ def connect_queue(
     cluster = _start_cluster(options, settings_of(options, limits, folders), refusals)
     stack.callback(_remove_keys, cluster)
     stack.enter_context(cluster)
-    client = stack.enter_context(closing(Client(cluster)))  # type: ignore[no-untyped-call]
+    client = stack.enter_context(closing(Client(cluster)))
     most = AUTOMATIC_WORKERS if options.workers == "auto" else options.workers
     n_requested = 0
 
@@ -158,7 +158,7 @@ def _scheduler_settings(options: ClusterOptions) -> dict[str, Any]:
     asked = options.options.get("scheduler_options", {})
     place = {} if "interface" in options.options else {"host": _LOOPBACK}
     pages = {"dashboard": options.dashboard, "dashboard_address": f"{_LOOPBACK}:0"}
-    security = None if options.insecure else security_of(options) or Security.temporary()  # type: ignore[no-untyped-call]
+    security = None if options.insecure else security_of(options) or Security.temporary()
     return {"scheduler_options": pages | place | asked, "security": security, "silence_logs": logging.CRITICAL}
 
 

@@ -23,7 +23,7 @@ def connect_local(stack: ExitStack, options: ClusterOptions) -> Client:
     unless ``options`` ask for the dashboard.
     """
     try:
-        cluster = LocalCluster(  # type: ignore[no-untyped-call]
+        cluster = LocalCluster(
             n_workers=count_workers(options),
             threads_per_worker=1,
             processes=False,
@@ -38,7 +38,7 @@ def connect_local(stack: ExitStack, options: ClusterOptions) -> Client:
         msg = f"the local cluster did not start ({type(error).__name__})"
         raise ClusterError(msg) from error
     stack.enter_context(cluster)
-    return stack.enter_context(closing(Client(cluster)))  # type: ignore[no-untyped-call]
+    return stack.enter_context(closing(Client(cluster)))
 
 
 def count_workers(options: ClusterOptions) -> int:
@@ -60,7 +60,7 @@ def total_memory_bytes(options: ClusterOptions) -> int:
     return options.memory_limit_bytes * count_workers(options)
 
 
-class _PlainWorker(Worker):
+class _PlainWorker(Worker):  # type: ignore[misc]  # distributed is not checked
     """A worker without pages of its own; `LocalCluster` would give it some along with an address."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

@@ -30,7 +30,7 @@ SAME_EVERYWHERE: Final = ("python", "distributed", "numpy", "ctprep")
 def connect_address(stack: ExitStack, options: ClusterOptions) -> Client:
     """Return a client of a scheduler that has a worker, closed with the stack; raises ClusterError otherwise."""
     try:
-        client = Client(options.address, security=security_of(options), timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+        client = Client(options.address, security=security_of(options), timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         why = "no scheduler answers there" + (", or it refuses this certificate" if options.tls else "")
         msg = f"{options.address} cannot be reached ({type(error).__name__}): {why}"
@@ -46,7 +46,7 @@ def security_of(options: ClusterOptions) -> Security | None:
         return None
     roles = ("client", "scheduler", "worker")
     files = {f"tls_{role}_{part}": options.tls[part] for role in roles for part in ("cert", "key")}
-    return Security(tls_ca_file=options.tls["ca"], require_encryption=True, **files)  # type: ignore[no-untyped-call]
+    return Security(tls_ca_file=options.tls["ca"], require_encryption=True, **files)
 
 
 def await_worker(client: Client, seconds: float, advice: str, check: Callable[[], None] = lambda: None) -> None:

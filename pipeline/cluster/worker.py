@@ -12,7 +12,7 @@ from pipeline.cluster.child import GuardedChild, start_fork_server
 from pipeline.cluster.jobs import JobLimits
 
 
-class GuardPlugin(WorkerPlugin):
+class GuardPlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is not checked
     """Gives a worker the child processes that do a run's jobs, one for each of its threads.
 
     The plugin is named by the run: several runs may share a scheduler.  Stores are written with the umask of the user

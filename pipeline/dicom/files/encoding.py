@@ -55,7 +55,7 @@ REMEMBERED_HEADS = 4096
 def dictionary_vr(tag: int) -> str:
     """Return the value representation that the dictionary gives an element, UN where it knows none."""
     try:
-        return dictionary_VR(tag)
+        return str(dictionary_VR(tag))
     except KeyError:
         return "UN"
 

@@ -31,7 +31,7 @@ from pipeline.vocabulary import Refusal
 
 CREATOR_NUMBERS = range(0x10, 0x100)
 """Element numbers that reserve blocks for private elements (PS3.5 section 7.8.1)."""
-PRODUCTS: frozenset[str] = frozenset(datadict.private_dictionaries)  # type: ignore[attr-defined]
+PRODUCTS: frozenset[str] = frozenset(datadict.private_dictionaries)
 WITHHELD = "untold"
 WORD = re.compile(r"[^\W_]{3,}")
 

@@ -52,7 +52,7 @@ class Flaw(StrEnum):
 @cache
 def tag_of(keyword: str) -> int:
     """Return the tag of a keyword of the dictionary; raises ValueError for a word that is none."""
-    tag = tag_for_keyword(keyword)
+    tag: int | None = tag_for_keyword(keyword)
     if tag is None:
         msg = f"{keyword} is no DICOM keyword"
         raise ValueError(msg)
@@ -62,14 +62,14 @@ def tag_of(keyword: str) -> int:
 @cache
 def keyword_of(tag: int) -> str:
     """Return the keyword of a tag, empty where the dictionary has none (private elements)."""
-    return keyword_for_tag(tag)
+    return str(keyword_for_tag(tag))
 
 
 @cache
 def is_single_valued(tag: int) -> bool:
     """Report whether the dictionary allows an element one value only; True for what it does not know."""
     try:
-        return dictionary_vm(tag) == "1"
+        return bool(dictionary_vm(tag) == "1")
     except KeyError:
         return True
 
