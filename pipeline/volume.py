@@ -107,6 +107,7 @@ class VolumeSpec:
     it waits for a statistic of voxels not yet read.  ``channels`` names a leading c axis, if any.
     ``has_interpolated``: some planes were interpolated where no slice is near.  ``reach``: how far from a sample's
     centre its measurement reaches along each axis, in samples (half a slice's thickness); None where samples touch.
+    ``fill`` is what padding is worth in each channel where a step has set it, None as long as the lines say it.
     ``acquired`` are the axes of the first description, and stay through every change: the frame of the images.
     """
 
@@ -117,6 +118,7 @@ class VolumeSpec:
     channels: tuple[str, ...] | None = None
     has_interpolated: bool = False
     reach: Zyx[float | None] = Zyx(None, None, None)  # noqa: RUF009  a tuple of nothing
+    fill: tuple[float | None, ...] | None = None
     acquired: Zyx[Xyz] = Zyx(NOWHERE, NOWHERE, NOWHERE)  # noqa: RUF009  a tuple
 
     def __post_init__(self) -> None:
@@ -131,6 +133,8 @@ class VolumeSpec:
     @property
     def padding(self) -> tuple[float | None, ...]:
         """The value of padding in each channel; None where it is not known yet."""
+        if self.fill is not None:
+            return self.fill
         return tuple(None if line is None else line.at(self.padding_hu) for line in self.lines)
 
 

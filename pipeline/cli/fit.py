@@ -19,6 +19,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--foreground", metavar=("LOW", "HIGH"), nargs=2, type=int, help="count voxels from LOW to HIGH HU only"
     )
+    parser.add_argument(
+        "--weigh",
+        choices=("voxels", "cases"),
+        default="voxels",
+        help="count every voxel alike (the default), or every series alike, however many voxels it has",
+    )
 
 
 def execute(options: Namespace) -> ExitCode:
@@ -29,7 +35,7 @@ def execute(options: Namespace) -> ExitCode:
     from pipeline.run.fit import fit  # noqa: PLC0415
 
     with open_listener(options) as listener:
-        outcome = fit(config, listener, foreground)
+        outcome = fit(config, listener, foreground, options.weigh)
     if options.log_json:
         print_event("fitted", **_describe(outcome), exit_code=int(outcome.exit_code))
         return outcome.exit_code
@@ -63,6 +69,8 @@ def _print_figures(outcome: "FitOutcome") -> None:
     if found is None:
         return
     counted = "all" if found.foreground_hu is None else "{} to {} HU".format(*found.foreground_hu)
+    if found.weighed_by == "cases":
+        counted += ", every series alike"
     print_fields(
         [
             ("fitted on", f"{found.n_series} series of {found.n_patients} patients"),

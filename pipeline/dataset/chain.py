@@ -11,6 +11,7 @@ from pipeline.geometry import Geometry, Zyx
 from pipeline.program.changes import GridChange, Shear, Warp
 from pipeline.program.step import Step
 from pipeline.steps.correct_tilt import CorrectTilt
+from pipeline.steps.crop_above import FoundAbove
 from pipeline.steps.crop_body import CropBody
 from pipeline.steps.crop_lung import CropLung
 from pipeline.steps.crop_or_pad import CropOrPad
@@ -29,6 +30,7 @@ MOVING: dict[str, type[Step]] = {
     "store_axes": StoreAxes,
     "resample": Resample,
     "crop_or_pad": CropOrPad,
+    "crop_above": FoundAbove,
     "crop_body": CropBody.cropped,
     "crop_lung": CropLung.cropped,
 }

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from math import inf, sqrt
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,6 +163,12 @@ class Histogram:
             counts[first - low_hu : last - low_hu] = self.counts[first - self.first_bin_hu : last - self.first_bin_hu]
         return counts
 
+    def weigh(self, low_hu: int, high_hu: int, total: int) -> "Histogram":
+        """Return the bins from ``low_hu`` to ``high_hu`` with counts in proportion, ``total`` of them together."""
+        counts = self.count_between(low_hu, high_hu + 1)
+        share = total / max(int(counts.sum()), 1)
+        return Histogram(low_hu, np.rint(counts * share).astype(np.int64))
+
     def share_above(self, hu: int) -> float | None:
         """Return the share of the voxels in bins above ``hu``."""
         return float(self.counts[self.bins_hu > hu].sum() / self.total) if self.total else None
@@ -195,8 +201,9 @@ class Statistics:
     """Statistics of all valid voxels of the training split, in HU of the source, before any step.
 
     ``percentiles_hu`` maps a percent, as `format_percent` writes it, to HU.  ``foreground_hu`` are the limits within
-    which voxels were counted, both included; None where all were.  ``fitted_on`` are the parts of the configuration
-    that decide which voxels are counted, and as what.
+    which voxels were counted, both included; None where all were.  ``weighed_by``: every voxel counts alike, or every
+    case, however many voxels it has.  ``fitted_on`` are the parts of the configuration that decide which voxels are
+    counted, and as what.
     """
 
     n_voxels: int
@@ -206,6 +213,7 @@ class Statistics:
     max_hu: float
     percentiles_hu: Mapping[str, float]
     foreground_hu: tuple[int, int] | None = None
+    weighed_by: Literal["voxels", "cases"] = "voxels"
     n_series: int
     n_patients: int
     series_keys: tuple[str, ...]

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeGuard
+from typing import Literal, TypeGuard
+
+import numpy as np
 
 from pipeline.geometry import Geometry, Zyx
 from pipeline.program.axis import AxisMap
@@ -24,7 +26,13 @@ class LineChange:
         """Return the description of the result."""
         before = spec.lines * len(self.lines) if self.split else spec.lines
         lines = tuple(first and first.then(second) for first, second in zip(before, self.lines, strict=True))
-        return replace(spec, lines=lines, scale=self.scale, channels=self.split or spec.channels)
+        fill = spec.fill
+        if fill is not None:
+            values = fill * len(self.lines) if self.split else fill
+            fill = tuple(
+                None if value is None else line.at(value) for value, line in zip(values, self.lines, strict=True)
+            )
+        return replace(spec, lines=lines, fill=fill, scale=self.scale, channels=self.split or spec.channels)
 
     def then(self, other: "LineChange") -> "LineChange":
         """Return the change that is this one followed by the other."""
@@ -41,7 +49,7 @@ class GridChange:
     valid.
 
     With ``clip`` the values are clamped to the range of the volume before or, where an axis is ``separate``, of each
-    slice across it, resampled by itself.
+    slice across it, resampled by itself.  ``fill`` is a value of its own for padding, from here on.
     """
 
     order: Zyx[int]
@@ -49,6 +57,7 @@ class GridChange:
     geometry: Geometry
     clip: bool = False
     separate: int | None = None
+    fill: float | None = None
 
     @property
     def needs_volume(self) -> bool:
@@ -64,7 +73,17 @@ class GridChange:
         """Return the description of the result."""
         reach = (spec.reach[source] if axis.exact else None for source, axis in zip(self.order, self.axes, strict=True))
         has_interpolated = spec.has_interpolated or any(axis.leaves_gaps for axis in self.axes)
-        return replace(spec, geometry=self.geometry, has_interpolated=has_interpolated, reach=Zyx(*reach))
+        return replace(
+            spec,
+            geometry=self.geometry,
+            has_interpolated=has_interpolated,
+            reach=Zyx(*reach),
+            fill=spec.fill if self.fill is None else (self.fill,) * len(spec.lines),
+        )
+
+    def padding_of(self, spec: VolumeSpec) -> tuple[float | None, ...]:
+        """Return what is put where the source has nothing, a channel."""
+        return spec.padding if self.fill is None else (self.fill,) * len(spec.lines)
 
     @property
     def leaves_nothing(self) -> bool:
@@ -78,7 +97,9 @@ class GridChange:
         the first has cut off would be used, or rim and padding would be confused.  ``nearest`` is not merged with a
         flip after it: of two samples equally near, the other one would be taken.
         """
-        if self.clip or other.clip or any(axis.samples is not None for axis in (*self.axes, *other.axes)):
+        if any(one.clip or one.fill is not None for one in (self, other)):
+            return None
+        if any(axis.samples is not None for axis in (*self.axes, *other.axes)):
             return None
         pairs = [(self.axes[i], axis) for i, axis in zip(other.order, other.axes, strict=True)]
         if any(first.method == "nearest" and second.step < 0 for first, second in pairs):
@@ -125,7 +146,8 @@ class Barrier:
 
     def after(self, spec: VolumeSpec) -> VolumeSpec:
         """Return the description of the result, with lines that are not known yet."""
-        return replace(spec, lines=(None,) * len(spec.lines), scale=self.scale)
+        unknown = (None,) * len(spec.lines)
+        return replace(spec, lines=unknown, fill=spec.fill and unknown, scale=self.scale)
 
     def resolve(self, volume: Volume) -> LineChange:
         """Compute the statistic of each channel, and return the lines that follow."""
@@ -139,20 +161,52 @@ class Barrier:
 class Search:
     """A wait for the whole volume, in which the step finds its parameters: `Step.find` returns the step it becomes.
 
-    ``working_bytes`` is the memory that this takes beside the volume.
+    ``working_bytes`` is the memory that this takes beside the volume.  With ``split`` the one channel becomes several,
+    with these lines, None where the line is to be found.
     """
 
     working_bytes: int
+    split: tuple[str, ...] | None = None
+    lines: tuple[ClampedLine | None, ...] = ()
 
     def after(self, spec: VolumeSpec) -> VolumeSpec:
         """Return the largest result possible: nothing is cut."""
-        return spec
+        if self.split is None:
+            return spec
+        first = spec.lines[0]
+        lines = tuple(first and line and first.then(line) for line in self.lines)
+        (value,) = spec.padding
+        fill = tuple(None if value is None or line is None else line.at(value) for line in self.lines)
+        return replace(spec, lines=lines, fill=spec.fill and fill, channels=self.split)
 
 
-Change = LineChange | GridChange | Shear | Warp | Barrier | Search
+@dataclass(frozen=True)
+class Quantisation:
+    """Every value becomes ``start`` plus a whole number of steps: the one below, the nearest, or that towards start."""
+
+    step: float
+    start: float
+    rule: Literal["floor", "nearest", "truncate"]
+
+    def after(self, spec: VolumeSpec) -> VolumeSpec:
+        """Return the description of the result; between the steps its lines are those of the values before."""
+        padding = tuple(
+            None if value is None else float(self(np.full(1, value, np.float32))[0]) for value in spec.padding
+        )
+        return spec if padding == spec.padding else replace(spec, fill=padding)
+
+    def __call__(self, array: Voxels) -> Voxels:
+        """Return what an array becomes; counted in double precision, so that no whole number of steps is missed."""
+        rounding = {"floor": np.floor, "nearest": np.rint, "truncate": np.trunc}[self.rule]
+        return (rounding((array.astype(np.float64) - self.start) / self.step) * self.step + self.start).astype(
+            np.float32
+        )
 
 
-def streams(change: Change) -> TypeGuard[LineChange | GridChange | Shear]:
+Change = LineChange | Quantisation | GridChange | Shear | Warp | Barrier | Search
+
+
+def streams(change: Change) -> TypeGuard[LineChange | Quantisation | GridChange | Shear]:
     """Whether a change needs only a few planes at a time: it is no barrier, and no change of grid that needs all."""
     return not isinstance(change, Barrier | Search | Warp) and not (
         isinstance(change, GridChange) and change.needs_volume

@@ -15,10 +15,13 @@ from pipeline.geometry import Zyx
 from pipeline.kernels import bands
 from pipeline.program.axis import AxisMap
 from pipeline.program.blend import NO_SHARE, VALID_SHARE, Blend, InPlane, shear_planes
-from pipeline.program.changes import Barrier, GridChange, LineChange, Search, Shear, Warp, streams
+from pipeline.program.changes import Barrier, GridChange, LineChange, Quantisation, Search, Shear, Warp, streams
 from pipeline.program.packing import Packing, StoredType, choose_packing
 from pipeline.program.program import Program, require_voxels
 from pipeline.volume import ClampedLine, Mask, Plane, Planes, Volume, VolumeSpec, Voxels, cut_planes, gather_volume
+
+PlaneChange = LineChange | Quantisation | GridChange | Shear
+"""A change of one plane after the other."""
 
 PaddingValues = Sequence[float | None]
 
@@ -118,7 +121,7 @@ def execute(program: Program, planes: Planes) -> PreparedVolume:
             planes, spec = change_volume(ready, volume, spec), ready.after(spec)
     # Lines that waited for a statistic are taken from this run, all others from the description.
     lines = tuple(line or found for line, found in zip(program.result.lines, spec.lines, strict=True))
-    final = replace(program.result, lines=lines)
+    final = replace(program.result, lines=lines, fill=spec.fill)
     return PreparedVolume(planes, final, program.dtype, choose_packing(program.dtype, final), program)
 
 
@@ -139,13 +142,16 @@ def _inverse(pair: tuple[float, float] | None) -> Inverse | None:
     return {"a": pair[0], "b": pair[1]} if pair else None
 
 
-def change_planes(change: LineChange | GridChange | Shear, planes: Planes, before: VolumeSpec) -> Planes:
+def change_planes(change: PlaneChange, planes: Planes, before: VolumeSpec) -> Planes:
     """Return the changed planes; ``before`` describes the planes as they are."""
     if isinstance(change, LineChange):
         return _apply_lines(planes, change)
+    if isinstance(change, Quantisation):
+        return _apply_quantisation(planes, change)
+    padding = change.padding_of(before) if isinstance(change, GridChange) else before.padding
     if before.has_interpolated:
-        return _change_with_interpolated(change, planes, before)
-    result = _change_grid(change, planes, before.padding)
+        return _change_with_interpolated(change, planes, padding)
+    result = _change_grid(change, planes, padding)
     if isinstance(change, GridChange) and any(axis.leaves_gaps for axis in change.axes):
         return _unmark_interpolated(result, change.axes)
     return result
@@ -180,12 +186,20 @@ def _apply_lines(planes: Planes, change: LineChange) -> Planes:
     return at
 
 
+def _apply_quantisation(planes: Planes, change: Quantisation) -> Planes:
+    def at(z: int) -> Plane:
+        plane = planes(z)
+        return replace(plane, voxels=change(plane.voxels))
+
+    return at
+
+
 def _singles(line: ClampedLine) -> tuple[np.float32, np.float32, np.float32, np.float32]:
     """Return a line's numbers in single precision, as voxels are."""
     return np.float32(line.a), np.float32(line.b), np.float32(line.low), np.float32(line.high)
 
 
-def _change_with_interpolated(change: GridChange | Shear, planes: Planes, before: VolumeSpec) -> Planes:
+def _change_with_interpolated(change: GridChange | Shear, planes: Planes, padding: PaddingValues) -> Planes:
     """Change planes that hold interpolated voxels.
 
     Usable voxels are blended; the valid mask is resampled as one more channel beside them.
@@ -195,7 +209,7 @@ def _change_with_interpolated(change: GridChange | Shear, planes: Planes, before
         plane = planes(z)
         return Plane(np.concatenate([plane.voxels, plane.mask[None]], dtype=np.float32), plane.usable)
 
-    moved = _change_grid(change, layered, (*before.padding, 0.0))
+    moved = _change_grid(change, layered, (*padding, 0.0))
 
     def at(z: int) -> Plane:
         plane = moved(z)
@@ -273,7 +287,7 @@ def find_overlap(axis: AxisMap) -> tuple[slice, slice]:
     return slice(first, end), slice(start + step * first, None if stop < 0 else stop, step)
 
 
-def change_volume(change: LineChange | GridChange | Shear | Warp, volume: Volume, before: VolumeSpec) -> Planes:
+def change_volume(change: PlaneChange | Warp, volume: Volume, before: VolumeSpec) -> Planes:
     """Return the planes of a changed volume; ``before`` describes the volume as it is."""
     if isinstance(change, Warp):
         return cut_planes(_warp_volume(change, volume, before.padding))

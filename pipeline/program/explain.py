@@ -1,7 +1,7 @@
 """A program in words: the result of each step, the changes that steps fold into, and their memory."""
 
 from pipeline.program.axis import AxisMap, axis_weights
-from pipeline.program.changes import Barrier, Change, LineChange, Search, Shear, Warp, streams
+from pipeline.program.changes import Barrier, Change, LineChange, Quantisation, Search, Shear, Warp, streams
 from pipeline.program.program import Program, barrier_bytes, streaming_bytes, volume_bytes
 from pipeline.volume import ClampedLine, VolumeSpec
 
@@ -10,7 +10,7 @@ AT_MOST = "at most "
 
 WAITING: dict[type[Change], str] = {
     Barrier: "a statistic of the whole volume, then its line",
-    Search: "a box found in the whole volume, then samples taken as they are",
+    Search: "found in the whole volume: a box, whose samples are taken as they are, or a range",
     Warp: "trilinear on a turned grid, of the whole volume",
 }
 """The changes that need all planes at once."""
@@ -44,6 +44,8 @@ def _of_change(change: Change) -> str:
     match change:
         case LineChange():
             return ", ".join(_of_line(line) for line in change.lines)
+        case Quantisation():
+            return f"y = {change.start:g} + a whole number x {change.step:g} ({change.rule})"
         case Barrier() | Search() | Warp():
             return WAITING[type(change)]
         case Shear():

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial, reduce
 from math import sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,11 @@ Bins = NDArray[np.int64]
 Foreground = tuple[int, int]
 """The lowest and the highest HU that count."""
 
+Weighing = Literal["voxels", "cases"]
+
+CASE_WEIGHT = 1 << 40
+"""The weight of a case where cases count alike: a bin's share is kept to a millionth of a millionth."""
+
 
 @dataclass(frozen=True)
 class FitOutcome:
@@ -57,14 +62,16 @@ class FitOutcome:
         return sum(record.status is Status.FAILED for record in self.records)
 
 
-def fit(config: Config, listener: Listener, foreground: Foreground | None = None) -> FitOutcome:
+def fit(
+    config: Config, listener: Listener, foreground: Foreground | None = None, weighed_by: Weighing = "voxels"
+) -> FitOutcome:
     """Find the statistics of the training split, and write them to statistics.json; without a split, of all series.
 
     Every series is read that no run and no earlier call has read as ``config`` does, those held out too: only content
     tells which patients belong together.  Raises as `run` does; NoInputError where nothing is left to count.
     """
     with open_session(config, listener, needs_statistics=False) as session, session.open_cluster(PRELOAD) as dispatcher:
-        return _Fit.of(session, dispatcher).carry_out(foreground)
+        return _Fit.of(session, dispatcher).carry_out(foreground, weighed_by)
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ class _Fit:
         reading, cache = reading_config(session.config), FitCache.open(session)
         return cls(session, dispatcher, cache, build_recipe(reading, session.key), versions_of(reading))
 
-    def carry_out(self, foreground: Foreground | None) -> FitOutcome:
+    def carry_out(self, foreground: Foreground | None, weighed_by: Weighing) -> FitOutcome:
         """Read what is not known yet, split the patients, and count the training split."""
         config, path = self.session.config, self.session.output.statistics
         found = self.session.scan(self.dispatcher, self.session.list_files())
@@ -95,7 +102,7 @@ class _Fit:
         if code is ExitCode.OK and not training:
             msg = "no series of the training split could be read: there is nothing to count"
             raise NoInputError(msg)
-        statistics = self._statistics(training, foreground) if training else None
+        statistics = self._statistics(training, foreground, weighed_by) if training else None
         if statistics:
             write_statistics(path, statistics)
         return FitOutcome(statistics, path, code, tuple(records))
@@ -130,13 +137,16 @@ class _Fit:
         records = [self.cache.finished[key].record for key in keys if key in self.cache.finished]
         return list(self.session.cohort.complete(records, selection.scan).records)
 
-    def _statistics(self, training: Sequence[SeriesRecord], foreground: Foreground | None) -> Statistics:
+    def _statistics(
+        self, training: Sequence[SeriesRecord], foreground: Foreground | None, weighed_by: Weighing
+    ) -> Statistics:
         config = self.session.config
-        histograms = (self.cache.histogram_of(record.series_key) for record in training)
-        total = reduce(Histogram.merge, filter(None, histograms), Histogram.empty())
+        histograms = filter(None, (self.cache.histogram_of(record.series_key) for record in training))
+        percents = {*USUAL_PERCENTILES, *list_percentiles(config.steps)}
         return Statistics(
-            **figures_of(total, foreground, {*USUAL_PERCENTILES, *list_percentiles(config.steps)}),
+            **compute_figures(histograms, foreground, percents, weighed_by),
             foreground_hu=foreground,
+            weighed_by=weighed_by,
             n_series=len(training),
             n_patients=len({record.patient for record in training}),
             series_keys=tuple(sorted(record.series_key for record in training)),
@@ -144,6 +154,23 @@ class _Fit:
             fitted_at=datetime.now(UTC).isoformat(timespec="seconds"),
             code_version=__version__,
         )
+
+
+def compute_figures(
+    histograms: Iterable[Histogram], foreground: Foreground | None, percents: Iterable[float], weighed_by: Weighing
+) -> dict[str, Any]:
+    """Return the figures of all voxels together, each voxel alike or each histogram alike.
+
+    The second is what samples of the same number from every case would say, however many voxels each has.
+    """
+    if weighed_by == "voxels":
+        return figures_of(reduce(Histogram.merge, histograms, Histogram.empty()), foreground, percents)
+    n_voxels, total = 0, Histogram.empty()
+    for histogram in histograms:
+        low, high = foreground or (histogram.first_bin_hu, histogram.first_bin_hu + histogram.counts.size - 1)
+        n_voxels += int(histogram.count_between(low, high + 1).sum())
+        total = total.merge(histogram.weigh(low, high, CASE_WEIGHT))
+    return figures_of(total, foreground, percents) | {"n_voxels": n_voxels}
 
 
 def figures_of(histogram: Histogram, foreground: Foreground | None, percents: Iterable[float]) -> dict[str, Any]:

@@ -13,15 +13,13 @@ from pipeline.program.step import Step, StepOrderError, require_hu
 from pipeline.volume import Mask, Volume, VolumeSpec
 
 
-@dataclass(frozen=True)
-class FoundCrop(Step):
+class FoundBox(Step):
     """A crop whose box was found; its parameters in the trail are enough to repeat it.
 
     ``start`` and ``shape`` are the box with its margin, in voxels z, y, x of the grid before: the whole grid where
     nothing was found.
     """
 
-    margin_mm: float
     found: bool
     start: tuple[int, int, int]
     shape: tuple[int, int, int]
@@ -29,6 +27,16 @@ class FoundCrop(Step):
     def change(self, spec: VolumeSpec) -> GridChange:
         """Return the crop."""
         return shift_grid(spec.geometry, Zyx(*self.start), Zyx(*self.shape))
+
+
+@dataclass(frozen=True)
+class FoundCrop(FoundBox):
+    """A crop to a box around a target."""
+
+    margin_mm: float
+    found: bool
+    start: tuple[int, int, int]
+    shape: tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -79,5 +87,5 @@ def shift_grid(geometry: Geometry, start: Zyx[int], shape: Zyx[int]) -> GridChan
 def list_empty_crops(steps: Iterable[Step]) -> list[str]:
     """Return a message for each crop that found nothing."""
     return [
-        f"{step.name}: nothing found, nothing cut" for step in steps if isinstance(step, FoundCrop) and not step.found
+        f"{step.name}: nothing found, nothing cut" for step in steps if isinstance(step, FoundBox) and not step.found
     ]

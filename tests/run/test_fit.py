@@ -17,7 +17,7 @@ from pipeline.features.statistics import Histogram
 from pipeline.output.database import Database
 from pipeline.output.state import SeriesTable
 from pipeline.prepare.job import Job
-from pipeline.run.fit import FitOutcome, Foreground, figures_of, fit
+from pipeline.run.fit import FitOutcome, Foreground, compute_figures, figures_of, fit
 from pipeline.store.read import open_store
 from pipeline.vocabulary import ExitCode, Reason, Status
 
@@ -205,3 +205,20 @@ def test_where_nothing_trains_there_is_nothing_to_count(tmp_path: Path) -> None:
     write_series(tmp_path / "in" / "short", n=2)
     with pytest.raises(NoInputError, match="nothing to count"):
         fitted(tmp_path)
+
+
+def test_cases_weigh_alike_on_request_however_many_voxels_they_have() -> None:
+    rng = np.random.default_rng(0)
+    cases = [rng.integers(-500, 0, 100), rng.integers(-100, 900, 30_000)]
+    histograms = [
+        Histogram(int(hu.min()), np.bincount(hu - hu.min()).astype(np.int64)) for hu in cases
+    ]  # fmt: skip
+    found = compute_figures(histograms, (-300, 800), [50], "cases")
+    kept = [hu[(hu >= -300) & (hu <= 800)] for hu in cases]
+    drawn = np.concatenate([np.resize(hu, 3_000_000 // hu.size * hu.size) for hu in kept])
+    assert found["n_voxels"] == sum(hu.size for hu in kept)
+    assert found["mean_hu"] == pytest.approx(np.mean([hu.mean() for hu in kept]))
+    assert found["std_hu"] == pytest.approx(drawn.std(), rel=1e-4)
+    assert found["percentiles_hu"]["50"] == pytest.approx(np.median(drawn), abs=1)
+    alike = compute_figures(histograms, (-300, 800), [50], "voxels")
+    assert alike["mean_hu"] == pytest.approx(np.concatenate(kept).mean())

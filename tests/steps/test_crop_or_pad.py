@@ -8,7 +8,10 @@ from pipeline.errors import SeriesRefusedError
 from pipeline.geometry import Zyx
 from pipeline.program import execute
 from pipeline.program.program import Program
+from pipeline.steps.clip import Clip
 from pipeline.steps.crop_or_pad import CropOrPad
+from pipeline.steps.normalise import Normalise
+from pipeline.steps.window import Channel, Window
 from pipeline.volume import Volume, VolumeSpec
 
 SOURCE = volumes.noise()
@@ -93,3 +96,45 @@ def test_a_point_that_is_none_is_refused() -> None:
 def test_a_shape_that_cannot_be_is_refused(shape: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="from 1 to 100000"):
         CropOrPad(shape)
+
+
+@pytest.mark.parametrize(("n", "start"), [(9, -2), (8, -1), (6, 0), (3, 2), (2, 2)])
+def test_an_odd_number_cuts_or_adds_one_more_on_the_first_side_on_request(n: int, start: int) -> None:
+    change = CropOrPad((n, 8, 7), odd="before").change(SPEC)
+    assert (change.axes.z.start, change.axes.z.n) == (start, n)
+
+
+def test_padding_has_the_value_given_in_the_units_at_that_point() -> None:
+    steps = [Clip(-1000, 1000), Normalise("minus_one_one"), CropOrPad((8, 9, 9), value=-3.5)]
+    prepared = execute.execute_on_volume(Program.compile(steps, SPEC, "float32"), SOURCE)
+    assert (prepared.array[~prepared.valid] == -3.5).all()
+    assert prepared.fill_value == -3.5
+    np.testing.assert_allclose(
+        prepared.array[prepared.valid], SOURCE.voxels.clip(-1000, 1000).ravel() / 1000, atol=1e-6
+    )
+
+
+def test_steps_after_it_change_its_value_as_all_others() -> None:
+    pad, windows = CropOrPad((8, 9, 9), value=-1), Window(channels=(Channel("lung"), Channel(range="volume")))
+    prepared = execute.execute_on_volume(
+        Program.compile([pad, windows, Normalise("zero_one"), CropOrPad((9, 9, 9))], SPEC, "float32"), SOURCE
+    )
+    low, high = float(SOURCE.voxels.min()), float(SOURCE.voxels.max())
+    expected = ((-1 + 1350) / 1500, (-1 - low) / (high - low))
+    np.testing.assert_allclose(prepared.array[:, 0, 0, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(prepared.array[:, -1, 0, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(prepared.spec.padding, expected, atol=1e-6)
+
+
+def test_a_value_given_after_a_statistic_stays_that_value() -> None:
+    steps = [Normalise("z_score"), CropOrPad((8, 9, 9), value=0)]
+    prepared = execute.execute_on_volume(Program.compile(steps, SPEC, "float32"), SOURCE)
+    assert (prepared.array[~prepared.valid] == 0).all()
+    assert prepared.spec.padding == (0,)
+
+
+def test_a_value_given_before_a_statistic_is_changed_by_it() -> None:
+    steps = [CropOrPad((8, 9, 9), value=500), Normalise("z_score")]
+    prepared = execute.execute_on_volume(Program.compile(steps, SPEC, "float32"), SOURCE)
+    assert prepared.array[0, 0, 0] == pytest.approx(prepared.spec.padding[0])
+    assert prepared.array[0, 0, 0] == pytest.approx((500 - SOURCE.voxels.mean()) / SOURCE.voxels.std(), abs=1e-5)

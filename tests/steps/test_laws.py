@@ -18,11 +18,13 @@ from pipeline.steps import STEPS
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
 from pipeline.steps.crop import CropToTarget
+from pipeline.steps.crop_above import CropAbove
 from pipeline.steps.crop_body import CropBody
 from pipeline.steps.crop_lung import CropLung
 from pipeline.steps.crop_or_pad import CropOrPad
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.orient import Orient
+from pipeline.steps.quantise import Quantise
 from pipeline.steps.resample import Resample
 from pipeline.steps.window import Channel, Window
 from pipeline.volume import Volume, VolumeSpec
@@ -42,15 +44,28 @@ EXAMPLES: dict[str, tuple[Step, ...]] = {
         Window("mediastinum"),
         Window(centre_hu=-600, width_hu=1500),
         Window(channels=(Channel("brain"), Channel(centre_hu=0, width_hu=2000))),
+        Window(channels=(Channel("bone"), Channel(range="volume"))),
     ),
-    "normalise": (Normalise("zero_one"), Normalise("minus_one_one", "volume"), Normalise("z_score")),
+    "normalise": (
+        Normalise("zero_one"),
+        Normalise("minus_one_one", "volume"),
+        Normalise("z_score"),
+        Normalise("z_score", mean=-30, std=120),
+    ),
     "centre": (Centre("volume"), Centre(-12.5)),
-    "crop_or_pad": (CropOrPad((8, 10, 9)), CropOrPad((9, 7, 30)), CropOrPad((6, 7, 8), (-15, 31, -112))),
+    "crop_or_pad": (
+        CropOrPad((8, 10, 9)),
+        CropOrPad((9, 7, 30)),
+        CropOrPad((6, 7, 8), (-15, 31, -112)),
+        CropOrPad((33, 41, 42), value=-7.5, odd="before"),
+    ),
+    "crop_above": (CropAbove(100), CropAbove(140, 1)),
+    "quantise": (Quantise(), Quantise(5.5, -1000, "floor")),
     "crop_body": (CropBody(0), CropBody(2.5)),
     "crop_lung": (CropLung(0),),
 }
-IDEMPOTENT = ("orient", "clip", "window", "crop_or_pad")
-GRIDS = ("orient", "resample", "crop_or_pad", "crop_body", "crop_lung")
+IDEMPOTENT = ("orient", "clip", "window", "crop_or_pad", "quantise")
+GRIDS = ("orient", "resample", "crop_or_pad", "crop_above", "crop_body", "crop_lung")
 BEFORE = Clip(-1000, 400)
 AWRY = Zyx(Xyz(0.0, 0.6, -0.8), Xyz(0.0, -0.8, -0.6), Xyz(-1.0, 0.0, 0.0))
 """A head first, prone, nodding patient: permuting, flipping and straightening all have something to do."""
@@ -89,7 +104,7 @@ def test_a_step_bears_the_name_that_it_has_in_the_table() -> None:
 def test_after_describes_the_result_but_for_lines_that_wait(step: Step) -> None:
     described, prepared = step.after(BEFORE.after(SPEC)), run(step)
     lines = tuple(line and found for line, found in zip(described.lines, prepared.spec.lines, strict=True))
-    if isinstance(step, CropToTarget):
+    if isinstance(step, CropToTarget | CropAbove):
         assert all(n <= most for n, most in zip(prepared.spec.shape, described.shape, strict=True))
         described = replace(described, geometry=prepared.spec.geometry)
     assert replace(prepared.spec, lines=lines) == described

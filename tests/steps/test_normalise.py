@@ -79,3 +79,23 @@ def test_an_impossible_order_is_refused_in_a_sentence(before: list[Any], sentenc
 def test_a_z_score_of_a_range_is_refused() -> None:
     with pytest.raises(ValueError, match="a range has no mean"):
         Normalise("z_score", "range")
+
+
+def test_a_z_score_takes_the_mean_and_deviation_that_are_given() -> None:
+    result = prepared(Normalise("z_score", mean=27, std=127.5))
+    np.testing.assert_allclose(result.array, (SOURCE.voxels - 27) / 127.5, atol=1e-5)
+    assert result.inverse == pytest.approx({"a": 127.5, "b": 27})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"to": "zero_one", "mean": 0, "std": 1}, "go with to: z_score"),
+        ({"to": "z_score", "statistics": "volume", "mean": 0, "std": 1}, "instead of statistics"),
+        ({"to": "z_score", "mean": 0}, "std above 0, not 0 and None"),
+        ({"to": "z_score", "mean": 0, "std": 0}, "std above 0"),
+    ],
+)
+def test_impossible_constants_are_refused(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        Normalise(**wrong)

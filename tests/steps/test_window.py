@@ -5,8 +5,11 @@ import pytest
 import volumes
 from volumes import apply
 
+from pipeline.program.execute import execute_on_volume
+from pipeline.program.program import Program
 from pipeline.program.step import StepOrderError
 from pipeline.steps.clip import Clip
+from pipeline.steps.normalise import Normalise
 from pipeline.steps.window import PRESETS, Channel, Preset, Window
 from pipeline.volume import Scale, VolumeSpec
 
@@ -63,3 +66,20 @@ def test_channels_cannot_be_made_of_channels() -> None:
 def test_impossible_parameters_are_refused_in_a_sentence(wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         Window(**wrong)
+
+
+def test_a_channel_can_be_the_range_of_the_volume() -> None:
+    source = volumes.noise()
+    steps = [Window(channels=(Channel("brain"), Channel(range="volume"))), Normalise("zero_one")]
+    result = execute_on_volume(Program.compile(steps, SPEC, "float32"), source)
+    low, high = float(source.voxels.min()), float(source.voxels.max())
+    np.testing.assert_allclose(result.array[1], (source.voxels - low) / (high - low), atol=1e-6)
+    np.testing.assert_allclose(result.array[0], source.voxels.clip(0, 80) / 80, atol=1e-6)
+    assert result.spec.channels == ("brain", "range")
+    assert result.program.trail()[0]["parameters"]["low_hu"] == low
+
+
+def test_channels_without_a_range_say_nothing_of_one() -> None:
+    assert "range" not in HEAD.parameters["channels"][0]
+    with pytest.raises(ValueError, match="range stands instead of"):
+        Channel("lung", range="volume")
