@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.dicom.pixels.hounsfield import SliceSource, SourceFacts
 from pipeline.dicom.pixels.plausible import has_odd_range
 from pipeline.dicom.series.outcomes import describe_used, find_warnings
-from pipeline.dicom.stack.spacing import describe_rounded_spacing
+from pipeline.dicom.stack.checks import describe_rounded_spacing
 from pipeline.dicom.stack.stack import Stack
 from pipeline.errors import SeriesRefusedError
 from pipeline.kernels import bands, flood_fill, lossless, slices

@@ -15,7 +15,7 @@ from pipeline.dicom.headers.slice import CT_IMAGE, Series, SliceHeader
 from pipeline.dicom.headers.units import TAKEN_FOR_HU
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.series.split import describe_missing_parts
-from pipeline.dicom.stack.spacing import is_one_spacing
+from pipeline.dicom.stack.checks import is_one_spacing
 from pipeline.dicom.stack.stack import unit_directions
 from pipeline.geometry import Xyz
 from pipeline.vocabulary import Reason, Refusal, Stage

@@ -6,8 +6,7 @@ from dataclasses import replace
 from pipeline.dicom.files.encoding import LOSSY_SYNTAXES
 from pipeline.dicom.headers.parts import RECONSTRUCTION
 from pipeline.dicom.headers.slice import Series, SliceHeader
-from pipeline.dicom.stack.checks import list_constants
-from pipeline.dicom.stack.spacing import describe_rounded_spacing
+from pipeline.dicom.stack.checks import describe_rounded_spacing, list_constants
 from pipeline.dicom.stack.stack import Stack, build_stack
 from pipeline.record import SliceOutcome
 from pipeline.vocabulary import FileStatus, Reason, SeriesWarning, Stage, Status, Verdict

@@ -7,6 +7,7 @@ InstanceNumber, SpacingBetweenSlices and file names are not used.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import pairwise
 from math import atan, degrees, fsum, hypot
 
@@ -14,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.stack.spacing import count_decimals
 from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.vocabulary import Verdict
 
@@ -329,3 +329,9 @@ def _fit_line(x: Floats, y: Floats) -> tuple[float, Floats]:
     from_mean_x, from_mean_y = x - fsum(x) / len(x), y - fsum(y) / len(y)
     slope = fsum(from_mean_x * from_mean_y) / fsum(from_mean_x**2)
     return slope, from_mean_y - slope * from_mean_x
+
+
+def count_decimals(value: float) -> int:
+    """Return how many decimals a number is written with; zeros at its end do not count, and nan has none."""
+    exponent = Decimal(repr(value)).normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0

@@ -8,7 +8,7 @@ from pipeline.dicom.files.encoding import LOSSY_SYNTAXES, RLE_LOSSLESS
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.series.outcomes import find_warnings
-from pipeline.dicom.stack.spacing import describe_rounded_spacing
+from pipeline.dicom.stack.checks import describe_rounded_spacing
 from pipeline.dicom.stack.stack import build_stack
 from pipeline.geometry import Xyz
 from pipeline.vocabulary import SeriesWarning
