@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _describe_denied(error: PermissionError) -> str:
-    """Say in words what this account may not read or write; a path may name a person, so only the output's are told."""
+    """Say what this account may not read or write; a path may name a person, only the output's are named."""
     if "private" in Path(str(error.filename)).parts:
         return "this command needs private/ of the output, which is for its owner alone: run it as the owner"
     return "the system does not let this account read or write what the command needs (permission denied)"

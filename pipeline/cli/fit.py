@@ -31,7 +31,7 @@ def execute(options: Namespace) -> ExitCode:
     """Find the figures, and say what they are and where they come from."""
     foreground = _foreground(options)
     config = load_config(options)
-    from pipeline.cli.progress import open_listener  # noqa: PLC0415  a mistake is told before these are imported
+    from pipeline.cli.progress import open_listener  # noqa: PLC0415  mistakes are reported before
     from pipeline.run.fit import fit  # noqa: PLC0415
 
     with open_listener(options) as listener:

@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> ExitCode:
     """Print a line a series, with ``--explain`` its steps, and how many are in each state."""
     config = load_config(options)
-    from pipeline.cli.progress import Lines, Silent  # noqa: PLC0415  a mistake is told before these are imported
+    from pipeline.cli.progress import Lines, Silent  # noqa: PLC0415  mistakes are reported before
     from pipeline.cluster.dispatcher import find_job_script  # noqa: PLC0415
     from pipeline.plan.plan import SeriesState  # noqa: PLC0415
     from pipeline.run.dry_run import dry_run  # noqa: PLC0415

@@ -15,7 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> ExitCode:
     """Read every header, and print what was found."""
     config = load_config(options)
-    from pipeline.cli.progress import open_listener  # noqa: PLC0415  a mistake is told before these are imported
+    from pipeline.cli.progress import open_listener  # noqa: PLC0415  mistakes are reported before
     from pipeline.cli.tables import print_fields  # noqa: PLC0415
     from pipeline.run.scan import scan_only  # noqa: PLC0415
 
