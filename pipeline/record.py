@@ -20,7 +20,7 @@ LABEL_PREFIX = "label_"
 MASK_PREFIX, REASON_PREFIX = f"{LABEL_PREFIX}mask_", f"{LABEL_PREFIX}reason_"
 """Begin the names of the two columns of a mask: how many voxels it has, and why it is there or not."""
 
-ColumnType = Literal["text", "path", "integer", "number", "texts", "integers", "numbers", "value_counts"]
+ColumnType = Literal["text", "path", "integer", "number", "boolean", "texts", "integers", "numbers", "value_counts"]
 """What a column holds: a value or null, or a list of values; ``value_counts`` is a list of {value, count}.
 
 A ``path`` is text; one whose name is no UTF-8 is written as a file URI (RFC 8089), and read back as the path it was.
@@ -63,6 +63,7 @@ class SeriesRecord:
     ]
     status: Annotated[Status, "Outcome for the series: ok, rejected, failed or excluded."]
     reason: Annotated[Reason | None, "Why there is no store; null for ok."] = None
+    present: Annotated[bool, "Whether the series' files were in the input at the last run."] = True
     warnings: Annotated[tuple[SeriesWarning, ...], "What is worth knowing of the series; never null."] = ()
     detail: Annotated[str | None, "Figures that belong to the reason."] = None
     qc: Annotated[str | None, "ok, or look: a person should see the series."] = None
@@ -158,6 +159,7 @@ _VALUES: dict[type, ColumnType] = {
     Status: "text",
     Reason: "text",
     Verdict: "text",
+    bool: "boolean",
     int: "integer",
     float: "number",
 }

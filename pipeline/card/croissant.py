@@ -37,6 +37,7 @@ DATA_TYPES: dict[ColumnType, str] = {
     "integers": "sc:Integer",
     "number": "sc:Float",
     "numbers": "sc:Float",
+    "boolean": "sc:Boolean",
 }
 """A column of counted values has no type here; it is in the file all the same."""
 

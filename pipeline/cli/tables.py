@@ -35,6 +35,8 @@ def print_counts(records: Sequence[SeriesRecord]) -> None:
     """Print the counts by status, then a line a reason with its advice, then the warnings."""
     counts = Counter(record.status for record in records)
     CONSOLE.print(", ".join(f"{counts[status]} {status.value}" for status in Status))
+    if n_gone := sum(not record.present for record in records):
+        CONSOLE.print(f"{n_gone} of them no longer in the input: their stores are kept, `ctprep gc` lists them")
     reasons = Counter(record.reason for record in records if record.reason)
     if reasons:
         _print_table(

@@ -149,7 +149,7 @@ def _private_rows(output: OutputFolder) -> list[dict[str, Any]]:
 
 
 def _record(row: Mapping[str, Any], private: Mapping[str, Any]) -> SeriesRecord:
-    own = {name: row[name] for name in RECORD_COLUMNS}
+    own = {name: row[name] for name in RECORD_COLUMNS if name in row}
     labels = {name: value for name, value in row.items() if name.startswith(LABEL_PREFIX)}
     beside = own.keys() | labels.keys()
     elements = {name: value for name, value in (dict(row) | dict(private)).items() if name not in beside}

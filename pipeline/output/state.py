@@ -33,7 +33,8 @@ class Finished:
 
     ``slices`` and ``histogram`` are None in what comes from the database: `SeriesTable` loads them.  ``stages`` are
     those of the program that processed it; ``n_failures`` is how often in a row it failed under the same terms.
-    ``has_store`` is False where its store was removed since.
+    ``has_store`` is False where its store was removed since.  ``headers`` is a digest of what was read of its headers,
+    empty where that is not known.
     """
 
     record: SeriesRecord
@@ -44,6 +45,7 @@ class Finished:
     stages: str = ""
     n_failures: int = 0
     has_store: bool = True
+    headers: str = ""
 
     def has_same_terms(self, other: "Finished") -> bool:
         """Report whether two results have the same terms."""
@@ -187,6 +189,14 @@ class OutputState:
             move_folder(Path(folder) if folder else self.output.unfinished_store(key), self.output.store(key))
         self.output.send(key, pack_result(finished))
 
+    def adopt_signature(self, series_key: str, signature: str) -> None:
+        """Keep a finished series under another signature: its files lie elsewhere, and hold the same."""
+        found = replace(self.finished[series_key], signature=signature)
+        table = self.table
+        slices, histogram = table.slices_of(series_key), table.histogram_of(series_key)
+        table.write([replace(found, slices=slices, histogram=histogram)])
+        self.finished[series_key] = found
+
     def publish(self, records: Sequence[SeriesRecord], identifiers: IdentifierPolicy) -> StoredHistograms:
         """Write the manifest of these records, and the histograms of those that have a store; return these."""
         publish(self.output, records, identifiers)
@@ -267,6 +277,7 @@ def _entry(finished: Finished) -> dict[str, Any]:
         "rules": finished.rules,
         "stages": finished.stages,
         "n_failures": finished.n_failures,
+        "headers": finished.headers,
     }
 
 
@@ -286,6 +297,7 @@ def _finished(entry: Mapping[str, Any]) -> Finished:
         rules=entry["rules"],
         stages=entry.get("stages", ""),
         n_failures=entry.get("n_failures", 0),
+        headers=entry.get("headers", ""),
     )
 
 

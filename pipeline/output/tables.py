@@ -33,6 +33,7 @@ _ARROW_TYPES: dict[ColumnType, Any] = {
     "path": pa.string(),
     "integer": pa.int64(),
     "number": pa.float64(),
+    "boolean": pa.bool_(),
     "texts": pa.list_(pa.string()),
     "integers": pa.list_(pa.int64()),
     "numbers": pa.list_(pa.float64()),

@@ -18,7 +18,7 @@ from pipeline.prepare.job import Recipe
 from pipeline.prepare.repairs import compile_program
 from pipeline.program.program import Program
 from pipeline.record import SeriesRecord
-from pipeline.scan.series import Scan, ScannedSeries
+from pipeline.scan.series import Scan, ScannedSeries, sign_whole_paths
 from pipeline.sources.folders import InputOptions, empty_roots
 from pipeline.store.layout import buffer_bytes
 from pipeline.versions import find_changed_stages
@@ -154,7 +154,7 @@ def _plan_missing(key: str, *, is_renamed: bool) -> PlannedSeries:
 def _state(scanned: ScannedSeries, found: Finished | None, versions: Versions) -> tuple[SeriesState, str]:
     if found is None:
         return SeriesState.NEW, "never seen before"
-    if found.signature != scanned.signature:
+    if found.signature != scanned.signature and not _has_former_signature(found, scanned):
         return SeriesState.CHANGED, "its files changed"
     if not found.has_store:
         return SeriesState.NEW, "its store is not there any more"
@@ -164,6 +164,11 @@ def _state(scanned: ScannedSeries, found: Finished | None, versions: Versions) -
     if stale := _why_stale(found, versions):
         return SeriesState.STALE, stale
     return describe_processed(found, versions.retries)
+
+
+def _has_former_signature(found: Finished, scanned: ScannedSeries) -> bool:
+    """Tell whether the version before would call the files unchanged; it kept no digest of headers."""
+    return not found.headers and found.signature == sign_whole_paths(scanned.series)
 
 
 def describe_processed(found: Finished, retries: int) -> tuple[SeriesState, str]:

@@ -40,7 +40,7 @@ def publish_inventory(output: OutputFolder, scan: Scan, state: OutputState, key:
             headers = series.slices
             facts.append(SeriesFacts.of(scanned.record, series))
             known = state.slices_of(series_key) or _judge_slices(scanned, series)
-            outcomes = {(one.path, one.frame): one for one in known}
+            outcomes = _map_outcomes(known, headers)
             rows = [(header, outcomes.get((header.file.path, header.frame)) or _unknown(header)) for header in headers]
             index.add([_index_row(scanned, headers)])
             files.add(_file_row(series_key, *row) for row in rows)
@@ -52,6 +52,18 @@ def publish_inventory(output: OutputFolder, scan: Scan, state: OutputState, key:
             public.append(_slice_row(None, header, _unknown(header), key))
         slices.add(sorted(public, key=itemgetter("slice_key")))
     write_findings(output.findings, findings_of(scan, facts))
+
+
+def _map_outcomes(
+    known: Sequence[SliceOutcome], headers: Sequence[SliceHeader]
+) -> dict[tuple[str, int | None], SliceOutcome]:
+    """Return the outcomes by path and frame; where the files were moved since, by the paths that they have now."""
+    outcomes = {(one.path, one.frame): one for one in known}
+    if not known or any((header.file.path, header.frame) in outcomes for header in headers):
+        return outcomes
+    before = os.path.commonpath({os.path.dirname(one.path) for one in known})  # noqa: PTH120  paths are text here
+    now = os.path.commonpath({header.file.folder for header in headers})
+    return {(f"{now}/{os.path.relpath(path, before)}", frame): one for (path, frame), one in outcomes.items()}
 
 
 def publish_tag_statistics(output: OutputFolder, scan: Scan, *, keep_identifiers: bool) -> None:

@@ -1,14 +1,15 @@
 """Planned series through the cluster, and those that follow from their results."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.cluster.jobs import JobFailure, Task
-from pipeline.plan.plan import PlannedSeries, estimate_memory_mb, iterate_rounds
-from pipeline.prepare.job import Job, Recipe, SeriesResult, refuse
+from pipeline.output.state import Finished
+from pipeline.plan.plan import PlannedSeries, SeriesState, estimate_memory_mb, iterate_rounds
+from pipeline.prepare.job import MEASURE, Job, Recipe, SeriesResult, refuse
 from pipeline.report.options import PictureRequest
-from pipeline.scan.series import ScannedSeries
+from pipeline.scan.series import ScannedSeries, digest_headers
 from pipeline.vocabulary import Reason
 
 LACKS_SLICES = frozenset({Reason.TOO_FEW_SLICES, Reason.SLICE_GAP, Reason.SPACING_NONUNIFORM})
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ProcessedSeries:
-    """A series' result, the ``signature`` of its files, and the traceback where its worker met an internal error."""
+    """A series' result, the ``signature`` of its files, and the traceback where its worker met an internal error.
+
+    ``headers`` is a digest of what was read of its headers, where it was processed.
+    """
 
     result: SeriesResult
     signature: str
     traceback: str | None = None
+    headers: str = ""
 
 
 def process_series(
@@ -65,4 +70,26 @@ def _processed(job: Job, result: SeriesResult | JobFailure, scanned: ScannedSeri
             f"the system refuses {scanned.n_unreadable} files or folders beside it; without them {result.record.detail}"
         )
         return ProcessedSeries(refuse(job.record, job.series, Reason.UNREADABLE, detail), scanned.signature)
-    return ProcessedSeries(result, scanned.signature)
+    return ProcessedSeries(result, scanned.signature, headers=digest_headers(job.series))
+
+
+def find_same_content(
+    dispatcher: "Dispatcher", plans: Sequence[PlannedSeries], finished: Mapping[str, Finished], recipe: Recipe
+) -> Iterator[PlannedSeries]:
+    """Yield the series whose files changed by name or time alone, as by a copy: their headers and pixels are the same.
+
+    Only where all headers are the same are pixels read.
+    """
+    moved = {}
+    for plan in plans:
+        known = finished.get(plan.series_key)
+        is_in_doubt = plan.state is SeriesState.CHANGED and plan.is_work and known and known.record.fingerprint
+        if known and plan.scanned and is_in_doubt and known.headers == digest_headers(plan.scanned.series):
+            moved[plan.series_key] = plan
+    if not moved:
+        return
+    jobs = (_with_memory(build_job(plan.scanned, recipe)) for plan in moved.values() if plan.scanned)
+    for job, result in dispatcher.run(MEASURE, jobs, len(moved)):
+        key = job.record.series_key
+        if not isinstance(result, JobFailure) and result.record.fingerprint == finished[key].record.fingerprint:
+            yield moved[key]

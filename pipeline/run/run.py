@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ from pipeline.prepare.job import PREPARE, Job, Recipe, SeriesResult, refuse
 from pipeline.record import SeriesRecord
 from pipeline.report.options import PictureRequest
 from pipeline.run.history import History, notify_at_end
-from pipeline.run.processing import ProcessedSeries, build_job, process_series
+from pipeline.run.processing import ProcessedSeries, build_job, find_same_content, process_series
 from pipeline.run.publish import Published, publish_run
 from pipeline.run.session import Listener, Session, open_session
 from pipeline.run.unchanged import LastRun
@@ -165,6 +165,8 @@ class _Run:
         account["unreadable"] = _unreadable(found)
         tracebacks: list[str] = []
         try:
+            self._adopt_moved(selection)
+            account["plan"] = count_states(self._plans(selection))
             for processed in self._prepare(selection):
                 self._keep(processed)
                 tracebacks += [processed.traceback] if processed.traceback else []
@@ -195,6 +197,13 @@ class _Run:
 
     def _plans(self, selection: Selection) -> list[PlannedSeries]:
         return plan_series(selection, self.state.finished, self.versions)
+
+    def _adopt_moved(self, selection: Selection) -> None:
+        """Keep what is done of series whose files were only moved or copied."""
+        plans = self._plans(selection)
+        for plan in find_same_content(self.dispatcher, plans, self.state.finished, self.recipe):
+            if plan.scanned:
+                self.state.adopt_signature(plan.series_key, plan.scanned.signature)
 
     def _prepare(self, selection: Selection) -> Iterator[ProcessedSeries]:
         """Yield each series that the headers refuse, then those that were processed, then those left out for another.
@@ -233,7 +242,13 @@ class _Run:
         """Put a result into the output's state, where it survives this process."""
         result, versions = processed.result, self.versions
         now = Finished(
-            result.record, processed.signature, versions.rules, result.slices, result.histogram, versions.stages
+            result.record,
+            processed.signature,
+            versions.rules,
+            result.slices,
+            result.histogram,
+            versions.stages,
+            headers=processed.headers,
         )
         before = self.state.finished.get(result.record.series_key)
         finished = count_failures(now, before, versions.retries)
@@ -246,7 +261,7 @@ class _Run:
         for plan in self._plans(selection):
             known = self.state.finished.get(plan.series_key)
             if known and is_kept(plan, known):
-                records.append(known.record)
+                records.append(replace(known.record, present=plan.state is not SeriesState.GONE))
             elif known is None and plan.scanned:
                 records.append(self._unprocessed(plan.scanned).record)
         published = publish_run(self.session, records, selection.scan, self.state)

@@ -1,6 +1,5 @@
 """Input folders to series: every file's header is read once, and series are built, named and checked one at a time."""
 
-import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +21,16 @@ from pipeline.dicom.series.split import split_parts, split_volumes
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
 from pipeline.record import SeriesRecord
 from pipeline.scan.headers import Reading
-from pipeline.scan.series import NOBODY, People, Scan, ScannedSeries, Unreadable, identify_patient, identify_study
+from pipeline.scan.series import (
+    NOBODY,
+    People,
+    Scan,
+    ScannedSeries,
+    Unreadable,
+    identify_patient,
+    identify_study,
+    sign_files,
+)
 from pipeline.sources.folders import NOT_LISTED, REFUSED_FILE, InputOptions, find_files
 from pipeline.vocabulary import Reason, SeriesWarning, Status
 
@@ -213,7 +221,7 @@ class _Judge:
             refusal = check_headers(volume, self.library.policy)
             load = partial(self.library.load_volume, entry, number)
             former = self._former_key(volume) if volume.place else None
-            record, signature = self._first_record(volume), _signature(volume)
+            record, signature = self._first_record(volume), sign_files(volume)
             one = ScannedSeries.of(volume, record, warnings, refusal, signature, load)
             self.scanned.append((whole.identity, replace(one, former_key=former)))
 
@@ -288,10 +296,3 @@ class _Judge:
                 return set()
             folder = above
         return self.folders[folder]
-
-
-def _signature(series: Series) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for header in series.slices:
-        digest.update(repr((header.file.path, *header.file.state, header.frame)).encode())
-    return digest.hexdigest()

@@ -3,8 +3,11 @@
 Of a series stays in memory what a plan needs; its slices are loaded from the database when they are asked for.
 """
 
+import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +17,7 @@ from pipeline.dicom.stack.stack import build_stack
 from pipeline.masks.sources import MaskSource
 from pipeline.record import MASK_PREFIX, REASON_PREFIX, LabelValue, SeriesRecord
 from pipeline.scan.census import Census
+from pipeline.sources.folders import FoundFile
 from pipeline.vocabulary import Reason, Refusal, SeriesWarning, Status
 
 People = Mapping[str, str]
@@ -31,7 +35,7 @@ class ScannedSeries:
 
     ``load`` returns its slices, of which ``first`` is the first one; ``n_images`` are CT images, and ``effort`` is what
     they cost to read, in voxels of native images; ``has_masks`` where others are mask objects.  ``record`` holds what
-    is known already; ``signature`` changes when a file is added, removed, moved or touched.  ``masks`` are those that
+    is known already; ``signature`` changes when a file is added, removed, renamed or touched.  ``masks`` are those that
     are asked for: their files, or why there are none; ``n_unreadable`` is how many files and folders beside the series
     the system refuses to read.  ``place`` is that of a series without a UID, and ``former_key``
     the series_key that outputs of before give it: it followed from the whole path.
@@ -142,6 +146,42 @@ class Scan:
     def has_ct(self) -> bool:
         """True where a series holds a CT image that is no localizer; a broken one counts."""
         return any(scanned.refusal is None or scanned.refusal[0] not in NO_CT for scanned in self.series)
+
+
+def sign_files(series: Series) -> str:
+    """Return what changes when a file of a series is added, removed, renamed or touched.
+
+    Files are known by their places below the deepest folder that holds all of them: so that folder, and any above it,
+    may be moved or renamed.
+    """
+    common = os.path.commonpath({header.file.folder for header in series.slices})
+    return _sign(series, len(common.rstrip("/")) + 1)
+
+
+def sign_whole_paths(series: Series) -> str:
+    """Return the signature that the version before made: it changed with every folder above the files too."""
+    return _sign(series, 0)
+
+
+def _sign(series: Series, n_skipped: int) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for header in series.slices:
+        digest.update(repr((header.file.path[n_skipped:], *header.file.state, header.frame)).encode())
+    return digest.hexdigest()
+
+
+NO_FILE = FoundFile("", 0, 0)
+
+
+def digest_headers(series: Series) -> str:
+    """Return what changes when anything changes that was read of the headers of a series; the same wherever it lies."""
+    digest = hashlib.blake2b(digest_size=16)
+    contents = (
+        (sorted(header.warnings), repr(replace(header, file=NO_FILE, warnings=frozenset()))) for header in series.slices
+    )
+    for warnings, content in sorted(contents, key=itemgetter(1)):
+        digest.update(f"{warnings} {content}".encode(errors="backslashreplace"))
+    return digest.hexdigest()
 
 
 def identify_patient(header: SliceHeader, people: People = NOBODY, place: str = "") -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def test_a_plan_without_programs_loads_no_series_where_nothing_changed(
 def test_content_that_changed_behind_its_size_and_times_is_found_only_deep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scan_room, "_signature", lambda _: "a file system that tells of no change")
+    monkeypatch.setattr(scan_room, "sign_files", lambda _: "a file system that tells of no change")
     write_series(tmp_path / "in" / "same", patient_id="a")
     spoilt = write_series(tmp_path / "in" / "spoilt", patient_id="b").paths[3]
     carry_out(tmp_path, tmp_path / "in", YAML)

@@ -1,6 +1,7 @@
 """Runs one after another: what is new, changed, stale, failed, not there any more, and nothing else, is worked."""
 
 import os
+import shutil
 import time
 from collections import Counter
 from dataclasses import replace
@@ -10,13 +11,16 @@ from typing import Any, ClassVar
 import pytest
 from nights import lasting
 from phantoms import uid, write_series
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from running import InThisProcess, Quiet, bytes_of_stores, carry_out
 from states import finished_in
 
+from pipeline.cli import main
 from pipeline.cluster.dispatcher import open_cluster
 from pipeline.cluster.jobs import JobFailure
 from pipeline.config import load
+from pipeline.output.tables import read_table
 from pipeline.prepare.job import PREPARE, Job
 from pipeline.run.run import retry, run
 from pipeline.versions import STAGES
@@ -179,3 +183,38 @@ def test_what_lies_beside_a_series_is_told_although_its_own_files_did_not_change
     assert lasting(again.output) == lasting(clean.output)
     told = [(record.study_day, record.warnings, record.elements.get("StudyTime")) for record in again.records]
     assert Counter(told) == {(0, ("W_FILE_SKIPPED",), "101500"): 1, (31, (), "101500"): 1, (0, (), "101500"): 1}
+
+
+def test_an_input_that_was_moved_renamed_or_copied_makes_nothing_anew(source: Path, tmp_path: Path) -> None:
+    write_series(source / "p2", patient_id="p2", n=2)
+    first = carry_out(tmp_path, source, UNTOLD)
+    slices = read_table(first.output.slices)
+    source.rename(tmp_path / "moved")
+    (tmp_path / "moved/p0").rename(tmp_path / "moved/renamed")
+    shutil.copytree(tmp_path / "moved/p1", tmp_path / "moved/copied", copy_function=shutil.copyfile)
+    shutil.rmtree(tmp_path / "moved/p1")
+    second = carry_out(tmp_path, tmp_path / "moved", UNTOLD)
+    assert second.summary["plan"] == {"new": 0, "changed": 0, "stale": 0, "done": 3, "gone": 0}
+    assert bytes_of_stores(second) == bytes_of_stores(first)
+    assert read_table(first.output.slices) == slices
+    assert all(record.present for record in second.records)
+
+
+def test_a_copy_with_another_header_is_made_again(source: Path, tmp_path: Path) -> None:
+    carry_out(tmp_path, source, UNTOLD)
+    for path in (source / "p0").iterdir():
+        dataset = dcmread(path)
+        dataset.ImagePositionPatient = [x + 8 for x in dataset.ImagePositionPatient]
+        dataset.save_as(path)
+    assert carry_out(tmp_path, source, UNTOLD).summary["plan"]["changed"] == 1
+
+
+def test_the_manifest_says_which_series_are_no_longer_in_the_input(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    carry_out(tmp_path, source, UNTOLD)
+    shutil.rmtree(source / "p0")
+    again = carry_out(tmp_path, source, UNTOLD)
+    assert sorted(row["present"] for row in read_table(again.output.manifest)) == [False, True]
+    main(["status", str(again.output.root)])
+    assert "1 of them no longer in the input" in capsys.readouterr().out
