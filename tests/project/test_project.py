@@ -126,6 +126,11 @@ def test_the_lock_of_a_run_holds_nothing_that_only_tests_need() -> None:
     assert pins(LOCK).keys().isdisjoint({"mypy", "pytest", "ruff", "moto", "flask", "highdicom", "bokeh", "pandas"})
 
 
+def test_an_environment_keeps_what_its_user_installed() -> None:
+    script = (ROOT / "scripts/make_venv.sh").read_text(encoding="utf-8")
+    assert not re.search(r"pip (sync|uninstall)|--exact", script)
+
+
 @LOCKS
 def test_a_decoder_under_the_gpl_is_not_locked(lock: str) -> None:
     assert "pylibjpeg-libjpeg" not in pins(lock)
