@@ -39,7 +39,7 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "scan", "plan", "fit"])
-def test_a_mistake_in_a_configuration_is_reported_before_anything_heavy_is_imported(tmp_path: Path, command: str) -> None:
+def test_a_mistake_in_a_configuration_is_reported_before_heavy_imports(tmp_path: Path, command: str) -> None:
     words = [command, "default", "--input", str(tmp_path / "nowhere"), "--output", str(tmp_path / "out")]
     program = (
         "import sys; from pipeline.cli import main\n"
