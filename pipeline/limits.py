@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, fields
 
+INFLATE_FREE_BYTES = 16 << 20
+"""Below this much inflated data the ratio is not checked: an empty slice deflates far."""
 DEEPEST_NESTING = 100
 """Sequences are walked by functions that call themselves; deeper than this Python's own stack is the limit."""
 
@@ -28,3 +30,11 @@ class Limits:
             if getattr(self, limit.name) < least:
                 msg = f"{limit.name} must be at least {least}"
                 raise ValueError(msg)
+
+    def most_inflated(self, n_packed: int) -> int:
+        """Return how many bytes may come out of so many."""
+        return max(INFLATE_FREE_BYTES, self.max_inflate_ratio * n_packed)
+
+    def describe_ratio(self) -> str:
+        """Return the limit in words."""
+        return f"max_inflate_ratio {self.max_inflate_ratio}"

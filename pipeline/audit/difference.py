@@ -9,7 +9,8 @@ from pipeline.dicom.files.listing import ListedElement, Listing, list_elements
 from pipeline.errors import UsageError
 from pipeline.limits import Limits
 from pipeline.report.render import environment
-from pipeline.sources.folders import FoundFile, InputOptions, find_files
+from pipeline.sources.files import FoundFile
+from pipeline.sources.folders import InputOptions, find_files
 from pipeline.vocabulary import Reason
 
 Value = str | tuple[str | None, ...]

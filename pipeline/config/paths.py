@@ -6,13 +6,14 @@ A folder in a bucket is judged by its name alone: whether it is there shows when
 import os
 from dataclasses import replace
 from pathlib import Path
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISREG
 
 from pipeline.cohort.options import ManifestOptions
 from pipeline.config.document import Keys
 from pipeline.config.model import Config
 from pipeline.errors import UsageError
 from pipeline.sources.address import Address, parse_address, resolve_file_url
+from pipeline.sources.files import is_archive_name
 
 
 def check_paths(config: Config) -> None:
@@ -27,8 +28,9 @@ def check_paths(config: Config) -> None:
         if parse_address(root):
             continue
         found = _stat(Path(root))
-        if found is None or not S_ISDIR(found.st_mode):
-            message = f"input.roots: {root} is not a folder that exists"
+        is_archive = found is not None and S_ISREG(found.st_mode) and is_archive_name(root)
+        if found is None or not (S_ISDIR(found.st_mode) or is_archive):
+            message = f"input.roots: {root} is not a folder that exists, nor an archive (.zip, .tar, .tar.gz ...)"
             raise UsageError(message)
     if clash := find_folder_clash(config):
         raise UsageError(clash)

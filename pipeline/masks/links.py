@@ -37,6 +37,7 @@ class MaskObject:
     study_uid: str
     series_uid: str
     references: References = References()
+    state: tuple[int | str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def find_sources(options: MaskOptions, links: Links, keys: Iterable[str]) -> dic
     sources = {}
     for key in keys:
         if pairs := linked.get(key):
-            files = tuple(LinkedFile(one.path, link, one.references.made) for one, link in pairs)
+            files = tuple(LinkedFile(one.path, link, one.references.made, one.state) for one, link in pairs)
             choice = _narrow_choice(options.choice, numbers, [one for one, _ in pairs])
             sources[key] = MaskSource(options.name, kind, files, choice, options.pick)
         else:

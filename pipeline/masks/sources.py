@@ -112,11 +112,15 @@ ALL_REGIONS = RegionChoice()
 
 @dataclass(frozen=True)
 class LinkedFile:
-    """A file that holds a mask of a series, how it was linked to it, and when it says that it was made."""
+    """A file that holds a mask of a series, how it was linked to it, and when it says that it was made.
+
+    ``state`` tells whether it changed, where it lies in a container; it is empty for a file of a folder.
+    """
 
     path: str
     linked_by: Link
     made: str = ""
+    state: tuple[int | str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,7 @@ def _fill_path(pattern: str, identifiers: Identifiers) -> str | None:
 
 def describe_states(sources: Sequence[MaskSource]) -> str:
     """Return a text that changes when a mask, one of its files or one of its numbers does; empty without any file."""
-    found = [(source, [_state(file.path) for file in source.files]) for source in sources if source.files]
+    found = [(source, [file.state or _state(file.path) for file in source.files]) for source in sources if source.files]
     return repr((FORMAT, found)) if found else ""
 
 

@@ -225,7 +225,7 @@ def _draw(file: LinkedFile, source: MaskSource, grid: SourceGrid, limits: Limits
     try:
         if source.kind == "NIFTI":
             return Attempt(file, read_nifti(Path(file.path), grid, limits))
-        drawn = read_mask(Path(file.path), source.kind, grid, source.choice, limits)
+        drawn = read_mask(file.path, source.kind, grid, source.choice, limits)
     except MaskMismatchError as error:
         return Attempt(file, None, error.reason, str(error))
     if drawn is None:

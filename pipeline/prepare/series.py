@@ -29,6 +29,7 @@ from pipeline.prepare.source import (
     build_accepted_stack,
     compute_fingerprint,
     hash_content,
+    hold_files,
     read_plausible_facts,
     remove_duplicates,
     stream_slices,
@@ -61,7 +62,8 @@ def process(job: Job) -> SeriesResult:
     started = time.perf_counter()
     job = replace(job, folder=name_try_folder(job.folder, secrets.token_hex(4)))
     try:
-        result = replace(_prepare(job), folder=job.folder)
+        with hold_files(job) as held:
+            result = replace(_prepare(held), folder=job.folder)
     except SeriesRefusedError as error:
         result = refuse(job.record, job.series, error.reason, error.detail)
     except OSError as error:  # errors of reading have become reasons; this one is of the store

@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
@@ -15,6 +16,7 @@ from pipeline.dicom.stack.stack import Stack, build_stack
 from pipeline.errors import SeriesRefusedError
 from pipeline.prepare.job import Job, SeriesResult, refuse
 from pipeline.privacy import PseudonymKey
+from pipeline.sources.files import SourceError
 from pipeline.vocabulary import Reason, Status
 from pipeline.volume import Plane, Planes
 
@@ -66,6 +68,27 @@ def compute_fingerprint(slices: Iterable[SliceHeader], pixel_hashes: Iterable[st
     return key.keyed_hash("fingerprint", *(part for pair in sorted(pairs) for part in pair))
 
 
+@contextmanager
+def hold_files(job: Job) -> Iterator[Job]:
+    """Yield the job with files that can be read in place: what lies compressed in an archive is unpacked once.
+
+    Raises SeriesRefusedError where one of them cannot be had.
+    """
+    files = [header.file for header in job.series.slices if header.file.extent]
+    if not files:
+        yield job
+        return
+    from pipeline.sources.members import hold_files as hold  # noqa: PLC0415  a run over folders needs no archives
+
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(hold(files))
+        except SourceError as error:
+            raise SeriesRefusedError(error.reason, error.detail) from error
+        slices = tuple(replace(one, file=held.get(one.file.path, one.file)) for one in job.series.slices)
+        yield replace(job, series=replace(job.series, slices=slices))
+
+
 def measure_series(job: Job) -> SeriesResult:
     """Read a series and write nothing: return its HU histogram, and a record with its content_hash and fingerprint.
 
@@ -73,7 +96,8 @@ def measure_series(job: Job) -> SeriesResult:
     """
     started = time.perf_counter()
     try:
-        result = _read_series(job)
+        with hold_files(job) as held:
+            result = _read_series(held)
     except SeriesRefusedError as error:
         result = refuse(job.record, job.series, error.reason, error.detail)
     return replace(result, record=replace(result.record, duration_s=round(time.perf_counter() - started, 3)))

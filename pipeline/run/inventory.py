@@ -1,6 +1,5 @@
 """The inventory of files: which series each belongs to, whether it was used or why not, and labels of single slices."""
 
-import os
 from collections.abc import Collection, Sequence
 from operator import itemgetter
 from typing import Any
@@ -20,6 +19,7 @@ from pipeline.quality.findings import findings_of, write_findings
 from pipeline.record import LABEL_PREFIX, SliceOutcome, map_types
 from pipeline.scan.series import Scan, ScannedSeries
 from pipeline.scan.tag_statistics import write_tags
+from pipeline.sources.files import find_common_folder
 from pipeline.vocabulary import FileStatus, Reason
 
 
@@ -95,7 +95,7 @@ def _judge_slices(scanned: ScannedSeries, series: Series) -> tuple[SliceOutcome,
 def _index_row(scanned: ScannedSeries, headers: Sequence[SliceHeader]) -> dict[str, Any]:
     return {
         **{name: value for name, value in scanned.identifiers.items() if name in INDEX_COLUMNS},
-        "folder": os.path.commonpath({header.file.folder for header in headers}),
+        "folder": find_common_folder({header.file.folder for header in headers}),
         "n_files": scanned.record.n_files,
     }
 

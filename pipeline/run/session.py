@@ -90,7 +90,8 @@ class Session:
     def list_files(self) -> FileCounts:
         """Take over into the database which files lie under the input roots, and what changed of them."""
         links = LinkCounts(self.config.input)
-        listing = FileTable(self.database).update(links.count(find_files(self.config.input)))
+        table = FileTable(self.database)
+        listing = table.update(links.count(find_files(self.config.input, self.config.limits, table)))
         for message in links.describe():
             self.listener.says(message)
         return listing

@@ -13,7 +13,7 @@ from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
 from pipeline.run.session import Session
 from pipeline.scan.files import UNCHANGED, FileCounts
 from pipeline.scan.series import Scan
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 from pipeline.versions import describe_stages
 
 Result = dict[str, Any]
@@ -100,7 +100,7 @@ def _named_by(config: Config) -> list[Path]:
     return [Path(name) for name in (*names, *masks) if name]
 
 
-def _input_state(path: Path) -> tuple[int, ...] | None:
+def _input_state(path: Path) -> tuple[int | str, ...] | None:
     """Return what tells whether a file changed that was not written here: copies keep size and modification time."""
     try:
         return FoundFile.of(str(path), path.stat()).state

@@ -4,21 +4,25 @@ Headers lie in parts: some files of one series, packed as the worker that read t
 those of its files that are as they were.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.output.database import Database
-from pipeline.sources.folders import FoundFile
-from pipeline.vocabulary import Reason, Refusal
+from pipeline.sources.files import INSIDE, FoundFile
+from pipeline.vocabulary import Reason, Stage
 
 TERMS = "header terms"
 """The name of the fact that says by what all headers were read."""
 UNCHANGED = "last"
 """Facts whose names begin so hold as long as no file changes."""
 ROWS_AT_ONCE = 4096
+
+ARCHIVE = "archive"
+"""Facts whose names begin so hold what an archive was when it was listed, how many files it holds, or why none."""
 
 Paths = frozenset[str] | None
 """The files that a part still holds; None where it holds all that it was made of."""
@@ -66,6 +70,35 @@ class FileTable:
                 comparison.forget_missing()
         return FileCounts(comparison.n_files, comparison.n_changed)
 
+    def list_known(self, archive: FoundFile, terms: str) -> list[FoundFile] | None:
+        """Return what was found in an archive, None where it is another since, or was never listed."""
+        state, n_files, refused = json.loads(self.database.fact(_archive_fact(archive)) or "[null, 0, null]")
+        if state != f"{terms} {_state(archive)}":
+            return None
+        if not n_files:
+            reason, detail = refused or (None, "")
+            return [replace(archive, refusal=(Reason[reason], detail)) if reason else archive]
+        folder = os.fsencode(archive.path + INSIDE)
+        rows = self.database.all(
+            "SELECT path, name, state FROM folder JOIN file ON folder.id = folder"
+            " WHERE path = ? OR (path > ? AND path < ?) ORDER BY path, name",
+            (folder, folder + b"/", folder + b"0"),
+        )
+        return [_file(*row) for row in rows] if len(rows) == n_files else None
+
+    def remember(self, archive: FoundFile, terms: str, files: Iterable[FoundFile]) -> Iterator[FoundFile]:
+        """Yield what is found in an archive, and know it from then on, unless the system let it not be read."""
+        n_files, refusal = 0, None
+        for file in files:
+            if file.path == archive.path:
+                refusal = file.refusal
+            else:
+                n_files += 1
+            yield file
+        is_final = refusal is None or refusal[0].stage is not Stage.ACCESS
+        known = json.dumps([f"{terms} {_state(archive)}", n_files, refusal]) if is_final else None
+        self.database.set_fact(_archive_fact(archive), known)
+
     def use_terms(self, terms: str) -> None:
         """Forget every header that was read by other terms, and what may be another though its file is the same."""
         if self.database.fact(TERMS) != terms:
@@ -84,9 +117,9 @@ class FileTable:
             self.database.execute("DELETE FROM part")
 
     def unread(self) -> Iterator[FoundFile]:
-        """Yield the files whose headers are to be read, those of a folder in the order of their inodes.
+        """Yield the files whose headers are to be read, those of a folder in the order of their inodes or offsets.
 
-        On a spinning disk that is the order in which they lie.  Parts may be added meanwhile.
+        That is the order in which they lie on a spinning disk, and in an archive.  Parts may be added meanwhile.
         """
         after = (-1, b"")
         while rows := self.database.all(
@@ -96,7 +129,7 @@ class FileTable:
         ):
             after = rows[-1][:2]
             files = [(folder, _file(path, name, state)) for folder, name, path, state in rows]
-            for _, file in sorted(files, key=lambda pair: (pair[0], pair[1].inode)):
+            for _, file in sorted(files, key=lambda pair: (pair[0], pair[1].order)):
                 yield file
 
     def add(self, parts: Iterable[HeaderPack]) -> None:
@@ -187,13 +220,19 @@ class _Comparison:
         """Note which files of a folder are new or others; it may come again, with a folder that cannot be read."""
         number = _find_folder(self.database, folder)
         known: dict[bytes, str] = dict(self.database.all("SELECT name, state FROM file WHERE folder = ?", (number,)))
-        changed = []
+        changed, moved = [], []
         for name, file in files.items():
-            state = _state(file)
-            if known.get(name) != state:
+            state, before = _state(file), known.get(name)
+            if before is not None and before != state and _is_same_content(file, before, state):
+                moved.append((state, number, name))
+            elif before != state:
                 changed.append((name, state))
         if changed:
             number = self._write(folder, changed)
+        if moved:
+            self._begin()
+            self.n_changed += len(moved)
+            self.database.execute_many("UPDATE file SET state = ? WHERE folder = ? AND name = ?", moved)
         missing = (self.missing.pop(number, set()) if number in self.seen else known.keys()) - files.keys()
         if missing:
             self.missing[number] = missing
@@ -233,6 +272,10 @@ class _Comparison:
         self.n_changed += len(names)
         places = ((folder, name) for name in names)
         self.database.execute_many("DELETE FROM file WHERE folder = ? AND name = ?", places)
+
+
+def _archive_fact(archive: FoundFile) -> str:
+    return f"{ARCHIVE} {hashlib.blake2b(os.fsencode(archive.path), digest_size=16).hexdigest()}"
 
 
 def _count(database: Database, question: str, *values: int) -> int:
@@ -279,15 +322,22 @@ def _path(folder: bytes, name: bytes) -> str:
 
 
 def _state(file: FoundFile) -> str:
-    """Return what must be the same for what was read of a file to hold."""
+    """Return what must be the same for what was read of a file to hold, and behind it where it lies in a container."""
     times = f"{file.size} {file.mtime_ns} {file.ctime_ns} {file.inode} {file.looked_ns}"
-    return f"{times} {json.dumps(file.refusal)}" if file.refusal else times
+    own = f"{times} {json.dumps(file.refusal)}" if file.refusal else times
+    return f"{own}\n{file.checksum}\n{json.dumps(file.extent.pack())}" if file.extent else own
+
+
+def _is_same_content(file: FoundFile, before: str, state: str) -> bool:
+    """Tell whether a file that lies elsewhere now, in an archive that is another, holds by its checksum the same."""
+    return bool(file.checksum) and before.rpartition("\n")[0] == state.rpartition("\n")[0]
 
 
 def _file(folder: bytes, name: bytes, state: str) -> FoundFile:
-    size, mtime_ns, ctime_ns, inode, looked_ns, *refused = state.split(" ", 5)
-    refusal: Refusal | None = None
-    if refused:
-        reason, detail = json.loads(refused[0])
-        refusal = Reason[reason], detail
-    return FoundFile(_path(folder, name), int(size), int(mtime_ns), refusal, int(ctime_ns), int(inode), int(looked_ns))
+    own, *inside = state.split("\n")
+    *numbers, refused = own.split(" ", 5) if own.count(" ") > 4 else [*own.split(" "), "null"]
+    packed = [_path(folder, name), json.loads(refused), *map(int, numbers)]
+    if inside:
+        checksum, extent = inside
+        packed += [checksum, json.loads(extent)]
+    return FoundFile.unpack(packed)

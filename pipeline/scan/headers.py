@@ -25,7 +25,7 @@ from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.output.database import Database
 from pipeline.scan.census import Census
 from pipeline.scan.files import FileTable, HeaderPack
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 from pipeline.versions import STAGES
 from pipeline.vocabulary import Reason, Stage
 

@@ -16,7 +16,7 @@ from pipeline.masks.links import ImageSeries, Links, MaskObject, References, fin
 from pipeline.masks.sources import FORMAT, MaskOptions, MaskSource, describe_states, find_nifti
 from pipeline.scan.headers import Reading
 from pipeline.scan.series import Scan, ScannedSeries
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import MaskReason, Reason, SeriesWarning
 
 UNREADABLE = frozenset({Reason.UNREADABLE, Reason.UNSTABLE})
@@ -81,6 +81,7 @@ def _describe_object(header: SliceHeader, references: Mapping[str, References]) 
         identity.study_instance_uid,
         identity.series_instance_uid,
         references.get(header.file.path, unread),
+        header.file.state if header.file.extent else (),
     )
 
 

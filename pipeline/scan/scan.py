@@ -60,7 +60,7 @@ def scan(  # noqa: PLR0913  where from, how, and what of it is wanted
     """
     select, reading = select or SelectOptions(), reading or Reading()
     if n_files is None:
-        n_files = reading.table.update(find_files(options)).n_files
+        n_files = reading.table.update(find_files(options, policy.limits, reading.table)).n_files
     if not n_files:
         return Scan()
     reading.read(

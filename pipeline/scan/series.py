@@ -17,7 +17,7 @@ from pipeline.dicom.stack.stack import build_stack
 from pipeline.masks.sources import MaskSource
 from pipeline.record import MASK_PREFIX, REASON_PREFIX, LabelValue, SeriesRecord
 from pipeline.scan.census import Census
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import Reason, Refusal, SeriesWarning, Status
 
 People = Mapping[str, str]

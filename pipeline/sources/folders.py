@@ -5,15 +5,21 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
+from pipeline.limits import Limits
 from pipeline.sources.address import parse_address
-from pipeline.vocabulary import Reason, Refusal
+from pipeline.sources.files import INSIDE, FoundFile, is_archive_name
+from pipeline.vocabulary import Reason
 
 NOT_FOLLOWED = "a link that is not followed"
 LEADS_OUT = "a link that leads out of its root"
 REFUSED_FILE = "the system refuses the file"
 NOT_LISTED = "the system refuses to list the folder"
+LISTING_FORMAT = 1
+"""Counts up when archives are listed otherwise."""
+HIDDEN = "an archive beside something of its own name and an exclamation mark, which its members would have"
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class InputOptions:
     roots: tuple[str, ...]
     follow_symlinks: bool = False
     settle_seconds: float = 0
+    archives: Literal["read", "ignore"] = "read"
 
     def __post_init__(self) -> None:
         if not self.roots:
@@ -40,49 +47,55 @@ COARSE_GRAIN_NS = 2 * NS
 """The same for file systems that keep whole seconds, or every second one."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A file under a root, or something that cannot be read as one: then ``refusal`` is the reason.
+class ArchiveMemory(Protocol):
+    """What is known of archives that were listed before."""
 
-    ``ctime_ns`` and ``inode`` change where a copy keeps size and modification time.  ``looked_ns`` is 0, or the time
-    of this look where the file's times are so fresh that a later change may leave the same ones.
-    """
+    def list_known(self, archive: FoundFile, terms: str) -> Iterable[FoundFile] | None:
+        """Return what was found in an archive by these terms, None where it is another since, or never was listed."""
 
-    path: str
-    size: int
-    mtime_ns: int
-    refusal: Refusal | None = None
-    ctime_ns: int = 0
-    inode: int = 0
-    looked_ns: int = 0
-
-    @classmethod
-    def of(cls, path: str, status: os.stat_result, refusal: Refusal | None = None, looked_ns: int = 0) -> "FoundFile":
-        """Return the file of which the system says this."""
-        return cls(path, status.st_size, status.st_mtime_ns, refusal, status.st_ctime_ns, status.st_ino, looked_ns)
-
-    @property
-    def state(self) -> tuple[int, ...]:
-        """What tells whether the file changed: two looks that find the same found the same bytes."""
-        return self.size, self.mtime_ns, self.ctime_ns, self.inode, self.looked_ns
-
-    def is_of(self, status: os.stat_result) -> bool:
-        """Report whether the system still says what it said; some number files anew within minutes, so not by inode."""
-        times = status.st_mtime_ns, status.st_ctime_ns
-        return (status.st_size, *times) == (self.size, self.mtime_ns, self.ctime_ns)
-
-    @property
-    def folder(self) -> str:
-        """The folder that the file lies in."""
-        return os.path.dirname(self.path)  # noqa: PTH120  a str path, as everywhere in this room
+    def remember(self, archive: FoundFile, terms: str, files: Iterable[FoundFile]) -> Iterator[FoundFile]:
+        """Yield what is found in an archive, and know it from then on."""
 
 
-def find_files(options: InputOptions) -> Iterator[FoundFile]:
+def find_files(
+    options: InputOptions, limits: Limits | None = None, memory: ArchiveMemory | None = None
+) -> Iterator[FoundFile]:
     """Yield everything under the roots that is no folder, by any name and at any depth, each path once.
 
-    A folder's files come before its folders, each by name.
-    Links are followed only with ``follow_symlinks``, and never out of their root.
+    A folder's files come before the files in its archives, and those before its folders, each by name.  Links are
+    followed only with ``follow_symlinks``, and never out of their root.  An archive that ``memory`` knows stays closed.
     """
+    limits = limits or Limits()
+    archives: list[FoundFile] = []
+    for file in _find_whole_files(options):
+        if archives and file.folder != archives[0].folder:
+            yield from _list_archives(archives, limits, memory)
+            archives = []
+        if options.archives == "read" and file.refusal is None and is_archive_name(file.path):
+            archives.append(file)
+        else:
+            yield file
+    yield from _list_archives(archives, limits, memory)
+
+
+def _list_archives(archives: Iterable[FoundFile], limits: Limits, memory: ArchiveMemory | None) -> Iterator[FoundFile]:
+    terms = f"{LISTING_FORMAT} {limits.max_file_mb} {limits.max_inflate_ratio}"
+    for archive in archives:
+        if os.path.lexists(archive.path + INSIDE):
+            yield replace(archive, refusal=(Reason.UNREADABLE, HIDDEN))
+            continue
+        known = memory.list_known(archive, terms) if memory else None
+        if known is not None:
+            yield from known
+            continue
+        from pipeline.sources.archives import list_archive  # noqa: PLC0415  a run over folders needs no archives
+
+        files = list_archive(archive, limits)
+        yield from memory.remember(archive, terms, files) if memory else files
+
+
+def _find_whole_files(options: InputOptions) -> Iterator[FoundFile]:
+    """Yield everything under the roots that is no folder, archives as the files that they are."""
     newest_ns = time.time_ns() - int(options.settle_seconds * 1e9) if options.settle_seconds else None
     seen: set[str] = set()
     for root in sorted(os.path.realpath(root) for root in options.roots):
@@ -127,8 +140,9 @@ class LinkCounts:
 
 
 def _holds_any(root: str, paths: Iterable[str]) -> bool:
-    inside = os.path.join(os.path.realpath(root), "")  # noqa: PTH118  as everywhere in this room
-    return any(path.startswith(inside) for path in paths)
+    own = os.path.realpath(root)
+    inside = os.path.join(own, ""), f"{own}{INSIDE}/"  # noqa: PTH118  as everywhere in this room
+    return any(path == own or path.startswith(inside) for path in paths)
 
 
 def _walk(root: str, options: InputOptions, seen: set[str]) -> Iterator[str]:

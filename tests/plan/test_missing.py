@@ -9,7 +9,8 @@ from pipeline.output.state import Finished
 from pipeline.plan.plan import PlannedSeries, SeriesState, describe_missing, has_no_ct_left
 from pipeline.record import SeriesRecord
 from pipeline.scan.series import Scan, ScannedSeries
-from pipeline.sources.folders import FoundFile, InputOptions
+from pipeline.sources.files import FoundFile
+from pipeline.sources.folders import InputOptions
 from pipeline.vocabulary import Reason, Status
 
 OK = SeriesRecord(series_key="a", status=Status.OK)

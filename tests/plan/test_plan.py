@@ -18,7 +18,7 @@ from pipeline.plan.plan import (
 )
 from pipeline.record import SeriesRecord
 from pipeline.scan.series import Scan, ScannedSeries
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import Reason, Status
 
 VERSIONS = Versions("config", "stages", "rules", retries=2)

@@ -18,7 +18,8 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.tables import read_table
 from pipeline.run.run import run
-from pipeline.sources.folders import REFUSED_FILE, FoundFile, InputOptions, find_files
+from pipeline.sources.files import FoundFile
+from pipeline.sources.folders import REFUSED_FILE, InputOptions, find_files
 from pipeline.vocabulary import ExitCode, Reason, Status
 
 pytestmark = pytest.mark.usefixtures("in_this_process")

@@ -11,7 +11,8 @@ from slices import axial
 
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.scan.series import Scan, Unreadable
-from pipeline.sources.folders import NOT_LISTED, REFUSED_FILE, FoundFile
+from pipeline.sources.files import FoundFile
+from pipeline.sources.folders import NOT_LISTED, REFUSED_FILE
 from pipeline.vocabulary import Reason, SeriesWarning
 
 

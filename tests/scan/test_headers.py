@@ -19,7 +19,8 @@ from pipeline.scan import headers
 from pipeline.scan.census import Census
 from pipeline.scan.files import FileCounts, FileTable
 from pipeline.scan.headers import Reading
-from pipeline.sources.folders import FoundFile, InputOptions, find_files
+from pipeline.sources.files import FoundFile
+from pipeline.sources.folders import InputOptions, find_files
 from pipeline.vocabulary import Reason
 
 TERMS = Terms(Limits(), frozenset({"KVP"}))

@@ -8,15 +8,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pipeline.sources.folders import (
-    CLOCK_GRAIN_NS,
-    NS,
-    FoundFile,
-    InputOptions,
-    LinkCounts,
-    empty_roots,
-    find_files,
-)
+from pipeline.sources.files import FoundFile
+from pipeline.sources.folders import CLOCK_GRAIN_NS, NS, InputOptions, LinkCounts, empty_roots, find_files
 from pipeline.vocabulary import Reason
 
 

@@ -21,7 +21,7 @@ from pipeline.dicom.files.part10 import DataSet
 from pipeline.dicom.files.structure import Walker
 from pipeline.dicom.files.values import Values
 from pipeline.dicom.headers.read import KnownElements, SliceReader
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 
 DICM = bytes(128) + b"DICM"
 

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.dicom.files.encoding import EXPLICIT_LE
 from pipeline.dicom.headers.slice import CT_IMAGE, Identity, ImagePlane, Pixels, Rescale, Series, SliceHeader
 from pipeline.geometry import Xyz
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 
 SOUND = SliceHeader(
     file=FoundFile("/in/chest/000", 4000, 1),

@@ -16,7 +16,7 @@ from pipeline.scan.files import HeaderPack
 from pipeline.scan.headers import Reading, pack_batch
 from pipeline.scan.scan import Library, build_scan
 from pipeline.scan.series import NOBODY, Scan, ScannedSeries
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import Status
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.dicom.headers.slice import CT_IMAGE, Identity, ImagePlane, Pixels, SliceHeader
 from pipeline.geometry import Xyz
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 
 ROWS, COLUMNS = 24, 20
 ROW_MM, COLUMN_MM = 0.8, 0.7

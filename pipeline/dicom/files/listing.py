@@ -26,7 +26,7 @@ from pipeline.dicom.files.values import (
 )
 from pipeline.limits import Limits
 from pipeline.privacy import ALLOWED_ELEMENTS, clean_text
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile, open_stream
 from pipeline.vocabulary import Refusal
 
 CREATOR_NUMBERS = range(0x10, 0x100)
@@ -117,7 +117,7 @@ def _add(listing: Listing, lister: "_Lister") -> None:
 def _opened(found: FoundFile, data_set: DataSet, limits: Limits) -> BinaryIO:
     """Return the stream in which the offsets of the elements count."""
     if data_set.transfer_syntax != DEFLATED_LE:
-        return open(found.path, "rb")  # noqa: PTH123  a str path, as everywhere in this room
+        return open_stream(found)
     try:
         return BytesIO(inflate_data_set(found, limits))
     except StructureError:

@@ -23,13 +23,11 @@ from pipeline.dicom.files.encoding import (
 from pipeline.dicom.files.repair import find_only_reading
 from pipeline.dicom.files.structure import Walker
 from pipeline.limits import Limits
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile, open_stream
 from pipeline.vocabulary import Reason, Refusal, SeriesWarning
 
 PREAMBLE_BYTES = 128
 MEGABYTE = 1 << 20
-INFLATE_FREE_BYTES = 16 * MEGABYTE
-"""Below this much inflated data the ratio is not checked: an empty slice deflates far."""
 INFLATED_PREFIX_BYTES = MEGABYTE
 """What is kept of a file that inflates too far: enough to say which series it belongs to."""
 DEFLATED_BLOCK_BYTES = 1 << 12
@@ -63,7 +61,11 @@ def read_data_set(found: FoundFile, limits: Limits) -> DataSet:
     if found.size > limits.max_file_mb * MEGABYTE:
         data_set.refusal = Reason.LIMIT, f"a file of {found.size} bytes is over max_file_mb {limits.max_file_mb}"
         return data_set
-    with open(found.path, "rb") as stream:  # noqa: PTH123  a str path, as it came from the walk
+    if found.extent and found.size > limits.most_inflated(found.extent.packed):
+        detail = f"{found.size} bytes would come out of {found.extent.packed} ({limits.describe_ratio()})"
+        data_set.refusal = Reason.LIMIT, detail
+        return data_set
+    with open_stream(found) as stream:
         try:
             _read(FileWindow(stream), found.size, data_set, limits)
         except StructureError as error:
@@ -201,7 +203,7 @@ def inflate(stream: BinaryIO, limit: int) -> tuple[bytes, bool]:
 
 def inflate_limit(n_compressed: int, limits: Limits) -> int:
     """Return how many bytes may come out of so many."""
-    return min(max(INFLATE_FREE_BYTES, limits.max_inflate_ratio * n_compressed), limits.max_file_mb * MEGABYTE)
+    return min(limits.most_inflated(n_compressed), limits.max_file_mb * MEGABYTE)
 
 
 def _inflate_within(window: FileWindow, size: int, data_set: DataSet, limits: Limits) -> bytes:
@@ -222,7 +224,7 @@ def inflate_data_set(found: FoundFile, limits: Limits) -> bytes:
     Raises StructureError where it inflates too far or not at all, OSError where the system refuses.
     """
     data_set = DataSet()
-    with open(found.path, "rb") as stream:  # noqa: PTH123  as above
+    with open_stream(found) as stream:
         window = FileWindow(stream)
         _skip_preamble(window, data_set)
         _read_meta(window, found.size, data_set, limits)

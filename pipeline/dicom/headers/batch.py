@@ -20,7 +20,7 @@ from pipeline.elements import Observation
 from pipeline.geometry import Xyz
 from pipeline.limits import Limits
 from pipeline.output.database import pack, unpack
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import Reason, Refusal, SeriesWarning
 
 
@@ -112,7 +112,7 @@ def pack_slices(batch: Batch) -> bytes:
             groups[_likeness(header)].append((place, header))
     return pack(
         {
-            "files": [[file.path, file.refusal, *file.state] for file in batch.files],
+            "files": [file.pack() for file in batch.files],
             "series": [_pack_group(members) for members in groups.values()],
         }
     )
@@ -181,10 +181,7 @@ def _is_same(value: Any, other: Any) -> bool:
 def unpack_slices(packed: bytes) -> list[tuple[SliceHeader, ...]]:
     """Return the slices of each file of a batch; raises DamageError where a bit of it is another."""
     content = unpack(packed)
-    files = [
-        FoundFile(path, size, mtime_ns, _refusal(why), *others)
-        for path, why, size, mtime_ns, *others in content["files"]
-    ]
+    files = list(map(FoundFile.unpack, content["files"]))
     slices: list[list[SliceHeader]] = [[] for _ in files]
     for group in content["series"]:
         packed_first = group["first"]

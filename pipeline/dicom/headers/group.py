@@ -2,13 +2,14 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
 from pipeline.dicom.headers.notices import check_uids, is_uid
 from pipeline.dicom.headers.slice import Series, SliceHeader
+from pipeline.sources.files import INSIDE, is_archive_name, strip_archive_suffix
 from pipeline.vocabulary import SeriesWarning, Stage
 
 
@@ -36,10 +37,31 @@ def name_places(keys: Collection[tuple[str, ...]], roots: Sequence[str]) -> dict
 
 
 def _name_place(folder: str, roots: Sequence[str], n_more: int) -> str:
-    """Return a folder below the outermost root that holds it, with the last ``n_more`` names of the root before it."""
+    """Return a folder below the outermost root that holds it, with the last ``n_more`` names of the root before it.
+
+    An archive stands for the folder that it unpacks to: of its own name, unless all that it holds lies in such a one.
+    Where that makes two of one name alike, the archive keeps its own.
+    """
     path = PurePath(folder)
-    n_root = min((len(PurePath(root).parts) for root in roots if path.is_relative_to(root)), default=0)
-    return str(PurePath(*path.parts[max(0, n_root - n_more) :]))
+    if n_more > len(path.parts):
+        return folder
+    whole = *roots, *(root + INSIDE for root in roots)
+    n_root = min((len(PurePath(root).parts) for root in whole if path.is_relative_to(root)), default=0)
+    return str(PurePath(*_name_unpacked(path.parts[max(0, n_root - n_more) :])))
+
+
+def _name_unpacked(parts: Sequence[str]) -> Iterator[str]:
+    """Yield the folders that a path has where archives are unpacked."""
+    unpacked = ""
+    for part in parts:
+        if part.endswith(INSIDE) and is_archive_name(part[:-1]):
+            unpacked = strip_archive_suffix(part[:-1])
+            yield unpacked
+        elif part != unpacked:
+            unpacked = ""
+            yield part
+        else:
+            unpacked = ""
 
 
 def identify_series(header: SliceHeader) -> tuple[str, ...] | None:

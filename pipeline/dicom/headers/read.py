@@ -17,7 +17,7 @@ from pipeline.dicom.headers.parts import PARTS, Part, Reader, read_directory_cla
 from pipeline.dicom.headers.slice import MULTIFRAME_CLASSES, SliceHeader
 from pipeline.limits import Limits
 from pipeline.record import ElementValue
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile, SourceError
 from pipeline.vocabulary import Reason, SeriesWarning
 
 LONGEST_KNOWN = 4096
@@ -164,6 +164,8 @@ class FileReader:
             return (SliceHeader(file=found, refusal=found.refusal),), NO_ELEMENTS
         try:
             data_set = read_data_set(found, self._limits)
+        except SourceError as error:
+            return (SliceHeader(file=found, refusal=found.refusal or (error.reason, error.detail)),), NO_ELEMENTS
         except OSError as error:
             refusal = found.refusal or (Reason.UNREADABLE, f"reading failed ({type(error).__name__})")
             return (SliceHeader(file=found, refusal=refusal),), NO_ELEMENTS

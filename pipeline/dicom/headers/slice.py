@@ -9,7 +9,7 @@ from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.units import Kind, parse_unit
 from pipeline.geometry import Xyz
 from pipeline.record import ElementValue
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import Refusal, SeriesWarning
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"

@@ -15,6 +15,7 @@ from pipeline.limits import Limits
 from pipeline.masks.drawn import DrawnMask, RegionChoice, name_region
 from pipeline.masks.grid import MaskMismatchError, SourceGrid
 from pipeline.masks.links import References
+from pipeline.sources.files import open_at_hand
 from pipeline.vocabulary import MaskReason
 
 DATES = (
@@ -51,12 +52,12 @@ def open_object(file: str | os.PathLike[str] | BinaryIO, *, with_pixels: bool = 
     return dataset
 
 
-def read_references(path: str, limits: Limits) -> References:
+def read_references(place: str, limits: Limits) -> References:
     """Return what a mask object refers to; one that cannot be read says so."""
     try:
-        if os.stat(path).st_size > limits.max_file_mb * 2**20:  # noqa: PTH116  made of text
-            return References(unread=MaskReason.TOO_LARGE)
-        with warnings.catch_warnings():
+        with open_at_hand(place) as path, warnings.catch_warnings():
+            if os.stat(path).st_size > limits.max_file_mb * 2**20:  # noqa: PTH116  made of text
+                return References(unread=MaskReason.TOO_LARGE)
             warnings.simplefilter("ignore")
             return _describe(open_object(path, with_pixels=False))
     except Exception:  # noqa: BLE001  damaged objects raise errors of any kind
@@ -145,15 +146,15 @@ def _find_date(dataset: Any) -> str:
 
 
 def read_mask(
-    path: Path, kind: Literal["SEG", "RTSTRUCT"], grid: SourceGrid, choice: RegionChoice, limits: Limits
+    place: str, kind: Literal["SEG", "RTSTRUCT"], grid: SourceGrid, choice: RegionChoice, limits: Limits
 ) -> DrawnMask | None:
     """Return the mask of a file that belongs to the series; None where it holds no region that is wanted.
 
     Raises MaskMismatchError where it does not lie on the slices or cannot be read.
     """
     try:
-        _require_size(path, limits)
-        with warnings.catch_warnings():  # pydicom's quote values
+        with open_at_hand(place) as path, warnings.catch_warnings():  # pydicom's quote values
+            _require_size(Path(path), limits)
             warnings.simplefilter("ignore")
             return _READERS[kind](open_object(path), grid, choice, limits)
     except MaskMismatchError:

@@ -15,6 +15,7 @@ from pydicom.sr.codedict import codes
 
 from pipeline import __version__
 from pipeline.errors import UsageError
+from pipeline.sources.files import open_at_hand
 
 MAY_BE_EMPTY = (
     "PatientName",
@@ -93,7 +94,8 @@ def _images(sources: Sequence[SourceImage], labels: NDArray[Any]) -> tuple[list[
 
 
 def _header(path: str) -> pydicom.Dataset:
-    header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    with open_at_hand(path) as at_hand:
+        header = pydicom.dcmread(at_hand, stop_before_pixels=True, force=True)
     for keyword in MAY_BE_EMPTY:
         if keyword not in header:
             setattr(header, keyword, None)

@@ -18,7 +18,7 @@ from pipeline.dicom.files.part10 import inflate_data_set
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.errors import SeriesRefusedError
 from pipeline.limits import Limits
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile, SourceError, open_unchanged
 from pipeline.vocabulary import Reason, SeriesWarning
 
 Read = Callable[[int, int], bytes]
@@ -177,8 +177,10 @@ class PixelReader:
         if len(self._buffer) < n_bytes:
             self._buffer = bytearray(n_bytes)
         frame = memoryview(self._buffer)[:n_bytes]
-        with _opened(header.file) as descriptor:
-            return frame[: os.preadv(descriptor, [frame], _frame_offset(header))]
+        with _opened(header.file) as (descriptor, begin):
+            offset = _frame_offset(header)
+            frame = frame[: max(0, header.file.size - offset)]  # behind a member of an archive lies another
+            return frame[: os.preadv(descriptor, [frame], begin + offset)]
 
     def _inflated(self, header: SliceHeader) -> bytes:
         with _opened(header.file):  # it checks the file before and after
@@ -190,8 +192,8 @@ class PixelReader:
         return whole[offset : offset + header.pixels.frame_bytes]
 
     def _codestream(self, header: SliceHeader) -> bytes:
-        with _opened(header.file) as descriptor:
-            read = _reading(descriptor, header.file.size)
+        with _opened(header.file) as (descriptor, begin):
+            read = _reading(descriptor, begin, header.file.size)
             try:
                 frame = self._frame_of(header, read)
             except FragmentsError as error:
@@ -217,34 +219,26 @@ def _frame_offset(header: SliceHeader) -> int:
     return header.pixels.offset + ((header.frame or 1) - 1) * header.pixels.frame_bytes
 
 
-def _reading(descriptor: int, size: int) -> Read:
-    """Return a function that reads from a file, never more than there is: a length may be hostile."""
+def _reading(descriptor: int, begin: int, size: int) -> Read:
+    """Return a function that reads from the file at ``begin``, never more than there is: a length may be hostile."""
 
     def read(offset: int, n_bytes: int) -> bytes:
-        return os.pread(descriptor, max(0, min(n_bytes, size - offset)), offset)
+        return os.pread(descriptor, max(0, min(n_bytes, size - offset)), begin + offset)
 
     return read
 
 
 @contextmanager
-def _opened(found: FoundFile) -> Iterator[int]:
-    """Open a file, and check before and after reading that it is the one that was scanned."""
+def _opened(found: FoundFile) -> Iterator[tuple[int, int]]:
+    """Open a file as `open_unchanged` does; what it raises becomes a reason to refuse the series."""
     try:
-        descriptor = os.open(found.path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe in its place must not make it wait
-        try:
-            _check_unchanged(found, descriptor)
-            yield descriptor
-            _check_unchanged(found, descriptor)
-        finally:
-            os.close(descriptor)
+        with open_unchanged(found) as opened:
+            yield opened
+    except SourceError as error:
+        raise SeriesRefusedError(error.reason, error.detail) from error
     except OSError as error:
         detail = f"reading failed ({type(error).__name__})"
         raise SeriesRefusedError(Reason.UNREADABLE, detail) from error
-
-
-def _check_unchanged(found: FoundFile, descriptor: int) -> None:
-    if not found.is_of(os.fstat(descriptor)):
-        raise SeriesRefusedError(Reason.UNSTABLE, "a file changed between scan and reading")
 
 
 @dataclass(frozen=True, eq=False)

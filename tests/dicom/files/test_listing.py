@@ -13,7 +13,7 @@ from pydicom.uid import RLELossless
 from pipeline.dicom.files.encoding import DEFLATED_LE, IMPLICIT_LE, IMPLICIT_LITTLE, tag_text
 from pipeline.dicom.files.listing import ListedElement, Listing, describe_bytes, list_elements
 from pipeline.limits import Limits
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import Reason
 
 CHARSET = element(0x00080005, "CS", b"ISO_IR 192")

@@ -23,7 +23,6 @@ from pipeline.dicom.files.encoding import (
 )
 from pipeline.dicom.files.part10 import (
     DEFLATED_BLOCK_BYTES,
-    INFLATE_FREE_BYTES,
     MEGABYTE,
     DataSet,
     inflate,
@@ -31,8 +30,8 @@ from pipeline.dicom.files.part10 import (
     inflate_limit,
     read_data_set,
 )
-from pipeline.limits import DEEPEST_NESTING, Limits
-from pipeline.sources.folders import FoundFile
+from pipeline.limits import DEEPEST_NESTING, INFLATE_FREE_BYTES, Limits
+from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
 
 LIMITS = Limits()

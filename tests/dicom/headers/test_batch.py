@@ -13,7 +13,7 @@ from pipeline.dicom.headers.batch import (
 )
 from pipeline.dicom.headers.read import read_headers
 from pipeline.limits import Limits
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import Reason
 
 TERMS = Terms(Limits(), frozenset({"KVP", "Rows"}))

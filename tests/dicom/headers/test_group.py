@@ -5,7 +5,7 @@ from headers import series_of, slice_at
 
 from pipeline.dicom.headers.group import build_series, has_uid, identify_series, name_places
 from pipeline.dicom.headers.slice import Series, SliceHeader
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
 
 NO_UID = {"series_instance_uid": ""}

@@ -26,7 +26,7 @@ from pipeline.errors import DamageError
 from pipeline.geometry import Xyz
 from pipeline.limits import Limits
 from pipeline.privacy import ALLOWED_ELEMENTS
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
 
 NUMBERS = st.integers() | st.floats(allow_nan=False) | st.text(max_size=3) | st.none()

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from pipeline.dicom.headers.read import read_headers
 from pipeline.limits import Limits
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import Reason, SeriesWarning
 
 LIMITS = Limits()

@@ -15,7 +15,7 @@ from pipeline.dicom.headers.observe import Observer
 from pipeline.dicom.headers.read import KnownElements, SliceReader
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.privacy import ALLOWED_ELEMENTS
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import SeriesWarning
 
 KVP = tag_of("KVP")

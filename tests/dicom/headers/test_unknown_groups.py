@@ -11,7 +11,7 @@ from pydicom.filewriter import write_sequence
 from stored_slices import headers_of
 
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.sources.folders import FoundFile
+from pipeline.sources.files import FoundFile
 
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
