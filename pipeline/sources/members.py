@@ -209,31 +209,35 @@ def _list_container(path: str, size: int, mtime_ns: int, ctime_ns: int) -> dict[
 
 @contextmanager
 def hold_files(files: Iterable[FoundFile]) -> Iterator[Mapping[str, FoundFile]]:
-    """Yield by their paths, as they can be read in place, those files that lie compressed; each is unpacked once.
+    """Yield files by their paths as they can be read in place; those that lie compressed are unpacked once for that.
 
     Raises SourceError where one of them cannot be had.
     """
-    wanted = {file.path: file for file in files if _is_to_be_copied(file)}
+    present = [_find_present(file) for file in {file.path: file for file in files if _is_inside(file)}.values()]
+    held = {file.path: file for file, _ in present}
+    wanted = [pair for pair in present if _is_to_be_copied(pair[1])]
     if not wanted:
-        yield {}
+        yield held
         return
     with TemporaryFile() as copy:
         begins: dict[str, int] = {}
-        present = [_find_present(file) for file in wanted.values()]
-        for _, group in groupby(sorted(present, key=_by_container), key=lambda pair: _tar_of(pair[1])):
+        for _, group in groupby(sorted(wanted, key=_by_container), key=lambda pair: _tar_of(pair[1])):
             begins.update(_copy_group(list(group), copy))
         copy.flush()
         place, status = f"{OPEN_FILES}/{copy.fileno()}", os.fstat(copy.fileno())
         state = status.st_size, status.st_mtime_ns, status.st_ctime_ns
-        yield {
-            path: replace(file, extent=Extent(place, *state, PLAIN, begins[path], file.size))
-            for path, file in wanted.items()
-        }
+        for file, _ in wanted:
+            extent = Extent(place, *state, PLAIN, begins[file.path], file.size)
+            held[file.path] = replace(file, extent=extent)
+        yield held
 
 
-def _is_to_be_copied(file: FoundFile) -> bool:
-    extent = file.extent
-    return extent is not None and file.refusal is None and (extent.packing not in IN_PLACE or bool(extent.within))
+def _is_inside(file: FoundFile) -> bool:
+    return file.extent is not None and file.refusal is None
+
+
+def _is_to_be_copied(extent: Extent) -> bool:
+    return extent.packing not in IN_PLACE or bool(extent.within)
 
 
 def _by_container(pair: tuple[FoundFile, Extent]) -> tuple[Any, ...]:
@@ -266,13 +270,14 @@ def open_copy(found: FoundFile) -> Iterator[BinaryIO]:
 @contextmanager
 def open_member_unchanged(found: FoundFile) -> Iterator[tuple[int, int]]:
     """Yield a descriptor, and where in it the file begins, as `files.open_unchanged` does."""
-    if _is_to_be_copied(found):
-        with hold_files([found]) as held, open_unchanged(held[found.path]) as opened:
+    found, extent = _find_present(found)
+    if _is_to_be_copied(extent):
+        with hold_files([replace(found, refusal=None)]) as held, open_unchanged(held[found.path]) as opened:
             yield opened
         return
-    found, extent = _find_present(found)
     with open_container(extent.container, extent[1:4]) as span:
-        yield span.descriptor, find_data(span.read, extent.offset)
+        offset = extent.offset if extent.packing == PLAIN else find_data(span.read, extent.offset)
+        yield span.descriptor, offset
 
 
 @contextmanager

@@ -142,8 +142,8 @@ def test_a_member_changes_by_its_checksum_and_not_by_its_place(tmp_path: Path) -
     same, other = f"{path}!/a", f"{path}!/b"
     assert before[same].state == after[same].state
     assert before[other].state != after[other].state
-    with open_stream(before[same]) as stream:  # it is found where it lies now
-        assert stream.read() == b"1"
+    with open_stream(before[same]) as stream, open_unchanged(before[same]) as (descriptor, begin):
+        assert stream.read() == os.pread(descriptor, 1, begin) == b"1"  # it is found where it lies now
     with pytest.raises(SourceError, match="changed"):
         open_stream(before[other])
 

@@ -146,14 +146,18 @@ def _find_date(dataset: Any) -> str:
 
 
 def read_mask(
-    place: str, kind: Literal["SEG", "RTSTRUCT"], grid: SourceGrid, choice: RegionChoice, limits: Limits
+    place: str | os.PathLike[str],
+    kind: Literal["SEG", "RTSTRUCT"],
+    grid: SourceGrid,
+    choice: RegionChoice,
+    limits: Limits,
 ) -> DrawnMask | None:
     """Return the mask of a file that belongs to the series; None where it holds no region that is wanted.
 
     Raises MaskMismatchError where it does not lie on the slices or cannot be read.
     """
     try:
-        with open_at_hand(place) as path, warnings.catch_warnings():  # pydicom's quote values
+        with open_at_hand(os.fspath(place)) as path, warnings.catch_warnings():  # pydicom's quote values
             _require_size(Path(path), limits)
             warnings.simplefilter("ignore")
             return _READERS[kind](open_object(path), grid, choice, limits)
