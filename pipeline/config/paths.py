@@ -28,9 +28,10 @@ def check_paths(config: Config) -> None:
         if parse_address(root):
             continue
         found = _stat(Path(root))
-        is_archive = found is not None and S_ISREG(found.st_mode) and is_archive_name(root)
-        if found is None or not (S_ISDIR(found.st_mode) or is_archive):
-            message = f"input.roots: {root} is not a folder that exists, nor an archive (.zip, .tar, .tar.gz ...)"
+        if found is not None and S_ISREG(found.st_mode) and is_archive_name(root):
+            continue
+        if found is None or not S_ISDIR(found.st_mode):
+            message = f"input.roots: {root} is not a folder that exists"
             raise UsageError(message)
     if clash := find_folder_clash(config):
         raise UsageError(clash)

@@ -25,7 +25,7 @@ from pipeline.sources.files import (
     WHOLE,
     ZIP_DEFLATED,
     ZIP_STORED,
-    Extent,
+    FileExtent,
     FoundFile,
     SourceError,
     is_archive_name,
@@ -54,7 +54,7 @@ TWICE = "several members of the archive have this name"
 TOO_DEEP = "an archive in an archive in an archive is not opened"
 
 
-class Member(NamedTuple):
+class ArchiveMember(NamedTuple):
     """A member as its archive describes it; ``offset`` and ``packed`` say where, ``checksum`` is empty for none."""
 
     name: str
@@ -121,7 +121,7 @@ class _Archive:
         is_tar = len(head) == BLOCKSIZE and (not any(head) or tars.is_header(head) or head[USTAR_MAGIC] == b"ustar")
         return PLAIN if is_tar else None
 
-    def _read_zip(self) -> list[Member]:
+    def _read_zip(self) -> list[ArchiveMember]:
         entries: list[zips.ZipEntry] = []
         for entry in zips.read_entries(self.span.read, self.span.size):
             _require_few(len(entries))
@@ -131,20 +131,20 @@ class _Archive:
             refuse_damaged("members lie in one another")
         return [_of_zip(entry) for entry in entries if not _is_folder(entry)]
 
-    def _read_tar(self, packing: int) -> list[Member]:
+    def _read_tar(self, packing: int) -> list[ArchiveMember]:
         """Return the members of a tar; one that is compressed as a whole is unpacked once for that."""
         tar = PlainForward(self.span) if packing == PLAIN else Unpacked(self.span, packing, self.limits)
-        members: list[Member] = []
+        members: list[ArchiveMember] = []
         for entry in tars.read_entries(tar):
             _require_few(len(members))
             checksum = "" if entry.crc is None else f"{entry.crc:08x}"
             refusal = (Reason.UNREADABLE, entry.refused) if entry.refused else None
             where = (entry.size, packing, entry.offset, entry.size)
-            members.append(Member(entry.name, *where, checksum, refusal, entry.link))
+            members.append(ArchiveMember(entry.name, *where, checksum, refusal, entry.link))
         return members
 
-    def _place(self, member: Member) -> FoundFile:
-        """Return a member as a file; what has no checksum is told by the times of its archive."""
+    def _place(self, member: ArchiveMember) -> FoundFile:
+        """Return a member as a file; what has no checksum is distinguished by the times of its archive."""
         own, path = self.found, f"{self.found.path}{INSIDE}/{member.name}"
         outer = own.extent
         container = outer.container if outer else own.path
@@ -152,14 +152,14 @@ class _Archive:
         offset, within = member.offset, self.within
         if within and within[0] == PLAIN and member.packing not in WHOLE:
             offset, within = offset + within[1], ()
-        extent = Extent(container, *status, member.packing, offset, member.packed, within)
+        extent = FileExtent(container, *status, member.packing, offset, member.packed, within)
         if member.checksum:
             return FoundFile(path, member.size, 0, member.refusal, checksum=member.checksum, extent=extent)
         times = (own.mtime_ns, member.refusal, own.ctime_ns, member.offset, own.looked_ns)
         checksum = f"of archive {own.checksum}" if own.checksum else ""
         return FoundFile(path, member.size, *times, checksum, extent)
 
-    def _list_inner(self, file: FoundFile, extent: Extent) -> Iterator[FoundFile]:
+    def _list_inner(self, file: FoundFile, extent: FileExtent) -> Iterator[FoundFile]:
         """Yield the files of an archive that is a member; of one that lies deeper the reason why it is not opened."""
         if self.within:
             yield replace(file, refusal=(Reason.LIMIT, TOO_DEEP))
@@ -171,7 +171,7 @@ class _Archive:
         except SourceError as error:
             yield replace(file, refusal=(error.reason, error.detail))
 
-    def _open_inner(self, file: FoundFile, extent: Extent, stack: ExitStack) -> tuple[Span, tuple[int, ...]]:
+    def _open_inner(self, file: FoundFile, extent: FileExtent, stack: ExitStack) -> tuple[Span, tuple[int, ...]]:
         """Open a member as an archive: where it lies, or as a private copy of what comes out of it."""
         if extent.packing in IN_PLACE:
             at = extent.offset if extent.packing == PLAIN else zips.find_data(self.span.read, extent.offset)
@@ -183,7 +183,7 @@ class _Archive:
         return stack.enter_context(unpack_within(self.span, within)), within
 
 
-def _of_zip(entry: zips.ZipEntry) -> Member:
+def _of_zip(entry: zips.ZipEntry) -> ArchiveMember:
     """Return a member of a zip, refused where its content cannot be had."""
     packing = ZIP_STORED if entry.method == zips.STORED else ZIP_DEFLATED
     refusal: Refusal | None = None
@@ -198,7 +198,7 @@ def _of_zip(entry: zips.ZipEntry) -> Member:
     elif entry.method == zips.STORED and entry.size != entry.packed:
         refusal = Reason.CORRUPT, "the archive says two sizes of it"
     where = (entry.size, packing, entry.offset, entry.packed)
-    return Member(entry.name, *where, f"{entry.crc:08x}", refusal)
+    return ArchiveMember(entry.name, *where, f"{entry.crc:08x}", refusal)
 
 
 def _is_folder(entry: zips.ZipEntry) -> bool:
@@ -210,10 +210,10 @@ def _require_few(n_members: int) -> None:
         raise SourceError(Reason.LIMIT, f"an archive of more than {MOST_MEMBERS} members")
 
 
-def _check_names(members: Sequence[Member]) -> Iterator[Member]:
+def _check_names(members: Sequence[ArchiveMember]) -> Iterator[ArchiveMember]:
     """Yield each member under a name that a file may have; one with no such name, or a name of several, is refused."""
     targets = {_clean_name(member.name): member for member in members if not member.link}
-    by_name: dict[str, list[Member]] = defaultdict(list)
+    by_name: dict[str, list[ArchiveMember]] = defaultdict(list)
     for member in members:
         name = _clean_name(member.name)
         if name is None:
@@ -232,7 +232,7 @@ def _quote(name: str) -> str:
     return quoted if len(quoted) <= LONGEST_QUOTED else f"{quoted[:LONGEST_QUOTED]}-{digest}"
 
 
-def _merge(alike: Sequence[Member], name: str) -> Member:
+def _merge(alike: Sequence[ArchiveMember], name: str) -> ArchiveMember:
     """Return the members of one name as one: any of them where all have the same content, else refused."""
     contents = {(one.size, one.checksum or one.offset) for one in alike}
     first = alike[0]._replace(name=name)
@@ -241,7 +241,7 @@ def _merge(alike: Sequence[Member], name: str) -> Member:
     return first if len(contents) == 1 else first._replace(refusal=(Reason.UNREADABLE, TWICE))
 
 
-def _follow(member: Member, targets: dict[str | None, Member]) -> Member:
+def _follow(member: ArchiveMember, targets: dict[str | None, ArchiveMember]) -> ArchiveMember:
     """Return a hard link as the member that it means."""
     if not member.link:
         return member

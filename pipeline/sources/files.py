@@ -41,7 +41,7 @@ def strip_archive_suffix(name: str) -> str:
     return name[: len(name) - len(longest)]
 
 
-class Extent(NamedTuple):
+class FileExtent(NamedTuple):
     """Where the bytes of a file lie: in a container, a file of this machine that was of this size and these times.
 
     ``packed`` bytes at ``offset``, by the ``packing``.  ``within`` says where an archive lies that itself is a member:
@@ -62,7 +62,7 @@ class Extent(NamedTuple):
         return [len(self.container), *self[1:]]
 
     @classmethod
-    def unpack(cls, path: str, packed: list[Any]) -> "Extent":
+    def unpack(cls, path: str, packed: list[Any]) -> "FileExtent":
         """Return what was packed for the file at a path."""
         n_container, size, mtime_ns, ctime_ns, packing, offset, n_packed, within = packed
         times = size, mtime_ns, ctime_ns
@@ -97,7 +97,7 @@ class FoundFile:
 
     ``ctime_ns`` and ``inode`` change where a copy keeps size and modification time.  ``looked_ns`` is 0, or the time
     of this look where the file's times are so fresh that a later change may leave the same ones.  What its source has
-    a ``checksum`` for (the CRC of an archive, the ETag of a bucket) is told by that instead.  ``extent`` is where it
+    a ``checksum`` for (the CRC of an archive, the ETag of a bucket) is distinguished by that instead.  ``extent`` is where it
     lies, None for a file of a folder.
     """
 
@@ -109,7 +109,7 @@ class FoundFile:
     inode: int = 0
     looked_ns: int = 0
     checksum: str = ""
-    extent: Extent | None = None
+    extent: FileExtent | None = None
 
     @classmethod
     def of(cls, path: str, status: os.stat_result, refusal: Refusal | None = None, looked_ns: int = 0) -> "FoundFile":
@@ -135,7 +135,7 @@ class FoundFile:
         if not others:
             return cls(path, size, mtime_ns, refusal, ctime_ns, inode, looked_ns)
         checksum, extent = others
-        return cls(path, size, mtime_ns, refusal, ctime_ns, inode, looked_ns, checksum, Extent.unpack(path, extent))
+        return cls(path, size, mtime_ns, refusal, ctime_ns, inode, looked_ns, checksum, FileExtent.unpack(path, extent))
 
     def is_of(self, status: os.stat_result) -> bool:
         """Report whether the system still says what it said; some number files anew within minutes, so not by inode."""

@@ -25,7 +25,7 @@ from pipeline.sources.files import (
     PLAIN,
     WHOLE,
     ZIP_DEFLATED,
-    Extent,
+    FileExtent,
     FoundFile,
     SourceError,
     open_stream,
@@ -54,7 +54,7 @@ OPEN_FILES = "/dev/fd"
 
 
 @contextmanager
-def _open_extent(extent: Extent) -> Iterator[Span]:
+def _open_extent(extent: FileExtent) -> Iterator[Span]:
     """Open what the offset of an extent counts in."""
     with ExitStack() as stack:
         span = stack.enter_context(open_container(extent.container, (extent.size, extent.mtime_ns, extent.ctime_ns)))
@@ -138,11 +138,11 @@ class _InflatedReader:
 class _Cursor(threading.local):
     """The compressed tar that was read last in this thread, and how far; the next file mostly lies behind that."""
 
-    extent: Extent | None = None
+    extent: FileExtent | None = None
     unpacked: Unpacked | None = None
     stack: ExitStack | None = None
 
-    def at(self, extent: Extent) -> Unpacked:
+    def at(self, extent: FileExtent) -> Unpacked:
         """Return what comes out of a tar, at most as far as the extent begins."""
         is_same = self.extent is not None and _tar_of(self.extent) == _tar_of(extent)
         if self.unpacked is None or not is_same or self.unpacked.at > extent.offset:
@@ -163,11 +163,11 @@ class _Cursor(threading.local):
 _cursor = _Cursor()
 
 
-def _tar_of(extent: Extent) -> tuple[Any, ...]:
+def _tar_of(extent: FileExtent) -> tuple[Any, ...]:
     return (*extent[:5], extent.within)
 
 
-def _open_whole(found: FoundFile, extent: Extent) -> io.RawIOBase:
+def _open_whole(found: FoundFile, extent: FileExtent) -> io.RawIOBase:
     """Return a file of a compressed tar: its head is read, and the whole of it where more is asked for."""
     head = b"".join(iterate_whole(_cursor.at(extent), extent.offset, min(found.size, HEAD_BYTES)))
     return _Stream(_HeadReader(found, head), found.size, ExitStack())
@@ -187,7 +187,7 @@ class _HeadReader:
         return self._head[offset : offset + n]
 
 
-def _find_present(found: FoundFile) -> tuple[FoundFile, Extent]:
+def _find_present(found: FoundFile) -> tuple[FoundFile, FileExtent]:
     """Return a file with where it lies now: an archive may be another that holds the same member."""
     extent = found.extent
     if extent is None:
@@ -227,7 +227,7 @@ def hold_files(files: Iterable[FoundFile]) -> Iterator[Mapping[str, FoundFile]]:
         place, status = f"{OPEN_FILES}/{copy.fileno()}", os.fstat(copy.fileno())
         state = status.st_size, status.st_mtime_ns, status.st_ctime_ns
         for file, _ in wanted:
-            extent = Extent(place, *state, PLAIN, begins[file.path], file.size)
+            extent = FileExtent(place, *state, PLAIN, begins[file.path], file.size)
             held[file.path] = replace(file, extent=extent)
         yield held
 
@@ -236,15 +236,15 @@ def _is_inside(file: FoundFile) -> bool:
     return file.extent is not None and file.refusal is None
 
 
-def _is_to_be_copied(extent: Extent) -> bool:
+def _is_to_be_copied(extent: FileExtent) -> bool:
     return extent.packing not in IN_PLACE or bool(extent.within)
 
 
-def _by_container(pair: tuple[FoundFile, Extent]) -> tuple[Any, ...]:
+def _by_container(pair: tuple[FoundFile, FileExtent]) -> tuple[Any, ...]:
     return *_tar_of(pair[1]), pair[1].offset
 
 
-def _copy_group(group: Sequence[tuple[FoundFile, Extent]], copy: BinaryIO) -> Iterator[tuple[str, int]]:
+def _copy_group(group: Sequence[tuple[FoundFile, FileExtent]], copy: BinaryIO) -> Iterator[tuple[str, int]]:
     """Copy files of one container, in the order in which they lie; yield where each begins."""
     first = group[0][1]
     if first.packing in WHOLE:
