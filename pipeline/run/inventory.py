@@ -61,7 +61,7 @@ def _map_outcomes(
     outcomes = {(one.path, one.frame): one for one in known}
     if not known or any((header.file.path, header.frame) in outcomes for header in headers):
         return outcomes
-    before = os.path.commonpath({os.path.dirname(one.path) for one in known})  # noqa: PTH120  paths are text here
+    before = os.path.commonpath({os.path.dirname(one.path) for one in known})
     now = os.path.commonpath({header.file.folder for header in headers})
     return {(f"{now}/{os.path.relpath(path, before)}", frame): one for (path, frame), one in outcomes.items()}
 

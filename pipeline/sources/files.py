@@ -96,9 +96,9 @@ class FoundFile:
     """A file under a root, or something that cannot be read as one: then ``refusal`` is the reason.
 
     ``ctime_ns`` and ``inode`` change where a copy keeps size and modification time.  ``looked_ns`` is 0, or the time
-    of this look where the file's times are so fresh that a later change may leave the same ones.  What its source has
-    a ``checksum`` for (the CRC of an archive, the ETag of a bucket) is distinguished by that instead.  ``extent`` is where it
-    lies, None for a file of a folder.
+    of this look where the file's times are so fresh that a later change may leave the same ones.  Where its source has
+    a ``checksum`` (the CRC of an archive, the ETag of a bucket), that distinguishes its contents, and times are 0.
+    ``extent`` is where it lies, None for a file of a folder.
     """
 
     path: str
