@@ -61,9 +61,9 @@ def _map_outcomes(
     outcomes = {(one.path, one.frame): one for one in known}
     if not known or any((header.file.path, header.frame) in outcomes for header in headers):
         return outcomes
-    before = os.path.commonpath({os.path.dirname(one.path) for one in known})
-    now = os.path.commonpath({header.file.folder for header in headers})
-    return {(f"{now}/{os.path.relpath(path, before)}", frame): one for (path, frame), one in outcomes.items()}
+    before = find_common_folder({one.path.rpartition("/")[0] for one in known})
+    now = find_common_folder({header.file.folder for header in headers})
+    return {(now + path.removeprefix(before), frame): one for (path, frame), one in outcomes.items()}
 
 
 def publish_tag_statistics(output: OutputFolder, scan: Scan, *, keep_identifiers: bool) -> None:
