@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.geometry import Geometry, Xyz, Zyx
+from pipeline.geometry import Geometry, Zyx
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,6 @@ def _moved(array: NDArray[np.float32], a: float, b: float) -> NDArray[np.float32
     return moved
 
 
-NOWHERE = Xyz(0.0, 0.0, 0.0)
-"""A direction that is not known yet."""
-
 Voxels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -108,7 +105,7 @@ class VolumeSpec:
     ``has_interpolated``: some planes were interpolated where no slice is near.  ``reach``: how far from a sample's
     centre its measurement reaches along each axis, in samples (half a slice's thickness); None where samples touch.
     ``fill`` is what padding is worth in each channel where a step has set it, None as long as the lines say it.
-    ``acquired`` are the axes of the first description, and stay through every change: the frame of the images.
+    ``acquired`` is the geometry of the first description, which stays through every change: that of the images.
     """
 
     geometry: Geometry
@@ -119,11 +116,16 @@ class VolumeSpec:
     has_interpolated: bool = False
     reach: Zyx[float | None] = Zyx(None, None, None)  # noqa: RUF009  a tuple of nothing
     fill: tuple[float | None, ...] | None = None
-    acquired: Zyx[Xyz] = Zyx(NOWHERE, NOWHERE, NOWHERE)  # noqa: RUF009  a tuple
+    acquired: Geometry | None = None
 
     def __post_init__(self) -> None:
-        if self.acquired.z == NOWHERE:
-            object.__setattr__(self, "acquired", self.geometry.axes)
+        if self.acquired is None:
+            object.__setattr__(self, "acquired", self.geometry)
+
+    @property
+    def images(self) -> Geometry:
+        """The geometry of the images that the volume came from."""
+        return self.acquired or self.geometry
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -16,6 +16,9 @@ from pipeline.config.paths import find_folder_clash, find_unknown_place, resolve
 from pipeline.config.problems import first_problem
 from pipeline.errors import UsageError
 
+MODELS = "models"
+"""The folder of the configurations that prepare the input of published models: ``models/merlin`` names one."""
+
 MAX_BYTES = 1 << 20
 """Far more than any configuration needs."""
 
@@ -67,13 +70,14 @@ def find_config(path: Path) -> Path:
 
     Raises UsageError for a plain name of neither.
     """
-    if path.exists() or path.name != str(path) or path.suffix:
+    folder, name = _own_folder(), path.as_posix()
+    known = {config.relative_to(folder).with_suffix("").as_posix(): config for config in sorted(folder.rglob("*.yaml"))}
+    if path.exists() or path.suffix or (path.name != name and path.parts[0] != MODELS):
         return path
-    known = {config.stem: config for config in sorted(_own_folder().glob("*.yaml"))}
-    if path.name in known:
-        return known[path.name]
+    if name in known:
+        return known[name]
     message = f"{path}: no such file, and no configuration that comes with ctprep: {', '.join(known)}"
-    raise UsageError(message + nearest(path.name, list(known)))
+    raise UsageError(message + nearest(name, list(known)))
 
 
 def _own_folder() -> Path:

@@ -73,6 +73,11 @@ class AxisMap:
         return (self.positions >= first - RIM_TOLERANCE) & (self.positions <= last + RIM_TOLERANCE)
 
     @property
+    def covered(self) -> NDArray[np.bool_]:
+        """Which output samples lie between the outer faces of the source."""
+        return (self.positions >= -NEAR) & (self.positions <= self.source_n - 1 + NEAR)
+
+    @property
     def leaves_gaps(self) -> bool:
         """Whether an output sample may lie in a gap of the source, where no sample is near."""
         return not self.exact and (self.samples is not None or self.reach is not None)

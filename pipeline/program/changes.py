@@ -49,7 +49,8 @@ class GridChange:
     valid.
 
     With ``clip`` the values are clamped to the range of the volume before or, where an axis is ``separate``, of each
-    slice across it, resampled by itself.  ``fill`` is a value of its own for padding, from here on.
+    slice across it, resampled by itself.  ``fill`` is a value of its own for padding, from here on,
+    and ``beyond`` one for samples beyond the outer faces of a change that filters.
     """
 
     order: Zyx[int]
@@ -58,6 +59,7 @@ class GridChange:
     clip: bool = False
     separate: int | None = None
     fill: float | None = None
+    beyond: float | None = None
 
     @property
     def needs_volume(self) -> bool:
@@ -97,7 +99,7 @@ class GridChange:
         the first has cut off would be used, or rim and padding would be confused.  ``nearest`` is not merged with a
         flip after it: of two samples equally near, the other one would be taken.
         """
-        if any(one.clip or one.fill is not None for one in (self, other)):
+        if any(one.clip or (one.fill, one.beyond) != (None, None) for one in (self, other)):
             return None
         if any(axis.samples is not None for axis in (*self.axes, *other.axes)):
             return None

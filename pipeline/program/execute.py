@@ -152,6 +152,8 @@ def change_planes(change: PlaneChange, planes: Planes, before: VolumeSpec) -> Pl
     if before.has_interpolated:
         return _change_with_interpolated(change, planes, padding)
     result = _change_grid(change, planes, padding)
+    if isinstance(change, GridChange) and change.beyond is not None:
+        result = _put_beyond(result, change.axes, np.float32(change.beyond))
     if isinstance(change, GridChange) and any(axis.leaves_gaps for axis in change.axes):
         return _unmark_interpolated(result, change.axes)
     return result
@@ -226,6 +228,18 @@ def _unmark_interpolated(planes: Planes, axes: Zyx[AxisMap]) -> Planes:
     def at(z: int) -> Plane:
         plane = planes(z)
         return Plane(plane.voxels, plane.mask & in_plane & in_z[z], plane.mask)
+
+    return at
+
+
+def _put_beyond(planes: Planes, axes: Zyx[AxisMap], value: np.float32) -> Planes:
+    """Return planes that hold a value where a sample lies beyond the outer faces of the source."""
+    in_z, y, x = (axis.covered for axis in axes)
+    in_plane = y[:, None] & x
+
+    def at(z: int) -> Plane:
+        plane = planes(z)
+        return replace(plane, voxels=np.where(in_plane & in_z[z], plane.voxels, value))
 
     return at
 

@@ -50,7 +50,7 @@ class Orient(Step):
 
     def _axes(self, spec: VolumeSpec) -> Zyx[Xyz]:
         """Return the direction in which each axis of the result is to grow."""
-        z, y, x = spec.acquired
+        z, y, x = spec.images.axes
         if self.to == "nifti":
             return Zyx(z, _reverse(y), x)
         if self.to == "image":

@@ -1,12 +1,12 @@
 """Resample to another spacing, shape or factor on the same axes."""
 
 from dataclasses import dataclass, replace
-from math import ceil, floor, isclose
+from math import ceil, floor, isclose, isfinite
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from pipeline.geometry import Zyx
+from pipeline.geometry import Zyx, match_axes
 from pipeline.program.axis import AxisMap, Method
 from pipeline.program.changes import GridChange
 from pipeline.program.step import Step
@@ -48,7 +48,7 @@ class Resample(Step):
     - ``centred``: the centre of the grid; sample i lies at ``((n - 1) - s * (m - 1)) / 2 + i * s``.
     - ``outer_faces``: both outer faces; at ``(i + 0.5) * n / m - 0.5``.  The spacing becomes ``spacing * n / m``.
     - ``corner_centres``: the first and the last sample; at ``i * (n - 1) / (m - 1)``.
-    - ``first_voxel``: the first sample; at ``i * s``.  The rule counts ``(n - 1) * spacing / new``, plus 1.
+    - ``first_voxel``: the first sample; at ``i * s``.  The rule counts ``(n - 1) * spacing / new + 1``.
     - ``low_face``: the lower outer face; at ``(i + 0.5) * s - 0.5``.
 
     ``antialias`` widens the kernel along axes that become coarser; ``nearest`` and ``bspline`` are never filtered.
@@ -58,12 +58,16 @@ class Resample(Step):
     is resampled by itself, as in nnU-Net: each slice across it by the spline (and kept in its own range), then along it
     by the nearest slice (``order_z: 0``) or linearly (1).
 
+    ``beyond`` is what lies beyond the outer faces, in the units at that point; without it the value at the edge.  With
+    ``nominal`` the spacing is counted as if voxels still had that of the source's pixels, whatever a step before has
+    made of it: what a recipe does that resizes images and forgets their spacing.
+
     Laws: resampling to the volume's own spacing changes no bit; a ramp stays a ramp, except that a filter whose width
     is no whole number of samples shifts it by up to 0.086 samples (as in Pillow and torch).
     """
 
     name: ClassVar = "resample"
-    unsaid: ClassVar = ("grid", "shape_rule", "clip_to_input", "separate_z", "order_z")
+    unsaid: ClassVar = ("grid", "shape_rule", "clip_to_input", "separate_z", "order_z", "nominal")
     spacing_mm: Three | float | None = None
     shape: tuple[int | None, int | None, int | None] | int | None = None
     factor: Three | float | None = None
@@ -74,6 +78,8 @@ class Resample(Step):
     clip_to_input: bool = False
     separate_z: Literal["never", "auto"] = "never"
     order_z: Literal[0, 1] = 0
+    beyond: float | None = None
+    nominal: bool = False
 
     def __post_init__(self) -> None:
         given = [values for values in (self.spacing_mm, self.shape, self.factor) if values is not None]
@@ -83,6 +89,9 @@ class Resample(Step):
         if self.method != "bspline" and (self.clip_to_input, self.separate_z, self.order_z) != (False, "never", 0):
             msg = "clip_to_input, separate_z and order_z go with method: bspline"
             raise ValueError(msg)
+        if self.beyond is not None and not isfinite(self.beyond):
+            msg = f"beyond must be finite, not {self.beyond}"
+            raise ValueError(msg)
         for name, least, most in (("spacing_mm", 0.05, 100), ("factor", 0.01, 100), ("shape", 1, 100_000)):
             values = _for_each_axis(getattr(self, name))
             _check(name, values, least, most)
@@ -91,6 +100,8 @@ class Resample(Step):
     def change(self, spec: VolumeSpec) -> GridChange:
         """Return the change of grid: pure indexing along every axis that keeps its spacing."""
         geometry = spec.geometry
+        if self.nominal:
+            return self._change_nominally(spec)
         sides = zip(range(3), geometry.shape, geometry.spacing_mm, strict=True)
         shape, spacing_mm = (Zyx(*values) for values in zip(*(self._target(*side) for side in sides), strict=True))
         step = Zyx(*(new / old for new, old in zip(spacing_mm, geometry.spacing_mm, strict=True)))
@@ -101,7 +112,16 @@ class Resample(Step):
         axes = Zyx(*(self._map(*side) for side in maps))
         grid = replace(geometry.regrid(start, step, shape), spacing_mm=spacing_mm)
         clip = self.clip_to_input and not all(axis.exact for axis in axes)
-        return GridChange(Zyx(0, 1, 2), axes, grid, clip=clip, separate=separate)
+        return GridChange(Zyx(0, 1, 2), axes, grid, clip=clip, separate=separate, beyond=self.beyond)
+
+    def _change_nominally(self, spec: VolumeSpec) -> GridChange:
+        """Return the change as if the spacing were the source's, on the grid as it truly is."""
+        geometry, source = spec.geometry, spec.images
+        nearest = match_axes(geometry.axes, source.axes)
+        assumed = replace(geometry, spacing_mm=Zyx(*(source.spacing_mm[axis] for axis in nearest)))
+        change = replace(self, nominal=False).change(replace(spec, geometry=assumed))
+        start, step = (Zyx(*(getattr(axis, name) for axis in change.axes)) for name in ("start", "step"))
+        return replace(change, geometry=geometry.regrid(start, step, change.geometry.shape))
 
     def _map(self, n: int, new: int, start: float, step: float, method: Method, reach: float | None) -> AxisMap:
         """Return the map of an axis."""
@@ -143,7 +163,7 @@ class Resample(Step):
         if self.shape_rule == "round":  # a half is a half only in single precision, in which NIfTI keeps spacings
             mm = float(np.float32(mm))
         if self.grid == "first_voxel":
-            return _whole((n - 1) * mm / wanted, self.shape_rule, least=0) + 1
+            return _whole((n - 1) * mm / wanted + 1, self.shape_rule)
         return _whole(n * mm / wanted, self.shape_rule)
 
     def _start(self, n: int, new: int, step: float) -> float:
@@ -169,7 +189,7 @@ def _same(a: float, b: float) -> bool:
     return isclose(a, b, rel_tol=SAME_SPACING)
 
 
-def _whole(samples: float, rule: ShapeRule, least: int = 1) -> int:
+def _whole(samples: float, rule: ShapeRule) -> int:
     """Return a whole number of samples; halves are rounded to even."""
     match rule:
         case "ceil":
@@ -178,7 +198,7 @@ def _whole(samples: float, rule: ShapeRule, least: int = 1) -> int:
             n = floor(samples + WHOLE)
         case "round":
             n = round(samples)
-    return max(least, n)
+    return max(1, n)
 
 
 def _check(name: str, values: Three | None, least: float, most: float) -> None:

@@ -37,6 +37,8 @@ def test_a_file_becomes_a_configuration(write: Write) -> None:
 def test_a_name_means_a_configuration_that_comes_with_the_program(write: Write) -> None:
     named = load(Path("lung"), inputs=["in"], output="out")
     assert named == load(ROOT / "configs" / "lung.yaml", inputs=["in"], output="out")
+    model = load(Path("models/merlin"), inputs=["in"], output="out")
+    assert model == load(ROOT / "configs" / "models" / "merlin.yaml", inputs=["in"], output="out")
     write(FOLDERS).rename("lung")
     assert load(Path("lung")).steps == ()
 
@@ -44,6 +46,8 @@ def test_a_name_means_a_configuration_that_comes_with_the_program(write: Write) 
 def test_a_name_of_no_configuration_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"lnug: no such file, .*: default, dsb2017, .*; did you mean lung\?"):
         load(Path("lnug"), inputs=["in"], output="out")
+    with pytest.raises(UsageError, match=r"models/merlim: no such file, .*; did you mean models/merlin\?"):
+        load(Path("models/merlim"), inputs=["in"], output="out")
     with pytest.raises(UsageError, match=r"lung\.yaml: cannot be read"):
         load(tmp_path / "lung.yaml")
 

@@ -29,8 +29,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_package_schema_and_configurations(built: Path) -> None:
     names = set(zipfile.ZipFile(next(built.glob("*.whl"))).namelist())
-    configs = {f"pipeline/configs/{path.name}" for path in (ROOT / "configs").iterdir()}
-    assert {"pipeline/configs/ctprep.schema.json", "pipeline/configs/lung.yaml"} <= configs <= names
+    files = [path for path in (ROOT / "configs").rglob("*") if path.is_file()]
+    configs = {f"pipeline/{path.relative_to(ROOT)}" for path in files}
+    expected = {
+        "pipeline/configs/ctprep.schema.json",
+        "pipeline/configs/lung.yaml",
+        "pipeline/configs/models/merlin.yaml",
+    }
+    assert expected <= configs <= names
     assert "pipeline/ct_image_elements.tsv" in names
     assert {name.partition("/")[0] for name in names} == {"pipeline", f"ctprep-{__version__}.dist-info"}
 
@@ -38,7 +44,7 @@ def test_the_wheel_holds_package_schema_and_configurations(built: Path) -> None:
 def test_a_wheel_runs_a_configuration_by_name_without_a_clone(built: Path, tmp_path: Path) -> None:
     shutil.unpack_archive(next(built.glob("*.whl")), tmp_path / "site", "zip")
     code = "import sys; sys.path.insert(0, 'site'); from pipeline.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-P", "-c", code, "run", "lung", "--input", "nowhere", "--output", "out"]
+    command = [sys.executable, "-P", "-c", code, "run", "models/merlin", "--input", "nowhere", "--output", "out"]
     ended = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (2, "ctprep: input.roots: nowhere is not a folder that exists\n")
 

@@ -232,6 +232,7 @@ def test_every_grid_keeps_what_it_is_named_after(grid: Any, rule: Any, new_mm: f
         ("outer_faces", "floor", 96, 0.8, 1.5, 51),
         ("outer_faces", "floor", 10, 0.3, 0.1, 30),  # 29.999999999999996
         ("first_voxel", "round", 96, 0.8, 1.5, 52),
+        ("first_voxel", "round", 40, 2.5, 3, 34),  # 32.5 + 1 is rounded to even
         ("first_voxel", "ceil", 96, 0.8, 1.5, 52),
         ("first_voxel", "floor", 40, 2.5, 100, 1),
         ("low_face", "ceil", 256, 0.8, 0.703125, 292),
@@ -324,3 +325,23 @@ def test_an_axis_is_separate_by_the_spacing_before_or_else_after(source_mm: Any,
 def test_what_belongs_to_splines_is_refused_with_other_methods() -> None:
     with pytest.raises(ValueError, match="go with method: bspline"):
         Resample(spacing_mm=1, separate_z="auto")
+
+
+def test_beyond_the_outer_faces_lies_the_value_given() -> None:
+    source = volumes.noise(volumes.grid((4, 4, 5), (1, 1, 1)))
+    near = Resample(spacing_mm=(None, None, 1.9), grid="low_face", antialias=False, beyond=7)  # the last at 4.25
+    assert not (resampled(source, near).voxels == 7).any()
+    step = Resample(spacing_mm=(None, None, 1.5), grid="low_face", antialias=False, beyond=7)  # the last at 5.25
+    outside = resampled(source, step)
+    assert (outside.voxels[..., -1] == 7).all()
+    assert not outside.valid[..., -1].any()
+
+
+def test_a_nominal_spacing_is_counted_in_the_pixels_of_the_source() -> None:
+    spec = VolumeSpec(volumes.grid((6, 80, 96), (2.5, 0.7, 0.8)))
+    resized = Resample(shape=(None, 256, 256), grid="outer_faces").after(spec)
+    step = Resample(spacing_mm=(2.5, 0.703125, 0.703125), grid="low_face", nominal=True)
+    grid = step.change(resized).geometry
+    assert grid.shape == (6, 255, 292)
+    np.testing.assert_allclose(grid.spacing_mm, (2.5, 0.703125 * 80 / 256, 0.703125 * 96 / 256))
+    np.testing.assert_allclose(grid.world(Zyx(0.0, -0.5, -0.5)), spec.geometry.world(Zyx(0.0, -0.5, -0.5)), atol=1e-9)
