@@ -59,8 +59,8 @@ class Resample(Step):
     by the nearest slice (``order_z: 0``) or linearly (1).
 
     ``beyond`` is what lies beyond the outer faces, in the units at that point; without it the value at the edge.  With
-    ``nominal`` the spacing is counted as if voxels still had that of the source's pixels, whatever a step before has
-    made of it: what a recipe does that resizes images and forgets their spacing.
+    ``nominal`` the spacing is counted as if voxels still had that of the source's pixels, also after a step that has
+    changed it, as in recipes that resize images and forget their spacing.
 
     Laws: resampling to the volume's own spacing changes no bit; a ramp stays a ramp, except that a filter whose width
     is no whole number of samples shifts it by up to 0.086 samples (as in Pillow and torch).
