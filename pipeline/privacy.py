@@ -83,16 +83,23 @@ def cap_age(age: str) -> str | None:
     return f"{OLDEST_AGE_YEARS + 1:03}Y" if completed_years > OLDEST_AGE_YEARS else age.strip()
 
 
-def is_unsafe_text(value: str, vr: str, *, single_valued: bool) -> bool:
-    r"""Tell whether a text is unsafe in files, spreadsheets or pages, or longer than its VR allows.
+TextVerdict = Literal["", "unusual", "unsafe"]
+"""What is to be said of a text: nothing, that it is unusual and harms nothing, or that programs may mistake it."""
+
+
+def judge_text(value: str, vr: str, *, single_valued: bool) -> TextVerdict:
+    r"""Tell whether a text is unsafe in files, spreadsheets or pages, or only unusual: a slash, a line end, its length.
 
     A backslash is unsafe where the element has one value; elsewhere it parts the values, and each is looked at.
     Values of VRs that hold no text (numbers, dates, UIDs) are never unsafe.
     """
     if vr not in _TEXT_VRS:
-        return False
+        return ""
     values = [value] if single_valued else value.split("\\")
-    return any(_is_unsafe_value(part.rstrip("\0").strip(" "), vr) for part in values)
+    texts = [part.rstrip("\0").strip(" ") for part in values]
+    if any(_is_unsafe(text, vr) for text in texts):
+        return "unsafe"
+    return "unusual" if any(_is_unusual(text, vr) for text in texts) else ""
 
 
 _PER_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12, "Y": 1}
@@ -100,17 +107,28 @@ _TEXT_VRS = frozenset({"LO", "SH", "PN", "ST", "LT", "UT", "UC", "CS"})
 _LONGEST = {"LO": 64, "SH": 16, "PN": 64, "CS": 16}
 """Characters a value may have (DICOM PS3.5 table 6.2-1); of a PN, each component group."""
 
-_UNSAFE_CHARACTERS = frozenset("/\\<>\"'&;|$`%{}")
+_UNSAFE_CHARACTERS = frozenset('\\<>"|$`{}')
+_UNUSUAL_CHARACTERS = frozenset("/'&;%")
+_LINE_VRS = frozenset({"ST", "LT", "UT"})
+_LINE_CHARACTERS = frozenset("\t\n\f\r")
+"""Control characters that texts of several lines may hold (DICOM PS3.5 section 6.1.3)."""
 _UNSAFE_BEGINNINGS = ("=", "+", "-", "@")
 _BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Unicode's Bidi_Control property: characters that change the order in which others are shown."""
 
 
-def _is_unsafe_value(text: str, vr: str) -> bool:
+def _is_unsafe(text: str, vr: str) -> bool:
+    allowed = _LINE_CHARACTERS if vr in _LINE_VRS else frozenset()
     return (
-        any(character in _UNSAFE_CHARACTERS or _is_invisible(character) for character in text)
+        any(one in _UNSAFE_CHARACTERS or (_is_invisible(one) and one not in allowed) for one in text)
         or text.startswith(_UNSAFE_BEGINNINGS)
         or text in {".", ".."}
+    )
+
+
+def _is_unusual(text: str, vr: str) -> bool:
+    return (
+        any(one in _UNUSUAL_CHARACTERS or one in _LINE_CHARACTERS for one in text)
         or not unicodedata.is_normalized("NFC", text)
         or _is_too_long(text, vr)
     )

@@ -317,7 +317,7 @@ class SeriesWarning(StrEnum):
     W_MONOCHROME1 = "W_MONOCHROME1", "MONOCHROME1: displayed inverted; Hounsfield units are not."
     W_BURNED_IN = "W_BURNED_IN", "Text is burned into the pixels."
     W_TAG_UNPARSED = "W_TAG_UNPARSED", "An optional element has a value that cannot be read: no number, no date, no time."
-    W_TEXT_SANITISED = "W_TEXT_SANITISED", "A text element holds characters unsafe in files, spreadsheets or pages."
+    W_TEXT_SANITISED = "W_TEXT_SANITISED", "A text element is unusual, or unsafe in files, spreadsheets or pages; the detail says which and names it."
     W_POSITION_FALLBACK = "W_POSITION_FALLBACK", "Positions come from SliceLocation or InstanceNumber."
     W_GANTRY_TILT = "W_GANTRY_TILT", "The gantry was tilted."
     W_SPACING_TAG = "W_SPACING_TAG", "SpacingBetweenSlices differs from the measured step."

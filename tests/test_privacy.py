@@ -12,7 +12,7 @@ from pipeline.privacy import (
     PseudonymKey,
     cap_age,
     clean_text,
-    is_unsafe_text,
+    judge_text,
 )
 
 
@@ -152,7 +152,20 @@ def test_an_age_above_89_years_becomes_90(age: str, expected: str | None) -> Non
     ],
 )
 def test_text_that_files_spreadsheets_or_pages_could_mistake_is_unsafe(value: Any, vr: str) -> None:
-    assert is_unsafe_text(value, vr, single_valued=True)
+    assert judge_text(value, vr, single_valued=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "vr"),
+    [("PET/CT Onko", "LO"), ("a\r\nb", "ST"), ("P" * 17, "SH"), ("Doe's 60%", "LO"), ("e\u0301", "LO")],
+)
+def test_what_is_only_unusual_is_not_unsafe(value: str, vr: str) -> None:
+    assert judge_text(value, vr, single_valued=True) == "unusual"
+
+
+@pytest.mark.parametrize(("value", "vr"), [("=1+1", "LO"), ("<b>", "ST"), ("..", "LO"), ("a\nb", "LO"), ("a\\b", "SH")])
+def test_what_programs_may_mistake_is_unsafe(value: str, vr: str) -> None:
+    assert judge_text(value, vr, single_valued=True) == "unsafe"
 
 
 @pytest.mark.parametrize(
@@ -175,10 +188,10 @@ def test_text_that_files_spreadsheets_or_pages_could_mistake_is_unsafe(value: An
     ],
 )
 def test_ordinary_text_and_what_is_no_text_is_not_unsafe(value: Any, vr: str) -> None:
-    assert not is_unsafe_text(value, vr, single_valued=True)
+    assert not judge_text(value, vr, single_valued=True)
 
 
 def test_a_backslash_parts_the_values_of_a_multi_valued_element_and_each_is_looked_at() -> None:
-    assert not is_unsafe_text("ORIGINAL\\PRIMARY\\AXIAL", "CS", single_valued=False)
-    assert is_unsafe_text("ORIGINAL\\-PRIMARY", "CS", single_valued=False)
-    assert is_unsafe_text("ORIGINAL\\" + "P" * 17, "CS", single_valued=False)
+    assert not judge_text("ORIGINAL\\PRIMARY\\AXIAL", "CS", single_valued=False)
+    assert judge_text("ORIGINAL\\-PRIMARY", "CS", single_valued=False)
+    assert judge_text("ORIGINAL\\" + "P" * 17, "CS", single_valued=False)

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.dicom.stack.checks import UNSAFE_TEXT
 from pipeline.output.manifest import count_mask_reasons
 from pipeline.record import SeriesRecord
 from pipeline.run.run import Outcome
@@ -46,7 +47,7 @@ def print_counts(records: Sequence[SeriesRecord]) -> None:
     if warnings:
         _print_table(
             ("series", "warning", "means"),
-            [(n, word, SeriesWarning[word].meaning) for word, n in sorted(warnings.items())],
+            [(n, word, _describe_warning(word, records)) for word, n in sorted(warnings.items())],
         )
     masks = [
         (n, name, reason, reason.meaning)
@@ -55,6 +56,16 @@ def print_counts(records: Sequence[SeriesRecord]) -> None:
     ]
     if masks:
         _print_table(("series", "mask", "reason", "means"), masks)
+
+
+def _describe_warning(word: SeriesWarning, records: Sequence[SeriesRecord]) -> str:
+    """Return what a warning means; of texts, in how many series they are unsafe, as the others are only unusual."""
+    meaning = SeriesWarning[word].meaning
+    if word is not SeriesWarning.W_TEXT_SANITISED:
+        return meaning
+    warned = [record for record in records if word in record.warnings]
+    n_unsafe = sum(UNSAFE_TEXT in (record.detail or "") for record in warned)
+    return f"{meaning} Unsafe in {n_unsafe} series, only unusual in {len(warned) - n_unsafe}."
 
 
 def print_unreadable(summary: Mapping[str, Any]) -> None:

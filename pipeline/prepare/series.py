@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.dicom.pixels.hounsfield import SliceSource, SourceFacts
 from pipeline.dicom.pixels.plausible import has_odd_range
 from pipeline.dicom.series.outcomes import describe_used, find_warnings
-from pipeline.dicom.stack.checks import describe_rounded_spacing
+from pipeline.dicom.stack.checks import describe_rounded_spacing, describe_texts
 from pipeline.dicom.stack.stack import Stack
 from pipeline.errors import SeriesRefusedError
 from pipeline.kernels import bands, flood_fill, lossless, slices
@@ -162,7 +162,7 @@ def build_record(job: Job, stack: Stack, facts: SourceFacts, program: Program) -
     return replace(
         job.record,
         status=Status.OK,
-        detail=describe_rounded_spacing(stack.slices),
+        detail="; ".join(filter(None, (describe_rounded_spacing(stack.slices), describe_texts(stack.slices)))) or None,
         n_slices=repaired.shape.z,
         geometry=stack.verdict,
         shape_in=geometry.shape,

@@ -32,7 +32,7 @@ from pipeline.vocabulary import Reason, Stage
 if TYPE_CHECKING:
     from pipeline.cluster.dispatcher import Dispatcher  # Dask, which workers' children need not import
 
-FORMAT = 4
+FORMAT = 5
 """Counts up when headers are packed otherwise, or read otherwise."""
 BATCH_FILES = 128
 PARTS_AT_ONCE = 16

@@ -17,7 +17,7 @@ from pipeline.dicom.files.values import (
 )
 from pipeline.dicom.headers.parts import Part, Reader
 from pipeline.dicom.headers.slice import Identity
-from pipeline.privacy import is_unsafe_text
+from pipeline.privacy import TextVerdict, judge_text
 from pipeline.vocabulary import SeriesWarning
 
 UID = re.compile(r"[0-9]+(\.[0-9]+)*")
@@ -63,18 +63,16 @@ def check_uids(identity: Identity) -> frozenset[SeriesWarning]:
     return NO_WARNING if all(map(is_uid, uids)) else frozenset({SeriesWarning.W_UID_INVALID})
 
 
-def check_element(element: Element, encodings: tuple[str, ...]) -> frozenset[SeriesWarning]:
-    """Return the warnings that any text, date, time or decimal number gives that cannot be taken as it is."""
+def check_element(element: Element, encodings: tuple[str, ...]) -> tuple[frozenset[SeriesWarning], TextVerdict]:
+    """Return the warnings of a text, date, time or decimal number that cannot be taken as it is, and of text why."""
     if element.vr in DECIMAL_VRS or element.vr in DATE_VRS:
-        return frozenset({SeriesWarning.W_TAG_UNPARSED}) if _is_unparsed(element) else NO_WARNING
+        return frozenset({SeriesWarning.W_TAG_UNPARSED}) if _is_unparsed(element) else NO_WARNING, ""
     if element.vr not in TEXT_VRS:
-        return NO_WARNING
+        return NO_WARNING, ""
     text, fits = decode_text(element.value, encodings)
-    found = {
-        SeriesWarning.W_CHARSET: not fits,
-        SeriesWarning.W_TEXT_SANITISED: is_unsafe_text(text, element.vr, single_valued=is_single_valued(element.tag)),
-    }
-    return frozenset(warning for warning, holds in found.items() if holds)
+    verdict = judge_text(text, element.vr, single_valued=is_single_valued(element.tag))
+    found = {SeriesWarning.W_CHARSET: not fits, SeriesWarning.W_TEXT_SANITISED: bool(verdict)}
+    return frozenset(warning for warning, holds in found.items() if holds), verdict
 
 
 def _is_unparsed(element: Element) -> bool:

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from pipeline.dicom.files.element import Element
 from pipeline.dicom.files.encoding import PIXEL_TAGS
 from pipeline.dicom.files.part10 import DataSet, read_data_set
-from pipeline.dicom.files.values import SPECIFIC_CHARACTER_SET, Flaw, Values, tag_of
+from pipeline.dicom.files.values import SPECIFIC_CHARACTER_SET, Flaw, Values, keyword_of, tag_of
 from pipeline.dicom.headers.notices import KEYWORD_WARNINGS, check_element, check_uids
 from pipeline.dicom.headers.parts import PARTS, Part, Reader, read_directory_class, split_frames
 from pipeline.dicom.headers.slice import MULTIFRAME_CLASSES, SliceHeader
 from pipeline.limits import Limits
+from pipeline.privacy import TextVerdict
 from pipeline.record import ElementValue
 from pipeline.sources.files import FoundFile, SourceError
 from pipeline.vocabulary import Reason, SeriesWarning
@@ -39,13 +40,14 @@ class Context(NamedTuple):
 class KnownElement:
     """An element and what follows from it alone; equal elements of one context are the same object.
 
-    ``keyword`` is empty where the manifest does not keep the element.
+    ``keyword`` is empty where the manifest does not keep the element; ``text`` is what is to be said of a text.
     """
 
     element: Element
     warnings: frozenset[SeriesWarning]
     keyword: str
     value: ElementValue
+    text: TextVerdict = ""
 
 
 class KnownElements(NamedTuple):
@@ -99,6 +101,7 @@ class SliceReader:
             refusal=data_set.refusal,
             flaws={keyword: flaw for part in parts.values() for keyword, flaw in part.flaws.items()},
             elements={one.keyword: one.value for one in known.values() if one.keyword},
+            texts={keyword_of(tag) or "a private element": one.text for tag, one in known.items() if one.text},
             **fields,
         )
         return header, KnownElements(known, values)
@@ -119,7 +122,8 @@ class SliceReader:
     def _know(self, element: Element, values: Values) -> KnownElement:
         keyword = self._wanted.get(element.tag, "")
         value = values.verbatim(element) if keyword else None
-        return KnownElement(element, check_element(element, values.encodings), keyword, value)
+        warnings, text = check_element(element, values.encodings)
+        return KnownElement(element, warnings, keyword, value, text)
 
 
 def is_long(element: Element) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.units import Kind, parse_unit
 from pipeline.geometry import Xyz
+from pipeline.privacy import TextVerdict
 from pipeline.record import ElementValue
 from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import Refusal, SeriesWarning
@@ -142,7 +143,7 @@ class SliceHeader:
     """One slice: a file, or one frame of a multi-frame object (``frame`` counted from 1).
 
     ``flaws`` names the elements that gave no value; their fields hold the defaults above.  ``phase`` holds
-    those of PHASE_ELEMENTS that have a value, as text.
+    those of PHASE_ELEMENTS that have a value, as text.  ``texts`` names the elements whose text is unusual or unsafe.
     """
 
     file: FoundFile
@@ -159,6 +160,7 @@ class SliceHeader:
     phase: dict[str, str] = field(default_factory=dict)
     flaws: dict[str, Flaw] = field(default_factory=dict)
     elements: dict[str, ElementValue] = field(default_factory=dict)
+    texts: dict[str, TextVerdict] = field(default_factory=dict)
 
     @property
     def is_ct(self) -> bool:

@@ -222,6 +222,19 @@ def _are_roundings(values: Collection[float]) -> bool:
     return max(values) - min(values) <= 10.0**-ROUNDED_DECIMALS * A_LITTLE_MORE
 
 
+UNSAFE_TEXT, UNUSUAL_TEXT = "unsafe text in", "unusual text in"
+"""What the detail of a series begins with, before the elements of such text."""
+
+
+def describe_texts(slices: Sequence[SliceHeader]) -> str | None:
+    """Name the elements whose text is unsafe, then those whose text is only unusual; None where there are none."""
+    words = []
+    for verdict, beginning in (("unsafe", UNSAFE_TEXT), ("unusual", UNUSUAL_TEXT)):
+        names = {name for header in slices for name, found in header.texts.items() if found == verdict}
+        words += [f"{beginning} {', '.join(sorted(names))}"] if names else []
+    return "; ".join(words) or None
+
+
 def describe_rounded_spacing(slices: Sequence[SliceHeader]) -> str | None:
     """Say how far the last pixel moves between the pixel spacings of a stack; None where that is not worth a word."""
     pixels = slices[0].pixels

@@ -19,7 +19,7 @@ def warnings(vr: str | None = None, **changes: bytes | None) -> set[SeriesWarnin
     read = values(
         *(read_element(word, raw, vr if word in changes else None) for word, raw in told.items() if raw is not None)
     )
-    each = (check_element(element, read.encodings) for element in read.elements.values())
+    each = (check_element(element, read.encodings)[0] for element in read.elements.values())
     reader = Reader(read)
     return {*check_keywords(reader).union(check_uids(read_identity(reader)), *each)}
 

@@ -8,7 +8,7 @@ from pipeline.dicom.files.encoding import LOSSY_SYNTAXES, RLE_LOSSLESS
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.series.outcomes import find_warnings
-from pipeline.dicom.stack.checks import describe_rounded_spacing
+from pipeline.dicom.stack.checks import describe_rounded_spacing, describe_texts
 from pipeline.dicom.stack.stack import build_stack
 from pipeline.geometry import Xyz
 from pipeline.vocabulary import SeriesWarning
@@ -129,3 +129,9 @@ def test_a_tilt_is_told_and_its_longer_way_is_a_spacing_too() -> None:
 def test_jitter_within_tolerance_is_told() -> None:
     rough = [slice_at(z, plane=_plane(z, 2.5, position=Xyz(0, 0, z * 2.5 + 0.1 * (z % 2)))) for z in range(6)]
     assert warnings(rough) == {SeriesWarning.W_SPACING_JITTER}
+
+
+def test_the_elements_of_unsafe_and_of_unusual_text_are_named() -> None:
+    slices = with_one(texts={"StationName": "unusual", "PatientComments": "unsafe", "SeriesDescription": "unusual"})
+    assert describe_texts(slices) == "unsafe text in PatientComments; unusual text in SeriesDescription, StationName"
+    assert describe_texts(sound_series().slices) is None
