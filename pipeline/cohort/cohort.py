@@ -53,7 +53,7 @@ class CohortMetadata:
 
     def complete(self, records: Sequence[SeriesRecord], scan: Scan) -> Completed:
         """Return the records with their patients, labels and splits; one whose files are gone keeps what it had."""
-        there = {one.record.series_key: one for one in scan.series}
+        there = {one.series_key: one for one in scan.series}
         updated = [
             there[record.series_key].update_record(record) if record.series_key in there else record
             for record in records

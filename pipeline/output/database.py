@@ -9,15 +9,16 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from time import monotonic
+from typing import Any, Self, TypeVar
 from weakref import finalize
 
 from pipeline.errors import DamageError, LockedError, OutputError
 
-VERSION = 1
+VERSION = 2
 """Counts up when the tables are others; ``PRAGMA user_version`` holds that of a database."""
 
 TABLES = """
@@ -37,9 +38,20 @@ CREATE TABLE result (
     PRIMARY KEY (purpose, series_key)
 ) WITHOUT ROWID;
 """
+SUMMARIES = """
+CREATE TABLE summary (series TEXT PRIMARY KEY, stamp TEXT NOT NULL, content BLOB NOT NULL, census BLOB NOT NULL);
+CREATE TABLE volume (
+    series TEXT NOT NULL, number INTEGER NOT NULL, details BLOB NOT NULL, rows BLOB NOT NULL,
+    PRIMARY KEY (series, number)
+);
+CREATE TRIGGER volumes_of_summary AFTER DELETE ON summary BEGIN DELETE FROM volume WHERE series = old.series; END;
+"""
+STEPS = (TABLES, SUMMARIES)
+"""What each version adds to the one before."""
 """``fact``: single values by name.  ``folder`` and ``file``: what lies under the roots, and the part that holds the
 headers of a file, null until it is read.  ``part``: the headers of some files of one series, packed.  ``result``: what
-came of a series, for a store or for statistics alone.
+came of a series, for a store or for statistics alone.  ``summary`` and ``volume``: what the headers of a series say,
+as long as its files and the rules are the same.
 """
 
 COMPRESSION = 1
@@ -47,6 +59,10 @@ COMPRESSION = 1
 WAIT_SECONDS = 30.0
 """A run waits so long for a command that reads, as `verify` does, before it says that the output is in use."""
 CACHE_KIB = 16_384
+COMMIT_SECONDS = 5.0
+"""What comes in a stream is on disk with the first item after this time."""
+
+T = TypeVar("T")
 
 Row = tuple[Any, ...]
 
@@ -100,7 +116,10 @@ class Database:
                 sqlite3.connect(address, uri=True, timeout=wait_seconds, isolation_level=None, check_same_thread=False),
                 may_write=may_write,
             )
-            if database._version():
+            if version := database._version():
+                if version < VERSION and not may_write:
+                    database._copy_once()
+                    database._prepare()
                 return database
             database.close()
         return cls.temporary()
@@ -187,6 +206,16 @@ class Database:
                 self.execute("ROLLBACK")
             raise
 
+    def write_each(self, items: Iterable[T], write: Callable[[T], None]) -> None:
+        """Write items as they come, in transactions of some seconds: after a kill little is to be done again."""
+        remaining = iter(items)
+        for item in remaining:
+            until = monotonic() + COMMIT_SECONDS
+            with self.transaction():
+                write(item)
+                while monotonic() < until and (following := next(remaining, None)) is not None:
+                    write(following)
+
     def fact(self, name: str) -> str | None:
         """Return a single value, None where there is none."""
         row = self.one("SELECT value FROM fact WHERE name = ?", (name,))
@@ -206,8 +235,10 @@ class Database:
 
     def _prepare(self) -> None:
         self._connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        if not self._version():
-            self._connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        version = self._version()
+        if version < VERSION:
+            steps = "".join(STEPS[version:])
+            self._connection.executescript(f"BEGIN; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
 
     def _version(self) -> int:
         """Return the version of the tables, 0 where there are none yet."""

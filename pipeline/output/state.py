@@ -104,6 +104,10 @@ class SeriesTable:
         """Return the outcome of each slice of a series, None where that is not known."""
         return _slices(self._cell("SELECT slices FROM result WHERE purpose = ? AND series_key = ?", series_key))
 
+    def outcome_rows(self, series_key: str) -> list[dict[str, Any]]:
+        """Return the outcome of each slice of a series as plain values, nothing where it is not known."""
+        return self._cell("SELECT slices FROM result WHERE purpose = ? AND series_key = ?", series_key) or []
+
     def histogram_of(self, series_key: str) -> Histogram | None:
         """Return the histogram of a series, None where it has none."""
         return _histogram(self._cell("SELECT histogram FROM result WHERE purpose = ? AND series_key = ?", series_key))

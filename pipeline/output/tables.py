@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.errors import DamageError
+from pipeline.output.database import damage_error
 from pipeline.output.durable import replacing
 from pipeline.record import ColumnType
 
@@ -54,6 +55,67 @@ def write_table(path: Path, columns: Mapping[str, ColumnType], rows: Iterable[Ro
         table.add(rows)
 
 
+def _schema(columns: Mapping[str, ColumnType]) -> Any:
+    return pa.schema([pa.field(name, _ARROW_TYPES[kind], metadata=_MARKS.get(kind)) for name, kind in columns.items()])
+
+
+class RowTable:
+    """Rows in columns, as they were packed."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def values(self, name: str) -> list[Any]:
+        """Return the values of a column."""
+        values: list[Any] = self._table.column(name).to_pylist()
+        return values
+
+    def replace(self, columns: Mapping[str, Sequence[Any]]) -> "RowTable":
+        """Return the rows with other values in some columns."""
+        table = self._table
+        for name, values in columns.items():
+            at = table.schema.get_field_index(name)
+            table = table.set_column(at, table.schema.field(at), pa.array(values, table.schema.field(at).type))
+        return RowTable(table)
+
+    def sort(self, name: str) -> "RowTable":
+        """Return the rows in the order of a column, those that are equal as they were."""
+        values = self.values(name)
+        return RowTable(self._table.take(sorted(range(len(values)), key=values.__getitem__)))
+
+    def select(self, schema: Any, constants: Mapping[str, Any], names: Mapping[str, str]) -> Any:
+        """Return an Arrow table of a schema; a column is constant, or one of these, by the name in ``names``."""
+        columns = []
+        for field in schema:
+            if field.name in constants:
+                columns.append(pa.array([constants[field.name]] * len(self), field.type))
+            else:
+                columns.append(self._table.column(names.get(field.name, field.name)))
+        return pa.Table.from_arrays(columns, schema=schema)
+
+
+def pack_rows(columns: Mapping[str, ColumnType], rows: Iterable[Row]) -> bytes:
+    """Return rows as `unpack_rows` takes them, compressed."""
+    schema = _schema(columns)
+    file = io.BytesIO()
+    with pa.ipc.new_stream(file, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+        stream.write_table(_arrow_table(schema, list(rows)))
+    return file.getvalue()
+
+
+def unpack_rows(packed: bytes) -> RowTable:
+    """Return the rows that were packed; raises DamageError where they are none."""
+    try:
+        with pa.ipc.open_stream(packed) as stream:
+            return RowTable(stream.read_all())
+    except (pa.ArrowException, OSError) as error:
+        what = "rows of files cannot be read"
+        raise damage_error(what) from error
+
+
 class TableWriter:
     """Takes the rows of a table, and writes them in groups."""
 
@@ -61,6 +123,7 @@ class TableWriter:
         self._writer = writer
         self._schema = schema
         self._waiting: list[Row] = []
+        self._tables: list[Any] = []
 
     def add(self, rows: Iterable[Row]) -> None:
         """Add rows behind those that were added before."""
@@ -69,19 +132,28 @@ class TableWriter:
             if len(self._waiting) == ROWS_AT_ONCE:
                 self.flush()
 
+    def add_table(self, rows: RowTable, names: Mapping[str, str] | None = None, **constants: Any) -> None:
+        """Add rows that are in columns already; ``names`` are those of columns that have another name there."""
+        if self._waiting:
+            self.flush()
+        self._tables.append(rows.select(self._schema, constants, names or {}))
+        if sum(map(len, self._tables)) >= ROWS_AT_ONCE:
+            self.flush()
+
     def flush(self) -> None:
         """Write the rows that wait as a group."""
         if self._waiting:
-            self._writer.write_table(_arrow_table(self._schema, self._waiting))
+            self._tables.append(_arrow_table(self._schema, self._waiting))
             self._waiting = []
+        if self._tables:
+            self._writer.write_table(pa.concat_tables(self._tables).combine_chunks())
+            self._tables = []
 
 
 @contextmanager
 def open_table(path: Path, columns: Mapping[str, ColumnType], *, private: bool = False) -> Iterator[TableWriter]:
     """Yield a writer of a Parquet file that takes the place of the one at ``path`` once the block ends well."""
-    schema = pa.schema(
-        [pa.field(name, _ARROW_TYPES[kind], metadata=_MARKS.get(kind)) for name, kind in columns.items()]
-    )
+    schema = _schema(columns)
     with replacing(path, private=private) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         table = TableWriter(writer, schema)
         yield table

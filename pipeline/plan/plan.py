@@ -18,7 +18,8 @@ from pipeline.prepare.job import Recipe
 from pipeline.prepare.repairs import compile_program
 from pipeline.program.program import Program
 from pipeline.record import SeriesRecord
-from pipeline.scan.series import Scan, ScannedSeries, sign_whole_paths
+from pipeline.scan.series import Scan, ScannedSeries
+from pipeline.scan.summary import sign_whole_paths
 from pipeline.sources.folders import InputOptions, empty_roots
 from pipeline.store.layout import buffer_bytes
 from pipeline.versions import find_changed_stages
@@ -137,7 +138,7 @@ def _was_refused_at_its_pixels(plan: PlannedSeries, finished: Mapping[str, Finis
 
 def compare_with_output(scan: Scan, finished: Mapping[str, Finished], versions: Versions) -> list[PlannedSeries]:
     """Return what there is to do, in order of series_key; ``finished`` is what the output holds, by key."""
-    seen = {scanned.record.series_key: scanned for scanned in scan.series}
+    seen = {scanned.series_key: scanned for scanned in scan.series}
     plans = [
         PlannedSeries(key, *_state(scanned, finished.get(key), versions), scanned) for key, scanned in seen.items()
     ]
@@ -240,7 +241,7 @@ def describe_missing(options: InputOptions, found: Scan, plans: Iterable[Planned
 
 def _some_paths(found: Scan) -> Iterator[str]:
     """Yield a file of each series, and each file of no series."""
-    yield from (one.first.file.path for one in found.series)
+    yield from (one.first.path for one in found.series)
     yield from (header.file.path for header in found.unassigned)
 
 

@@ -11,9 +11,8 @@ from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.elements import list_required_elements
 from pipeline.output.durable import write_bytes
 from pipeline.privacy import ALLOWED_ELEMENTS, clean_text
-from pipeline.quality.facts import TESTS, SeriesFacts
 from pipeline.scan.census import Census
-from pipeline.scan.series import Scan
+from pipeline.scan.facts import TESTS, SeriesFacts
 from pipeline.scan.tag_statistics import judge_element
 from pipeline.vocabulary import format_count
 
@@ -208,13 +207,16 @@ COHORT_FINDINGS: tuple[Callable[[Census, Sequence[SeriesFacts]], Iterator[Findin
 )
 
 
-def findings_of(scan: Scan, facts: Iterable[SeriesFacts]) -> list[Finding]:
-    """Return what was found in the headers of a cohort; series without CT images are left out of most."""
+def findings_of(unassigned: Iterable[SliceHeader], census: Census, facts: Iterable[SeriesFacts]) -> list[Finding]:
+    """Return what was found in the headers of a cohort; series without CT images are left out of most.
+
+    ``unassigned`` are the slices of files that belong to no series.
+    """
     every = list(facts)
     cohort = [one for one in every if one.n_images]
     kinds = [finding for find in KIND_FINDINGS for finding in find(cohort)]
-    whole = [finding for find in COHORT_FINDINGS for finding in find(scan.census, cohort)]
-    return [*find_damaged(scan.unassigned, every), *kinds, *_by_series(cohort), *whole]
+    whole = [finding for find in COHORT_FINDINGS for finding in find(census, cohort)]
+    return [*find_damaged(unassigned, every), *kinds, *_by_series(cohort), *whole]
 
 
 def _by_series(cohort: Sequence[SeriesFacts]) -> Iterator[Finding]:

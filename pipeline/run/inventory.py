@@ -1,33 +1,32 @@
 """The inventory of files: which series each belongs to, whether it was used or why not, and labels of single slices."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
 from pipeline.cohort.join import LEFTOVER_COLUMNS, Joined, join_table, list_leftovers
 from pipeline.cohort.table import LabelTable
-from pipeline.dicom.headers.slice import Series, SliceHeader
-from pipeline.dicom.series.outcomes import describe_refused
 from pipeline.output.columns import FILE_COLUMNS, INDEX_COLUMNS, SLICE_COLUMNS
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import infer_label_columns
 from pipeline.output.state import OutputState
-from pipeline.output.tables import open_table, read_table, write_table
+from pipeline.output.tables import RowTable, open_table, read_table, unpack_rows, write_path, write_table
 from pipeline.privacy import PseudonymKey
-from pipeline.quality.facts import SeriesFacts
 from pipeline.quality.findings import findings_of, write_findings
-from pipeline.record import LABEL_PREFIX, SliceOutcome, map_types
+from pipeline.record import LABEL_PREFIX, map_types
+from pipeline.scan.census import Census
+from pipeline.scan.rows import OUTCOME_COLUMNS, build_row, judge_slice
 from pipeline.scan.series import Scan, ScannedSeries
+from pipeline.scan.summary import VolumeDetails, with_owner
 from pipeline.scan.tag_statistics import write_tags
 from pipeline.sources.files import find_common_folder
-from pipeline.vocabulary import FileStatus, Reason
+from pipeline.vocabulary import FileStatus
 
 
-def publish_inventory(output: OutputFolder, scan: Scan, state: OutputState, key: PseudonymKey) -> None:
+def publish_inventory(output: OutputFolder, scan: Scan, census: Census, state: OutputState, key: PseudonymKey) -> None:
     """Write index.parquet and files.parquet under ``private/``, slices.parquet without what identifies, and findings.
 
-    Files come series by series, those of no series last; so each series is loaded once, and only files of no series
-    are gathered.
+    Files come series by series, those of no series last; only these are gathered.
     """
     facts = []
     with (
@@ -35,100 +34,66 @@ def publish_inventory(output: OutputFolder, scan: Scan, state: OutputState, key:
         open_table(output.files, map_types(FILE_COLUMNS), private=True) as files,
         open_table(output.slices, map_types(SLICE_COLUMNS)) as slices,
     ):
-        for scanned in sorted(scan.series, key=lambda scanned: scanned.record.series_key):
-            series_key, series = scanned.record.series_key, scanned.series
-            headers = series.slices
-            facts.append(SeriesFacts.of(scanned.record, series))
-            known = state.slices_of(series_key) or _judge_slices(scanned, series)
-            outcomes = _map_outcomes(known, headers)
-            rows = [(header, outcomes.get((header.file.path, header.frame)) or _unknown(header)) for header in headers]
-            index.add([_index_row(scanned, headers)])
-            files.add(_file_row(series_key, *row) for row in rows)
-            public = [_slice_row(series_key, *row, key) for row in rows]
-            slices.add(sorted(public, key=itemgetter("slice_key")))
+        for scanned in sorted(scan.series, key=lambda scanned: scanned.series_key):
+            details, series_key = scanned.details, scanned.series_key
+            facts.append(with_owner(details.facts, scanned.patient, scanned.study))
+            index.add([_index_row(scanned, details)])
+            outcomes = state.table.outcome_rows(series_key)
+            rows = _with_outcomes(unpack_rows(scanned.source.load_rows()), outcomes, details.folder)
+            files.add_table(rows, series_key=series_key)
+            slices.add_table(rows.sort("slice_key"), SLICE_NAMES, series_key=series_key)
         public = []
         for header in scan.unassigned:
-            files.add([_file_row(None, header, _unknown(header))])
-            public.append(_slice_row(None, header, _unknown(header), key))
+            row = build_row(header, judge_slice(header), key)
+            files.add([_only(row, FILE_COLUMNS)])
+            public.append(_only(row | {"instance_number": row["InstanceNumber"]}, SLICE_COLUMNS))
         slices.add(sorted(public, key=itemgetter("slice_key")))
-    write_findings(output.findings, findings_of(scan, facts))
+    write_findings(output.findings, findings_of(scan.unassigned, census, facts))
 
 
-def _map_outcomes(
-    known: Sequence[SliceOutcome], headers: Sequence[SliceHeader]
-) -> dict[tuple[str, int | None], SliceOutcome]:
-    """Return the outcomes by path and frame; where the files were moved since, by the paths that they have now."""
-    outcomes = {(one.path, one.frame): one for one in known}
-    if not known or any((header.file.path, header.frame) in outcomes for header in headers):
-        return outcomes
-    before = find_common_folder({one.path.rpartition("/")[0] for one in known})
-    now = find_common_folder({header.file.folder for header in headers})
-    return {(now + path.removeprefix(before), frame): one for (path, frame), one in outcomes.items()}
+SLICE_NAMES = {"instance_number": "InstanceNumber"}
+"""Columns of slices.parquet that have another name in private/files.parquet."""
 
 
-def publish_tag_statistics(output: OutputFolder, scan: Scan, *, keep_identifiers: bool) -> None:
-    """Write tags.parquet: what each element holds."""
-    write_tags(output.tags, scan.census, keep_identifiers=keep_identifiers)
+def _with_outcomes(rows: RowTable, outcomes: Sequence[Mapping[str, Any]], folder: str) -> RowTable:
+    """Return the rows of a series in a folder, with what came of each where its pixels were read.
 
-
-def _unknown(header: SliceHeader) -> SliceOutcome:
-    """Return the outcome of a file that is in no finished series: skipped for its own reason.
-
-    A CT image has none until its pixels are read.
+    Where the files were moved since, they are known by their places below the folder.
     """
-    if header.refusal:
-        status, reason = FileStatus.SKIPPED, header.refusal[0]
-    elif not header.is_ct:
-        status, reason = FileStatus.SKIPPED, Reason.NOT_CT
-    elif header.is_localizer:
-        status, reason = FileStatus.SKIPPED, Reason.LOCALIZER
-    else:
-        status, reason = None, None
-    return SliceOutcome(header.file.path, header.frame, status, reason)
+    if not outcomes:
+        return rows
+    places = list(zip(rows.values("path"), rows.values("frame"), strict=True))
+    known = {(write_path(one["path"]), one["frame"]): one for one in outcomes}
+    if known.keys().isdisjoint(places):
+        before = find_common_folder({one["path"].rpartition("/")[0] for one in outcomes})
+        moved = ((folder + one["path"].removeprefix(before), one) for one in outcomes)
+        known = {(write_path(path), one["frame"]): one for path, one in moved}
+    found = [known.get(place) for place in places]
+    return rows.replace(
+        {
+            name: [value if one is None else one[name] for one, value in zip(found, rows.values(name), strict=True)]
+            for name in OUTCOME_COLUMNS
+        }
+    )
 
 
-def _judge_slices(scanned: ScannedSeries, series: Series) -> tuple[SliceOutcome, ...]:
-    """Return what headers alone say of the slices of a series: nothing where they do not refuse it."""
-    return describe_refused(series, scanned.refusal[0]) if scanned.refusal else ()
+def _only(row: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name in columns}
 
 
-def _index_row(scanned: ScannedSeries, headers: Sequence[SliceHeader]) -> dict[str, Any]:
+def publish_tag_statistics(output: OutputFolder, census: Census, *, keep_identifiers: bool) -> None:
+    """Write tags.parquet: what each element holds."""
+    write_tags(output.tags, census, keep_identifiers=keep_identifiers)
+
+
+def _index_row(scanned: ScannedSeries, details: VolumeDetails) -> dict[str, Any]:
     return {
-        **{name: value for name, value in scanned.identifiers.items() if name in INDEX_COLUMNS},
-        "folder": find_common_folder({header.file.folder for header in headers}),
-        "n_files": scanned.record.n_files,
-    }
-
-
-def _file_row(series_key: str | None, header: SliceHeader, outcome: SliceOutcome) -> dict[str, Any]:
-    return {
-        "path": header.file.path,
-        "series_key": series_key,
-        "size": header.file.size,
-        "mtime_ns": header.file.mtime_ns,
-        "status": outcome.status,
-        "reason": outcome.reason,
-        "SOPInstanceUID": header.identity.sop_instance_uid or None,
-        "InstanceNumber": header.instance_number,
-        "frame": header.frame,
-        "position_mm": outcome.position_mm,
-        "z_index": outcome.z_index,
-    }
-
-
-def _slice_row(series_key: str | None, header: SliceHeader, outcome: SliceOutcome, key: PseudonymKey) -> dict[str, Any]:
-    return {
-        "series_key": series_key,
-        "slice_key": key.slice_key(header.identity.sop_instance_uid or header.file.path, header.frame),
-        "position_mm": outcome.position_mm,
-        "offset_mm": outcome.offset_mm,
-        "rows": header.pixels.rows or None,
-        "columns": header.pixels.columns or None,
-        "instance_number": header.instance_number,
-        "transfer_syntax": header.pixels.transfer_syntax or None,
-        "status": outcome.status,
-        "reason": outcome.reason,
-        "z_index": outcome.z_index,
+        "series_key": scanned.series_key,
+        "PatientID": details.first.patient_id,
+        "StudyInstanceUID": details.first.study_instance_uid,
+        "SeriesInstanceUID": details.first.series_instance_uid,
+        "folder": details.folder,
+        "n_files": scanned.n_files,
     }
 
 

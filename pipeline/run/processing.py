@@ -9,7 +9,7 @@ from pipeline.output.state import Finished
 from pipeline.plan.plan import PlannedSeries, SeriesState, estimate_memory_mb, iterate_rounds
 from pipeline.prepare.job import MEASURE, Job, Recipe, SeriesResult, refuse
 from pipeline.report.options import PictureRequest
-from pipeline.scan.series import ScannedSeries, digest_headers
+from pipeline.scan.series import ScannedSeries
 from pipeline.vocabulary import Reason
 
 LACKS_SLICES = frozenset({Reason.TOO_FEW_SLICES, Reason.SLICE_GAP, Reason.SPACING_NONUNIFORM})
@@ -70,7 +70,7 @@ def _processed(job: Job, result: SeriesResult | JobFailure, scanned: ScannedSeri
             f"the system refuses {scanned.n_unreadable} files or folders beside it; without them {result.record.detail}"
         )
         return ProcessedSeries(refuse(job.record, job.series, Reason.UNREADABLE, detail), scanned.signature)
-    return ProcessedSeries(result, scanned.signature, headers=digest_headers(job.series))
+    return ProcessedSeries(result, scanned.signature, headers=scanned.details.headers)
 
 
 def find_same_content(
@@ -84,7 +84,7 @@ def find_same_content(
     for plan in plans:
         known = finished.get(plan.series_key)
         is_in_doubt = plan.state is SeriesState.CHANGED and plan.is_work and known and known.record.fingerprint
-        if known and plan.scanned and is_in_doubt and known.headers == digest_headers(plan.scanned.series):
+        if known and plan.scanned and is_in_doubt and known.headers == plan.scanned.details.headers:
             moved[plan.series_key] = plan
     if not moved:
         return

@@ -30,9 +30,10 @@ def publish_scan(session: Session, found: Scan, state: OutputState) -> tuple[Joi
 
     Return how labels of single slices were joined.
     """
-    publish_inventory(session.output, found, state, session.key)
+    census = found.count_elements()
+    publish_inventory(session.output, found, census, state, session.key)
     keeps_identifiers = session.config.manifest.identifiers == "keep"
-    publish_tag_statistics(session.output, found, keep_identifiers=keeps_identifiers)
+    publish_tag_statistics(session.output, census, keep_identifiers=keeps_identifiers)
     return label_slices(session.output, session.key, session.cohort.tables)
 
 

@@ -222,7 +222,7 @@ class _Run:
 
     def _job(self, scanned: ScannedSeries) -> Job:
         output, options = self.session.output, self.session.config.report
-        key = scanned.record.series_key
+        key = scanned.series_key
         pictures = None
         if options.enabled and options.pictures:
             pictures = PictureRequest(str(output.series_report(key).absolute()), options.animations)

@@ -2,5 +2,5 @@
 
 from typing import Final
 
-PRELOAD: Final = ("pipeline.scan.headers",)
-"""What a process imports before its first batch of headers."""
+PRELOAD: Final = ("pipeline.scan.headers", "pipeline.scan.summary")
+"""What a process imports before its first batch of headers, or its first series."""

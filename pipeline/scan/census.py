@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.elements import Observation
+from pipeline.output.database import pack, unpack
 
 MOST_VALUES = 10_000
 """So many distinct values are counted exactly; of more, those with the smallest hashes are (a bottom-k sketch)."""
@@ -224,3 +225,41 @@ class Census:
         if counts is None:
             counts = self.elements[keyword] = ElementCounts()
         return counts
+
+
+def pack_census(census: Census) -> bytes:
+    """Return a census as a cell of the database."""
+    elements = {keyword: _pack_element(counts) for keyword, counts in census.elements.items()}
+    return pack([census.n_files, elements, census.owners])
+
+
+def unpack_census(packed: bytes) -> Census:
+    """Return the census that `pack_census` was given; raises DamageError where a bit of it is another."""
+    n_files, elements, owners = unpack(packed)
+    counts = {keyword: _unpack_element(one) for keyword, one in elements.items()}
+    return Census(n_files, counts, {series: (patient, study) for series, (patient, study) in owners.items()})
+
+
+def _pack_element(one: ElementCounts) -> list[Any]:
+    values = {name: getattr(one, name) for name in _PLAIN}
+    return [values, one.tags, one.vrs, *(_pack_values(counts) for counts in (one.raw, one.canonical))]
+
+
+def _pack_values(values: ValueCounts) -> list[Any]:
+    return [values.n, values.counts, values.largest_hash]
+
+
+def _unpack_element(packed: list[Any]) -> ElementCounts:
+    values, tags, vrs, raw, canonical = packed
+    return ElementCounts(
+        tags=set(tags), vrs=set(vrs), raw=_unpack_values(raw), canonical=_unpack_values(canonical), **values
+    )
+
+
+def _unpack_values(packed: list[Any]) -> ValueCounts:
+    n, counts, largest_hash = packed
+    return ValueCounts(n, counts, largest_hash=largest_hash)
+
+
+_PLAIN = ("n_files", "n_empty", "n_numbers", "least", "largest", "by_series", "varies")
+"""The fields of an element's counts that are plain JSON values."""

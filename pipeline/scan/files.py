@@ -136,6 +136,7 @@ class FileTable:
         """Keep parts, and that their files are read."""
         folders: dict[str, int] = {}
         for part in parts:
+            self.database.execute("DELETE FROM summary WHERE series = ?", (part.series,))
             number = self.database.execute(
                 "INSERT INTO part (series, n_files, may_change, headers, observed) VALUES (?, ?, ?, ?, ?)",
                 (part.series, len(part.files), part.may_change, part.headers, part.observed),
@@ -145,15 +146,15 @@ class FileTable:
             places = [(number, folders[file.folder], _name(file)) for file in part.files]
             self.database.execute_many("UPDATE file SET part = ? WHERE folder = ? AND name = ?", places)
 
-    def list_series(self) -> list[str]:
-        """Return every series that has a file, in order."""
-        return [
-            series
-            for (series,) in self.database.rows(
-                "SELECT DISTINCT series FROM part WHERE series != ''"
-                " AND EXISTS (SELECT 1 FROM file WHERE file.part = part.id) ORDER BY series"
-            )
-        ]
+    def list_series(self) -> dict[str, str]:
+        """Return every series that has a file, in order, with what changes when one of its files does."""
+        stamps: dict[str, str] = {}
+        for series, part, n in self.database.rows(
+            "SELECT series, id, n FROM part JOIN (SELECT part, count(*) AS n FROM file GROUP BY part) ON part = id"
+            " WHERE series != '' ORDER BY series, id"
+        ):
+            stamps[series] = f"{stamps.get(series, '')} {part}:{n}"
+        return stamps
 
     def headers_of(self, series: str) -> Iterator[tuple[bytes, Paths]]:
         """Yield the packed headers of a series, each with the paths that count, None where all do."""
@@ -178,9 +179,10 @@ class FileTable:
         (headers,) = self.database.one("SELECT headers FROM part WHERE id = ?", (part,)) or (b"",)
         return bytes(headers)
 
-    def list_observed(self) -> Iterator[tuple[bytes, Paths]]:
-        """Yield what was observed in each part, with the paths that count, None where all do."""
-        for number, n_files, observed in self.database.rows("SELECT id, n_files, observed FROM part ORDER BY id"):
+    def observed_in(self, series: str) -> Iterator[tuple[bytes, Paths]]:
+        """Yield what was observed in each part of a series, with the paths that count, None where all do."""
+        question = "SELECT id, n_files, observed FROM part WHERE series = ? ORDER BY id"
+        for number, n_files, observed in self.database.all(question, (series,)):
             paths = self._paths_of(number, n_files)
             if observed and (paths is None or paths):
                 yield observed, paths

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain, islice
-from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pipeline import __version__
@@ -17,14 +16,12 @@ from pipeline.dicom.headers.batch import (
     pack_observations,
     pack_slices,
     read_batch,
-    unpack_observations,
     unpack_slices,
 )
 from pipeline.dicom.headers.group import in_path_order
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.output.database import Database
-from pipeline.scan.census import Census
-from pipeline.scan.files import FileTable, HeaderPack
+from pipeline.scan.files import FileTable, HeaderPack, Paths
 from pipeline.sources.files import FoundFile
 from pipeline.versions import STAGES
 from pipeline.vocabulary import Reason, Stage
@@ -34,11 +31,9 @@ if TYPE_CHECKING:
 
 FORMAT = 5
 """Counts up when headers are packed otherwise, or read otherwise."""
-BATCH_FILES = 128
+BATCH_FILES = 256
 PARTS_AT_ONCE = 16
 """Files of no series lie in as many parts at a time as batches are read beside each other."""
-COMMIT_SECONDS = 5.0
-"""What was read is on disk with the first result after this time: a run that is killed reads little more again."""
 
 Job = tuple[tuple[FoundFile, ...], Terms]
 
@@ -69,11 +64,12 @@ class Reading:
         n_unread = self.table.count_unread()
         if n_unread:
             batches = -(-n_unread // BATCH_FILES)
-            self._keep(self._parts(((files, terms) for files in _batches(self.table.unread())), batches))
+            parts = self._parts(((files, terms) for files in _batches(self.table.unread())), batches)
+            self.table.database.write_each(parts, lambda part: self.table.add([part]))
 
     def slices_of(self, series: str) -> tuple[SliceHeader, ...]:
         """Return the slices of a series in the order of their paths."""
-        return in_path_order(chain.from_iterable(self._files_of(series)))
+        return in_path_order(chain.from_iterable(unpack_files(self.table.headers_of(series))))
 
     def slices_of_none(self) -> Iterator[SliceHeader]:
         """Yield the slices of files that belong to no series, in the order of their folders and names."""
@@ -83,31 +79,6 @@ class Reading:
 
     def _unpack_by_path(self, part: int) -> dict[str, tuple[SliceHeader, ...]]:
         return {slices[0].file.path: slices for slices in unpack_slices(self.table.headers_of_part(part))}
-
-    def _files_of(self, series: str) -> Iterator[tuple[SliceHeader, ...]]:
-        for packed, paths in self.table.headers_of(series):
-            for slices in unpack_slices(packed):
-                if paths is None or slices[0].file.path in paths:
-                    yield slices
-
-    def count_elements(self) -> Census:
-        """Return the census of the files that hold CT."""
-        census = Census()
-        for packed, paths in self.table.list_observed():
-            pool, files = unpack_observations(packed)
-            census.count(pool, ((owner, seen) for path, owner, seen in files if paths is None or path in paths))
-        return census.trim()
-
-    def _keep(self, parts: Iterator[HeaderPack]) -> None:
-        """Put parts into the database as they come."""
-        for part in parts:
-            until = monotonic() + COMMIT_SECONDS
-            with self.table.database.transaction():
-                self.table.add([part])
-                for following in parts:
-                    self.table.add([following])
-                    if monotonic() > until:
-                        break
 
     def _parts(self, jobs: Iterable[Job], n_jobs: int) -> Iterator[HeaderPack]:
         """Yield parts as they are read; a batch that breaks its process is read again, file by file."""
@@ -129,6 +100,14 @@ class Reading:
 
 
 NO_SERIES = ""
+
+
+def unpack_files(parts: Iterable[tuple[bytes, Paths]]) -> Iterator[tuple[SliceHeader, ...]]:
+    """Yield the slices of each file that counts."""
+    for packed, paths in parts:
+        for slices in unpack_slices(packed):
+            if paths is None or slices[0].file.path in paths:
+                yield slices
 
 
 def read_job(job: Job) -> list[SeriesPack]:

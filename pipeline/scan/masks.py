@@ -40,7 +40,7 @@ def add_masks(scan: Scan, options: Sequence[MaskOptions], limits: Limits, readin
     asked = {mask.dicom for mask in options}
     found = [header for header in _find_objects(scan) if header.mask_kind in asked]
     references = _read_all([header.file for header in found if _is_sound(header)], limits, reading)
-    others = {one.first.identity.series_instance_uid for one in scan.series if not one.n_images}
+    others = {one.first.series_instance_uid for one in scan.series if not one.n_images}
     links = link_objects([_describe_object(header, references) for header in found], images, others)
     keys = [image.series_key for image in images]
     sources = {mask.name: find_sources(mask, links, keys) for mask in options if mask.dicom}
@@ -49,7 +49,7 @@ def add_masks(scan: Scan, options: Sequence[MaskOptions], limits: Limits, readin
         if not scanned.n_images:
             series.append(scanned)
             continue
-        key, identifiers = scanned.record.series_key, scanned.identifiers
+        key, identifiers = scanned.series_key, scanned.identifiers
         own = [sources[mask.name][key] if mask.dicom else find_nifti(mask, identifiers) for mask in options]
         series.append(_with_masks(scanned, tuple(own)))
     return replace(scan, series=tuple(series), mask_rows=_describe_unlinked(options, links))
@@ -90,7 +90,7 @@ def _describe_series(scanned: ScannedSeries) -> ImageSeries:
     identity = images[0].identity
     frames = {header.identity.frame_of_reference_uid for header in images} - {""}
     return ImageSeries(
-        series_key=scanned.record.series_key,
+        series_key=scanned.series_key,
         series_uid=identity.series_instance_uid,
         patient_id=identity.patient_id,
         study_uid=identity.study_instance_uid,

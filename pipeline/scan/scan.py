@@ -1,43 +1,48 @@
-"""Input folders to series: every file's header is read once, and series are built, named and checked one at a time."""
+"""Input folders to series: every file's header is read once, and series are named and judged one at a time."""
 
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from itertools import chain
-from typing import NamedTuple
+from typing import Literal
 
-from pipeline.dicom.files.values import parse_day
+from pipeline.cluster.jobs import JobFailure
 from pipeline.dicom.headers.batch import Terms
-from pipeline.dicom.headers.group import build_series, has_uid, name_places
+from pipeline.dicom.headers.group import build_series, name_places
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.select.options import SelectOptions
-from pipeline.dicom.series.checks import check_headers
-from pipeline.dicom.series.fallback import add_positions
 from pipeline.dicom.series.regroup import regroup_series
-from pipeline.dicom.series.split import split_parts, split_volumes
 from pipeline.privacy import ALLOWED_ELEMENTS, KEPT_IDENTIFIERS, PseudonymKey
-from pipeline.record import SeriesRecord
-from pipeline.scan.headers import Reading
-from pipeline.scan.series import (
-    NOBODY,
-    People,
-    Scan,
-    ScannedSeries,
-    Unreadable,
-    identify_patient,
-    identify_study,
-    sign_files,
+from pipeline.scan.census import Census, unpack_census
+from pipeline.scan.headers import NO_SERIES, Reading
+from pipeline.scan.series import NOBODY, People, Scan, ScannedSeries, Unreadable, identify_patient, identify_study
+from pipeline.scan.summary import (
+    SUMMARISE,
+    Key,
+    KnownSeries,
+    PackedSummary,
+    Rules,
+    SeriesSummary,
+    SummaryJob,
+    VolumeDetails,
+    VolumeSummary,
+    build_volumes,
+    count_observed,
+    summarise,
+    unpack_details,
+    unpack_summary,
 )
 from pipeline.sources.folders import NOT_LISTED, REFUSED_FILE, InputOptions, find_files
-from pipeline.vocabulary import Reason, SeriesWarning, Status
+from pipeline.vocabulary import Reason, SeriesWarning
 
 LOADED_SLICES = 4096
-"""So many slices stay loaded, of 4 KiB each: a series is judged by its headers, and soon after sent to a worker."""
+"""So many slices stay loaded, of 4 KiB each: the volumes of a series are asked for one after another."""
 
-Key = tuple[str, ...]
+RULES = "summary rules"
+"""The name of the fact that says by what all series were judged."""
+
 Study = tuple[str, ...]
 
 
@@ -66,23 +71,24 @@ def scan(  # noqa: PLR0913  where from, how, and what of it is wanted
     reading.read(
         Terms(policy.limits, ALLOWED_ELEMENTS | frozenset(KEPT_IDENTIFIERS) | frozenset(tags) | select.keywords)
     )
-    library = Library(reading, policy, options.roots, joins=select.regroup == "geometry")
-    return build_scan(library, key, people, n_files)
+    return build_scan(Library(reading, Rules(policy, select, key), options.roots), people, n_files)
 
 
-def build_scan(library: "Library", key: PseudonymKey, people: People, n_files: int) -> Scan:
-    """Build and judge the series of all headers that were read."""
-    judge, reading = _Judge(library, key, people), library.reading
-    for entry in library.list_series():
-        judge.judge(entry)
-    unassigned = _Unassigned(reading)
-    folders, is_settled, refused = set(), True, _Refused()
+def build_scan(library: "Library", people: People, n_files: int) -> Scan:
+    """Judge the series of all headers that were read, those that are known already by their summaries."""
+    cohort, entries = _Cohort(library, people), library.summarise_series()
+    for entry in entries:
+        cohort.note(entry, library.summary_of(entry))
+    unassigned = _Unassigned(library.reading)
+    folders, is_settled = set(), True
     for header in unassigned:
         folders.add(header.file.folder)
         is_settled = is_settled and not _may_be_read_yet(header)
-        refused.note(header)
-    series = judge.with_what_lies_beside(folders, refused)
-    return Scan(series, unassigned, reading.count_elements(), (), n_files, is_settled, refused.count())
+        cohort.refused.note(header)
+    cohort.note_skipped(folders)
+    series = (one for entry in entries for one in cohort.complete(entry, library.summary_of(entry)))
+    refused = cohort.refused.count()
+    return Scan(tuple(series), unassigned, library.count_elements, (), n_files, is_settled, refused)
 
 
 def _may_be_read_yet(header: SliceHeader) -> bool:
@@ -125,57 +131,97 @@ class _Unassigned:
         return self.reading.slices_of_none()
 
 
-class KnownSeries(NamedTuple):
-    """A series of a library: its identity, its names in the database, and the place that it has in ``identity``."""
-
-    identity: Key
-    members: tuple[str, ...]
-    place: str = ""
-
-
 class Library:
-    """The series of a database; with ``joins`` series of one slice are joined where they form a stack."""
+    """The series of a database, judged by ``rules``; series of one slice are joined where these ask for it."""
 
-    def __init__(self, reading: Reading, policy: Policy, roots: Sequence[str] = (), *, joins: bool = False) -> None:
+    def __init__(self, reading: Reading, rules: Rules, roots: Sequence[str] = ()) -> None:
         self.reading = reading
-        self.policy = policy
+        self.rules = rules
+        self._database = reading.table.database
         self._roots = roots
-        self._joins = joins
-        self._loaded: dict[KnownSeries, tuple[Series, list[Series]]] = {}
+        self._loaded: dict[KnownSeries, list[Series]] = {}
 
-    def list_series(self) -> list[KnownSeries]:
-        """Return every series, in the order of their identities."""
-        names = self.reading.table.list_series()
+    def summarise_series(self) -> list[KnownSeries]:
+        """Judge the series that are not known, and return all of them in the order of their identities."""
+        self._use_rules()
+        stamps = self.reading.table.list_series()
+        entries = self._name(stamps)
+        known: dict[str, str] = dict(self._database.all("SELECT series, stamp FROM summary"))
+        wanted = {entry.name: _stamp(entry, stamps) for entry in entries}
+        fresh = [entry for entry in entries if known.pop(entry.name, None) != wanted[entry.name] or entry.is_joined]
+        if fresh or known:
+            with self._database.transaction():
+                self._database.execute_many("DELETE FROM summary WHERE series = ?", ((name,) for name in known))
+        results = self.reading.run(SUMMARISE, map(self._job, fresh), len(fresh))
+        packed = (
+            (job.entry, wanted[job.entry.name], summarise(job) if isinstance(result, JobFailure) else result)
+            for job, result in results
+        )
+        self._database.write_each(packed, self._keep)
+        return entries
+
+    def _use_rules(self) -> None:
+        """Forget the summaries of other rules."""
+        if self._database.fact(RULES) != self.rules.stamp:
+            with self._database.transaction():
+                self._database.execute("DELETE FROM summary")
+                self._database.set_fact(RULES, self.rules.stamp)
+
+    def _name(self, names: Iterable[str]) -> list[KnownSeries]:
+        """Return series by their names in the database, in the order of their identities."""
         keys = {name: tuple(json.loads(name)) for name in names}
         places = name_places([key for key in keys.values() if len(key) > 1], self._roots)
         alone = {name: _entry(name, key, places.get(key)) for name, key in keys.items()}
-        joined = self._join(alone.values()) if self._joins else []
+        joined = self._join(alone.values()) if self.rules.select.regroup == "geometry" else []
         taken = frozenset(chain.from_iterable(entry.members for entry in joined))
         return sorted([*joined, *(entry for name, entry in alone.items() if name not in taken)])
 
+    def _job(self, entry: KnownSeries) -> SummaryJob:
+        table = self.reading.table
+        headers = tuple(chain.from_iterable(map(table.headers_of, entry.members)))
+        observed = tuple(chain.from_iterable(map(table.observed_in, entry.members)))
+        return SummaryJob(entry, headers, observed, self.rules)
+
+    def _keep(self, judged: tuple[KnownSeries, str, PackedSummary]) -> None:
+        entry, stamp, packed = judged
+        name = entry.name
+        self._database.execute("DELETE FROM summary WHERE series = ?", (name,))
+        self._database.execute("INSERT INTO summary VALUES (?, ?, ?, ?)", (name, stamp, packed.content, packed.census))
+        rows = ((name, number, *volume) for number, volume in enumerate(packed.volumes))
+        self._database.execute_many("INSERT INTO volume VALUES (?, ?, ?, ?)", rows)
+
+    def summary_of(self, entry: KnownSeries) -> SeriesSummary:
+        """Return the summary of a series."""
+        (content,) = self._database.one("SELECT content FROM summary WHERE series = ?", (entry.name,)) or (b"",)
+        return unpack_summary(content)
+
+    def cell_of(self, column: Literal["details", "rows"], entry: KnownSeries, number: int) -> bytes:
+        """Return what the database holds of one of the volumes that a series may become."""
+        question = f"SELECT {column} FROM volume WHERE series = ? AND number = ?"  # noqa: S608  one of two columns
+        (cell,) = self._database.one(question, (entry.name, number)) or (b"",)
+        return bytes(cell)
+
+    def count_elements(self) -> Census:
+        """Return the census of the files that hold CT."""
+        census = count_observed(tuple(self.reading.table.observed_in(NO_SERIES)))
+        for (packed,) in self._database.rows("SELECT census FROM summary ORDER BY series"):
+            census.merge(unpack_census(packed))
+        return census.trim()
+
     def load_volume(self, entry: KnownSeries, number: int) -> Series:
         """Return one of the volumes that a series may become."""
-        return self.load(entry)[1][number]
-
-    def load(self, entry: KnownSeries) -> tuple[Series, list[Series]]:
-        """Return a series, and what may become a volume each: itself, its frames' volumes, or the policy's parts."""
         if entry not in self._loaded:
-            self._loaded[entry] = self._load(entry)
+            self._loaded[entry] = build_volumes(self._load_whole(entry), self.rules.policy)[1]
             self._forget_others(entry)
-        return self._loaded[entry]
+        return self._loaded[entry][number]
 
     def _forget_others(self, entry: KnownSeries) -> None:
         """Forget the series that were loaded first, as long as there are too many slices."""
-        n_slices = sum(len(whole.slices) for whole, _ in self._loaded.values())
+        n_slices = sum(map(_count_slices, self._loaded.values()))
         for other in list(self._loaded):
             if n_slices <= LOADED_SLICES or other == entry:
                 return
-            n_slices -= len(self._loaded.pop(other)[0].slices)
-
-    def _load(self, entry: KnownSeries) -> tuple[Series, list[Series]]:
-        whole = self._load_whole(entry)
-        placed = add_positions(whole, self.policy.geometry)
-        return whole, [part for volume in split_volumes(placed) for part in split_parts(volume, self.policy)]
+            n_slices -= _count_slices(self._loaded.pop(other))
 
     def _load_whole(self, entry: KnownSeries) -> Series:
         slices = chain.from_iterable(map(self.reading.slices_of, entry.members))
@@ -200,93 +246,96 @@ def _entry(name: str, key: Key, place: str | None) -> KnownSeries:
     return KnownSeries(key, (name,)) if place is None else KnownSeries((place, *key[1:]), (name,), place)
 
 
-@dataclass
-class _Judge:
-    """Judges one series after another, and keeps what only all of them together tell."""
+def _count_slices(volumes: Iterable[Series]) -> int:
+    return sum(len(volume.slices) for volume in volumes)
+
+
+def _stamp(entry: KnownSeries, stamps: Mapping[str, str]) -> str:
+    """Return what must be the same for the summary of a series to hold."""
+    return repr((entry.identity, entry.place, [stamps[name] for name in entry.members]))
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredVolume:
+    """A volume of a library, loaded when it is asked for."""
 
     library: Library
-    key: PseudonymKey
+    entry: KnownSeries
+    number: int
+
+    def load(self) -> Series:
+        """Return its slices."""
+        return self.library.load_volume(self.entry, self.number)
+
+    def load_details(self) -> VolumeDetails:
+        """Return its details."""
+        return unpack_details(self.library.cell_of("details", self.entry, self.number))
+
+    def load_rows(self) -> bytes:
+        """Return the packed rows of its files."""
+        return self.library.cell_of("rows", self.entry, self.number)
+
+
+@dataclass
+class _Cohort:
+    """What only all series together tell: who shares a PatientID, what lies beside what, and each first study."""
+
+    library: Library
     people: People
-    scanned: list[tuple[Key, ScannedSeries]] = field(default_factory=list)
     births: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     folders: dict[str, set[Key]] = field(default_factory=lambda: defaultdict(set))
     days: dict[Key, dict[Study, int]] = field(default_factory=lambda: defaultdict(dict))
+    skipped: frozenset[Key] = frozenset()
+    refused: _Refused = field(default_factory=_Refused)
 
-    def judge(self, entry: KnownSeries) -> None:
-        """Judge the volumes of a series by their headers."""
-        whole, volumes = self.library.load(entry)
-        self._note_patient(whole)
-        warnings = frozenset() if has_uid(whole) else frozenset({SeriesWarning.W_UID_INVALID})
-        for number, volume in enumerate(volumes):
-            refusal = check_headers(volume, self.library.policy)
-            load = partial(self.library.load_volume, entry, number)
-            former = self._former_key(volume) if volume.place else None
-            record, signature = self._first_record(volume), sign_files(volume)
-            one = ScannedSeries.of(volume, record, warnings, refusal, signature, load)
-            self.scanned.append((whole.identity, replace(one, former_key=former)))
-
-    def _former_key(self, volume: Series) -> str:
-        return self.key.keyed_hash("series", volume.slices[0].file.folder, *volume.identity[1:])
-
-    def with_what_lies_beside(self, folders: Iterable[str], refused: _Refused) -> tuple[ScannedSeries, ...]:
-        """Return the series with what other files say of them: days since the first study, and warnings.
-
-        ``folders`` are those in which files lie that belong to no series: series there, or in the nearest folder above,
-        are warned.  ``refused`` is what the system refuses to read.
-        """
-        skipped = frozenset(chain.from_iterable(map(self._nearest, folders)))
-        first_days = {patient: min(days.values()) for patient, days in self.days.items()}
-        scanned = tuple(self._complete(one, first_days, is_beside=key in skipped) for key, one in self.scanned)
-        if not refused.count():
-            return scanned
-        where = self._folders_of_series()
-        keys = (key for key, _ in self.scanned)
-        return tuple(
-            replace(one, n_unreadable=refused.count_beside(where[key])) for key, one in zip(keys, scanned, strict=True)
-        )
-
-    def _folders_of_series(self) -> Mapping[Key, set[str]]:
-        where: dict[Key, set[str]] = defaultdict(set)
-        for folder, keys in self.folders.items():
-            for key in keys:
-                where[key].add(folder)
-        return where
-
-    def _note_patient(self, whole: Series) -> None:
+    def note(self, entry: KnownSeries, summary: SeriesSummary) -> None:
         """Keep who the slices of a series name, when, and where they lie."""
-        for header in whole.slices:
-            self.folders[header.file.folder].add(whole.identity)
-            if header.identity.patient_id:
-                self.births[header.identity.patient_id].add(header.identity.birth_and_sex)
-        first = whole.slices[0]
-        if (day := parse_day(first.identity.study_date)) is not None:
-            patient = identify_patient(first, self.people, whole.place)
-            self.days[patient][identify_study(first, self.people, whole.place)] = day
+        for folder in summary.folders:
+            self.folders[folder].add(entry.identity)
+        for patient_id, births in summary.births.items():
+            self.births[patient_id].update(births)
+        if summary.day is not None:
+            patient = identify_patient(summary.first, self.people, entry.place)
+            self.days[patient][identify_study(summary.first, self.people, entry.place)] = summary.day
 
-    def _first_record(self, series: Series) -> SeriesRecord:
-        header = series.slices[0]
-        return SeriesRecord(
-            series_key=self.key.keyed_hash("series", *series.identity),
-            status=Status.FAILED,
-            patient=self.key.keyed_hash(*identify_patient(header, self.people, series.place)),
-            study=self.key.keyed_hash("study", *identify_study(header, self.people, series.place)),
-            n_files=len({member.file.path for member in series.slices}),
-            elements=header.elements,
-        )
+    def note_skipped(self, folders: Iterable[str]) -> None:
+        """Keep in which folders files lie that belong to no series: series there or next above are warned."""
+        self.skipped = frozenset(chain.from_iterable(map(self._nearest, folders)))
 
-    def _complete(self, one: ScannedSeries, first_days: Mapping[Key, int], *, is_beside: bool) -> ScannedSeries:
-        patient = identify_patient(one.first, self.people, one.place)
-        study = identify_study(one.first, self.people, one.place)
-        day = self.days.get(patient, {}).get(study)
+    def complete(self, entry: KnownSeries, summary: SeriesSummary) -> Iterator[ScannedSeries]:
+        """Yield the volumes of a series, with what other files say of them."""
+        key = self.library.rules.key
+        for number, volume in enumerate(summary.volumes):
+            patient = identify_patient(volume.first, self.people, entry.place)
+            study = identify_study(volume.first, self.people, entry.place)
+            days = self.days.get(patient, {})
+            day = days.get(study)
+            yield ScannedSeries(
+                _StoredVolume(self.library, entry, number),
+                volume.series_key,
+                key.keyed_hash(*patient),
+                key.keyed_hash("study", *study),
+                None if day is None else day - min(days.values()),
+                volume.n_files,
+                volume.n_images,
+                volume.effort,
+                volume.has_masks,
+                self._warn(entry, summary, volume),
+                volume.refusal,
+                volume.signature,
+                place=entry.place,
+                former_key=volume.former_key,
+                n_unreadable=self.refused.count_beside(summary.folders),
+                choice=volume.choice,
+            )
+
+    def _warn(self, entry: KnownSeries, summary: SeriesSummary, volume: VolumeSummary) -> frozenset[SeriesWarning]:
         found = {
-            SeriesWarning.W_FILE_SKIPPED: is_beside,
-            SeriesWarning.W_ID_SHARED: len(self.births.get(one.first.identity.patient_id, ())) > 1,
+            SeriesWarning.W_UID_INVALID: not summary.has_uid,
+            SeriesWarning.W_FILE_SKIPPED: entry.identity in self.skipped,
+            SeriesWarning.W_ID_SHARED: len(self.births.get(volume.first.patient_id, ())) > 1,
         }
-        warnings = one.warnings.union(warning for warning, holds in found.items() if holds)
-        if day is None and warnings == one.warnings:
-            return one
-        record = replace(one.record, study_day=None if day is None else day - first_days[patient])
-        return replace(one, record=record, warnings=warnings)
+        return frozenset(warning for warning, holds in found.items() if holds)
 
     def _nearest(self, folder: str) -> set[Key]:
         """Return the series that have files in a folder, or in the nearest one above."""

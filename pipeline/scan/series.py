@@ -1,23 +1,21 @@
 """A series as its headers describe it, and a scan: everything that lies under the input roots.
 
-Of a series stays in memory what a plan needs; its slices are loaded from the database when they are asked for.
+Of a series stays in memory what a plan needs; all else is loaded from the database when it is asked for.
 """
 
-import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from operator import itemgetter
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
-from pipeline.dicom.files.encoding import EFFORT
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.dicom.stack.stack import build_stack
 from pipeline.masks.sources import MaskSource
-from pipeline.record import MASK_PREFIX, REASON_PREFIX, LabelValue, SeriesRecord
+from pipeline.privacy import PseudonymKey
+from pipeline.record import MASK_PREFIX, REASON_PREFIX, ElementValue, LabelValue, SeriesRecord
 from pipeline.scan.census import Census
-from pipeline.sources.files import FoundFile
+from pipeline.scan.rows import pack_inventory
+from pipeline.scan.summary import Choice, SeriesIdentity, VolumeDetails, describe_volume, estimate_effort
 from pipeline.vocabulary import Reason, Refusal, SeriesWarning, Status
 
 People = Mapping[str, str]
@@ -29,24 +27,64 @@ FROM_BESIDE = frozenset({SeriesWarning.W_FILE_SKIPPED, SeriesWarning.W_ID_SHARED
 NO_CT = frozenset({Reason.NOT_CT, Reason.LOCALIZER, Reason.NOT_DICOM})
 
 
+class VolumeSource(Protocol):
+    """Where a volume comes from, that a series may become."""
+
+    def load(self) -> Series:
+        """Return its slices."""
+        ...
+
+    def load_details(self) -> VolumeDetails:
+        """Return what else its headers say."""
+        ...
+
+    def load_rows(self) -> bytes:
+        """Return the rows of its files, packed."""
+        ...
+
+
 @dataclass(frozen=True)
+class LoadedVolume:
+    """A volume that is in memory."""
+
+    series: Series
+    series_key: str
+    elements: Mapping[str, ElementValue]
+
+    def load(self) -> Series:
+        """Return its slices."""
+        return self.series
+
+    def load_details(self) -> VolumeDetails:
+        """Return what else its headers say."""
+        return replace(describe_volume(self.series, self.series_key), elements=self.elements)
+
+    def load_rows(self) -> bytes:
+        """Return the rows of its files, packed."""
+        return pack_inventory(self.series, None, PseudonymKey())
+
+
+@dataclass(frozen=True, slots=True)
 class ScannedSeries:
     """A series as its headers describe it, before its pixels are read.
 
-    ``load`` returns its slices, of which ``first`` is the first one; ``n_images`` are CT images, and ``effort`` is what
-    they cost to read, in voxels of native images; ``has_masks`` where others are mask objects.  ``record`` holds what
-    is known already; ``signature`` changes when a file is added, removed, renamed or touched.  ``masks`` are those that
-    are asked for: their files, or why there are none; ``n_unreadable`` is how many files and folders beside the series
-    the system refuses to read.  ``place`` is that of a series without a UID, and ``former_key``
-    the series_key that outputs of before give it: it followed from the whole path.
+    ``source`` loads what is not held here.  ``n_images`` are CT images, and ``effort`` is what they cost to read, in
+    voxels of native images; ``has_masks`` where others are mask objects.  ``signature`` changes when a file is added,
+    removed, renamed or touched.  ``masks`` are those that are asked for: their files, or why there are none;
+    ``n_unreadable`` is how many files and folders beside the series the system refuses to read.  ``place``
+    is that of a series without a UID, and ``former_key`` the series_key that outputs of before give it: it followed
+    from the whole path.  ``choice`` is what `select` asks of it.
     """
 
-    load: Callable[[], Series] = field(repr=False, compare=False)
-    first: SliceHeader
+    source: VolumeSource = field(repr=False, compare=False)
+    series_key: str
+    patient: str
+    study: str
+    study_day: int | None
+    n_files: int
     n_images: int
     effort: float
     has_masks: bool
-    record: SeriesRecord
     warnings: frozenset[SeriesWarning]
     refusal: Refusal | None
     signature: str
@@ -54,6 +92,7 @@ class ScannedSeries:
     place: str = ""
     former_key: str | None = None
     n_unreadable: int = 0
+    choice: Choice | None = None
 
     @classmethod
     def of(
@@ -63,32 +102,63 @@ class ScannedSeries:
         warnings: frozenset[SeriesWarning],
         refusal: Refusal | None,
         signature: str,
-        load: Callable[[], Series] | None = None,
     ) -> "ScannedSeries":
-        """Return what stays in memory of a series; without ``load`` it stays whole."""
-        pixels = [image.pixels for image in series.images]
-        effort = sum(one.rows * one.columns * EFFORT.get(one.transfer_syntax, 1.0) for one in pixels)
-        has_masks = any(header.mask_kind for header in series.slices)
-        load = load or (lambda: series)
-        what = (load, series.slices[0], len(pixels), effort, has_masks)
-        return cls(*what, record, warnings, refusal, signature, place=series.place)
+        """Return a series that stays in memory whole; ``record`` is what is known of it."""
+        return cls(
+            LoadedVolume(series, record.series_key, record.elements),
+            record.series_key,
+            record.patient or "",
+            record.study or "",
+            record.study_day,
+            record.n_files,
+            len(series.images),
+            estimate_effort(series),
+            any(header.mask_kind for header in series.slices),
+            warnings,
+            refusal,
+            signature,
+            place=series.place,
+        )
 
     @property
     def series(self) -> Series:
         """The slices, loaded."""
-        return self.load()
+        return self.source.load()
+
+    @property
+    def details(self) -> VolumeDetails:
+        """What else the headers say, loaded."""
+        return self.source.load_details()
+
+    @property
+    def first(self) -> SeriesIdentity:
+        """Whose it is, as its first slice says, loaded."""
+        return self.details.first
+
+    @property
+    def record(self) -> SeriesRecord:
+        """What is known already of the row of the manifest, loaded."""
+        return SeriesRecord(
+            series_key=self.series_key,
+            status=Status.FAILED,
+            patient=self.patient,
+            study=self.study,
+            study_day=self.study_day,
+            n_files=self.n_files,
+            elements=dict(self.details.elements),
+        )
 
     @property
     def identifiers(self) -> dict[str, str | None]:
         """What the series can be asked for by, under the names that tables and paths use."""
-        identity, record = self.first.identity, self.record
+        first = self.first
         return {
-            "PatientID": identity.patient_id,
-            "StudyInstanceUID": identity.study_instance_uid,
-            "SeriesInstanceUID": identity.series_instance_uid,
-            "patient": record.patient,
-            "study": record.study,
-            "series_key": record.series_key,
+            "PatientID": first.patient_id,
+            "StudyInstanceUID": first.study_instance_uid,
+            "SeriesInstanceUID": first.series_instance_uid,
+            "patient": self.patient,
+            "study": self.study,
+            "series_key": self.series_key,
         }
 
     def update_record(self, record: SeriesRecord) -> SeriesRecord:
@@ -130,13 +200,13 @@ class Unreadable:
 class Scan:
     """Everything that lies under the roots; ``mask_rows`` are those of mask objects that belong to no series.
 
-    ``unassigned`` yields the slices of files that belong to no series, as often as it is asked.  ``is_settled`` is
-    False where the next scan may find more in the same files.
+    ``unassigned`` yields the slices of files that belong to no series, as often as it is asked, and ``count_elements``
+    returns the census.  ``is_settled`` is False where the next scan may find more in the same files.
     """
 
     series: tuple[ScannedSeries, ...] = ()
     unassigned: Iterable[SliceHeader] = field(default=(), compare=False)
-    census: Census = field(default_factory=Census)
+    count_elements: Callable[[], Census] = field(default=Census, compare=False)
     mask_rows: tuple[dict[str, Any], ...] = ()
     n_files: int = 0
     is_settled: bool = True
@@ -148,51 +218,14 @@ class Scan:
         return any(scanned.refusal is None or scanned.refusal[0] not in NO_CT for scanned in self.series)
 
 
-def sign_files(series: Series) -> str:
-    """Return what changes when a file of a series is added, removed, renamed or touched.
-
-    Files are known by their places below the deepest folder that holds all of them: so that folder, and any above it,
-    may be moved or renamed.
-    """
-    common = os.path.commonpath({header.file.folder for header in series.slices})
-    return _sign(series, len(common.rstrip("/")) + 1)
-
-
-def sign_whole_paths(series: Series) -> str:
-    """Return the signature that the version before made: it changed with every folder above the files too."""
-    return _sign(series, 0)
-
-
-def _sign(series: Series, n_skipped: int) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for header in series.slices:
-        digest.update(repr((header.file.path[n_skipped:], *header.file.state, header.frame)).encode())
-    return digest.hexdigest()
-
-
-NO_FILE = FoundFile("", 0, 0)
-
-
-def digest_headers(series: Series) -> str:
-    """Return what changes when anything changes that was read of the headers of a series; the same wherever it lies."""
-    digest = hashlib.blake2b(digest_size=16)
-    contents = (
-        (sorted(header.warnings), repr(replace(header, file=NO_FILE, warnings=frozenset()))) for header in series.slices
-    )
-    for warnings, content in sorted(contents, key=itemgetter(1)):
-        digest.update(f"{warnings} {content}".encode(errors="backslashreplace"))
-    return digest.hexdigest()
-
-
-def identify_patient(header: SliceHeader, people: People = NOBODY, place: str = "") -> tuple[str, ...]:
+def identify_patient(first: SeriesIdentity, people: People = NOBODY, place: str = "") -> tuple[str, ...]:
     """Return the key of a patient: PatientID (or the person it means), else the study, else the series or its place."""
-    identity = header.identity
-    if identity.patient_id:
-        return ("patient", people.get(identity.patient_id, identity.patient_id))
-    place = place or header.file.folder
-    return ("patient of study", identity.study_instance_uid or identity.series_instance_uid or place)
+    if first.patient_id:
+        return ("patient", people.get(first.patient_id, first.patient_id))
+    place = place or first.folder
+    return ("patient of study", first.study_instance_uid or first.series_instance_uid or place)
 
 
-def identify_study(header: SliceHeader, people: People, place: str = "") -> tuple[str, ...]:
+def identify_study(first: SeriesIdentity, people: People, place: str = "") -> tuple[str, ...]:
     """Return the key of a study: its patient's, and its UID."""
-    return (*identify_patient(header, people, place), header.identity.study_instance_uid)
+    return (*identify_patient(first, people, place), first.study_instance_uid)

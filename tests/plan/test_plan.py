@@ -121,7 +121,7 @@ def test_of_a_series_that_is_gone_a_store_is_kept_and_a_refusal_is_not() -> None
 
 
 def test_a_series_that_has_another_key_now_is_kept_under_that_alone() -> None:
-    moved = replace(SCANNED, record=replace(RECORD, series_key="new"), former_key="a")
+    moved = replace(SCANNED, series_key="new", former_key="a")
     new, old = sorted(compare_with_output(Scan((moved,), ()), {"a": KNOWN}, VERSIONS), key=lambda plan: plan.state)[
         ::-1
     ]
@@ -147,7 +147,7 @@ def test_a_refusal_that_is_known_is_done_and_a_new_one_is_not() -> None:
 
 
 def test_plans_are_in_the_order_of_their_keys() -> None:
-    others = [replace(SCANNED, record=replace(RECORD, series_key=key)) for key in "cab"]
+    others = [replace(SCANNED, series_key=key) for key in "cab"]
     assert [plan.series_key for plan in compare_with_output(Scan(tuple(others), ()), {}, VERSIONS)] == ["a", "b", "c"]
 
 

@@ -1,7 +1,6 @@
 from headers import changed, slice_at
 from scanned import facts_of, scanned
 
-from pipeline.quality.facts import SeriesFacts
 from pipeline.quality.findings import (
     find_compressed,
     find_damaged,
@@ -9,6 +8,7 @@ from pipeline.quality.findings import (
     find_positions,
     find_scales,
 )
+from pipeline.scan.facts import SeriesFacts
 from pipeline.vocabulary import Reason
 
 SOUND = scanned("sound", [slice_at(0), slice_at(1)])

@@ -20,7 +20,7 @@ def series(n: int = 12, **changes: object) -> list[SliceHeader]:
 
 
 def findings_in(scan: Scan) -> list[Finding]:
-    return findings_of(scan, map(facts_of, scan.series))
+    return findings_of(scan.unassigned, scan.count_elements(), map(facts_of, scan.series))
 
 
 def reversed_in(slices: list[SliceHeader], part: str, name: str) -> list[SliceHeader]:

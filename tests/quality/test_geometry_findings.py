@@ -2,7 +2,7 @@ import pytest
 from headers import slice_at
 
 from pipeline.geometry import Xyz
-from pipeline.quality.facts import SeriesGeometry
+from pipeline.scan.facts import SeriesGeometry
 
 FEET_FIRST = {"row_direction": Xyz(-1, 0, 0), "column_direction": Xyz(0, 1, 0)}
 

@@ -9,7 +9,7 @@ from pipeline.config import load
 from pipeline.dicom.headers import read
 from pipeline.plan.plan import SeriesState
 from pipeline.run.dry_run import OTHER_CONTENT, SeriesPreview, dry_run
-from pipeline.scan import scan as scan_room
+from pipeline.scan import summary as scan_room
 from pipeline.store.read import open_store
 
 pytestmark = pytest.mark.usefixtures("in_this_process")

@@ -58,7 +58,7 @@ def test_a_series_is_loaded_as_it_was_judged() -> None:
     slices = [replace(header, file=FoundFile(f"/in/{z}", 1, 1)) for z, header in enumerate(axial(range(5)))]
     (one,) = scan_slices(slices).series
     assert one.series.slices == tuple(slices)
-    assert (one.n_images, one.first, one.has_masks) == (5, slices[0], False)
+    assert (one.n_images, one.first.path, one.has_masks) == (5, "/in/0", False)
 
 
 def test_series_of_one_slice_are_joined_where_that_is_asked_for() -> None:

@@ -12,6 +12,7 @@ from pipeline.cluster.jobs import JobFailure
 from pipeline.dicom.headers import read as header_room
 from pipeline.dicom.headers.batch import Terms
 from pipeline.dicom.headers.slice import SliceHeader
+from pipeline.dicom.policy import Policy
 from pipeline.errors import DamageError
 from pipeline.limits import Limits
 from pipeline.output.database import Database
@@ -19,6 +20,8 @@ from pipeline.scan import headers
 from pipeline.scan.census import Census
 from pipeline.scan.files import FileCounts, FileTable
 from pipeline.scan.headers import Reading
+from pipeline.scan.scan import Library
+from pipeline.scan.summary import Rules
 from pipeline.sources.files import FoundFile
 from pipeline.sources.folders import InputOptions, find_files
 from pipeline.vocabulary import Reason
@@ -59,7 +62,9 @@ def read_with(reading: Reading, files: Iterable[FoundFile], terms: Terms = TERMS
     reading.table.update(files)
     reading.read(terms)
     found = [header for name in reading.table.list_series() for header in reading.slices_of(name)]
-    return [*found, *reading.slices_of_none()], reading.count_elements()
+    library = Library(Reading(table=reading.table), Rules(Policy()))
+    library.summarise_series()
+    return [*found, *reading.slices_of_none()], library.count_elements()
 
 
 def test_unchanged_files_are_not_opened_again(tmp_path: Path, series: Series, opened: list[str]) -> None:

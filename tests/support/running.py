@@ -14,6 +14,7 @@ from pipeline.record import SeriesRecord
 from pipeline.run.run import Outcome, run
 from pipeline.scan.headers import READ_HEADERS
 from pipeline.scan.masks import READ_MASKS
+from pipeline.scan.summary import SUMMARISE
 
 ORIENTED = "steps: [{orient: {to: LPS}}]\n"
 
@@ -50,7 +51,7 @@ class InThisProcess:
     def run(self, task: Task[Any, Any], jobs: Iterable[Any], n_jobs: int | None = None) -> Iterator[tuple[Any, Any]]:
         del n_jobs
         function = task.resolve()
-        if task in {READ_HEADERS, READ_MASKS}:
+        if task in {READ_HEADERS, READ_MASKS, SUMMARISE}:
             return ((job, function(job)) for job in jobs)
         return self.process(function, jobs)
 

@@ -8,14 +8,15 @@ from headers import series_of
 from pipeline.dicom.headers.batch import Batch
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.dicom.policy import Policy
-from pipeline.privacy import PseudonymKey
-from pipeline.quality.facts import SeriesFacts
+from pipeline.dicom.select.options import SelectOptions
 from pipeline.record import SeriesRecord
 from pipeline.scan.census import Census
+from pipeline.scan.facts import SeriesFacts
 from pipeline.scan.files import HeaderPack
 from pipeline.scan.headers import Reading, pack_batch
 from pipeline.scan.scan import Library, build_scan
 from pipeline.scan.series import NOBODY, Scan, ScannedSeries
+from pipeline.scan.summary import Rules
 from pipeline.sources.files import FoundFile
 from pipeline.vocabulary import Status
 
@@ -43,15 +44,16 @@ def reading_of(slices: Iterable[SliceHeader]) -> Reading:
 
 def scan_slices(slices: Sequence[SliceHeader], *, joins: bool = False) -> Scan:
     """Return the scan of these slices."""
-    return build_scan(Library(reading_of(slices), Policy(), joins=joins), PseudonymKey(), NOBODY, len(slices))
+    rules = Rules(Policy(), SelectOptions(regroup="geometry" if joins else "uid"))
+    return build_scan(Library(reading_of(slices), rules), NOBODY, len(slices))
 
 
 def facts_of(scanned: ScannedSeries) -> SeriesFacts:
     """Return what findings need to know of a series."""
-    return SeriesFacts.of(scanned.record, scanned.series)
+    return SeriesFacts.of(scanned.series_key, scanned.series, scanned.patient, scanned.study)
 
 
 def scan_of(*series: ScannedSeries, unassigned: Sequence[SliceHeader] = (), census: Census | None = None) -> Scan:
     """Return a scan of series."""
     n_files = sum(len(one.series.slices) for one in series) + len(unassigned)
-    return Scan(series, tuple(unassigned), census or Census(), n_files=n_files)
+    return Scan(series, tuple(unassigned), lambda: census or Census(), n_files=n_files)

@@ -5,11 +5,10 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.geometry import Xyz
-from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Reason
 
 Order = Literal["same", "opposite", "none", "unknown"]
@@ -184,15 +183,34 @@ class SeriesFacts:
     refused: Mapping[Reason, int]
 
     @classmethod
-    def of(cls, record: SeriesRecord, series: Series) -> "SeriesFacts":
-        """Return the facts of a series; ``record`` is what is known of it."""
+    def of(cls, series_key: str, series: Series, patient: str = "", study: str = "") -> "SeriesFacts":
+        """Return the facts of a series."""
         images, geometry = series.images, SeriesGeometry(series.images)
         return cls(
-            record.series_key,
-            record.patient or "",
-            record.study or "",
+            series_key,
+            patient,
+            study,
             len(images),
             frozenset(code for code, _, holds in TESTS if holds(geometry)) if images else frozenset(),
             {name: frozenset(map(word_of, images)) for name, word_of in KINDS.items()},
             Counter(header.refusal[0] for header in series.slices if header.refusal),
         )
+
+
+def pack_facts(facts: SeriesFacts) -> list[Any]:
+    """Return facts as plain JSON values, without whose they are."""
+    return [facts.series_key, facts.n_images, facts.codes, facts.kinds, facts.refused]
+
+
+def unpack_facts(packed: list[Any]) -> SeriesFacts:
+    """Return the facts that `pack_facts` was given."""
+    series_key, n_images, codes, kinds, refused = packed
+    return SeriesFacts(
+        series_key,
+        "",
+        "",
+        n_images,
+        frozenset(codes),
+        {name: frozenset(words) for name, words in kinds.items()},
+        {Reason[name]: n for name, n in refused.items()},
+    )
