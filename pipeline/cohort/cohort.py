@@ -114,6 +114,22 @@ def counts_by_split(records: Iterable[SeriesRecord]) -> dict[str, int]:
     return {name: counts[name] for name in NAMES if counts[name]}
 
 
+FAR_FROM_SHARE = 0.1
+"""A split this far from the share that was asked for is worth a word: it comes of few patients."""
+
+
+def describe_shares(records: Iterable[SeriesRecord], split: Split | None) -> str | None:
+    """Say how many patients each split has, where their shares are far from those asked for; else None."""
+    patients = {record.patient: record.split for record in records if record.split}
+    counts = Counter(patients.values())
+    asked = dict(zip(NAMES, split.shares, strict=True)) if split and patients else {}
+    if all(abs(counts[name] / len(patients) - share) < FAR_FROM_SHARE for name, share in asked.items()):
+        return None
+    parts = [f"{counts[name]} for {name} ({share:.0%} asked)" for name, share in asked.items()]
+    advice = "each patient draws alone; manifest.split.stratify or another seed divides few of them more evenly"
+    return f"Of {len(patients)} patients {', '.join(parts)}: {advice}."
+
+
 def _labels(record: SeriesRecord, joins: Iterable[Joined]) -> dict[str, LabelValue]:
     return {name: value for join in joins for name, value in join.labels.get(record.series_key, {}).items()}
 

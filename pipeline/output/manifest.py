@@ -6,6 +6,7 @@ from itertools import chain
 from math import isfinite
 from typing import Any
 
+from pipeline.elements import NUMBER_VRS, kind_of
 from pipeline.errors import UsageError
 from pipeline.output.columns import MASK_COLUMNS
 from pipeline.output.durable import remove
@@ -26,6 +27,7 @@ from pipeline.record import (
 )
 from pipeline.vocabulary import MaskReason
 
+DECIMAL_VRS = frozenset({"DS", "FL", "FD"})
 LARGEST_INTEGER = 2**63
 """What a column of integers holds."""
 
@@ -121,12 +123,23 @@ def _is_public(keyword: str, identifiers: IdentifierPolicy) -> bool:
 
 
 def _extra_columns(records: list[SeriesRecord]) -> dict[str, ColumnType]:
-    """Return the elements beyond the fixed ones, in order of keyword: text, or a list of it where any value is one."""
-    kinds: dict[str, ColumnType] = {}
+    """Return the elements beyond the fixed ones, in order of keyword: lists where any value is one."""
+    has_lists: dict[str, bool] = {}
     for keyword, value in chain.from_iterable(record.elements.items() for record in records):
         if keyword not in ELEMENT_COLUMNS and value is not None:
-            kinds[keyword] = "texts" if isinstance(value, list) else kinds.get(keyword, "text")
-    return dict(sorted(kinds.items()))
+            has_lists[keyword] = has_lists.get(keyword, False) or isinstance(value, list)
+    return {keyword: _element_type(keyword, is_list=is_list) for keyword, is_list in sorted(has_lists.items())}
+
+
+def _element_type(keyword: str, *, is_list: bool) -> ColumnType:
+    """Return what a column holds by its element's VR: numbers where that is one of numbers, else text."""
+    kind = kind_of(keyword)
+    vr = kind.vr if kind else ""
+    if vr in NUMBER_VRS - DECIMAL_VRS:
+        return "integers" if is_list else "integer"
+    if vr in DECIMAL_VRS:
+        return "numbers" if is_list else "number"
+    return "texts" if is_list else "text"
 
 
 def _element_cells(record: SeriesRecord, columns: Mapping[str, ColumnType]) -> dict[str, Any]:

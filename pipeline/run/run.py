@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster.warmup import format_trace
-from pipeline.cohort.cohort import counts_by_split
+from pipeline.cohort.cohort import counts_by_split, describe_shares
 from pipeline.config import config_hash, load
 from pipeline.config.model import Config
 from pipeline.errors import DamageError, UsageError, exit_code_for
@@ -267,6 +267,8 @@ class _Run:
         published = publish_run(self.session, records, selection.scan, self.state)
         for join in published.joins:
             self.session.listener.says(join.message)
+        if uneven := describe_shares(published.records, self.session.config.manifest.split):
+            self.session.listener.says(uneven)
         return published
 
     def _summarise(self, published: Published, code: ExitCode, account: Mapping[str, Any]) -> Summary:

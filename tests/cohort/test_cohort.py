@@ -6,7 +6,7 @@ from phantoms import uid, write_series
 from pydicom.dataset import Dataset
 from running import ORIENTED, Outcome, by_uid, carry_out
 
-from pipeline.cohort.cohort import CohortMetadata, counts_by_split, with_splits
+from pipeline.cohort.cohort import CohortMetadata, counts_by_split, describe_shares, with_splits
 from pipeline.cohort.options import LabelOptions, ManifestOptions
 from pipeline.cohort.splits import Split
 from pipeline.errors import UsageError
@@ -153,3 +153,15 @@ def test_a_table_may_not_bring_what_a_mask_says(tmp_path: Path) -> None:
     options = ManifestOptions(labels=LabelOptions(csv=str(table), masks=(masks,)))
     with pytest.raises(UsageError, match="a table brings label_reason_gtv"):
         CohortMetadata.open(options, OutputFolder(tmp_path / "out"))
+
+
+def test_shares_far_from_those_asked_for_are_said() -> None:
+    drawn = ["train", "validation", "validation", "test", "test"]
+    records = [ok(str(n), patient=f"p{n}", split=name) for n, name in enumerate(drawn)]
+    said = describe_shares(records, Split(train=0.6, validation=0.2, test=0.2))
+    assert said
+    assert said.startswith(
+        "Of 5 patients 1 for train (60% asked), 2 for validation (20% asked), 2 for test (20% asked)"
+    )
+    assert describe_shares(records, Split(train=0.2, validation=0.4, test=0.4)) is None
+    assert describe_shares(records, None) is None

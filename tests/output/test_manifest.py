@@ -178,3 +178,13 @@ def test_a_column_is_as_wide_as_its_widest_value() -> None:
 def test_the_voxels_of_a_mask_that_no_series_has_are_still_a_number() -> None:
     rows = [{"label_mask_gtv": None, "label_site": None}]
     assert infer_label_columns(rows) == {"label_mask_gtv": "integer", "label_site": "text"}
+
+
+def test_numbers_are_numbers_in_both_tables_and_text_alone_is_escaped(output: OutputFolder) -> None:
+    cells = _cells(output, Rows=512, SliceLocation="-225.63", ImagePositionPatient=["-1.5", "2", "3"])
+    assert (cells["Rows"], cells["SliceLocation"], cells["ImagePositionPatient"]) == (512, -225.63, [-1.5, 2.0, 3.0])
+    with output.manifest_csv.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["Rows"], row["SliceLocation"], row["ImagePositionPatient"]) == ("512", "-225.63", "[-1.5, 2.0, 3.0]")
+    publish(output, [SeriesRecord(series_key="k", status=Status.OK, labels={"label_site": "-1"})])
+    assert "'-1" in output.manifest_csv.read_text()
