@@ -258,6 +258,22 @@ def estimate_program(series: Series, recipe: Recipe) -> Program | str:
         return str(error)
 
 
+SAMPLED = 64
+"""The programs of so many series are worked out to estimate what all stores will take."""
+
+
+def estimate_bytes(plans: Iterable[PlannedSeries], recipe: Recipe) -> int:
+    """Return the bytes that the stores of all series will take before compression, from a sample of many."""
+    work = [plan for plan in plans if plan.is_work]
+    n_bytes, effort = 0, 0.0
+    for plan in work[:: -(-len(work) // SAMPLED) or 1]:
+        program = estimate_program(plan.scanned.series, recipe) if plan.scanned else ""
+        if not isinstance(program, str):
+            n_bytes += program.nbytes
+            effort += plan.effort
+    return round(n_bytes / effort * sum(plan.effort for plan in work)) if effort else 0
+
+
 def estimate_memory_mb(series: Series, recipe: Recipe) -> float | None:
     """Return the most memory that preparing a series will take, in MiB; None where its headers do not tell."""
     program = estimate_program(series, recipe)

@@ -1,16 +1,19 @@
 """One run: open, scan, plan, prepare, publish, report.  Knows no pixels and no Dask."""
 
+import errno
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from shutil import disk_usage
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster.warmup import format_trace
 from pipeline.cohort.cohort import counts_by_split, describe_shares
 from pipeline.config import config_hash, load
 from pipeline.config.model import Config
-from pipeline.errors import DamageError, UsageError, exit_code_for
+from pipeline.errors import DamageError, OutputError, UsageError, exit_code_for
 from pipeline.features.statistics import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import read_records
@@ -23,6 +26,7 @@ from pipeline.plan.plan import (
     count_failures,
     count_states,
     describe_missing,
+    estimate_bytes,
     has_no_ct_left,
     is_kept,
     plan_series,
@@ -46,6 +50,8 @@ from pipeline.vocabulary import ExitCode, Reason, Status
 if TYPE_CHECKING:
     from pipeline.cluster.dispatcher import Dispatcher
 
+FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT)))
+"""How the detail of a series ends whose store found no room: that of any other would not either."""
 RETRIED = frozenset({Status.REJECTED, Status.FAILED})
 
 
@@ -213,12 +219,23 @@ class _Run:
         plans, listener = self._plans(selection), self.session.listener
         for message in describe_missing(self.session.config.input, selection.scan, plans):
             listener.says(message)
+        if warning := self._describe_space(plans):
+            listener.says(warning)
         n_done = sum(plan.state is SeriesState.DONE for plan in plans)
         listener.begins(sum(plan.is_work for plan in plans), n_done, self.dispatcher.describe())
         yield from self._refuse(plan for plan in plans if not plan.is_left_out)
         yield from process_series(self.dispatcher, PREPARE, self._job, partial(self._plans, selection))
         yield from self._refuse(self._plans(selection))
         self.state.recover_stores()  # a worker that died left what it was writing
+
+    def _describe_space(self, plans: Sequence[PlannedSeries]) -> str | None:
+        """Say that the new stores may not fit on the disk of the output; None where they do."""
+        root = self.session.output.root
+        free, wanted = disk_usage(root).free, estimate_bytes(plans, self.recipe)
+        if self.session.output.remote or wanted <= free:
+            return None
+        sizes = f"the stores will take {wanted / 1e6:.0f} MB before compression, and {free / 1e6:.0f} MB are free"
+        return f"The disk may be too small: {sizes} in {root}. The run goes on until it is full."
 
     def _job(self, scanned: ScannedSeries) -> Job:
         output, options = self.session.output, self.session.config.report
@@ -254,6 +271,9 @@ class _Run:
         finished = count_failures(now, before, versions.retries)
         self.state.commit(finished, result.folder)
         self.session.listener.finished(finished.record)
+        if result.record.reason is Reason.OUTPUT_IO and (result.record.detail or "").endswith(FULL):
+            msg = "the disk of the output is full: make room and run again; what is finished is kept"
+            raise OutputError(msg)
 
     def _publish(self, selection: Selection) -> Published:
         """Write every table; a series not reached has its row too, a gone one as long as its store is kept."""

@@ -3,6 +3,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from pipeline.errors import LockedError, OutputError, UsageError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.lock import run_lock
 from pipeline.output.tables import read_table
+from pipeline.prepare.job import refuse
 from pipeline.run.run import run
 from pipeline.sources.files import FoundFile
 from pipeline.sources.folders import REFUSED_FILE, InputOptions, find_files
@@ -233,3 +235,27 @@ def test_a_series_without_the_files_that_the_system_refuses_is_unreadable(
     assert outcome.summary["unreadable"] == {"n_files": 2, "n_folders": 0}
     print_outcome(outcome)
     assert "2 files of the input cannot be read" in capsys.readouterr().out
+
+
+def test_a_disk_that_is_too_small_is_said_once_before_the_first_series_and_ends_the_run(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(InThisProcess):
+        def process(self, function: Any, jobs: Any) -> Any:
+            for job, result in super().process(function, jobs):
+                yield (
+                    job,
+                    refuse(result.record, job.series, Reason.OUTPUT_IO, "writing failed: No space left on device"),
+                )
+
+    monkeypatch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: Full())
+    monkeypatch.setattr("pipeline.run.run.disk_usage", lambda _: SimpleNamespace(free=1000))
+    (tmp_path / "config.yaml").write_text(ORIENTED)
+    listener = Quiet()
+    with pytest.raises(OutputError, match="the disk of the output is full"):
+        run(load(tmp_path / "config.yaml", inputs=[source], output=tmp_path / "out"), listener)
+    said = [heard if isinstance(heard, str) else type(heard).__name__ for heard in listener.heard]
+    assert said[0].startswith("The disk may be too small: the stores will take 0 MB before compression")
+    assert said[1:] == ["tuple", "SeriesRecord"]
+    reasons = {row["reason"] for row in read_table(tmp_path / "out/manifest.parquet")}
+    assert reasons == {Reason.OUTPUT_IO, Reason.CANCELLED}
