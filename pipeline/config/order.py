@@ -9,7 +9,15 @@ from pipeline.geometry import Geometry, Xyz, Zyx
 from pipeline.program.program import Program
 from pipeline.program.step import Step, StepOrderError
 from pipeline.steps.cohort import fill_in_statistics, make_typical_statistics
+from pipeline.steps.crop import CropToTarget
+from pipeline.steps.crop_above import CropAbove
+from pipeline.steps.crop_to import CropTo
+from pipeline.steps.remove_table import RemoveTable
+from pipeline.steps.window import Window
 from pipeline.volume import VolumeSpec
+
+SEARCHING = (CropToTarget, CropAbove, RemoveTable, Window)
+"""The steps that may search the volume."""
 
 USUAL = VolumeSpec(
     Geometry(
@@ -33,6 +41,7 @@ def check_program(config: Config) -> tuple[Keys, str] | None:
     """
     steps = steps_with_usual_statistics(config.steps)
     try:
+        _check_label_crops(config)
         Program.compile(steps, replace(USUAL, padding_hu=config.hounsfield.padding_hu), config.store.dtype)
     except StepOrderError as error:
         keys: Keys = ("steps",) if error.index is None else ("steps", error.index, steps[error.index].name)
@@ -40,3 +49,20 @@ def check_program(config: Config) -> tuple[Keys, str] | None:
     except UsageError as error:
         return ("store", "dtype"), str(error)
     return None
+
+
+def _check_label_crops(config: Config) -> None:
+    """Raise StepOrderError for a crop to a label that is not configured, or after a step that searches the volume."""
+    masks = config.manifest.labels.masks if config.manifest.labels else ()
+    known = [mask.name for mask in masks]
+    for index, step in enumerate(config.steps):
+        if not isinstance(step, CropTo):
+            continue
+        if step.label not in known:
+            msg = (
+                f"manifest.labels.masks has no mask {step.label}; allowed: {', '.join(known) or 'none, as it is empty'}"
+            )
+            raise StepOrderError(msg, index)
+        if earlier := [other.name for other in config.steps[:index] if isinstance(other, SEARCHING)]:
+            msg = f"crop_to must stand before {earlier[0]}, which searches the volume"
+            raise StepOrderError(msg, index)

@@ -15,6 +15,7 @@ from pipeline.steps.crop_above import FoundAbove
 from pipeline.steps.crop_body import CropBody
 from pipeline.steps.crop_lung import CropLung
 from pipeline.steps.crop_or_pad import CropOrPad
+from pipeline.steps.crop_to import FoundLabel
 from pipeline.steps.even_slices import InterpolateGap, ResampleSlices
 from pipeline.steps.orient import Orient, StoreAxes
 from pipeline.steps.resample import Resample
@@ -31,6 +32,7 @@ MOVING: dict[str, type[Step]] = {
     "resample": Resample,
     "crop_or_pad": CropOrPad,
     "crop_above": FoundAbove,
+    "crop_to": FoundLabel,
     "crop_body": CropBody.cropped,
     "crop_lung": CropLung.cropped,
 }

@@ -118,6 +118,27 @@ def find_lungs(samples: Samples) -> Mask:
     return first | second if second.sum() >= LEAST_SHARE * size else first
 
 
+def find_inside(samples: Samples, margin_mm: float) -> Mask | None:
+    """Return the voxels of the body, of what it surrounds, and within a margin of both; None where there is no body.
+
+    Each voxel is as the sample nearest to it, in the order of the volume's axes.
+    """
+    from scipy import ndimage  # noqa: PLC0415  as above
+
+    body = find_body(samples)
+    if not body.any():
+        return None
+    axial, every = _axial(samples.geometry), strides(samples.geometry)
+    inside = np.moveaxis(body | _find_surrounded(body), 0, axial)
+    step_mm = [k * mm for k, mm in zip(every, samples.geometry.spacing_mm, strict=True)]
+    if margin_mm:
+        inside = ndimage.distance_transform_edt(~inside, step_mm) <= margin_mm
+    for axis, (n, k) in enumerate(zip(samples.geometry.shape, every, strict=True)):
+        nearest = np.minimum((np.arange(n) + k // 2) // k, inside.shape[axis] - 1)
+        inside = inside.take(nearest, axis)
+    return np.asarray(inside, np.bool_)
+
+
 def _find_surrounded(body: Mask) -> Mask:
     """Return what cannot be reached from a slice's border without crossing the body."""
     from scipy import ndimage  # noqa: PLC0415  as above

@@ -21,6 +21,7 @@ from pipeline.program.changes import GridChange, Shear, Warp
 from pipeline.program.labels import carry_label_layers
 from pipeline.program.program import Program
 from pipeline.record import MASK_PREFIX, REASON_PREFIX, LabelValue, SeriesRecord
+from pipeline.steps.crop_to import CropTo
 from pipeline.store.write import LabelImage
 from pipeline.vocabulary import MaskReason, SeriesWarning, Verdict
 
@@ -110,6 +111,20 @@ def carry_mask(mask: DrawnMask, program: Program) -> Labels:
         if isinstance(change, GridChange) and change.axes.z.samples is not None:
             labels = mask.fill_missing(labels)
     return labels
+
+
+def find_label_crops(program: Program, masks: Sequence[SeriesMask]) -> Program:
+    """Return the program with each `crop_to` as the crop to its label, on the grid that the label has at that point."""
+    drawn = {mask.source.name: mask.drawn for mask in masks}
+    steps = list(program.steps)
+    for place, step in enumerate(steps):
+        if not isinstance(step, CropTo):
+            continue
+        before = Program.compile(steps[:place], program.source, "float32")
+        grid, label = before.result.geometry, drawn.get(step.label)
+        labels = carry_mask(label, before) if label is not None else np.zeros((0, *grid.shape), np.uint8)
+        steps[place] = step.locate(labels, grid)
+    return Program.compile(steps, program.source, program.dtype)
 
 
 def describe_images(masks: Iterable[SeriesMask], levels: Mapping[str, tuple[Labels, ...]]) -> dict[str, LabelImage]:

@@ -22,7 +22,7 @@ from pipeline.errors import SeriesRefusedError
 from pipeline.kernels import bands, flood_fill, lossless, slices
 from pipeline.output.layout import name_try_folder
 from pipeline.prepare.job import Job, SeriesResult, refuse
-from pipeline.prepare.masks import add_masks_to_record, carry_masks, describe_images, read_masks
+from pipeline.prepare.masks import add_masks_to_record, carry_masks, describe_images, find_label_crops, read_masks
 from pipeline.prepare.pyramid import build_label_levels, write_pyramid
 from pipeline.prepare.repairs import compile_program
 from pipeline.prepare.source import (
@@ -42,6 +42,7 @@ from pipeline.report.options import PictureRequest
 from pipeline.report.pictures import PlaneSampler, draw_pictures, write_pictures
 from pipeline.report.windows import StoredScale
 from pipeline.steps.crop import list_empty_crops
+from pipeline.steps.crop_to import CropTo
 from pipeline.steps.even_slices import EvenSlices
 from pipeline.store.layout import Axes
 from pipeline.store.ngff import is_exact_in_ngff, orientation_of
@@ -85,12 +86,17 @@ def _prepare(job: Job) -> SeriesResult:
     unique = remove_duplicates(job.series, policy)
     stack = build_accepted_stack(unique, policy)
     source = SliceSource(stack, policy)
-    prepared = _run_program(compile_program(stack, job.recipe), source, stack)
+    program, masks = compile_program(stack, job.recipe), None
+    if any(isinstance(step, CropTo) for step in program.steps):
+        masks = read_masks(job.masks, stack, program, policy.limits)
+        program = find_label_crops(program, masks)
+    prepared = _run_program(program, source, stack)
     program, content = prepared.program, describe_content(prepared)
     sampler = PlaneSampler(content.geometry) if job.pictures else None
     with create_store(Path(job.folder), job.recipe.store) as store:
         store.write(replace(content, planes=sampler.watch(content.planes)) if sampler else content)
-        masks = read_masks(job.masks, stack, program, policy.limits)
+        if masks is None:
+            masks = read_masks(job.masks, stack, program, policy.limits)
         labels = carry_masks(masks, program)
         facts = read_plausible_facts(source, stack)
         record = build_record(job, stack, facts, program)

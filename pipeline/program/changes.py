@@ -205,10 +205,21 @@ class Quantisation:
         )
 
 
-Change = LineChange | Quantisation | GridChange | Shear | Warp | Barrier | Search
+@dataclass(frozen=True, eq=False)
+class Blank:
+    """Padding, not valid, wherever ``inside`` [z, y, x] is False."""
+
+    inside: Mask
+
+    def after(self, spec: VolumeSpec) -> VolumeSpec:
+        """Return the description of the result."""
+        return spec
 
 
-def streams(change: Change) -> TypeGuard[LineChange | Quantisation | GridChange | Shear]:
+Change = LineChange | Quantisation | Blank | GridChange | Shear | Warp | Barrier | Search
+
+
+def streams(change: Change) -> TypeGuard[LineChange | Quantisation | Blank | GridChange | Shear]:
     """Whether a change needs only a few planes at a time: it is no barrier, and no change of grid that needs all."""
     return not isinstance(change, Barrier | Search | Warp) and not (
         isinstance(change, GridChange) and change.needs_volume

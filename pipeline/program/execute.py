@@ -15,12 +15,12 @@ from pipeline.geometry import Zyx
 from pipeline.kernels import bands
 from pipeline.program.axis import AxisMap
 from pipeline.program.blend import NO_SHARE, VALID_SHARE, Blend, InPlane, shear_planes
-from pipeline.program.changes import Barrier, GridChange, LineChange, Quantisation, Search, Shear, Warp, streams
+from pipeline.program.changes import Barrier, Blank, GridChange, LineChange, Quantisation, Search, Shear, Warp, streams
 from pipeline.program.packing import Packing, StoredType, choose_packing
 from pipeline.program.program import Program, require_voxels
 from pipeline.volume import ClampedLine, Mask, Plane, Planes, Volume, VolumeSpec, Voxels, cut_planes, gather_volume
 
-PlaneChange = LineChange | Quantisation | GridChange | Shear
+PlaneChange = LineChange | Quantisation | Blank | GridChange | Shear
 """A change of one plane after the other."""
 
 PaddingValues = Sequence[float | None]
@@ -148,6 +148,8 @@ def change_planes(change: PlaneChange, planes: Planes, before: VolumeSpec) -> Pl
         return _apply_lines(planes, change)
     if isinstance(change, Quantisation):
         return _apply_quantisation(planes, change)
+    if isinstance(change, Blank):
+        return _blank_planes(planes, change, before.padding)
     padding = change.padding_of(before) if isinstance(change, GridChange) else before.padding
     if before.has_interpolated:
         return _change_with_interpolated(change, planes, padding)
@@ -192,6 +194,17 @@ def _apply_quantisation(planes: Planes, change: Quantisation) -> Planes:
     def at(z: int) -> Plane:
         plane = planes(z)
         return replace(plane, voxels=change(plane.voxels))
+
+    return at
+
+
+def _blank_planes(planes: Planes, change: Blank, padding: PaddingValues) -> Planes:
+    outside = np.reshape([np.float32(require_known(value)) for value in padding], (-1, 1, 1))
+
+    def at(z: int) -> Plane:
+        plane, inside = planes(z), change.inside[z]
+        usable = None if plane.usable is None else plane.usable & inside
+        return Plane(np.where(inside, plane.voxels, outside), plane.mask & inside, usable)
 
     return at
 

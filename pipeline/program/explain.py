@@ -1,19 +1,21 @@
 """A program in words: the result of each step, the changes that steps fold into, and their memory."""
 
 from pipeline.program.axis import AxisMap, axis_weights
-from pipeline.program.changes import Barrier, Change, LineChange, Quantisation, Search, Shear, Warp, streams
+from pipeline.program.changes import Barrier, Blank, Change, LineChange, Quantisation, Search, Shear, Warp, streams
 from pipeline.program.program import Program, barrier_bytes, streaming_bytes, volume_bytes
 from pipeline.volume import ClampedLine, VolumeSpec
 
 AT_MOST = "at most "
 """Before a size that depends on a box not found yet."""
 
-WAITING: dict[type[Change], str] = {
+FIXED: dict[type[Change], str] = {
     Barrier: "a statistic of the whole volume, then its line",
-    Search: "found in the whole volume: a box, whose samples are taken as they are, or a range",
+    Search: "found in the whole volume: a box, whose samples are taken as they are, a range, or the body",
     Warp: "trilinear on a turned grid, of the whole volume",
+    Shear: "each slice moved in its plane, 2 x 2 taps",
+    Blank: "padding outside the body",
 }
-"""The changes that need all planes at once."""
+"""The changes whose words do not depend on their parameters."""
 
 
 def explain(program: Program) -> list[str]:
@@ -46,10 +48,8 @@ def _of_change(change: Change) -> str:
             return ", ".join(_of_line(line) for line in change.lines)
         case Quantisation():
             return f"y = {change.start:g} + a whole number x {change.step:g} ({change.rule})"
-        case Barrier() | Search() | Warp():
-            return WAITING[type(change)]
-        case Shear():
-            return "each slice moved in its plane, 2 x 2 taps"
+        case Barrier() | Search() | Warp() | Shear() | Blank():
+            return FIXED[type(change)]
         case _ if change.exact:
             return "samples taken as they are"
         case _:

@@ -9,7 +9,18 @@ import numpy as np
 
 from pipeline.errors import SeriesRefusedError
 from pipeline.program.axis import PlaneBand
-from pipeline.program.changes import Barrier, Change, GridChange, LineChange, Quantisation, Search, Shear, Warp, streams
+from pipeline.program.changes import (
+    Barrier,
+    Blank,
+    Change,
+    GridChange,
+    LineChange,
+    Quantisation,
+    Search,
+    Shear,
+    Warp,
+    streams,
+)
 from pipeline.program.packing import StoredType, choose_dtype
 from pipeline.program.step import NeedsStatisticsError, Step, describe
 from pipeline.vocabulary import Reason
@@ -180,7 +191,7 @@ def streaming_bytes(change: Change, before: VolumeSpec) -> int:
     """Return the bytes of one output plane and of the source planes that it needs."""
     channels = len(before.lines) + before.has_interpolated
     match change:
-        case LineChange() | Quantisation():
+        case LineChange() | Quantisation() | Blank():
             return 2 * plane_bytes(change.after(before))
         case Shear():
             return _blend_bytes(1, channels, change, before) + plane_bytes(change.after(before))

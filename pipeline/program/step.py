@@ -68,6 +68,14 @@ def require_hu(spec: VolumeSpec, name: str) -> None:
         raise StepOrderError(msg)
 
 
+def require_range(spec: VolumeSpec, name: str, low_hu: float, high_hu: float) -> None:
+    """Raise StepOrderError where values between two HU can no longer be distinguished."""
+    require_hu(spec, name)
+    if not all(line and line.low <= low_hu and high_hu <= line.high for line in spec.lines):
+        msg = f"{name} needs values from {low_hu:g} to {high_hu:g} HU; put it before the clip or window"
+        raise StepOrderError(msg)
+
+
 def describe(steps: Sequence[Step], source: VolumeSpec) -> list[VolumeSpec]:
     """Return the description after each step; raises StepOrderError with the index of the step that cannot be done."""
     specs = [source]

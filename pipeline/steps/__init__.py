@@ -7,9 +7,11 @@ from pipeline.steps.crop_above import CropAbove
 from pipeline.steps.crop_body import CropBody
 from pipeline.steps.crop_lung import CropLung
 from pipeline.steps.crop_or_pad import CropOrPad
+from pipeline.steps.crop_to import CropTo
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.orient import Orient
 from pipeline.steps.quantise import Quantise
+from pipeline.steps.remove_table import RemoveTable
 from pipeline.steps.resample import Resample
 from pipeline.steps.window import Window
 
@@ -23,6 +25,8 @@ STEPS: dict[str, type[Step]] = {
     "quantise": Quantise,
     "crop_or_pad": CropOrPad,
     "crop_above": CropAbove,
+    "crop_to": CropTo,
     "crop_body": CropBody,
     "crop_lung": CropLung,
+    "remove_table": RemoveTable,
 }

@@ -9,18 +9,23 @@ from pipeline.features.anatomy import Samples, search_bytes
 from pipeline.geometry import Geometry, Zyx
 from pipeline.program.axis import AxisMap
 from pipeline.program.changes import GridChange, Search
-from pipeline.program.step import Step, StepOrderError, require_hu
+from pipeline.program.step import Step, require_range
 from pipeline.volume import Mask, Volume, VolumeSpec
 
 
-class FoundBox(Step):
+class Found(Step):
+    """A step whose target was searched in the voxels; ``found`` says whether there was one."""
+
+    found: bool
+
+
+class FoundBox(Found):
     """A crop whose box was found; its parameters in the trail are enough to repeat it.
 
     ``start`` and ``shape`` are the box with its margin, in voxels z, y, x of the grid before: the whole grid where
     nothing was found.
     """
 
-    found: bool
     start: tuple[int, int, int]
     shape: tuple[int, int, int]
 
@@ -57,11 +62,7 @@ class CropToTarget(Step):
 
     def change(self, spec: VolumeSpec) -> Search:
         """Return the search; until it is done, the result is described as if nothing were cut."""
-        require_hu(spec, self.name)
-        low_hu, high_hu = self.looks_at_hu
-        if not all(line and line.low <= low_hu and high_hu <= line.high for line in spec.lines):
-            msg = f"{self.name} needs values from {low_hu:g} to {high_hu:g} HU; put it before the clip or window"
-            raise StepOrderError(msg)
+        require_range(spec, self.name, *self.looks_at_hu)
         return Search(search_bytes(spec.geometry))
 
     def find(self, volume: Volume) -> FoundCrop:
@@ -85,7 +86,5 @@ def shift_grid(geometry: Geometry, start: Zyx[int], shape: Zyx[int]) -> GridChan
 
 
 def list_empty_crops(steps: Iterable[Step]) -> list[str]:
-    """Return a message for each crop that found nothing."""
-    return [
-        f"{step.name}: nothing found, nothing cut" for step in steps if isinstance(step, FoundBox) and not step.found
-    ]
+    """Return a message for each step that found nothing."""
+    return [f"{step.name}: nothing found, nothing cut" for step in steps if isinstance(step, Found) and not step.found]

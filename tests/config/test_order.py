@@ -1,11 +1,17 @@
+from dataclasses import replace
+
 import pytest
 
+from pipeline.cohort.options import LabelOptions, ManifestOptions
 from pipeline.config.model import Config, OutputOptions
 from pipeline.config.order import check_program
+from pipeline.masks.sources import MaskOptions
 from pipeline.program.step import Step
 from pipeline.sources.folders import InputOptions
 from pipeline.steps.centre import Centre
 from pipeline.steps.clip import Clip
+from pipeline.steps.crop_body import CropBody
+from pipeline.steps.crop_to import CropTo
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.orient import Orient
 from pipeline.steps.resample import Resample
@@ -58,3 +64,21 @@ def test_what_waits_for_statistics_of_the_cohort_is_judged_by_its_order_too() ->
     found = check_program(config(*steps))
     assert found is not None
     assert found[0] == ("steps", 1, "clip")
+
+
+@pytest.mark.parametrize(
+    ("masks", "steps", "sentence"),
+    [
+        (("liver",), (CropTo("lung"),), "has no mask lung; allowed: liver"),
+        ((), (CropTo("lung"),), "allowed: none, as it is empty"),
+        (("liver",), (CropBody(5), CropTo("liver")), "crop_to must stand before crop_body"),
+        (("liver",), (Orient("RAS"), CropTo("liver"), CropBody(5)), None),
+    ],
+)
+def test_a_crop_to_a_label_needs_that_mask_before_any_search(
+    masks: tuple[str, ...], steps: tuple[Step, ...], sentence: str | None
+) -> None:
+    labels = LabelOptions(masks=tuple(MaskOptions(name=name, nifti="x.nii") for name in masks)) if masks else None
+    problem = check_program(replace(config(*steps), manifest=ManifestOptions(labels=labels)))
+    assert (problem is None) == (sentence is None)
+    assert problem is None or (sentence or "") in problem[1]

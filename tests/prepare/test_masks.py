@@ -311,3 +311,29 @@ def test_a_mask_that_is_not_there_says_why_and_no_store_is_made_again_for_it(tmp
     assert (row["reason"], row["series_key"]) == ("not_linked", None)
     assert (outcome.output.masks.stat().st_mode & 0o777) == 0o600
     assert count_mask_reasons(outcome.records) == {"m": {MaskReason.NOT_LINKED: 1}}
+
+
+def test_a_volume_is_cropped_to_its_label_on_any_grid_and_the_label_with_it(tmp_path: Path) -> None:
+    series, other = (
+        write_series(tmp_path / "in" / name, seed=n, patient_id=name, **SIZE) for n, name in enumerate("ab")
+    )
+    mask = np.zeros((8, 24, 20), np.uint8)
+    mask[3:5, 6:10, 8:11] = 1
+    write_nifti(tmp_path / "a.nii.gz", series, mask)
+    masks = f"{{name: liver, nifti: '{tmp_path}/{{PatientID}}.nii.gz'}}"
+    outcome = run_with(tmp_path, masks, "{orient: {to: RAS}}", FINER, "{crop_to: {label: liver, margin_mm: 2.6}}")
+    record, store = opened(outcome, series)
+    margin = [int(np.ceil(2.6 / mm - 1e-6)) for mm in store.geometry.spacing_mm]
+    labels = store.labels["liver"][...]
+    hits = [
+        np.flatnonzero(np.moveaxis(labels, axis, 0).reshape(n, -1).any(axis=1)) for axis, n in enumerate(labels.shape)
+    ]
+    assert labels.any()
+    assert [int(hit[0]) for hit in hits] == margin
+    assert [n - 1 - int(hit[-1]) for n, hit in zip(labels.shape, hits, strict=True)] == margin
+    (entry,) = (one for one in store.attributes["trail"] if one["step"] == "crop_to")
+    assert (entry["parameters"]["label"], entry["parameters"]["found"]) == ("liver", True)
+    assert record.qc != "look" or "crop_to" not in (record.qc_why or "")
+    record, store = opened(outcome, other)
+    assert store.array.shape == (8, 48, 40)
+    assert "crop_to: nothing found, nothing cut" in (record.qc_why or "")

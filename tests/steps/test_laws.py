@@ -22,9 +22,11 @@ from pipeline.steps.crop_above import CropAbove
 from pipeline.steps.crop_body import CropBody
 from pipeline.steps.crop_lung import CropLung
 from pipeline.steps.crop_or_pad import CropOrPad
+from pipeline.steps.crop_to import CropTo
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.orient import Orient
 from pipeline.steps.quantise import Quantise
+from pipeline.steps.remove_table import RemoveTable
 from pipeline.steps.resample import Resample
 from pipeline.steps.window import Channel, Window
 from pipeline.volume import Volume, VolumeSpec
@@ -61,8 +63,10 @@ EXAMPLES: dict[str, tuple[Step, ...]] = {
     ),
     "crop_above": (CropAbove(100), CropAbove(140, 1)),
     "quantise": (Quantise(), Quantise(5.5, -1000, "floor")),
+    "crop_to": (CropTo("liver", 5),),
     "crop_body": (CropBody(0), CropBody(2.5)),
     "crop_lung": (CropLung(0),),
+    "remove_table": (RemoveTable(), RemoveTable(0)),
 }
 IDEMPOTENT = ("orient", "clip", "window", "crop_or_pad", "quantise")
 GRIDS = ("orient", "resample", "crop_or_pad", "crop_above", "crop_body", "crop_lung")
