@@ -9,7 +9,7 @@ STAGES = {
     "geometry": 2,  # slices to a grid in the patient, repairs included
     "steps": 1,  # what each step does to a volume
     "features": 1,  # the figures of a volume
-    "store": 2,  # how a volume is written
+    "store": 3,  # how a volume is written
 }
 
 

@@ -17,6 +17,7 @@ from pipeline.errors import UsageError
 from pipeline.geometry import Geometry
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import read_rows
+from pipeline.store.chunks import LocalFiles, StoreReader, UnknownLayoutError
 from pipeline.store.read import StoredVolume, open_store
 
 Box = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -28,6 +29,12 @@ MEASURED = "mask"
 def _opened(path: Path, _sha256: str, _process: int) -> StoredVolume:
     """Open a store once a process, and again when a run has written another under its name."""
     return open_store(path)
+
+
+@lru_cache(maxsize=4096)
+def _reader(path: Path, _sha256: str, _process: int) -> StoreReader:
+    """Return what reads a store by its chunks: a few kilobytes once its first patch was read."""
+    return StoreReader(LocalFiles(path))
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,10 @@ class CohortVolume:
         return _opened(self.output.root / self.row["store"], self.row["sha256"], os.getpid())
 
     @property
+    def _reader(self) -> StoreReader:
+        return _reader(self.output.root / self.row["store"], self.row["sha256"], os.getpid())
+
+    @property
     def array(self) -> Any:
         """The zarr array [z, y, x] or [c, z, y, x], as it is stored."""
         return self._store.array
@@ -64,12 +75,15 @@ class CohortVolume:
     @property
     def attributes(self) -> Mapping[str, Any]:
         """The group attribute ``ctprep`` of the store."""
-        return self._store.attributes
+        return self._reader.attributes
 
     @property
     def geometry(self) -> Geometry:
         """Where the grid lies in the patient."""
-        return self._store.geometry
+        try:
+            return self._reader.geometry
+        except UnknownLayoutError:
+            return self._store.geometry
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -123,17 +137,34 @@ class CohortVolume:
         Beyond the volume lies what padding has become.
         """
         window = PatchWindow.on(self.geometry.shape, start, shape)
-        return window.fill(self._unpacked(self.array[(..., *window.taken)]), self._padding)
+        return window.fill(self._unpacked(self._part("0", window.taken)), self._padding)
 
     def label_patch(self, name: str, start: Sequence[int], shape: Sequence[int]) -> NDArray[Any]:
         """Return a part of ``labels/<name>``, or of the ``mask`` of valid voxels; beyond the volume lies 0."""
         window = PatchWindow.on(self.geometry.shape, start, shape)
-        source: Any = np.broadcast_to(np.uint8(1), self.geometry.shape) if self.is_whole(name) else self.label(name)
-        return window.fill(np.asarray(source[(..., *window.taken)]), (0,))
+        if self.is_whole(name):
+            part = np.ones([taken.stop - taken.start for taken in window.taken], np.uint8)
+        else:
+            part = self._part(name, window.taken)
+        return window.fill(part, (0,))
+
+    def _part(self, name: str, taken: Sequence[slice]) -> NDArray[Any]:
+        """Return a part of the array ``0``, of the mask or of a label: from its chunks, or as zarr reads them."""
+        try:
+            found = self._reader.find(name) if name in ("0", MEASURED) else self._reader.label(name)
+        except UnknownLayoutError:
+            found = None
+        if found is not None:
+            return found.read(taken)
+        array = self.array if name == "0" else self.label(name)
+        return np.asarray(array[(..., *taken)])
 
     def is_whole(self, name: str) -> bool:
         """Tell whether the mask is asked for where every voxel is valid, so that none is stored."""
-        return name == MEASURED and self.mask is None
+        try:
+            return name == MEASURED and self._reader.mask is None
+        except UnknownLayoutError:
+            return False
 
     def label(self, name: str) -> Any:
         """Return the array of a label, or of the ``mask``; raises UsageError where there is none."""

@@ -14,9 +14,9 @@ from typing import Any, Final, Literal
 import google_crc32c
 import numpy as np
 import zarr
-from numcodecs import Blosc  # type: ignore[import-untyped]  # comes with zarr
+from numcodecs import Blosc, Zstd  # type: ignore[import-untyped]  # comes with zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, ZstdCodec
 
 from pipeline.geometry import Zyx
 from pipeline.store.layout import Layout, StoreOptions
@@ -24,25 +24,38 @@ from pipeline.store.layout import Layout, StoreOptions
 LARGEST_BLOCK_BYTES = 512 * 2**10
 """The largest block of blosc that fits the cache of one core."""
 
+LZ4_BLOCK_BYTES = 32 * 2**10
+"""Of a chunk of several blocks a reader can decode a part; blocks of LZ4, unlike those of Zstandard, cost nothing."""
 
-def choose_codec(dtype: np.dtype[Any], chunks: Zyx[int], options: StoreOptions) -> BloscCodec:
-    """Return Zstandard with a shuffle: of bits for integers, of bytes for floating point.
+Codec = BloscCodec | ZstdCodec
+Encode = Callable[[NDArray[Any]], bytes]
 
-    A chunk is one block, up to ``LARGEST_BLOCK_BYTES``: the smaller blocks that blosc chooses are a third slower.
+
+def choose_codec(dtype: np.dtype[Any], chunks: Zyx[int], options: StoreOptions) -> Codec:
+    """Return LZ4 (``auto``) or Zstandard with a shuffle, of bits for integers, of bytes for floating point.
+
+    A chunk is one block of Zstandard, up to ``LARGEST_BLOCK_BYTES``: the smaller blocks that blosc chooses are a third
+    slower.  ``zstd_plain`` has neither blocks nor a shuffle: what decodes on graphics cards reads it.
     """
+    if options.codec == "zstd_plain":
+        return ZstdCodec(level=options.level)
     shuffle: Literal["shuffle", "bitshuffle"] = "shuffle" if dtype.kind == "f" else "bitshuffle"
-    block_bytes = min(dtype.itemsize * prod(chunks), LARGEST_BLOCK_BYTES)
+    cname: Literal["lz4", "zstd"] = "zstd" if options.codec == "zstd" else "lz4"
+    block_bytes = min(dtype.itemsize * prod(chunks), LARGEST_BLOCK_BYTES if cname == "zstd" else LZ4_BLOCK_BYTES)
     return BloscCodec(
-        typesize=dtype.itemsize, cname="zstd", clevel=options.level, shuffle=shuffle, blocksize=block_bytes
+        typesize=dtype.itemsize, cname=cname, clevel=options.level, shuffle=shuffle, blocksize=block_bytes
     )
 
 
-def make_encoder(described: BloscCodec) -> Callable[[NDArray[Any]], bytes]:
+def make_encoder(described: Codec) -> Encode:
     """Return the function that encodes a chunk as the codec in the metadata describes."""
     configuration: Any = described.to_dict()["configuration"]  # plain words in every zarr 3; the attributes are not
+    encode: Encode
+    if isinstance(described, ZstdCodec):
+        encode = Zstd(configuration["level"]).encode
+        return encode
     shuffle = {"shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}[configuration["shuffle"]]
-    blosc = Blosc(configuration["cname"], configuration["clevel"], shuffle, configuration["blocksize"])
-    encode: Callable[[NDArray[Any]], bytes] = blosc.encode
+    encode = Blosc(configuration["cname"], configuration["clevel"], shuffle, configuration["blocksize"]).encode
     return encode
 
 
@@ -65,7 +78,7 @@ class StoredArray:
     dtype: np.dtype[Any]
     fill_value: Any
     layout: Layout
-    encode: Callable[[NDArray[Any]], bytes]
+    encode: Encode
 
     @property
     def n_channels(self) -> int:

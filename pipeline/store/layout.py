@@ -1,6 +1,6 @@
 """``store:`` of the configuration, and how an array is cut into chunks and shards."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 from typing import Any, Literal
 
@@ -12,12 +12,18 @@ Axes = Literal["zyx", "zxy", "yzx", "yxz", "xzy", "xyz"]
 """The order of an array's axes: z along the slices, y along the columns, x along the rows, as `orient` has them."""
 
 
+CHUNKS = Zyx(64, 64, 64)
+"""As fast for random patches as smaller ones, of which readers that spend a millisecond on a chunk need eight times as
+many (benchmarks/codecs.py)."""
+
+
 @dataclass(frozen=True)
 class StoreOptions:
     """``store:`` of the configuration."""
 
     dtype: Literal["auto", "int16", "uint8", "uint16", "float16", "float32"] = "auto"
-    chunks: tuple[int, int, int] = (64, 64, 64)
+    codec: Literal["auto", "lz4", "zstd", "zstd_plain"] = "auto"
+    chunks: Literal["auto"] | tuple[int, int, int] = "auto"
     shards: Literal["auto"] | tuple[int, int, int] | None = "auto"
     level: int = 1
     mask: Literal["auto"] | bool = "auto"
@@ -26,14 +32,24 @@ class StoreOptions:
 
     def __post_init__(self) -> None:
         for holds, rule in (
-            (min(self.chunks) >= 1, "chunks must be at least 1"),
-            (_are_multiples(self.shards, self.chunks), "shards must be whole multiples of chunks"),
+            (min(self.chunk_shape) >= 1, "chunks must be at least 1"),
+            (_are_multiples(self.shards, self.chunk_shape), "shards must be whole multiples of chunks"),
             (0 <= self.level <= 9, "level must be from 0 to 9"),
             (self.pyramid_levels >= 1, "pyramid_levels must be at least 1"),
             (self.pyramid_levels <= 12, "pyramid_levels must be at most 12"),
         ):
             if not holds:
                 raise ValueError(rule)
+
+    @property
+    def chunk_shape(self) -> Zyx[int]:
+        """The shape of a chunk of an array that is large enough."""
+        return CHUNKS if self.chunks == "auto" else Zyx(*self.chunks)
+
+    @property
+    def of_labels(self) -> "StoreOptions":
+        """The options of masks and labels: long runs of one number, which Zstandard makes smallest."""
+        return self if self.codec == "zstd_plain" else replace(self, codec="zstd")
 
 
 def _are_multiples(shards: Literal["auto"] | tuple[int, int, int] | None, chunks: tuple[int, int, int]) -> bool:
@@ -63,7 +79,7 @@ class Layout:
     def of(cls, shape: tuple[int, ...], dtype: np.dtype[Any], options: StoreOptions) -> "Layout":
         """Return the layout of an array with these options; no chunk is larger than the array."""
         spatial = Zyx(*shape[-3:])
-        chunks = Zyx(*(min(n, chunk) for n, chunk in zip(spatial, options.chunks, strict=True)))
+        chunks = Zyx(*(min(n, chunk) for n, chunk in zip(spatial, options.chunk_shape, strict=True)))
         return cls(chunks, _choose_shards(shape, dtype.itemsize, chunks, options))
 
     @property
@@ -81,7 +97,7 @@ def _choose_shards(shape: tuple[int, ...], itemsize: int, chunks: Zyx[int], opti
         layer_bytes = itemsize * prod(shape) // n_chunks.z
         per_shard = Zyx(max(ceil(n_chunks.z / MOST_SHARDS), SMALL_SHARD_BYTES // layer_bytes), n_chunks.y, n_chunks.x)
     else:
-        per_shard = Zyx(*(shard // chunk for shard, chunk in zip(options.shards, options.chunks, strict=True)))
+        per_shard = Zyx(*(shard // chunk for shard, chunk in zip(options.shards, options.chunk_shape, strict=True)))
     return Zyx(*(min(n, k) * chunk for n, k, chunk in zip(n_chunks, per_shard, chunks, strict=True)))
 
 

@@ -116,7 +116,7 @@ class NewStore:
 
     def write_labels(self, images: Mapping[str, LabelImage], grids: Sequence[Geometry]) -> None:
         """Write label images by name; ``grids`` are those of the image's levels, which were written before."""
-        write_labels(self.group, images, grids, self.options)
+        write_labels(self.group, images, grids, self.options.of_labels)
 
     def finish(
         self, content: StoreContent, attributes: Mapping[str, Any], coarser: Sequence[Geometry] = ()
@@ -178,7 +178,7 @@ class _MaskWriter:
             self._planes.put(self._all if valid is None else valid.view(np.uint8))
 
     def _create(self) -> PlaneWriter:
-        options = self._store.options
+        options = self._store.options.of_labels
         return create_array(self._store.group, "mask", tuple(self._shape), np.dtype("uint8"), self._layout, options)
 
 

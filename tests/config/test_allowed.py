@@ -10,7 +10,7 @@ from pipeline.config.allowed import Allowed, nearest
         (("select", "slice_count"), "any, most_common or a whole number"),
         (("select", "prefer", 0), "thinnest, most_slices, earliest or a mapping"),
         (("store", "mask"), "auto, true or false"),
-        (("store", "chunks"), "a list of 3"),
+        (("store", "chunks"), "auto or a list of 3"),
         (("store", "chunks", 1), "a whole number"),
         (("on_finish",), "text or null"),
         (("hounsfield", "padding_hu"), "a number"),

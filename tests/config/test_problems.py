@@ -22,7 +22,7 @@ def problem(text: str) -> str:
     [
         ("geomety: {}", "3:1: geomety: unknown key; allowed: input, output, select, geometry, "),
         ("geomety: {}", "; did you mean geometry?"),
-        ("store:\n  levle: 3", "4:3: store.levle: unknown key; allowed: dtype, chunks, shards, level, "),
+        ("store:\n  levle: 3", "4:3: store.levle: unknown key; allowed: dtype, codec, chunks, shards, level, "),
         ("steps: [{clipp: {}}]", "3:10: steps.0.clipp: unknown key; allowed: orient, resample, clip, "),
         (
             "steps: [{orient: {too: LPS}}]",
@@ -39,8 +39,8 @@ def problem(text: str) -> str:
         ("on_finish: true", "3:1: on_finish: found true; allowed: text or null; quote it to make it text"),
         ("select:", "3:1: select: found null; allowed: a mapping of one_per, "),
         ("steps: [clip]", '3:9: steps.0: found "clip"; allowed: a mapping of orient, resample, '),
-        ("store: {chunks: [64, 64]}", "3:9: store.chunks: found [64, 64]; allowed: a list of 3"),
-        ("store: {chunks: [1, 2, 3, 4]}", "3:9: store.chunks: found [1, 2, 3, 4]; allowed: a list of 3"),
+        ("store: {chunks: [64, 64]}", "3:9: store.chunks: found [64, 64]; allowed: auto or a list of 3"),
+        ("store: {chunks: [1, 2, 3, 4]}", "3:9: store.chunks: found [1, 2, 3, 4]; allowed: auto or a list of 3"),
         ("select: {prefer: [{KVP: 3}]}", "3:20: select.prefer.0.KVP: found 3; allowed: a list"),
         ("steps: [{orient: {}}]", "3:10: steps.0.orient.to: missing; allowed: LPS"),
         ("limits: {retries: -1}", "3:10: limits.retries: found -1; retries must be at least 0"),

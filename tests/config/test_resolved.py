@@ -83,7 +83,7 @@ def test_without_paths_it_can_be_used_for_other_folders(tmp_path: Path) -> None:
 
 def test_every_default_is_spelled_out() -> None:
     data = yaml.safe_load(dump(PLAIN, paths=True))
-    assert data["store"]["chunks"] == [64, 64, 64]
+    assert data["store"]["chunks"] == "auto"
     assert data["limits"]["max_nesting"] == 60
     assert data["on_finish"] is None
 

@@ -27,7 +27,7 @@ def test_steps_are_explained_before_the_changes_they_fold_into() -> None:
     assert "30 x 17 x 14 at 1 x 1 x 1 mm, HU" in lines[2]
     assert "2 x 3 x 3 taps" in lines[5]
     assert "y = clip(0.000714286 x +0.714286, 0, 1)" in lines[6]
-    assert "float16" in lines[-1]
+    assert "int16" in lines[-1]
 
 
 def test_a_barrier_is_explained() -> None:

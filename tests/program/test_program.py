@@ -121,7 +121,7 @@ def test_a_result_matches_its_description() -> None:
     assert prepared.spec == program.result
     assert prepared.array.shape == program.shape == prepared.spec.shape
     assert prepared.array.nbytes == program.nbytes
-    assert prepared.array.dtype == program.dtype == "float16"
+    assert prepared.array.dtype == program.dtype == "int16"
     assert prepared.array.flags.c_contiguous
 
 

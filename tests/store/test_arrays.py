@@ -41,15 +41,30 @@ def test_an_array_is_described_by_zarr_and_gives_back_its_planes(
     assert array.compressors[0].clevel == 3
 
 
-def test_integers_take_bitshuffle_and_floating_point_takes_shuffle(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "cname"), [("auto", "lz4"), ("lz4", "lz4"), ("zstd", "zstd")])
+def test_integers_take_bitshuffle_and_floating_point_takes_shuffle(tmp_path: Path, name: Any, cname: str) -> None:
     for dtype, shuffle in (("int16", "bitshuffle"), ("float16", "shuffle")):
-        write_store(tmp_path / dtype, content(dtype=dtype), StoreOptions(level=3))
+        write_store(tmp_path / dtype, content(dtype=dtype), StoreOptions(codec=name, level=3))
         (codec,) = open_store(tmp_path / dtype).array.compressors
-        expected = {"typesize": 2, "cname": "zstd", "clevel": 3, "shuffle": shuffle, "blocksize": 2 * prod(SHAPE)}
+        expected = {"typesize": 2, "cname": cname, "clevel": 3, "shuffle": shuffle, "blocksize": 2 * prod(SHAPE)}
         assert codec.to_dict()["configuration"] == expected
 
 
+def test_plain_zstandard_is_what_its_name_says(tmp_path: Path) -> None:
+    write_store(tmp_path / "s", content(), StoreOptions(codec="zstd_plain", level=3))
+    stored = open_store(tmp_path / "s")
+    for array in (stored.array, stored.mask):
+        assert array is not None
+        (codec,) = array.compressors
+        assert codec.to_dict() == {"name": "zstd", "configuration": {"level": 3, "checksum": False}}
+
+
 @pytest.mark.parametrize(("side", "block_bytes"), [(10, 2000), (64, 2**19), (128, 2**19)])
-def test_a_chunk_is_one_block_unless_that_is_too_large_for_a_cache(side: int, block_bytes: int) -> None:
-    packed: Any = choose_codec(np.dtype("int16"), Zyx(side, side, side), StoreOptions())
+def test_a_chunk_is_one_block_of_zstandard_unless_that_is_too_large_for_a_cache(side: int, block_bytes: int) -> None:
+    packed: Any = choose_codec(np.dtype("int16"), Zyx(side, side, side), StoreOptions(codec="zstd"))
     assert packed.to_dict()["configuration"]["blocksize"] == block_bytes
+
+
+def test_a_chunk_of_lz4_has_blocks_that_are_decoded_alone() -> None:
+    packed: Any = choose_codec(np.dtype("int16"), Zyx(64, 64, 64), StoreOptions())
+    assert packed.to_dict()["configuration"]["blocksize"] == 2**15
