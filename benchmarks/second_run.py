@@ -43,8 +43,14 @@ class Silent:
     def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
         """Be told how much there is to do."""
 
-    def finished(self, record: SeriesRecord) -> None:
+    def finished(self, record: SeriesRecord, folder: str = "") -> None:
         """Be told of a series that was worked."""
+
+    def reads(self, n_read: int, n_files: int) -> None:
+        """Do nothing."""
+
+    def publishes(self, what: str) -> None:
+        """Do nothing."""
 
     def says(self, message: str) -> None:
         """Be told what a person should know."""

@@ -26,24 +26,40 @@ class Silent:
     def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
         """Take how much there is to do."""
 
-    def finished(self, record: SeriesRecord) -> None:
+    def reads(self, n_read: int, n_files: int) -> None:
+        """Take how many headers were read, of how many."""
+
+    def finished(self, record: SeriesRecord, folder: str = "") -> None:
         """Take a series that was processed."""
+
+    def publishes(self, what: str) -> None:
+        """Take what is being written after the last series."""
 
     def says(self, message: str) -> None:
         """Take a message for a person."""
 
 
+def describe_series(record: SeriesRecord, folder: str = "") -> str:
+    """Return how a series ended in a line: its reason and detail, or its size and time; then its folder."""
+    what = f"{record.n_slices} slices, {record.duration_s or 0:.1f} s"
+    if record.reason:
+        what = f"{record.reason.value}, {record.detail}" if record.detail else record.reason.value
+    return f"{record.series_key} {record.status}: {what}{f' in {folder}' if folder else ''}"
+
+
 class Lines(Silent):
-    """A line a series."""
+    """A line per series; with ``shows_folders`` it names the folder of each, which may name a person."""
+
+    def __init__(self, *, shows_folders: bool = False) -> None:
+        self._shows_folders = shows_folders
 
     def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
         """Print how much there is to do."""
         print(describe_start(n_jobs, n_done, workers), flush=True)
 
-    def finished(self, record: SeriesRecord) -> None:
+    def finished(self, record: SeriesRecord, folder: str = "") -> None:
         """Print how a series ended."""
-        what = record.reason.value if record.reason else f"{record.n_slices} slices, {record.duration_s:.1f} s"
-        print(f"{record.series_key} {record.status}: {what}", flush=True)
+        print(describe_series(record, folder if self._shows_folders else ""), flush=True)
 
     def says(self, message: str) -> None:
         """Print it."""
@@ -57,8 +73,9 @@ class JsonLines(Silent):
         """Print how much there is to do."""
         print_event("begins", jobs=n_jobs, done=n_done, workers=workers)
 
-    def finished(self, record: SeriesRecord) -> None:
+    def finished(self, record: SeriesRecord, folder: str = "") -> None:
         """Print how a series ended."""
+        del folder
         print_event(
             "series",
             series_key=record.series_key,
@@ -81,7 +98,8 @@ def open_listener(options: Namespace) -> Silent:
     if options.quiet:
         return Silent()
     if options.no_progress:
-        return Lines()
+        return Lines(shows_folders=options.show_folders)
     from pipeline.cli.bar import open_bar  # noqa: PLC0415  rich is slow to import
 
-    return open_bar() or Lines()
+    bar = open_bar(is_verbose=options.verbose, shows_folders=options.show_folders)
+    return bar or Lines(shows_folders=options.show_folders)

@@ -10,7 +10,7 @@ from pipeline.plan.plan import PlannedSeries, SeriesState, estimate_memory_mb, i
 from pipeline.prepare.job import MEASURE, Job, Recipe, SeriesResult, refuse
 from pipeline.report.options import PictureRequest
 from pipeline.scan.series import ScannedSeries
-from pipeline.vocabulary import Reason
+from pipeline.vocabulary import Reason, Status
 
 LACKS_SLICES = frozenset({Reason.TOO_FEW_SLICES, Reason.SLICE_GAP, Reason.SPACING_NONUNIFORM})
 """Reasons that may be those of files which the system refuses to read."""
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 class ProcessedSeries:
     """A series' result, the ``signature`` of its files, and the traceback where its worker met an internal error.
 
-    ``headers`` is a digest of what was read of its headers, where it was processed.
+    ``headers`` is a digest of what was read of its headers, where it was processed; ``folder`` that of its files.
     """
 
     result: SeriesResult
     signature: str
     traceback: str | None = None
     headers: str = ""
+    folder: str = ""
 
 
 def process_series(
@@ -62,15 +63,16 @@ def _with_memory(job: Job) -> Job:
 
 
 def _processed(job: Job, result: SeriesResult | JobFailure, scanned: ScannedSeries) -> ProcessedSeries:
+    details, traceback = scanned.details, None
     if isinstance(result, JobFailure):
-        refusal = refuse(job.record, job.series, result.reason, result.detail)
-        return ProcessedSeries(refusal, scanned.signature, result.traceback)
-    if scanned.n_unreadable and result.record.reason in LACKS_SLICES:
-        detail = (
-            f"the system refuses {scanned.n_unreadable} files or folders beside it; without them {result.record.detail}"
-        )
-        return ProcessedSeries(refuse(job.record, job.series, Reason.UNREADABLE, detail), scanned.signature)
-    return ProcessedSeries(result, scanned.signature, headers=scanned.details.headers)
+        traceback = result.traceback
+        result = refuse(job.record, job.series, result.reason, result.detail)
+    elif scanned.n_unreadable and result.record.reason in LACKS_SLICES:
+        lacking = f"the system refuses {scanned.n_unreadable} files or folders beside it"
+        detail = f"{lacking}; without them {result.record.detail}"
+        result = refuse(job.record, job.series, Reason.UNREADABLE, detail)
+    headers = details.headers if result.record.status is Status.OK else ""
+    return ProcessedSeries(result, scanned.signature, traceback, headers, details.folder)
 
 
 def find_same_content(

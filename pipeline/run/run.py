@@ -248,7 +248,8 @@ class _Run:
     def _refuse(self, plans: Iterator[PlannedSeries] | Sequence[PlannedSeries]) -> Iterator[ProcessedSeries]:
         for plan in plans:
             if plan.scanned and plan.is_refusal:
-                yield ProcessedSeries(self._unprocessed(plan.scanned), plan.scanned.signature)
+                folder = plan.scanned.details.folder
+                yield ProcessedSeries(self._unprocessed(plan.scanned), plan.scanned.signature, folder=folder)
 
     def _unprocessed(self, scanned: ScannedSeries) -> SeriesResult:
         """Return the result of a series whose pixels were not read."""
@@ -270,13 +271,14 @@ class _Run:
         before = self.state.finished.get(result.record.series_key)
         finished = count_failures(now, before, versions.retries)
         self.state.commit(finished, result.folder)
-        self.session.listener.finished(finished.record)
+        self.session.listener.finished(finished.record, processed.folder)
         if result.record.reason is Reason.OUTPUT_IO and (result.record.detail or "").endswith(FULL):
             msg = "the disk of the output is full: make room and run again; what is finished is kept"
             raise OutputError(msg)
 
     def _publish(self, selection: Selection) -> Published:
         """Write every table; a series not reached has its row too, a gone one as long as its store is kept."""
+        self.session.listener.publishes("writing the tables")
         records = []
         for plan in self._plans(selection):
             known = self.state.finished.get(plan.series_key)
@@ -305,6 +307,7 @@ class _Run:
     def _report(self, records: Sequence[SeriesRecord], summary: Summary, histograms: Mapping[str, Histogram]) -> None:
         options = self.session.config.report
         if options.enabled:
+            self.session.listener.publishes("writing the report")
             from pipeline.report.page import write_report  # noqa: PLC0415  jinja2, Pillow, zarr: for who wants a report
 
             write_report(self.session.output, records, summary, options, histograms)

@@ -36,8 +36,14 @@ class Listener(Protocol):
     def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
         """Take how many series are to be processed, how many are done, and a description of the workers."""
 
-    def finished(self, record: SeriesRecord) -> None:
-        """Take a series that was processed."""
+    def reads(self, n_read: int, n_files: int) -> None:
+        """Take how many headers were read, of how many that are new or changed."""
+
+    def finished(self, record: SeriesRecord, folder: str = "") -> None:
+        """Take a series that was processed, and the folder of its first file."""
+
+    def publishes(self, what: str) -> None:
+        """Take what is being written, once no series is left to be processed."""
 
     def says(self, message: str) -> None:
         """Take a message for a person."""
@@ -49,7 +55,13 @@ class NoListener:
     def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
         """Do nothing."""
 
-    def finished(self, record: SeriesRecord) -> None:
+    def reads(self, n_read: int, n_files: int) -> None:
+        """Do nothing."""
+
+    def finished(self, record: SeriesRecord, folder: str = "") -> None:
+        """Do nothing."""
+
+    def publishes(self, what: str) -> None:
         """Do nothing."""
 
     def says(self, message: str) -> None:
@@ -98,7 +110,7 @@ class Session:
 
     def scan(self, dispatcher: "Dispatcher", listing: FileCounts) -> Scan:
         """Read the header of every file; those that were read before are in the database."""
-        reading = Reading(dispatcher, FileTable(self.database))
+        reading = Reading(dispatcher, FileTable(self.database), self.listener.reads)
         return scan_inputs(self.config, self.key, reading, people=self.cohort.people, n_files=listing.n_files)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain, islice
@@ -53,10 +53,12 @@ class Reading:
     """How headers are read: by which dispatcher, and into which database.
 
     Without a dispatcher they are read in this process; without a database they are forgotten with this object.
+    ``announce`` takes how many were read, of how many.
     """
 
     dispatcher: "Dispatcher | None" = None
     table: FileTable = field(default_factory=lambda: FileTable(Database.temporary()))
+    announce: Callable[[int, int], None] | None = None
 
     def read(self, terms: Terms) -> None:
         """Read the headers of all files whose headers are not known; those that are, by path and state, stay closed."""
@@ -65,7 +67,17 @@ class Reading:
         if n_unread:
             batches = -(-n_unread // BATCH_FILES)
             parts = self._parts(((files, terms) for files in _batches(self.table.unread())), batches)
+            parts = self._count(parts, n_unread)
             self.table.database.write_each(parts, lambda part: self.table.add([part]))
+
+    def _count(self, parts: Iterator[HeaderPack], n_unread: int) -> Iterator[HeaderPack]:
+        """Yield the parts, and announce how many files they hold so far, of all that are read."""
+        n_read = 0
+        for part in parts:
+            yield part
+            n_read += len(part.files)
+            if self.announce:
+                self.announce(n_read, n_unread)
 
     def slices_of(self, series: str) -> tuple[SliceHeader, ...]:
         """Return the slices of a series in the order of their paths."""

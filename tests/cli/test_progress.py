@@ -9,7 +9,9 @@ from pipeline.record import SeriesRecord
 from pipeline.vocabulary import Reason, Status
 
 OK = SeriesRecord(series_key="a" * 20, status=Status.OK, n_slices=12, duration_s=0.25)
-REJECTED = SeriesRecord(series_key="b" * 20, status=Status.REJECTED, reason=Reason.SLICE_GAP, duration_s=0.1)
+REJECTED = SeriesRecord(
+    series_key="b" * 20, status=Status.REJECTED, reason=Reason.SLICE_GAP, detail="1 of 12 is missing", duration_s=0.1
+)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +19,7 @@ REJECTED = SeriesRecord(series_key="b" * 20, status=Status.REJECTED, reason=Reas
     [({"log_json": True}, JsonLines), ({"quiet": True}, Silent), ({"no_progress": True}, Lines), ({}, Lines)],
 )
 def test_the_options_and_the_terminal_choose_who_listens(asked: dict[str, bool], kind: type[Silent]) -> None:
-    options = Namespace(**{"log_json": False, "quiet": False, "no_progress": False} | asked)
+    options = Namespace(**dict.fromkeys(("log_json", "quiet", "no_progress", "verbose", "show_folders"), False) | asked)
     assert type(open_listener(options)) is kind
 
 
@@ -30,8 +32,16 @@ def test_a_line_a_series(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [
         "2 series to prepare, 5 done before",
         f"{'a' * 20} ok: 12 slices, 0.2 s",
-        f"{'b' * 20} rejected: SLICE_GAP",
+        f"{'b' * 20} rejected: SLICE_GAP, 1 of 12 is missing",
         "something",
+    ]
+
+
+def test_a_line_names_the_folder_only_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    for lines in (Lines(), Lines(shows_folders=True)):
+        lines.finished(OK, "/in/jane")
+    assert capsys.readouterr().out.splitlines() == [
+        f"{'a' * 20} ok: 12 slices, 0.2 s{end}" for end in ("", " in /in/jane")
     ]
 
 

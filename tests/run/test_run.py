@@ -21,7 +21,7 @@ from pipeline.output.tables import read_table
 from pipeline.prepare.job import refuse
 from pipeline.run.run import run
 from pipeline.sources.files import FoundFile
-from pipeline.sources.folders import REFUSED_FILE, InputOptions, find_files
+from pipeline.sources.folders import REFUSED_FILE, find_files
 from pipeline.vocabulary import ExitCode, Reason, Status
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -191,11 +191,11 @@ def test_a_listener_hears_how_much_there_is_and_each_series(source: Path, tmp_pa
 def test_a_store_that_cannot_be_written_is_failed_and_tried_again(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+    def break_off(*_: Any) -> None:
+        raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.prepare.series.create_store", full)
+        patch.setattr("pipeline.prepare.series.create_store", break_off)
         first = carry_out(tmp_path, source)
     assert {(record.status, record.reason) for record in first.records} == {(Status.FAILED, Reason.OUTPUT_IO)}
     assert first.exit_code == ExitCode.OUTPUT
@@ -224,9 +224,9 @@ def test_a_series_without_the_files_that_the_system_refuses_is_unreadable(
 ) -> None:
     refused = {str(path) for path in sorted((source / "p0").iterdir())[3:5]}
 
-    def find(options: InputOptions) -> Iterator[FoundFile]:
+    def find(*options: Any) -> Iterator[FoundFile]:
         refusal = (Reason.UNREADABLE, f"{REFUSED_FILE} (PermissionError)")
-        return (replace(file, refusal=refusal if file.path in refused else None) for file in find_files(options))
+        return (replace(file, refusal=refusal if file.path in refused else None) for file in find_files(*options))
 
     monkeypatch.setattr("pipeline.run.session.find_files", find)
     outcome = carry_out(tmp_path, source)

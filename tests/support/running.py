@@ -29,8 +29,15 @@ class Quiet:
         del workers
         self.heard.append((n_jobs, n_done))
 
-    def finished(self, record: SeriesRecord) -> None:
+    def finished(self, record: SeriesRecord, folder: str = "") -> None:
+        del folder
         self.heard.append(record)
+
+    def reads(self, n_read: int, n_files: int) -> None:
+        pass
+
+    def publishes(self, what: str) -> None:
+        pass
 
     def says(self, message: str) -> None:
         self.heard.append(message)

@@ -115,8 +115,8 @@ class OtherRun(Quiet):
         self._start = start
         self.done: subprocess.CompletedProcess[str] | None = None
 
-    def finished(self, record: SeriesRecord) -> None:
-        super().finished(record)
+    def finished(self, record: SeriesRecord, folder: str = "") -> None:
+        super().finished(record, folder)
         self.done = self.done or self._start()
 
 

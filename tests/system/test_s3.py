@@ -122,8 +122,8 @@ class TestARun:
         self, server: "BucketServer", source: Path, tmp_path: Path
     ) -> None:
         class Stopping(Quiet):
-            def finished(self, record: SeriesRecord) -> None:
-                super().finished(record)
+            def finished(self, record: SeriesRecord, folder: str = "") -> None:
+                super().finished(record, folder)
                 raise KeyboardInterrupt
 
         (tmp_path / "far.yaml").write_text(ORIENTED)
