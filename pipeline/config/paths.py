@@ -13,7 +13,7 @@ from pipeline.config.document import Keys
 from pipeline.config.model import Config
 from pipeline.errors import UsageError
 from pipeline.sources.address import Address, parse_address, resolve_file_url
-from pipeline.sources.files import is_archive_name
+from pipeline.sources.files import is_archive_name, is_list_name
 
 
 def check_paths(config: Config) -> None:
@@ -28,7 +28,7 @@ def check_paths(config: Config) -> None:
         if parse_address(root):
             continue
         found = _stat(Path(root))
-        if found is not None and S_ISREG(found.st_mode) and is_archive_name(root):
+        if found is not None and S_ISREG(found.st_mode) and (is_archive_name(root) or is_list_name(root)):
             continue
         if found is None or not S_ISDIR(found.st_mode):
             message = f"input.roots: {root} is not a folder that exists"

@@ -66,7 +66,8 @@ def build_recipe(config: Config, key: PseudonymKey) -> Recipe:
     """Return what is done to every series; the steps must have the cohort's statistics by now."""
     order = () if config.store.axes == "zyx" else (StoreAxes(config.store.axes),)
     steps = (*config.steps, *order)
-    return Recipe(policy_of(config), steps, config.store, config_hash(config), __version__, key)
+    cache_bytes = int(config.input.cache_gb * 10**9)
+    return Recipe(policy_of(config), steps, config.store, config_hash(config), __version__, key, cache_bytes)
 
 
 def versions_of(config: Config) -> Versions:

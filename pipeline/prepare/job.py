@@ -28,6 +28,7 @@ class Recipe:
     config_hash: str
     code_version: str
     key: PseudonymKey
+    cache_bytes: int = 0
 
 
 @dataclass(frozen=True)

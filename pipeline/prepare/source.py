@@ -82,9 +82,13 @@ def hold_files(job: Job) -> Iterator[Job]:
 
     with ExitStack() as stack:
         try:
-            held = stack.enter_context(hold(files))
+            held = stack.enter_context(hold(files, job.recipe.cache_bytes))
+        except ConnectionError as error:
+            raise SeriesRefusedError(Reason.TIMEOUT, "the bucket of the input does not answer") from error
         except SourceError as error:
             raise SeriesRefusedError(error.reason, error.detail) from error
+        except (FileNotFoundError, PermissionError) as error:
+            raise SeriesRefusedError(Reason.UNREADABLE, f"reading failed ({type(error).__name__})") from error
         slices = tuple(replace(one, file=held.get(one.file.path, one.file)) for one in job.series.slices)
         yield replace(job, series=replace(job.series, slices=slices))
 

@@ -1,14 +1,16 @@
 """An opened output: its configuration checked once, its folders on this machine, prepared and locked."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.cluster.options import ClusterOptions, Folders
 from pipeline.cohort.cohort import CohortMetadata
 from pipeline.config import Config
-from pipeline.config.paths import check_paths
+from pipeline.config.paths import check_paths, find_folder_clash
 from pipeline.errors import OutputError, UsageError
 from pipeline.masks.nifti import has_nifti
 from pipeline.output.database import Database
@@ -23,8 +25,8 @@ from pipeline.run.history import split_command
 from pipeline.scan.files import FileCounts, FileTable
 from pipeline.scan.headers import Reading
 from pipeline.scan.series import Scan
+from pipeline.sources.address import parse_address
 from pipeline.sources.folders import LinkCounts, find_files
-from pipeline.sources.working_copy import fetch_root, open_output
 
 if TYPE_CHECKING:
     from pipeline.cluster.dispatcher import Dispatcher
@@ -132,8 +134,8 @@ def open_session(
     be reached or written.
     """
     check_config(config)
-    roots = tuple(fetch_root(root, listener.says) for root in config.input.roots)
-    with open_output(config.output.folder, listener.says, writes=writes) as output:
+    roots = find_roots(config, listener)
+    with open_output(config.output.folder, listener, writes=writes) as output:
         local = replace(
             config,
             input=replace(config.input, roots=roots),
@@ -145,6 +147,32 @@ def open_session(
         with _prepare_and_lock(output, listener) if writes else Database.preview(output.state) as database:
             key = load_key(config, output, makes=writes)
             yield Session(config, ready, output, database, cohort, key, listener)
+
+
+def find_roots(config: Config, listener: Listener) -> tuple[str, ...]:
+    """Return the input roots, lists replaced by what they name; raises UsageError where a place cannot be used."""
+    roots = config.input.roots
+    if all(os.path.isdir(root) for root in roots):  # noqa: PTH112  text, as everywhere
+        return roots
+    from pipeline.sources.lists import expand_roots  # noqa: PLC0415  folders need neither lists nor buckets
+
+    roots = expand_roots(roots, listener.says)
+    if clash := find_folder_clash(replace(config, input=replace(config.input, roots=roots))):
+        raise UsageError(clash)
+    return roots
+
+
+@contextmanager
+def open_output(folder: str, listener: Listener, *, writes: bool) -> Iterator[OutputFolder]:
+    """Yield the output as a folder of this machine; one in a bucket as a working copy, sent back at the end."""
+    address = parse_address(folder)
+    if address is None:
+        yield OutputFolder(Path(folder))
+        return
+    from pipeline.sources.working_copy import open_working_copy  # noqa: PLC0415  as above
+
+    with open_working_copy(address, listener.says, writes=writes) as output:
+        yield output
 
 
 def check_config(config: Config) -> None:

@@ -73,7 +73,8 @@ def list_archive(found: FoundFile, limits: Limits) -> Iterator[FoundFile]:
     Members come in the order of their folders and names.
     """
     try:
-        with open_container(found.path, (found.size, found.mtime_ns, found.ctime_ns)) as span:
+        own = found.extent[1:4] if found.extent else (found.size, found.mtime_ns, found.ctime_ns)
+        with open_container(found.path, own) as span:
             files = list(_Archive(found, limits, span).list_files())
     except SourceError as error:
         yield replace(found, refusal=(error.reason, error.detail))

@@ -88,6 +88,23 @@ class Bucket:
                 return None
             return bytes(got.bytes()), _found(got.meta)
 
+    def find(self, name: str) -> BucketObject | None:
+        """Return what an object is, None where there is none."""
+        with self._refused():
+            try:
+                return _found(self.store.head(name))
+            except FileNotFoundError:
+                return None
+
+    def read_part(self, name: str, begin: int, n: int) -> tuple[bytes, BucketObject] | None:
+        """Return some of an object's bytes and what it is, None where there is none."""
+        with self._refused():
+            try:
+                got = self.store.get(name, options={"range": (begin, begin + n)})
+            except FileNotFoundError:
+                return None
+            return bytes(got.bytes()), _found(got.meta)
+
     def blocks(self, name: str) -> Iterator[bytes]:
         """Yield an object's bytes, a few megabytes at a time."""
         with self._refused():

@@ -5,7 +5,7 @@ import.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple, NoReturn
@@ -33,6 +33,14 @@ ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".ta
 def is_archive_name(path: str) -> bool:
     """Report whether a file is an archive by its name."""
     return path.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+LIST_SUFFIXES = (".csv", ".parquet", ".s5cmd", ".txt")
+
+
+def is_list_name(root: str) -> bool:
+    """Report whether a root is a list of places by its name."""
+    return root.lower().endswith(LIST_SUFFIXES) and not root.startswith(BUCKET_URL)
 
 
 def strip_archive_suffix(name: str) -> str:
@@ -67,6 +75,11 @@ class FileExtent(NamedTuple):
         n_container, size, mtime_ns, ctime_ns, packing, offset, n_packed, within = packed
         times = size, mtime_ns, ctime_ns
         return cls(path[:n_container], *times, packing, offset, n_packed, tuple(within))
+
+    @property
+    def is_remote(self) -> bool:
+        """True for what lies in a bucket."""
+        return self.container.startswith(BUCKET_URL)
 
     def is_of(self, status: os.stat_result) -> bool:
         """Report whether the container is as it was."""
@@ -147,7 +160,8 @@ class FoundFile:
     @property
     def crc(self) -> int | None:
         """The CRC-32 of the file's bytes, None where its archive has none."""
-        return int(self.checksum, 16) if len(self.checksum) == CRC_DIGITS else None
+        is_crc = len(self.checksum) == CRC_DIGITS and " " not in self.checksum
+        return int(self.checksum, 16) if is_crc else None
 
     @property
     def order(self) -> int:
@@ -194,6 +208,20 @@ def open_unchanged(found: FoundFile) -> Iterator[tuple[int, int]]:
 def _check_unchanged(found: FoundFile, descriptor: int) -> None:
     if not found.is_of(os.fstat(descriptor)):
         raise SourceError(Reason.UNSTABLE, CHANGED)
+
+
+@contextmanager
+def expect_files(files: Iterable[FoundFile]) -> Iterator[None]:
+    """Announce files whose beginnings will be read in this block, so that those in buckets are fetched together."""
+    extents = [file.extent for file in files if file.extent and file.extent.is_remote and not file.extent.within]
+    wanted = [extent for extent in extents if extent.packing not in WHOLE]
+    if not wanted:
+        yield
+        return
+    from pipeline.sources.objects import hold_heads  # noqa: PLC0415  as above
+
+    with hold_heads(wanted):
+        yield
 
 
 @contextmanager

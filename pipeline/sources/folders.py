@@ -30,6 +30,7 @@ class InputOptions:
     follow_symlinks: bool = False
     settle_seconds: float = 0
     archives: Literal["read", "ignore"] = "read"
+    cache_gb: float = 10
 
     def __post_init__(self) -> None:
         if not self.roots:
@@ -37,6 +38,9 @@ class InputOptions:
             raise ValueError(msg)
         if self.settle_seconds < 0:
             msg = "settle_seconds must not be negative"
+            raise ValueError(msg)
+        if self.cache_gb < 0:
+            msg = "cache_gb must not be negative"
             raise ValueError(msg)
 
 
@@ -98,9 +102,21 @@ def _find_whole_files(options: InputOptions) -> Iterator[FoundFile]:
     """Yield everything under the roots that is no folder, archives as the files that they are."""
     newest_ns = time.time_ns() - int(options.settle_seconds * 1e9) if options.settle_seconds else None
     seen: set[str] = set()
-    for root in sorted(os.path.realpath(root) for root in options.roots):
+    addresses = [address for root in options.roots if (address := parse_address(root))]
+    if addresses:
+        from pipeline.sources.objects import find_objects  # noqa: PLC0415  a run over folders needs no buckets
+
+        for address in sorted(addresses, key=str):
+            yield from find_objects(address)
+    for root in sorted(os.path.realpath(root) for root in options.roots if not parse_address(root)):
         for path in _walk(root, options, seen):
             yield _found(path, root, newest_ns, follow=options.follow_symlinks)
+
+
+def resolve_root(root: str) -> str:
+    """Return what the paths of all files under a root begin with."""
+    address = parse_address(root)
+    return os.path.realpath(root) if address is None else str(address)
 
 
 def empty_roots(options: InputOptions, paths: Iterable[str]) -> list[str]:
@@ -140,7 +156,7 @@ class LinkCounts:
 
 
 def _holds_any(root: str, paths: Iterable[str]) -> bool:
-    own = os.path.realpath(root)
+    own = resolve_root(root)
     inside = os.path.join(own, ""), f"{own}{INSIDE}/"  # noqa: PTH118  as everywhere in this room
     return any(path == own or path.startswith(inside) for path in paths)
 

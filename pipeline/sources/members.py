@@ -4,24 +4,28 @@ What lies there as it is, is read there.  What is compressed is copied into a pr
 a series at once where they are announced by `hold_files`.  Such a file is gone with the process, however that ends.
 """
 
+import hashlib
 import io
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
-from itertools import groupby
+from itertools import accumulate, groupby
 from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, cast
 
 from pipeline.limits import Limits
 from pipeline.sources.archives import list_archive
+from pipeline.sources.cache import open_cached
 from pipeline.sources.files import (
     CHANGED,
     IN_PLACE,
     INSIDE,
+    OBJECT,
     PLAIN,
     WHOLE,
     ZIP_DEFLATED,
@@ -37,16 +41,24 @@ from pipeline.sources.spans import (
     Span,
     Unpacked,
     copy_content,
+    find_content,
     iterate_content,
     iterate_whole,
     open_container,
+    open_file,
     unpack_within,
 )
-from pipeline.sources.zips import find_data
 from pipeline.vocabulary import Reason
 
+State = tuple[int, int, int]
+"""The size of a container and its times, or what stands for them in a bucket."""
 HEAD_BYTES = 1 << 16
 """What is read of a file in a compressed tar as it comes by: most headers end there."""
+FETCHES = 16
+"""Requests to a bucket at a time."""
+LOCAL_HEAD_BYTES = 1 << 10
+"""What may stand before the content of a member of a zip, mostly."""
+FETCHED_BYTES = 1 << 23
 INFLATED_BYTES = 1 << 14
 """A compressed header is inflated so many bytes at a time."""
 OPEN_FILES = "/dev/fd"
@@ -68,7 +80,7 @@ def open_member(found: FoundFile) -> BinaryIO:
         return cast("BinaryIO", _open_whole(found, extent))
     with ExitStack() as stack:
         span = stack.enter_context(_open_extent(extent))
-        offset = extent.offset if extent.packing == PLAIN else find_data(span.read, extent.offset)
+        offset = find_content(span, extent.packing, extent.offset)
         content = PartOfSpan(span, offset, extent.packed)
         reader = _InflatedReader(content, found.size) if extent.packing == ZIP_DEFLATED else content
         return cast("BinaryIO", _Stream(reader, found.size, stack.pop_all()))
@@ -107,7 +119,7 @@ class _Stream(io.RawIOBase):
 
 
 class _InflatedReader:
-    """What comes out of a deflated span, read at any offset; inflated as far as that, or once more."""
+    """What comes out of a deflated span, read at any offset; inflated as far as that, or again."""
 
     def __init__(self, span: Span, size: int) -> None:
         self._span = span
@@ -187,49 +199,96 @@ class _HeadReader:
         return self._head[offset : offset + n]
 
 
-def _find_present(found: FoundFile) -> tuple[FoundFile, FileExtent]:
-    """Return a file with where it lies now: an archive may be another that holds the same member."""
+def _find_present(found: FoundFile, states: dict[str, State] | None = None) -> tuple[FoundFile, FileExtent]:
+    """Return a file with where it lies now: an archive may be another that holds the same member.
+
+    What an object of a bucket is now is asked once for all files that share ``states``, and not at all without: it is
+    checked where it is read.
+    """
     extent = found.extent
     if extent is None:
         raise SourceError(Reason.UNREADABLE, "it lies in no container")
-    status = os.stat(extent.container)  # noqa: PTH116  a str path
-    if extent.is_of(status) or not found.checksum:
+    if extent.is_remote and states is None:
         return found, extent
-    now = _list_container(extent.container, status.st_size, status.st_mtime_ns, status.st_ctime_ns).get(found.path)
+    states = {} if states is None else states
+    if extent.container not in states:
+        states[extent.container] = _read_state(extent)
+    state = states[extent.container]
+    if extent[1:4] == state or (not found.checksum and not extent.is_remote):
+        return found, extent
+    now = None if extent.packing == OBJECT else _list_container(extent.container, *state).get(found.path)
     if now is None or now.extent is None or (now.checksum, now.size) != (found.checksum, found.size):
         raise SourceError(Reason.UNSTABLE, CHANGED)
     return now, now.extent
 
 
+def _read_state(extent: FileExtent) -> State:
+    if extent.is_remote:
+        from pipeline.sources.objects import read_state  # noqa: PLC0415  archives of folders need no buckets
+
+        return read_state(extent.container)
+    status = os.stat(extent.container)  # noqa: PTH116  a str path
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 @lru_cache(maxsize=1)
 def _list_container(path: str, size: int, mtime_ns: int, ctime_ns: int) -> dict[str, FoundFile]:
-    container = FoundFile(path, size, mtime_ns, ctime_ns=ctime_ns)
+    extent = FileExtent(path, size, mtime_ns, ctime_ns, OBJECT, 0, size)
+    container = FoundFile(path, size, mtime_ns, ctime_ns=ctime_ns, extent=extent if extent.is_remote else None)
     return {file.path: file for file in list_archive(container, Limits())}
 
 
 @contextmanager
-def hold_files(files: Iterable[FoundFile]) -> Iterator[Mapping[str, FoundFile]]:
+def hold_files(files: Iterable[FoundFile], cache_bytes: int = 0) -> Iterator[Mapping[str, FoundFile]]:
     """Yield files by their paths as they can be read in place; those that lie compressed are unpacked once for that.
 
-    Raises SourceError where one of them cannot be had.
+    Those that lie in a bucket are fetched, and cached where there may be a cache.  Raises SourceError where one of them
+    cannot be had, ConnectionError where a bucket does not answer.
     """
-    present = [_find_present(file) for file in {file.path: file for file in files if _is_inside(file)}.values()]
+    states: dict[str, State] = {}
+    inside = {file.path: file for file in files if _is_inside(file)}
+    present = [_find_present(file, None if _is_object(file) else states) for file in inside.values()]
     held = {file.path: file for file, _ in present}
-    wanted = [pair for pair in present if _is_to_be_copied(pair[1])]
+    wanted = sorted((pair for pair in present if _is_to_be_copied(pair[1])), key=_by_container)
     if not wanted:
         yield held
         return
-    with TemporaryFile() as copy:
-        begins: dict[str, int] = {}
-        for _, group in groupby(sorted(wanted, key=_by_container), key=lambda pair: _tar_of(pair[1])):
-            begins.update(_copy_group(list(group), copy))
-        copy.flush()
+    begins = [0, *accumulate(file.size for file, _ in wanted)]
+    with _open_copy(wanted, begins, cache_bytes) as copy:
         place, status = f"{OPEN_FILES}/{copy.fileno()}", os.fstat(copy.fileno())
         state = status.st_size, status.st_mtime_ns, status.st_ctime_ns
-        for file, _ in wanted:
-            extent = FileExtent(place, *state, PLAIN, begins[file.path], file.size)
-            held[file.path] = replace(file, extent=extent)
+        for (file, _), begin in zip(wanted, begins, strict=False):
+            held[file.path] = replace(file, extent=FileExtent(place, *state, PLAIN, begin, file.size))
         yield held
+
+
+def _is_object(file: FoundFile) -> bool:
+    return file.extent is not None and file.extent.packing == OBJECT
+
+
+@contextmanager
+def _open_copy(
+    wanted: Sequence[tuple[FoundFile, FileExtent]], begins: Sequence[int], cache_bytes: int
+) -> Iterator[BinaryIO]:
+    """Yield a private file that holds these files, one behind another; those from a bucket may be there already."""
+
+    def fill(copy: BinaryIO) -> None:
+        placed = [(*pair, begin) for pair, begin in zip(wanted, begins, strict=False)]
+        _fetch_all([one for one in placed if _is_fetched_alone(one[1])], copy)
+        others = (one for one in placed if not _is_fetched_alone(one[1]))
+        for _, group in groupby(others, key=lambda one: _tar_of(one[1])):
+            _copy_group(list(group), copy)
+
+    if cache_bytes and any(extent.is_remote for _, extent in wanted):
+        names = [(extent.container, *extent[1:4], extent.offset, file.checksum) for file, extent in wanted]
+        key = hashlib.blake2b(repr(names).encode(errors="surrogatepass"), digest_size=20).hexdigest()
+        with open_cached(key, begins[-1], cache_bytes, fill) as copy:
+            yield copy
+        return
+    with TemporaryFile() as copy:
+        fill(copy)
+        copy.flush()
+        yield copy
 
 
 def _is_inside(file: FoundFile) -> bool:
@@ -237,27 +296,58 @@ def _is_inside(file: FoundFile) -> bool:
 
 
 def _is_to_be_copied(extent: FileExtent) -> bool:
-    return extent.packing not in IN_PLACE or bool(extent.within)
+    return extent.packing not in IN_PLACE or bool(extent.within) or extent.is_remote
 
 
 def _by_container(pair: tuple[FoundFile, FileExtent]) -> tuple[Any, ...]:
     return *_tar_of(pair[1]), pair[1].offset
 
 
-def _copy_group(group: Sequence[tuple[FoundFile, FileExtent]], copy: BinaryIO) -> Iterator[tuple[str, int]]:
-    """Copy files of one container, in the order in which they lie; yield where each begins."""
+class _Part:
+    """A part of a file that is written from front to back, while others write other parts."""
+
+    def __init__(self, file: BinaryIO, begin: int) -> None:
+        self._descriptor, self._at = file.fileno(), begin
+
+    def write(self, content: bytes) -> None:
+        self._at += os.pwrite(self._descriptor, content, self._at)
+
+
+Placed = tuple[FoundFile, FileExtent, int]
+"""A file, where it lies, and where in a copy it is to begin."""
+
+
+def _is_fetched_alone(extent: FileExtent) -> bool:
+    return extent.is_remote and extent.packing not in WHOLE and not extent.within
+
+
+def _fetch_all(files: Sequence[Placed], copy: BinaryIO) -> None:
+    """Copy files that lie in buckets, several at a time."""
+
+    def fetch(one: Placed) -> None:
+        file, extent, begin = one
+        with _open_extent(extent) as span:
+            span.read(extent.offset, min(extent.packed + LOCAL_HEAD_BYTES, FETCHED_BYTES))  # one request for most
+            blocks = iterate_content(span, extent.packing, extent.offset, extent.packed)
+            copy_content(blocks, _Part(copy, begin), file.size, file.crc)
+
+    if files:
+        with ThreadPoolExecutor(FETCHES) as pool:
+            list(pool.map(fetch, files))
+
+
+def _copy_group(group: Sequence[Placed], copy: BinaryIO) -> None:
+    """Copy files of one container to where each is to begin, in the order in which they lie."""
     first = group[0][1]
     if first.packing in WHOLE:
-        for file, extent in group:
-            yield file.path, copy.tell()
+        for file, extent, begin in group:
             blocks = iterate_whole(_cursor.at(extent), extent.offset, file.size)
-            copy_content(blocks, copy, file.size, file.crc)
+            copy_content(blocks, _Part(copy, begin), file.size, file.crc)
         return
     with _open_extent(first) as span:
-        for file, extent in group:
-            yield file.path, copy.tell()
+        for file, extent, begin in group:
             blocks = iterate_content(span, extent.packing, extent.offset, extent.packed)
-            copy_content(blocks, copy, file.size, file.crc)
+            copy_content(blocks, _Part(copy, begin), file.size, file.crc)
 
 
 @contextmanager
@@ -275,9 +365,8 @@ def open_member_unchanged(found: FoundFile) -> Iterator[tuple[int, int]]:
         with hold_files([replace(found, refusal=None)]) as held, open_unchanged(held[found.path]) as opened:
             yield opened
         return
-    with open_container(extent.container, extent[1:4]) as span:
-        offset = extent.offset if extent.packing == PLAIN else find_data(span.read, extent.offset)
-        yield span.descriptor, offset
+    with open_file(extent.container, extent[1:4]) as span:
+        yield span.descriptor, find_content(span, extent.packing, extent.offset)
 
 
 @contextmanager

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 from pipeline.limits import Limits
 from pipeline.sources.files import (
+    BUCKET_URL,
     BZIP2,
     CHANGED,
     GZIP,
@@ -19,6 +20,7 @@ from pipeline.sources.files import (
     WHOLE,
     XZ,
     ZIP_DEFLATED,
+    ZIP_STORED,
     ZSTD,
     SourceError,
     refuse_damaged,
@@ -72,8 +74,20 @@ class PartOfSpan:
 
 
 @contextmanager
-def open_container(path: str, state: tuple[int, int, int]) -> Iterator[FileSpan]:
+def open_container(path: str, state: tuple[int, int, int]) -> Iterator[Span]:
     """Open a file that others lie in; raises SourceError where it is not of this size and these times any more."""
+    if path.startswith(BUCKET_URL):
+        from pipeline.sources.objects import ObjectSpan  # noqa: PLC0415  archives of folders need no buckets
+
+        yield ObjectSpan(path, state)
+        return
+    with open_file(path, state) as span:
+        yield span
+
+
+@contextmanager
+def open_file(path: str, state: tuple[int, int, int]) -> Iterator[FileSpan]:
+    """Open a file of this machine; raises as `open_container` does."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe in its place must not make it wait
     try:
         _check_state(descriptor, state)
@@ -250,10 +264,14 @@ def _make_zstd(packed: _Packed) -> Callable[[], bytes]:
     return next_block
 
 
+def find_content(span: Span, packing: int, offset: int) -> int:
+    """Return where the content of a member begins: in a zip that is behind its local header."""
+    return find_data(span.read, offset) if packing in {ZIP_STORED, ZIP_DEFLATED} else offset
+
+
 def iterate_content(span: Span, packing: int, offset: int, packed: int) -> Iterator[bytes]:
     """Yield what a member holds that lies in a zip, or as it is, a block at a time."""
-    if packing != PLAIN:
-        offset = find_data(span.read, offset)
+    offset = find_content(span, packing, offset)
     packed_span = PartOfSpan(span, offset, packed)
     if packing == ZIP_DEFLATED:
         yield from Inflated(packed_span)
@@ -289,7 +307,14 @@ class Inflated:
         return b""
 
 
-def copy_content(blocks: Iterable[bytes], file: BinaryIO, size: int, crc: int | None) -> None:
+class Writable(Protocol):
+    """What bytes are written to."""
+
+    def write(self, content: bytes, /) -> Any:
+        """Write them."""
+
+
+def copy_content(blocks: Iterable[bytes], file: Writable, size: int, crc: int | None) -> None:
     """Write what comes out of a member to a file; raises SourceError where it is not what its archive says."""
     n_bytes, found = 0, 0
     for block in blocks:

@@ -1,4 +1,4 @@
-"""Any folder as one of this machine: an input root is fetched, an output in a bucket gets a working copy here."""
+"""An output in a bucket as a folder of this machine: a working copy, sent back when a run ends."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -9,33 +9,22 @@ from pathlib import Path
 from pipeline.errors import OutputError
 from pipeline.output.durable import write_bytes
 from pipeline.output.layout import OutputFolder
-from pipeline.sources.address import Address, parse_address
+from pipeline.sources.address import Address
 from pipeline.sources.bucket import Bucket
-from pipeline.sources.bucket_input import mirror_input
 from pipeline.sources.bucket_output import OutputCopy
 from pipeline.sources.cache import hold_alone, make_private_folder, output_folder
 from pipeline.sources.lease import hold_lease
 from pipeline.sources.uploads import Uploads
 
 
-def fetch_root(root: str, say: Callable[[str], None]) -> str:
-    """Return the folder of this machine that holds what lies under an input root; one in a bucket is fetched."""
-    address = parse_address(root)
-    return root if address is None else str(mirror_input(address, say))
-
-
 @contextmanager
-def open_output(folder: str, say: Callable[[str], None], *, writes: bool = True) -> Iterator[OutputFolder]:
-    """Yield the output as a folder of this machine; one in a bucket is a working copy.
+def open_working_copy(address: Address, say: Callable[[str], None], *, writes: bool = True) -> Iterator[OutputFolder]:
+    """Yield the working copy of an output in a bucket.
 
     What was finished is in the bucket when the block ends, also where it ends by an error.  Without ``writes`` nothing
     is changed there.  Raises LockedError where another run holds the output, OutputError where that cannot be reached
     or written.
     """
-    address = parse_address(folder)
-    if address is None:
-        yield OutputFolder(Path(folder))
-        return
     place = output_folder(address)
     with hold_alone(place / "lock", waits=False):
         state = _state_of(address, place)

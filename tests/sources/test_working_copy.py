@@ -6,7 +6,7 @@ import pytest
 from pipeline.errors import LockedError, OutputError
 from pipeline.output.layout import OutputFolder
 from pipeline.sources.lease import NO_CONDITIONS
-from pipeline.sources.working_copy import fetch_root, open_output
+from pipeline.sources.working_copy import open_working_copy
 
 if TYPE_CHECKING:
     from bucket_server import BucketServer

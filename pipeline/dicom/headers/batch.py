@@ -20,7 +20,7 @@ from pipeline.elements import Observation
 from pipeline.geometry import Xyz
 from pipeline.limits import Limits
 from pipeline.output.database import pack, unpack
-from pipeline.sources.files import FoundFile
+from pipeline.sources.files import FoundFile, expect_files
 from pipeline.vocabulary import Reason, Refusal, SeriesWarning
 
 
@@ -73,11 +73,12 @@ def read_batch(files: Sequence[FoundFile], terms: Terms) -> Batch:
     """Open each file once; never raises for what is in a file."""
     reader, observer = FileReader(terms.limits, terms.wanted), Observer()
     batch = Batch(list(files), pool=observer.pool)
-    for file in files:
-        slices, known = reader.read(file)
-        is_ct = any(header.is_ct for header in slices)
-        batch.slices.append(slices)
-        batch.seen.append(frozenset(observer.observe(known)) if is_ct else frozenset())
+    with expect_files(files):
+        for file in files:
+            slices, known = reader.read(file)
+            is_ct = any(header.is_ct for header in slices)
+            batch.slices.append(slices)
+            batch.seen.append(frozenset(observer.observe(known)) if is_ct else frozenset())
     return batch
 
 

@@ -1,6 +1,5 @@
 """Slices to series: by SeriesInstanceUID, or by the next best key where a file has none."""
 
-import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import Any
 from pipeline.dicom.headers.notices import check_uids, is_uid
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.sources.files import INSIDE, is_archive_name, strip_archive_suffix
+from pipeline.sources.folders import resolve_root
 from pipeline.vocabulary import SeriesWarning, Stage
 
 
@@ -23,7 +23,7 @@ def name_places(keys: Collection[tuple[str, ...]], roots: Sequence[str]) -> dict
 
     Where keys of two roots would be the same by that, the last names of the roots come before it, as few as it takes.
     """
-    real_roots = [os.path.realpath(root) for root in roots]
+    real_roots = list(map(resolve_root, roots))
     n_more = dict.fromkeys(keys, 0)
     while True:
         named = defaultdict(list)
