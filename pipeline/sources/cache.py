@@ -56,7 +56,7 @@ def open_cached(key: str, n_bytes: int, limit_bytes: int, fill: Callable[[Binary
     if n_bytes > limit_bytes:
         with TemporaryFile() as file:
             fill(file)
-            file.flush()
+            file.seek(0)
             yield file
         return
     folder = make_private_folder(cache_folder() / "series")

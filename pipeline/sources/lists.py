@@ -50,7 +50,7 @@ def _expand_list(path: Path, say: Callable[[str], None]) -> list[str]:
 def _complete(place: str, path: Path) -> str:
     """Return a place as a root is written: without what says that all below it is meant, and from where its list is."""
     place = place.strip().removesuffix("*").rstrip("/") or "/"
-    if place.startswith(BUCKET_URL):
+    if "://" in place and not is_file_url(place):
         return place
     return os.path.join(path.resolve().parent, resolve_file_url(place) if is_file_url(place) else place)  # noqa: PTH118  text
 

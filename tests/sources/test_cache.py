@@ -1,12 +1,13 @@
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from pipeline.errors import LockedError, OutputError
 from pipeline.sources.address import Address
-from pipeline.sources.cache import cache_folder, hold_alone, input_folder, make_private_folder, output_folder
+from pipeline.sources.cache import cache_folder, hold_alone, make_private_folder, open_cached, output_folder
 
 
 def test_the_cache_lies_where_the_user_says_or_where_caches_do(tmp_path: Path) -> None:
@@ -15,9 +16,37 @@ def test_the_cache_lies_where_the_user_says_or_where_caches_do(tmp_path: Path) -
     assert cache_folder({}).is_relative_to(Path.home())
 
 
-def test_an_input_is_mirrored_under_its_own_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_series_is_cached_and_makes_room_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CTPREP_CACHE", str(tmp_path))
-    assert input_folder(Address("box", "ct/raw")) == tmp_path / "inputs/box/ct/raw"
+    written: list[str] = []
+
+    def read(key: str, limit_bytes: int = 10) -> bytes:
+        def fill(file: BinaryIO) -> None:
+            written.append(key)
+            file.write(key.encode() * 4)
+
+        with open_cached(key, 4, limit_bytes, fill) as file:
+            return file.read()
+
+    assert [read(key) for key in "aaba"] == [b"aaaa", b"aaaa", b"bbbb", b"aaaa"]
+    assert written == ["a", "b"]
+    os.utime(tmp_path / "series" / "b", ns=(1, 1))
+    read("c")
+    assert {path.name for path in (tmp_path / "series").iterdir()} == {"a", "c"}
+    assert read("d", limit_bytes=3) == b"dddd"  # too large for the cache
+    assert {path.name for path in (tmp_path / "series").iterdir()} == {"a", "c"}
+
+
+def test_what_is_not_whole_does_not_stay_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTPREP_CACHE", str(tmp_path))
+
+    def fail(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError), open_cached("a", 8, 10, fill=fail):
+        pass
+    assert list((tmp_path / "series").iterdir()) == []
 
 
 def test_each_output_of_each_endpoint_has_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,13 +29,15 @@ class Silent(WSGIRequestHandler):
 class BucketServer:
     """moto's S3 in this process, and a bucket in it.
 
-    ``seen`` are the requests in their order; ``before`` is called with each: a PermissionError in it is a refusal, a
-    ConnectionError a server that cannot answer just now.  With ``is_ceph`` it compares etags as Ceph does before 2025:
-    a quoted ``If-Match`` never fits.  With ``loses_answers`` it does what it is asked, and says that it cannot.
+    ``seen`` are the requests in their order, ``signed`` whether each came with a key; ``before`` is called with each: a
+    PermissionError in it is a refusal, a ConnectionError a server that cannot answer just now.  With ``is_ceph`` it
+    compares etags as Ceph does before 2025: a quoted ``If-Match`` never fits.  With ``loses_answers`` it does what it is
+    asked, and says that it cannot.
     """
 
     def __init__(self) -> None:
         self.seen: list[Request] = []
+        self.signed: list[bool] = []
         self.before: Callable[[Request], None] = lambda _: None
         self.is_ceph = self.loses_answers = False
         self.port = 0
@@ -64,6 +66,7 @@ class BucketServer:
         url = f"http://127.0.0.1:{self.port}/{self.bucket}"
         urllib.request.urlopen(urllib.request.Request(url, method="PUT")).close()
         self.seen.clear()
+        self.signed.clear()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -97,6 +100,7 @@ class BucketServer:
     def _answer(self, environment: dict[str, Any], start: Any) -> Iterable[bytes]:
         request = environment["REQUEST_METHOD"], environment["PATH_INFO"]
         self.seen.append(request)
+        self.signed.append("HTTP_AUTHORIZATION" in environment)
         try:
             self.before(request)
         except (ConnectionError, PermissionError) as error:
