@@ -31,8 +31,8 @@ class BucketServer:
 
     ``seen`` are the requests in their order, ``signed`` whether each came with a key; ``before`` is called with each: a
     PermissionError in it is a refusal, a ConnectionError a server that cannot answer just now.  With ``is_ceph`` it
-    compares etags as Ceph does before 2025: a quoted ``If-Match`` never fits.  With ``loses_answers`` it does what it is
-    asked, and says that it cannot.
+    compares etags as Ceph does before 2025: a quoted ``If-Match`` never fits.  With ``loses_answers`` it does what it
+    is asked, and says that it cannot.
     """
 
     def __init__(self) -> None:
