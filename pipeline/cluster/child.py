@@ -1,7 +1,7 @@
 """A child process with a time and memory limit: a job that breaks its process costs one result.
 
 The standard library's fork server imports what jobs need once, and children are copied from it.  Jobs go to a child
-pickled and results come back pickled, so that the process between (a worker of a cluster) imports nothing of theirs.
+packed and results come back pickled, so that the process between (a worker of a cluster) imports nothing of theirs.
 """
 
 import faulthandler
@@ -22,7 +22,7 @@ from typing import Final, NoReturn, Self
 import psutil  # type: ignore[import-untyped]  # comes with distributed
 
 from pipeline.cluster import warmup
-from pipeline.cluster.jobs import JobFailure, JobLimits, resolve_function
+from pipeline.cluster.jobs import JobFailure, JobLimits, resolve_function, unpack_job
 from pipeline.cluster.warmup import FAILURE, describe_failure, describe_warmup, format_trace, list_safe_paths
 from pipeline.vocabulary import Reason
 
@@ -97,7 +97,7 @@ class GuardedChild:
         self._is_closed = False
 
     def run(self, function: str, job: bytes) -> bytes:
-        """Return the pickled result of a pickled job, or a pickled `JobFailure`."""
+        """Return the pickled result of a packed job, or a pickled `JobFailure`."""
         try:
             return self._ready_process(function).ask(function, job)
         except _JobFailedError as error:
@@ -282,13 +282,13 @@ def _exit_with_parent() -> None:
 
 
 def answer_job(function: str, job: bytes | None) -> bytes:
-    """Return the pickled result of a pickled job, or a pickled `JobFailure`; without a job import the function only."""
+    """Return the pickled result of a packed job, or a pickled `JobFailure`; without a job import the function only."""
     try:
         call = resolve_function(function)
     except Exception as error:  # noqa: BLE001  as below
         return pickle.dumps(FAILURE or describe_failure(error))
     try:
-        return pickle.dumps(None if job is None else call(pickle.loads(job)))  # noqa: S301  from our own parent
+        return pickle.dumps(None if job is None else call(unpack_job(job)))
     except MemoryError as error:
         return pickle.dumps(JobFailure(Reason.OUT_OF_MEMORY, "an allocation was refused", format_trace(error)))
     except Exception as error:  # noqa: BLE001  any error of a job is its answer

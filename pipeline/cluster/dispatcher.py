@@ -20,7 +20,7 @@ from distributed.client import ClosedClientError
 from distributed.comm.core import CommClosedError
 
 from pipeline.cluster.child import start_fork_server
-from pipeline.cluster.jobs import Capacity, J, JobFailure, JobLimits, PendingJobs, R, Task
+from pipeline.cluster.jobs import Capacity, J, JobFailure, JobLimits, PendingJobs, R, Task, pack_job
 from pipeline.cluster.local import connect_local, count_workers, total_memory_bytes
 from pipeline.cluster.options import ClusterOptions, Folders
 from pipeline.cluster.quiet import hold_interrupts, silence_logs
@@ -288,7 +288,7 @@ class _Submission(Generic[J, R]):
 
     def _submit(self, batches: Sequence[tuple[J, ...]]) -> None:
         for batch in batches:
-            packed = [pickle.dumps(job) for job in batch]
+            packed = [pack_job(job) for job in batch]
             with _lost_cluster():
                 future = self.workers.client.submit(
                     run_jobs, self.run, self.task.function, packed, key=self._key(batch), pure=False

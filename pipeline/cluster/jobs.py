@@ -1,6 +1,8 @@
 """What goes to the workers and what comes back: tasks and jobs, limits and failures."""
 
+import pickle
 import pkgutil
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -38,6 +40,16 @@ class Task(Generic[J, R]):
 def resolve_function(path: str) -> Callable[[Any], Any]:
     """Return the function at a dotted path; raises ImportError or AttributeError where there is none."""
     return cast("Callable[[Any], Any]", pkgutil.resolve_name(path))
+
+
+def pack_job(job: Any) -> bytes:
+    """Return a job as it travels: compressed, because the scheduler keeps many, and slices of a series are alike."""
+    return zlib.compress(pickle.dumps(job), 1)
+
+
+def unpack_job(packed: bytes) -> Any:
+    """Return the job that was packed by our own parent."""
+    return pickle.loads(zlib.decompress(packed))  # noqa: S301  our own
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ CONNECT_SECONDS: Final = 10
 LOOK_SECONDS: Final = 1.0
 
 SAME_EVERYWHERE: Final = ("python", "distributed", "numpy", "ctprep")
-"""What driver and workers must have in the same version: jobs travel pickled, and the bytes of a store are numpy's."""
+"""What driver and workers must have in the same version: jobs are pickled, and the bytes of a store are numpy's."""
 
 
 def connect_address(stack: ExitStack, options: ClusterOptions) -> Client:

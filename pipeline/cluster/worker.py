@@ -40,7 +40,7 @@ class GuardPlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is not che
             child.close()
 
     def run_job(self, function: str, job: bytes) -> bytes:
-        """Return the pickled answer of a child to a pickled job."""
+        """Return the pickled answer of a child to a packed job."""
         child = self._idle.get()
         try:
             return child.run(function, job)
@@ -61,6 +61,6 @@ def name_of_plugin(run: str) -> str:
 
 
 def run_jobs(run: str, function: str, jobs: Sequence[bytes]) -> list[bytes]:
-    """Be a Dask task: return the pickled answers to the pickled jobs of a run."""
+    """Be a Dask task: return the pickled answers to the packed jobs of a run."""
     plugin = cast("GuardPlugin", get_worker().plugins[name_of_plugin(run)])
     return [plugin.run_job(function, job) for job in jobs]

@@ -30,7 +30,7 @@ from cluster_jobs import (
 import pipeline
 from pipeline.cluster import child as child_module
 from pipeline.cluster.child import ENVIRONMENT, GRACE_SECONDS, GuardedChild, answer_job
-from pipeline.cluster.jobs import JobFailure
+from pipeline.cluster.jobs import JobFailure, pack_job
 from pipeline.cluster.warmup import format_trace
 from pipeline.vocabulary import Reason
 
@@ -39,23 +39,23 @@ Ask = Callable[[Callable[[Any], Any], Any], Any]
 UNGUARDED_SCRIPT = """
 import pickle
 from pipeline.cluster.child import GuardedChild
-from pipeline.cluster.jobs import JobLimits
+from pipeline.cluster.jobs import JobLimits, pack_job
 
 print("runs once")
 child = GuardedChild(JobLimits(60, 1 << 30))
-print(pickle.loads(child.run("math:sqrt", pickle.dumps(4.0))))
+print(pickle.loads(child.run("math:sqrt", pack_job(4.0))))
 child.close()
 """
 
 PRELOADING_SCRIPT = """
 import pickle, sys
 from pipeline.cluster.child import GuardedChild, start_fork_server
-from pipeline.cluster.jobs import JobLimits
+from pipeline.cluster.jobs import JobLimits, pack_job
 
 start_fork_server(["cluster_preload"])
 for _ in range(2):
     child = GuardedChild(JobLimits(60, 1 << 30))
-    print(pickle.loads(child.run("cluster_preload:who_imported_this", pickle.dumps(None))))
+    print(pickle.loads(child.run("cluster_preload:who_imported_this", pack_job(None))))
     child.close()
 """
 
@@ -69,7 +69,7 @@ def child() -> Iterator[GuardedChild]:
 
 @pytest.fixture
 def ask(child: GuardedChild) -> Ask:
-    return lambda function, job: unpack(child.run(path_of(function), pickle.dumps(job)))
+    return lambda function, job: unpack(child.run(path_of(function), pack_job(job)))
 
 
 def unpack(answer: bytes) -> Any:
@@ -86,13 +86,13 @@ def run_script(folder: Path, script: str) -> str:
 
 
 def test_an_answer_is_the_result_or_where_an_error_was_raised() -> None:
-    assert unpack(answer_job("builtins:abs", pickle.dumps(-2))) == 2
+    assert unpack(answer_job("builtins:abs", pack_job(-2))) == 2
     assert unpack(answer_job(path_of(misbehave), None)) is None
-    failure = unpack(answer_job(path_of(misbehave), pickle.dumps("fail")))
+    failure = unpack(answer_job(path_of(misbehave), pack_job("fail")))
     assert isinstance(failure, JobFailure)
     assert failure.reason == Reason.INTERNAL
     assert failure.detail.startswith("ValueError at cluster_jobs.py:")
-    assert unpack(answer_job(path_of(misbehave), pickle.dumps("overreach"))).reason == Reason.OUT_OF_MEMORY
+    assert unpack(answer_job(path_of(misbehave), pack_job("overreach"))).reason == Reason.OUT_OF_MEMORY
     assert unpack(answer_job("no_such_module:work", None)).detail.startswith("ModuleNotFoundError")
 
 
@@ -182,7 +182,7 @@ def test_a_job_fails_where_no_process_can_be_started(child: GuardedChild, monkey
         raise BlockingIOError
 
     monkeypatch.setattr(child_module, "_ChildProcess", refuse)
-    failure = unpack(child.run(path_of(identify), pickle.dumps(1)))
+    failure = unpack(child.run(path_of(identify), pack_job(1)))
     assert failure == JobFailure(Reason.WORKER_LOST, "no process could be started (BlockingIOError)")
 
 
@@ -193,11 +193,11 @@ def test_a_child_ignores_an_interrupt_from_the_terminal(ask: Ask) -> None:
 
 
 def test_a_closed_child_has_ended_and_takes_no_job(child: GuardedChild) -> None:
-    pid = unpack(child.run(path_of(identify), pickle.dumps(1))).pid
+    pid = unpack(child.run(path_of(identify), pack_job(1))).pid
     child.close()
     child.close()
     assert not psutil.pid_exists(pid)
-    assert unpack(child.run(path_of(identify), pickle.dumps(1))).reason == Reason.CANCELLED
+    assert unpack(child.run(path_of(identify), pack_job(1))).reason == Reason.CANCELLED
     child.close()
 
 
@@ -213,7 +213,7 @@ def test_a_killed_fork_server_is_started_again(ask: Ask) -> None:
 
 def test_children_hold_no_files_of_each_other() -> None:
     children = [GuardedChild(QUICK) for _ in range(3)]
-    pids = [unpack(child.run(path_of(identify), pickle.dumps(1))).pid for child in children]
+    pids = [unpack(child.run(path_of(identify), pack_job(1))).pid for child in children]
     assert len({len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids}) == 1
     for child in children:
         child.close()
@@ -240,9 +240,10 @@ def test_a_module_that_cannot_be_preloaded_harms_nobody(tmp_path: Path) -> None:
 
 
 def test_a_child_ends_with_its_parent() -> None:
-    program = "import pickle, os\nfrom pipeline.cluster.child import GuardedChild\nfrom cluster_jobs import *\n"
+    program = "import pickle, os\nfrom pipeline.cluster.child import GuardedChild\n"
+    program += "from pipeline.cluster.jobs import pack_job\nfrom cluster_jobs import *\n"
     program += "child = GuardedChild(QUICK)\n"
-    program += "print(pickle.loads(child.run('cluster_jobs:identify', pickle.dumps(1))).pid, flush=True)\n"
+    program += "print(pickle.loads(child.run('cluster_jobs:identify', pack_job(1))).pid, flush=True)\n"
     program += "os.kill(os.getpid(), 9)\n"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
@@ -258,16 +259,17 @@ def test_the_first_failure_of_warming_up_is_the_one_that_is_told(tmp_path: Path)
 
 
 def test_a_module_that_cannot_be_loaded_is_told_to_every_job(child: GuardedChild) -> None:
-    answers = [unpack(child.run("no_such_module:work", pickle.dumps(job))) for job in range(2)]
+    answers = [unpack(child.run("no_such_module:work", pack_job(job))) for job in range(2)]
     assert answers[0] == answers[1]
     assert answers[0].detail.startswith("ModuleNotFoundError at ")
 
 
 def test_a_folder_where_the_program_was_started_stands_in_for_no_module(tmp_path: Path) -> None:
     (tmp_path / "dl").mkdir()
-    program = "import pickle\nfrom pipeline.cluster.child import GuardedChild\nfrom cluster_jobs import QUICK\n"
+    program = "import pickle\nfrom pipeline.cluster.child import GuardedChild\n"
+    program += "from pipeline.cluster.jobs import pack_job\nfrom cluster_jobs import QUICK\n"
     program += "child = GuardedChild(QUICK)\n"
-    program += "print(pickle.loads(child.run('importlib.util:find_spec', pickle.dumps('dl'))))\nchild.close()\n"
+    program += "print(pickle.loads(child.run('importlib.util:find_spec', pack_job('dl'))))\nchild.close()\n"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     words = [sys.executable, "-c", program]
     done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment, cwd=tmp_path)
@@ -276,9 +278,9 @@ def test_a_folder_where_the_program_was_started_stands_in_for_no_module(tmp_path
 
 def test_a_folder_in_a_clone_stands_in_for_no_module(child: GuardedChild) -> None:
     clone = Path(pipeline.__file__).parents[1]
-    assert unpack(child.run("importlib.util:find_spec", pickle.dumps("pipeline"))) is not None
+    assert unpack(child.run("importlib.util:find_spec", pack_job("pipeline"))) is not None
     assert str(clone) in sys.path
-    assert unpack(child.run("importlib.util:find_spec", pickle.dumps("docs"))) is None
+    assert unpack(child.run("importlib.util:find_spec", pack_job("docs"))) is None
 
 
 def test_a_fork_server_that_is_still_importing_ends_with_its_parent(tmp_path: Path) -> None:

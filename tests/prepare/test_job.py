@@ -6,6 +6,7 @@ import pytest
 from jobs import RECIPE, job_of
 from phantoms import Series, write_series
 
+from pipeline.cluster.jobs import pack_job
 from pipeline.prepare.job import refuse
 from pipeline.prepare.series import process
 from pipeline.steps.orient import Orient
@@ -42,5 +43,5 @@ def test_a_job_and_its_result_can_travel(series: Series) -> None:
 
 def test_a_job_is_small(series: Series) -> None:
     job = job_of(series.folder)
-    assert len(pickle.dumps(job)) < 12 * 4000
+    assert len(pack_job(job)) < 12 * 500
     assert len(pickle.dumps(process(job))) < 200_000
