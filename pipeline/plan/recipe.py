@@ -121,8 +121,7 @@ def read_statistics(path: Path) -> Statistics | None:
     if not path.exists():
         return None
     try:
-        found = json.loads(path.read_bytes())
-        found.setdefault("weighed_by", "voxels")  # before there was a choice
+        found = {"weighed_by": "voxels"} | json.loads(path.read_bytes())  # voxels: before there was a choice
         found["series_keys"] = tuple(found["series_keys"])
         found["foreground_hu"] = found["foreground_hu"] and tuple(found["foreground_hu"])
         return Statistics(**{field.name: found[field.name] for field in fields(Statistics)})

@@ -18,6 +18,7 @@ from pipeline.run.dry_run import dry_run
 from pipeline.run.run import Outcome
 
 YAML = "steps: []\n"
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 def make_former(output: OutputFolder) -> None:

@@ -36,7 +36,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_a_run_leaves_what_the_contract_lists(source: Path, tmp_path: Path) -> None:
-    outcome = carry_out(tmp_path, source)
+    outcome = carry_out(tmp_path, source, ORIENTED + "report: {enabled: true}\n")
     left = {path.relative_to(outcome.output.root).as_posix() for path in outcome.output.root.rglob("*")}
     assert {
         "manifest.parquet", "manifest.csv", "slices.parquet", "histograms.parquet", "run.json", "config.yaml",

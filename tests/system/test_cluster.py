@@ -10,7 +10,7 @@ import make_phantom_cohort
 import pytest
 from clusters import Certificate, Programs, programs
 from phantoms import write_series
-from running import ORIENTED, Quiet, bytes_of_stores, carry_out, ctprep
+from running import ORIENTED, InThisProcess, Quiet, bytes_of_stores, carry_out, ctprep
 
 from pipeline.audit.verify import verify
 from pipeline.config import load
@@ -22,6 +22,7 @@ from pipeline.vocabulary import ExitCode
 
 KEPT = ORIENTED + "manifest: {identifiers: keep}\nreport: {enabled: false}\n"
 """Without a secret, two outputs can be compared."""
+N_SERIES = 8
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def cluster(certificate: Certificate) -> Iterator[Programs]:
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """Many small patients."""
-    for number in range(12):
+    for number in range(N_SERIES):
         write_series(tmp_path / "in" / f"p{number}", patient_id=f"p{number}", seed=number)
     return tmp_path / "in"
 
@@ -51,15 +52,22 @@ def run_on(cluster: Programs, folder: Path, source: Path, tls: str | None) -> su
     return ctprep("run", config, *words)
 
 
-def test_the_phantom_cohort_comes_out_of_a_cluster_over_tls_as_it_does_serially(
+def run_here(folder: Path, source: Path, name: str = "out") -> Outcome:
+    """Run the configuration in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: InThisProcess())
+        return carry_out(folder, source, KEPT, name)
+
+
+def test_the_phantom_cohort_comes_out_of_a_cluster_over_tls_as_it_does_here(
     cluster: Programs, certificate: Certificate, tmp_path: Path
 ) -> None:
     make_phantom_cohort.make(tmp_path / "phantom", make_phantom_cohort.Cohort(pixels=32))
-    serial = carry_out(tmp_path, tmp_path / "phantom/dicom", KEPT, "serial", cluster="serial")
+    here = run_here(tmp_path, tmp_path / "phantom/dicom", "here")
     done = run_on(cluster, tmp_path, tmp_path / "phantom/dicom", certificate.yaml)
-    assert done.returncode == serial.exit_code, done.stdout + done.stderr
-    theirs = Outcome(serial.exit_code, OutputFolder(tmp_path / "out"), {})
-    assert bytes_of_stores(theirs) == bytes_of_stores(serial) != {}
+    assert done.returncode == here.exit_code, done.stdout + done.stderr
+    theirs = Outcome(here.exit_code, OutputFolder(tmp_path / "out"), {})
+    assert bytes_of_stores(theirs) == bytes_of_stores(here) != {}
     assert done.stderr == ""
 
 
@@ -81,14 +89,14 @@ def test_who_has_another_certificate_is_refused(cluster: Programs, source: Path,
 def test_workers_that_are_killed_again_and_again_cost_no_series(source: Path, tmp_path: Path) -> None:
     stores = OutputFolder(tmp_path / "out").volumes
     with programs(2) as started:
-        killing = AsItGrows(stores, lambda: [process.kill() for process in started.worker_processes()[:1]], every=3)
+        killing = AsItGrows(stores, lambda: [process.kill() for process in started.worker_processes()[:1]], every=2)
         with killing:
             done = run_on(started, tmp_path, source, None)
     assert killing.n_times > 1
     assert done.returncode in {ExitCode.OK, ExitCode.FAILED}, done.stdout + done.stderr
-    again = carry_out(tmp_path, source, KEPT, cluster="serial")
-    assert [record.status for record in again.records] == ["ok"] * 12
-    assert bytes_of_stores(again) == bytes_of_stores(carry_out(tmp_path, source, KEPT, "clean", cluster="serial"))
+    again = run_here(tmp_path, source)
+    assert [record.status for record in again.records] == ["ok"] * N_SERIES
+    assert bytes_of_stores(again) == bytes_of_stores(run_here(tmp_path, source, "clean"))
 
 
 def test_a_scheduler_that_is_lost_ends_the_run_and_what_was_finished_is_kept(source: Path, tmp_path: Path) -> None:
@@ -98,12 +106,12 @@ def test_a_scheduler_that_is_lost_ends_the_run_and_what_was_finished_is_kept(sou
     assert done.returncode == ExitCode.CLUSTER, done.stdout + done.stderr
     assert done.stderr == "ctprep: the cluster was lost; what was finished is kept\n"
     statuses = [row["status"] for row in read_table(output.manifest)]
-    assert len(statuses) == 12
-    assert 2 <= statuses.count("ok") < 12
+    assert len(statuses) == N_SERIES
+    assert 2 <= statuses.count("ok") < N_SERIES
     assert json.loads(output.run.read_text())["exit_code"] == ExitCode.CLUSTER
-    again = carry_out(tmp_path, source, KEPT, cluster="serial")
-    assert [record.status for record in again.records] == ["ok"] * 12
-    assert bytes_of_stores(again) == bytes_of_stores(carry_out(tmp_path, source, KEPT, "clean", cluster="serial"))
+    again = run_here(tmp_path, source)
+    assert [record.status for record in again.records] == ["ok"] * N_SERIES
+    assert bytes_of_stores(again) == bytes_of_stores(run_here(tmp_path, source, "clean"))
     assert verify(output) == []
 
 
@@ -128,10 +136,10 @@ def test_a_run_that_ends_harms_no_other_on_the_same_scheduler(source: Path, tmp_
         own = run(load(config, inputs=[source], output=tmp_path / "own", cluster=started.address), other)
     assert other.done is not None
     assert (other.done.returncode, other.done.stderr) == (0, "")
-    clean = bytes_of_stores(carry_out(tmp_path, source, KEPT, "clean", cluster="serial"))
+    clean = bytes_of_stores(run_here(tmp_path, source, "clean"))
     assert bytes_of_stores(own) == clean
     assert bytes_of_stores(Outcome(ExitCode.OK, OutputFolder(tmp_path / "out"), {})) == clean
-    assert [record.status for record in own.records] == ["ok"] * 12
+    assert [record.status for record in own.records] == ["ok"] * N_SERIES
     assert verify(own.output) == verify(OutputFolder(tmp_path / "out")) == []
 
 
