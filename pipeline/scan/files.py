@@ -10,6 +10,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from pipeline.output.database import Database
 from pipeline.sources.files import INSIDE, FoundFile
@@ -36,6 +37,25 @@ class FileCounts:
     n_changed: int
 
 
+class KnownFile(NamedTuple):
+    """A file as the database knows it: the number and the path of its folder, its name, and what it was."""
+
+    folder: int
+    name: bytes
+    path: bytes
+    state: str
+
+    @property
+    def found(self) -> FoundFile:
+        """The file as it was found."""
+        return _file(self.path, self.name, self.state)
+
+    @property
+    def order(self) -> int:
+        """Where the file lies among those of its folder, as far as that is known."""
+        return self.found.order if "\n" in self.state else int(self.state.split(" ", 4)[3])
+
+
 @dataclass(frozen=True)
 class HeaderPack:
     """The headers of some files of one series, packed, and what was observed in them.
@@ -45,7 +65,7 @@ class HeaderPack:
     """
 
     series: str
-    files: tuple[FoundFile, ...]
+    files: tuple[KnownFile, ...]
     headers: bytes
     observed: bytes
     may_change: bool = False
@@ -116,7 +136,7 @@ class FileTable:
             self.database.execute("UPDATE file SET part = NULL WHERE part IS NOT NULL")
             self.database.execute("DELETE FROM part")
 
-    def unread(self) -> Iterator[FoundFile]:
+    def unread(self) -> Iterator[KnownFile]:
         """Yield the files whose headers are to be read, those of a folder in the order of their inodes or offsets.
 
         That is the order in which they lie on a spinning disk, and in an archive.  Parts may be added meanwhile.
@@ -128,22 +148,17 @@ class FileTable:
             (*after, ROWS_AT_ONCE),
         ):
             after = rows[-1][:2]
-            files = [(folder, _file(path, name, state)) for folder, name, path, state in rows]
-            for _, file in sorted(files, key=lambda pair: (pair[0], pair[1].order)):
-                yield file
+            yield from sorted((KnownFile(*row) for row in rows), key=lambda file: (file.folder, file.order))
 
     def add(self, parts: Iterable[HeaderPack]) -> None:
         """Keep parts, and that their files are read."""
-        folders: dict[str, int] = {}
         for part in parts:
             self.database.execute("DELETE FROM summary WHERE series = ?", (part.series,))
             number = self.database.execute(
                 "INSERT INTO part (series, n_files, may_change, headers, observed) VALUES (?, ?, ?, ?, ?)",
                 (part.series, len(part.files), part.may_change, part.headers, part.observed),
             )
-            for folder in {file.folder for file in part.files} - folders.keys():
-                folders[folder] = _folder(self.database, folder)
-            places = [(number, folders[file.folder], _name(file)) for file in part.files]
+            places = [(number, file.folder, file.name) for file in part.files]
             self.database.execute_many("UPDATE file SET part = ? WHERE folder = ? AND name = ?", places)
 
     def list_series(self) -> dict[str, str]:
@@ -315,10 +330,6 @@ def _by_folder(found: Iterable[FoundFile]) -> Iterator[tuple[str, dict[bytes, Fo
         yield here or "/", files
 
 
-def _name(file: FoundFile) -> bytes:
-    return os.fsencode(file.path.rpartition("/")[2])
-
-
 def _path(folder: bytes, name: bytes) -> str:
     return os.fsdecode(folder.rstrip(b"/") + b"/" + name)
 
@@ -336,6 +347,9 @@ def _is_same_content(file: FoundFile, before: str, state: str) -> bool:
 
 
 def _file(folder: bytes, name: bytes, state: str) -> FoundFile:
+    if state.count(" ") == 4 and "\n" not in state:
+        size, mtime_ns, ctime_ns, inode, looked_ns = map(int, state.split(" "))
+        return FoundFile(_path(folder, name), size, mtime_ns, None, ctime_ns, inode, looked_ns)
     own, *inside = state.split("\n")
     *numbers, refused = own.split(" ", 5) if own.count(" ") > 4 else [*own.split(" "), "null"]
     packed = [_path(folder, name), json.loads(refused), *map(int, numbers)]

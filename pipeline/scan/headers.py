@@ -21,8 +21,7 @@ from pipeline.dicom.headers.batch import (
 from pipeline.dicom.headers.group import in_path_order
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.output.database import Database
-from pipeline.scan.files import FileTable, HeaderPack, Paths
-from pipeline.sources.files import FoundFile
+from pipeline.scan.files import FileTable, HeaderPack, KnownFile, Paths
 from pipeline.versions import STAGES
 from pipeline.vocabulary import Reason, Stage
 
@@ -35,7 +34,7 @@ BATCH_FILES = 256
 PARTS_AT_ONCE = 16
 """Files of no series lie in as many parts at a time as batches are read beside each other."""
 
-Job = tuple[tuple[FoundFile, ...], Terms]
+Job = tuple[tuple[KnownFile, ...], Terms]
 
 
 class SeriesPack(NamedTuple):
@@ -124,7 +123,8 @@ def unpack_files(parts: Iterable[tuple[bytes, Paths]]) -> Iterator[tuple[SliceHe
 
 def read_job(job: Job) -> list[SeriesPack]:
     """Read a batch, and pack it series by series: so it travels between processes, and lies in the database."""
-    return pack_batch(read_batch(*job))
+    files, terms = job
+    return pack_batch(read_batch([file.found for file in files], terms))
 
 
 def pack_batch(whole: Batch) -> list[SeriesPack]:
@@ -145,7 +145,7 @@ def pack_batch(whole: Batch) -> list[SeriesPack]:
 READ_HEADERS: Final[Task[Job, list[SeriesPack]]] = Task("read-headers", "pipeline.scan.headers:read_job")
 
 
-def _with_files(read: Sequence[SeriesPack], files: Sequence[FoundFile]) -> Iterator[HeaderPack]:
+def _with_files(read: Sequence[SeriesPack], files: Sequence[KnownFile]) -> Iterator[HeaderPack]:
     for part in read:
         places = tuple(files[place] for place in part.places)
         yield HeaderPack(part.series, places, part.headers, part.observed, part.may_change)
@@ -153,12 +153,12 @@ def _with_files(read: Sequence[SeriesPack], files: Sequence[FoundFile]) -> Itera
 
 def _refuse_file(job: Job, failure: JobFailure) -> list[SeriesPack]:
     """Return the part of a single file that breaks the process that reads it; it is read again the next time."""
-    (file,), _ = job
+    file = job[0][0].found
     header = SliceHeader(file=file, refusal=(Reason.UNREADABLE, f"reading it ended its process: {failure.detail}"))
     return pack_batch(Batch([file], [(header,)], [], [frozenset()]))
 
 
-def _batches(files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, ...]]:
+def _batches(files: Iterable[KnownFile]) -> Iterator[tuple[KnownFile, ...]]:
     remaining = iter(files)
     while batch := tuple(islice(remaining, BATCH_FILES)):
         yield batch

@@ -168,7 +168,7 @@ def test_a_file_that_ends_its_process_is_refused_alone(tmp_path: Path, monkeypat
     class Losing(InThisProcess):
         def run(self, task: Any, jobs: Any, n_jobs: int | None = None) -> Iterator[tuple[Any, Any]]:
             for job, result in super().run(task, jobs, n_jobs):
-                is_lost = any(file.path.endswith("IM0003.dcm") for file in job[0])
+                is_lost = any(file.found.path.endswith("IM0003.dcm") for file in job[0])
                 yield job, JobFailure(Reason.WORKER_LOST, "killed by signal 9") if is_lost else result
 
     monkeypatch.setattr(headers, "BATCH_FILES", 5)

@@ -36,8 +36,9 @@ def reading_of(slices: Iterable[SliceHeader]) -> Reading:
         by_file[header.file].append(header)
     reading.table.update(sorted(by_file, key=lambda file: (file.folder, file.path)))
     batch = Batch(list(by_file), [tuple(one) for one in by_file.values()], [], [frozenset()] * len(by_file))
+    known = {file.found: file for file in reading.table.unread()}
     for part in pack_batch(batch):
-        files = tuple(batch.files[place] for place in part.places)
+        files = tuple(known[batch.files[place]] for place in part.places)
         reading.table.add([HeaderPack(part.series, files, part.headers, part.observed, part.may_change)])
     return reading
 

@@ -158,7 +158,7 @@ def labels_differ(ended: Ended) -> str:
     assert isinstance(labels, zarr.Group)
     ome = labels.attrs.get("ome", {})
     members = sorted(labels.keys())
-    if not isinstance(ome, dict) or sorted(map(str, ome.get("labels", []))) != members:
+    if not isinstance(ome, dict) or sorted(map(str, ome.get("labels", []))) != members:  # type: ignore[arg-type]
         return f"labels lists {ome}"
     for name in members:
         described = labels[name].attrs.get("ome", {})
