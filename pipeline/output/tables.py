@@ -4,9 +4,9 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
@@ -166,6 +166,35 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> list[dict[st
     A column that it lacks is left out.  Raises DamageError if the file is none.
     """
     return _rows_of(_read(path, columns))
+
+
+def iterate_groups(path: Path, column: str, wanted: Container[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield the rows that have each of the wanted values, of a Parquet file that is in the order of that column.
+
+    No more than a group of rows is held.  Raises DamageError if the file is none.
+    """
+    here, waiting = "", list[dict[str, Any]]()
+    for batch in _batches(path):
+        values, start = batch.column(column).to_pylist(), 0
+        for value, run in groupby(values):
+            n_rows = sum(1 for _ in run)
+            if value in wanted:
+                if waiting and value != here:
+                    yield here, waiting
+                    waiting = []
+                here = value
+                waiting += _rows_of(pa.Table.from_batches([batch.slice(start, n_rows)]))
+            start += n_rows
+    if waiting:
+        yield here, waiting
+
+
+def _batches(path: Path) -> Iterator[Any]:
+    try:
+        yield from pq.ParquetFile(path).iter_batches(ROWS_AT_ONCE)
+    except pa.ArrowException as error:
+        msg = f"{path.name} is damaged: it cannot be read as Parquet"
+        raise DamageError(msg) from error
 
 
 def read_rows(path: Path, column: str, value: str) -> list[dict[str, Any]]:

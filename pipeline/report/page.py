@@ -3,10 +3,11 @@
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
+from itertools import islice
 from os import cpu_count
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pipeline.features.statistics import Histogram
 from pipeline.output.durable import write_bytes
 from pipeline.output.layout import OutputFolder
 from pipeline.output.manifest import count_mask_reasons
-from pipeline.output.tables import Row, read_table, write_csv
+from pipeline.output.tables import Row, iterate_groups, write_csv
 from pipeline.record import RECORD_COLUMNS, SeriesRecord, to_json
 from pipeline.report.charts import Figure
 from pipeline.report.cohort import by_module, cohort_figures, findings_of, history, tags_of
@@ -34,6 +35,9 @@ MOST_NAMED = 30
 
 THREADS = min(cpu_count() or 1, 4)
 """Encoders let go of the interpreter; each thread holds one volume."""
+
+PAGES_AT_ONCE = 64
+"""So many series are held with their slices while pages are written."""
 
 ASSETS = ("report.css", "viewer.js")
 SERIES_KEY = re.compile(r"[0-9a-f]{20}")
@@ -58,8 +62,9 @@ def write_report(
     report cannot be written, DamageError where a table beside it cannot be read.
     """
     ordered = sorted(map(public, records), key=lambda record: record.series_key)
-    _write_series(output, ordered, options, histograms)
-    _write_sheets(output, ordered)
+    shown = choose_pages(ordered, options)
+    _write_series(output, shown, options, histograms)
+    _write_sheets(output, shown, len(ordered))
     tags = tags_of(output)
     drawn = cohort_figures(ordered, tags, histograms)
     _write_tables(output, ordered, tags, drawn)
@@ -68,15 +73,18 @@ def write_report(
     for name in ASSETS:
         put(output.report / name, (SITE / name).read_bytes())
     path = output.report / "index.html"
-    put(path, _overview(output, ordered, summary))
+    put(path, _overview(output, ordered, summary, frozenset(record.series_key for record in shown)))
     return path
 
 
-def _overview(output: OutputFolder, records: Sequence[SeriesRecord], summary: Mapping[str, Any]) -> bytes:
+def _overview(
+    output: OutputFolder, records: Sequence[SeriesRecord], summary: Mapping[str, Any], pages: Container[str]
+) -> bytes:
     by_reason = _by_reason(records)
     return render(
         "index.html.j2",
         root="",
+        pages=pages,
         n_series=len(records),
         counts={status: sum(record.status is status for record in records) for status in Status},
         summary=summary,
@@ -98,30 +106,45 @@ def _write_series(
     histograms: Mapping[str, Histogram],
 ) -> None:
     """Make the pages of series that are new or changed, and remove those of series that are gone."""
-    slices = _slices(output)
     program = program_mark(options, [*SITE.parent.glob("*.py"), *SITE.glob("*.j2")])
     before, now = read_marks(output.report), {}
     todo = []
-    for record in records:
-        key = record.series_key
-        data = SeriesData(record, slices.get(key, ()), histograms.get(key))
-        now[key] = series_mark(program, record, data.slices, data.histogram)
+    for data in _load_series(output, records, histograms):
+        key = data.record.series_key
+        now[key] = series_mark(program, data.record, data.slices, data.histogram)
         if before.get(key) != now[key] or not (output.series_report(key) / "index.html").exists():
-            todo.append(data)
+            todo.append(data.record)
     output.report.mkdir(parents=True, exist_ok=True)
     write_marks(output.report, {key: mark for key, mark in now.items() if before.get(key) == mark})
+    remaining = _load_series(output, todo, histograms)
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in pool.map(lambda data: write_series(output, data, options), todo):
-            pass
+        while several := list(islice(remaining, PAGES_AT_ONCE)):
+            for _ in pool.map(lambda data: write_series(output, data, options), several):
+                pass
     _remove_gone(output.report / "series", now.keys())
     write_marks(output.report, now)
 
 
-def _slices(output: OutputFolder) -> dict[str, list[Row]]:
-    found: defaultdict[str, list[Row]] = defaultdict(list)
-    for row in read_table(output.slices) if output.slices.exists() else ():
-        found[row["series_key"]].append(row)
-    return found
+def choose_pages(records: Sequence[SeriesRecord], options: ReportOptions) -> list[SeriesRecord]:
+    """Return the series that have a page of their own, in their order: those worth a look or refused, and a sample."""
+    n_pages = options.count_pages(len(records))
+    if n_pages == len(records):
+        return list(records)
+    refused = {Status.REJECTED, Status.FAILED}
+    ranked = sorted(records, key=lambda one: (one.qc != "look", one.status not in refused, one.series_key))
+    return sorted(ranked[:n_pages], key=lambda one: one.series_key)
+
+
+def _load_series(
+    output: OutputFolder, records: Iterable[SeriesRecord], histograms: Mapping[str, Histogram]
+) -> Iterator[SeriesData]:
+    """Yield what the pages of series are made from, one after another."""
+    by_key = {record.series_key: record for record in records}
+    if by_key and output.slices.exists():
+        for key, rows in iterate_groups(output.slices, "series_key", frozenset(by_key)):
+            yield SeriesData(by_key.pop(key), rows, histograms.get(key))
+    for key, record in by_key.items():
+        yield SeriesData(record, (), histograms.get(key))
 
 
 def _remove_gone(folder: Path, keys: Iterable[str]) -> None:
@@ -139,7 +162,7 @@ class Entry:
     has_picture: bool
 
 
-def _write_sheets(output: OutputFolder, records: Sequence[SeriesRecord]) -> None:
+def _write_sheets(output: OutputFolder, records: Sequence[SeriesRecord], n_series: int) -> None:
     starts = range(0, max(len(records), 1), PER_PAGE)
     names = [f"series-{number}.html" for number in range(1, len(starts) + 1)]
     for number, (name, start) in enumerate(zip(names, starts, strict=True), start=1):
@@ -149,7 +172,14 @@ def _write_sheets(output: OutputFolder, records: Sequence[SeriesRecord]) -> None
         ]
         near = [n for n in range(1, len(names) + 1) if n in {1, len(names)} or abs(n - number) <= 2]
         page = render(
-            "sheet.html.j2", root="", entries=entries, number=number, n_pages=len(names), near=near, n=len(records)
+            "sheet.html.j2",
+            root="",
+            entries=entries,
+            number=number,
+            n_pages=len(names),
+            near=near,
+            n=n_series,
+            n_shown=len(records),
         )
         put(output.report / name, page)
     _remove_others(output.report, "series-*.html", names)
@@ -195,7 +225,7 @@ def _warnings(records: Iterable[SeriesRecord]) -> dict[SeriesWarning, int]:
 
 def program_mark(options: ReportOptions, package: Iterable[Path]) -> str:
     """Return a hash of the program and its options, which changes when they would write other pages."""
-    digest = blake2b(json.dumps([__version__, asdict(options)]).encode(), digest_size=10)
+    digest = blake2b(json.dumps([__version__, asdict(options) | {"pages": None}]).encode(), digest_size=10)
     for path in sorted(package):
         digest.update(path.read_bytes())
     return digest.hexdigest()

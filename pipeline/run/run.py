@@ -217,6 +217,7 @@ class _Run:
         The caller keeps each at once: what follows depends on it.
         """
         plans, listener = self._plans(selection), self.session.listener
+        job = partial(self._job, n_series=len(selection.scan.series))
         for message in describe_missing(self.session.config.input, selection.scan, plans):
             listener.says(message)
         if warning := self._describe_space(plans):
@@ -224,7 +225,7 @@ class _Run:
         n_done = sum(plan.state is SeriesState.DONE for plan in plans)
         listener.begins(sum(plan.is_work for plan in plans), n_done, self.dispatcher.describe())
         yield from self._refuse(plan for plan in plans if not plan.is_left_out)
-        yield from process_series(self.dispatcher, PREPARE, self._job, partial(self._plans, selection))
+        yield from process_series(self.dispatcher, PREPARE, job, partial(self._plans, selection))
         yield from self._refuse(self._plans(selection))
         self.state.recover_stores()  # a worker that died left what it was writing
 
@@ -237,11 +238,12 @@ class _Run:
         sizes = f"the stores will take {wanted / 1e6:.0f} MB before compression, and {free / 1e6:.0f} MB are free"
         return f"The disk may be too small: {sizes} in {root}. The run goes on until it is full."
 
-    def _job(self, scanned: ScannedSeries) -> Job:
+    def _job(self, scanned: ScannedSeries, n_series: int = 0) -> Job:
+        """Return the job of one of so many series."""
         output, options = self.session.output, self.session.config.report
         key = scanned.series_key
         pictures = None
-        if options.enabled and options.pictures:
+        if options.enabled and options.pictures and options.is_in_sample(key, n_series):
             pictures = PictureRequest(str(output.series_report(key).absolute()), options.animations)
         return build_job(scanned, self.recipe, str(output.unfinished_store(key).absolute()), pictures)
 
