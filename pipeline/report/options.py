@@ -29,7 +29,7 @@ class ReportOptions:
         return min(n_series, MOST_PAGES if self.pages == "auto" else self.pages)
 
     def is_in_sample(self, series_key: str, n_series: int) -> bool:
-        """Report whether a series of so many is among those that a page is made for, whatever became of them.
+        """Report whether a series of so many is in the sample that pages are made of.
 
         Keys are hashes: the lowest ones are a sample that stays the same between runs.
         """
