@@ -16,7 +16,7 @@ def to_metatensor(volume: CohortVolume, name: str | None = None) -> MetaTensor:
     """
     tensor = torch.from_numpy(to_cxyz(_array(volume, name), volume.axes))
     meta = {"series_key": volume.key, "original_channel_dim": 0}
-    return MetaTensor(tensor, affine=torch.from_numpy(affine_xyz(volume)), meta=meta)
+    return MetaTensor(tensor, affine=torch.from_numpy(affine_xyz(volume.geometry, volume.axes)), meta=meta)
 
 
 def _array(volume: CohortVolume, name: str | None) -> Any:

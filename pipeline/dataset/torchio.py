@@ -15,7 +15,7 @@ def to_subject(volume: CohortVolume, labels: Sequence[str] = (), columns: Sequen
 
     Tensors are [c, x, y, z] with the affine to RAS millimetres, as TorchIO reads them from the NIfTI export.
     """
-    affine = affine_xyz(volume)
+    affine = affine_xyz(volume.geometry, volume.axes)
     images: dict[str, Any] = {
         "image": torchio.ScalarImage(tensor=_tensor(volume, np.asarray(volume.values(), np.float32)), affine=affine),
         MEASURED: torchio.LabelMap(tensor=_tensor(volume, volume.measured().view(np.uint8)), affine=affine),

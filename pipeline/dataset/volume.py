@@ -18,7 +18,7 @@ from pipeline.geometry import Geometry
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import read_rows
 from pipeline.store.chunks import LocalFiles, StoreReader, UnknownLayoutError
-from pipeline.store.read import StoredVolume, open_store
+from pipeline.store.read import StoredVolume, open_store, read_label_names
 
 Box = tuple[NDArray[np.float64], NDArray[np.float64]]
 MEASURED = "mask"
@@ -175,6 +175,21 @@ class CohortVolume:
             raise UsageError(msg)
         return found
 
+    def visibility(self, name: str) -> dict[str, NDArray[np.int64]]:
+        """Return how many voxels each region of ``labels/<name>`` has on each slice [z], by the region's name.
+
+        A region without a name is called by its number.  Slices lie across the array's z, wherever it stands.
+        """
+        array = np.asarray(self.label(name)[...])
+        names = read_label_names(self.output.root / self.row["store"], name)
+        along = np.moveaxis(array, self.axes.index("z") - 3, -3)
+        if array.ndim == 4:
+            layers = dict(enumerate(along != 0, start=1))
+        else:
+            numbers = sorted({*names, *np.unique(array[array > 0]).tolist()})
+            layers = {number: along == number for number in numbers}
+        return {names.get(number, str(number)): layer.sum(axis=(1, 2)) for number, layer in layers.items()}
+
     def to_index(self, world: ArrayLike) -> NDArray[np.float64]:
         """Return the fractional indices [..., (z, y, x)] of points [..., (x, y, z)] in LPS millimetres."""
         return self._places.to_index(np.asarray(world, np.float64))
@@ -304,13 +319,13 @@ def _overlap(n: int, first: int, count: int) -> tuple[int, int]:
     return low, max(low, min(first + count, n))
 
 
-def affine_xyz(volume: CohortVolume) -> NDArray[np.float64]:
-    """Return 4 x 4, from index (x, y, z, 1) to RAS millimetres."""
-    columns = [volume.axes.index(name) for name in "xyz"]
-    return np.asarray(volume.geometry.affine_ras[:, [*columns, 3]], np.float64)
+def affine_xyz(geometry: Geometry, axes: str = "zyx") -> NDArray[np.float64]:
+    """Return 4 x 4, from index (x, y, z, 1) to RAS millimetres, of a grid whose axes are ``axes``."""
+    columns = [axes.index(name) for name in "xyz"]
+    return np.asarray(geometry.affine_ras[:, [*columns, 3]], np.float64)
 
 
-def to_cxyz(array: NDArray[Any], axes: str) -> NDArray[Any]:
+def to_cxyz(array: NDArray[Any], axes: str = "zyx") -> NDArray[Any]:
     """Return an array whose axes after c are ``axes`` as [c, x, y, z], in memory in that order."""
     channels = array.reshape(-1, *array.shape[-3:])
     return np.ascontiguousarray(channels.transpose(0, *(1 + axes.index(name) for name in "xyz")))

@@ -83,7 +83,7 @@ def _images(volume: CohortVolume, dtype: ValueType | None, *, with_masks: bool) 
 def _image(volume: CohortVolume, array: NDArray[Any], description: str) -> Any:
     """Return [z, y, x] or [c, z, y, x] as an image [x, y, z] or [x, y, z, c]."""
     channels = to_cxyz(array, volume.axes)
-    affine = affine_xyz(volume)
+    affine = affine_xyz(volume.geometry, volume.axes)
     image = nibabel.Nifti1Image(channels[0] if array.ndim == 3 else np.moveaxis(channels, 0, -1), affine)
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = description.encode()
@@ -97,7 +97,7 @@ def is_sheared(volume: CohortVolume) -> bool:
 
     A tilted series that was kept as it is has one (geometry.gantry_tilt: keep).
     """
-    affine = affine_xyz(volume)
+    affine = affine_xyz(volume.geometry, volume.axes)
     header = nibabel.Nifti1Header()
     header.set_qform(affine, SCANNER)
     shape = np.array([volume.geometry.shape[volume.axes.index(name)] for name in "xyz"])
@@ -122,7 +122,7 @@ def _read(path: Path, volume: CohortVolume) -> NDArray[Any]:
 
 def _on_grid(image: Any, name: str, volume: CohortVolume) -> NDArray[Any]:
     """Return an image's voxels on the array's axes, turned as the volume is."""
-    affine = affine_xyz(volume)
+    affine = affine_xyz(volume.geometry, volume.axes)
     turned = image.as_reoriented(ornt_transform(io_orientation(image.affine), io_orientation(affine)))
     if turned.ndim != 3 or not np.allclose(turned.affine, affine, rtol=0, atol=SAME_MM):
         msg = f"{name} does not lie on the volume's grid: its place, spacing or direction is another"

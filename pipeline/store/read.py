@@ -49,6 +49,16 @@ def _open_labels(group: zarr.Group) -> "dict[str, zarr.Array[Any]]":
     return dict(sorted(found.items()))
 
 
+def read_label_names(path: Path, name: str) -> dict[int, str]:
+    """Return the names of a label image's numbers, or of its layers, counted from 1; empty where it has none."""
+    labels: Any = zarr.open_group(path, mode="r", use_consolidated=False)["labels"]
+    attributes: dict[str, Any] = dict(labels[name].attrs)
+    layers = attributes.get("ctprep", {}).get("layers", [])
+    properties = attributes.get("ome", {}).get("image-label", {}).get("properties", [])
+    named = {int(one["label-value"]): str(one["name"]) for one in properties}
+    return named or {number: str(layer) for number, layer in enumerate(layers, start=1)}
+
+
 def _array(group: zarr.Group, name: str) -> "zarr.Array[Any]":
     member = group[name]
     if not isinstance(member, zarr.Array):

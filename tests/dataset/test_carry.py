@@ -112,6 +112,7 @@ def test_a_store_with_x_first_says_so_everywhere(tmp_path: Path) -> None:
     assert group["0"].metadata.dimension_names == ("x", "y", "z")
     assert to_dataarray(volume).dims == ("x", "y", "z")
     np.testing.assert_array_equal(volume.array[...], plain.array[...].transpose(2, 1, 0)[::-1, ::-1])
-    np.testing.assert_allclose(affine_xyz(volume)[:3, :3], np.diag(np.array(volume.geometry.spacing_mm)), atol=1e-6)
+    affine = affine_xyz(volume.geometry, volume.axes)
+    np.testing.assert_allclose(affine[:3, :3], np.diag(np.array(volume.geometry.spacing_mm)), atol=1e-6)
     labels = np.random.default_rng(0).integers(0, 7, (12, 32, 32)).astype(np.uint8)
     np.testing.assert_array_equal(volume.restore(volume.project(labels)), labels)

@@ -148,3 +148,11 @@ def test_a_window_inside_is_what_was_taken_itself() -> None:
     window = PatchWindow.on((5, 4, 6), (1, 1, 1), (2, 2, 2))
     part = ARRAY[window.taken]
     assert window.fill(part, [0]) is part
+
+
+def test_the_visibility_of_a_region_is_its_voxels_on_each_slice(volume: CohortVolume) -> None:
+    found = volume.visibility("lesion")
+    label = np.asarray(volume.label("lesion")[...])
+    assert set(found) == {str(number) for number in np.unique(label[label > 0])}
+    for number, voxels in found.items():
+        np.testing.assert_array_equal(voxels, (label == int(number)).sum(axis=(1, 2)))

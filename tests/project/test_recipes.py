@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from pages import ROOT, blocks, prepare, run_page
@@ -12,7 +13,7 @@ from pydicom import Dataset
 from running import InThisProcess
 
 from pipeline.dataset import open_cohort
-from pipeline.geometry import Zyx
+from pipeline.geometry import LPS_TO_RAS, Zyx
 from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -65,6 +66,16 @@ def scanners(data: Path) -> None:
     write_series(data / "ct/new-scanner", patient_id="P-1", change=sharper, bits_stored=16)
 
 
+def organs(data: Path) -> None:
+    (data / "masks").mkdir(parents=True)
+    for number in range(1, 3):
+        series = write_series(data / f"ct/{number}", patient_id=f"P-{number}", seed=number)
+        mask = np.zeros(series.geometry.shape, np.uint8)
+        mask[2:6, 4:9, 5:11], mask[5:9, 12:20, 12:16] = 1, 2
+        affine = LPS_TO_RAS @ series.affine_lps[:, [2, 1, 0, 3]]
+        nibabel.Nifti1Image(mask.transpose(2, 1, 0), affine).to_filename(data / f"masks/P-{number}.nii.gz")
+
+
 COHORTS: dict[str, Callable[[Path], None]] = {
     "change-a-step": patients,
     "cq500": cq500,
@@ -75,6 +86,7 @@ COHORTS: dict[str, Callable[[Path], None]] = {
     "lung-nodules": chests,
     "nnunet": patients,
     "publish": patients,
+    "slices": organs,
     "two-scanners": scanners,
 }
 
