@@ -11,18 +11,24 @@ from pipeline.dataset.volume import CohortVolume
 from pipeline.errors import UsageError
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import read_table
+from pipeline.sources.address import Address, parse_address, resolve_file_url
+from pipeline.sources.working_copy import fetch_tables
 
 Row = Mapping[str, Any]
 Wanted = Any | Collection[Any] | Callable[[Any], bool]
 
 
 def open_cohort(output: str | Path) -> "Cohort":
-    """Open what a run has left; raises UsageError where there is no manifest."""
-    folder = OutputFolder(Path(output).absolute())
+    """Open what a run has left, in a folder or in a bucket (``s3://``); raises UsageError where there is no manifest.
+
+    Of a bucket the tables are fetched; of stores there, what is asked for is read.
+    """
+    address = parse_address(str(output))
+    folder = OutputFolder(fetch_tables(address) if address else Path(resolve_file_url(str(output))).absolute())
     if not folder.manifest.exists():
         msg = f"{output} holds no manifest.parquet: it is no output of `ctprep run`"
         raise UsageError(msg)
-    return Cohort(folder, tuple(read_table(folder.manifest)))
+    return Cohort(folder, tuple(read_table(folder.manifest)), address)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class Cohort:
 
     output: OutputFolder
     rows: tuple[Row, ...]
+    address: Address | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -90,7 +97,7 @@ class Cohort:
         if not row["store"]:
             msg = f"series {key} has no volume: it is {row['status']}, {row['reason']}"
             raise UsageError(msg)
-        return CohortVolume(self.output, row)
+        return CohortVolume(self.output, row, self.address)
 
     def volumes(self) -> Iterator[CohortVolume]:
         """Yield the volume of each series that has one."""

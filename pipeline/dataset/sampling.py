@@ -1,11 +1,11 @@
 """Which patch comes next: drawn from a seed, an epoch and an index, the same in every process and in any order."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,3 +148,101 @@ def _anywhere(n: int, count: int, rng: np.random.Generator) -> int:
 def _around(centre: int, n: int, count: int) -> int:
     """Return where a stretch begins that has a sample in its middle, or as near to it as the array's ends allow."""
     return min(max(centre - count // 2, 0), n - count) if n >= count else -((count - n) // 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceStacks:
+    """Stacks of slices along an axis: of every slice ``neighbours`` around it, or of each volume ``equidistant`` ones.
+
+    ``axis`` names one of the stored array's.  Beyond the ends of a volume its last slice is repeated.
+    """
+
+    axis: Literal["z", "y", "x"] = "z"
+    neighbours: int = 1
+    equidistant: int | None = None
+
+    def __post_init__(self) -> None:
+        for holds, rule in (
+            (self.axis in "zyx", "axis must be z, y or x"),
+            (self.neighbours >= 1 and self.neighbours % 2 == 1, "neighbours must be an odd number from 1"),
+            (self.equidistant is None or self.equidistant >= 1, "equidistant must be at least 1"),
+            (self.equidistant is None or self.neighbours == 1, "give neighbours or equidistant, not both"),
+        ):
+            if not holds:
+                raise ValueError(rule)
+
+
+@dataclass(frozen=True)
+class SliceSampler:
+    """The stacks of slices of a cohort's volumes, in their order; no store is opened to count them."""
+
+    cohort: Cohort
+    stacks: SliceStacks
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """How many stacks end with each volume."""
+        rows = [self.cohort.row(key) for key in self.cohort.keys]
+        if self.stacks.equidistant is not None:
+            return np.arange(1, len(rows) + 1)
+        counts = [row["shape"][-3:][self._axis_of(key)] for key, row in zip(self.cohort.keys, rows, strict=True)]
+        return np.cumsum(counts, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def places(self, index: int) -> tuple[CohortVolume, list[int]]:
+        """Return the volume of a stack, and where its slices lie along the axis."""
+        if not 0 <= index < len(self):
+            msg = f"stack {index} of {len(self)}"
+            raise IndexError(msg)
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        key = self.cohort.keys[number]
+        volume = self.cohort.volume(key)
+        n = volume.geometry.shape[self._axis_of(key)]
+        if self.stacks.equidistant is not None:
+            share = n / self.stacks.equidistant
+            return volume, [int((i + 0.5) * share) for i in range(self.stacks.equidistant)]
+        centre, half = index - (int(self._ends[number - 1]) if number else 0), self.stacks.neighbours // 2
+        return volume, [min(max(at, 0), n - 1) for at in range(centre - half, centre + half + 1)]
+
+    def read(self, volume: CohortVolume, places: Sequence[int], label: str | None = None) -> NDArray[Any]:
+        """Return slices of the values [c, slice, row, column], or of a label; those that follow each other at once."""
+        axis, shape = self._axis_of(volume.key), volume.geometry.shape
+        slabs = []
+        for first, last in _join_places(sorted(set(places))):
+            start, size = [0, 0, 0], list(shape)
+            start[axis], size[axis] = first, last - first + 1
+            slab = volume.patch(start, size) if label is None else volume.label_patch(label, start, size)
+            slabs.append(slab.reshape(-1, *slab.shape[-3:]))
+        found = np.concatenate(slabs, axis=axis + 1)
+        order = np.searchsorted(sorted(set(places)), places)
+        return np.moveaxis(found.take(order, axis + 1), axis + 1, 1)
+
+    def source_row(self, volume: CohortVolume, place: int) -> Mapping[str, Any]:
+        """Return the row of slices.parquet of the source's slice that lies nearest to a slice of the volume.
+
+        Raises UsageError where slices along the axis are not slices of the source.
+        """
+        axis = self._axis_of(volume.key)
+        centre = (np.array(volume.geometry.shape) - 1) / 2
+        centre[axis] = place
+        here, beyond = volume.to_pixel(np.stack([centre, centre + np.eye(3)[axis]]))
+        if np.argmax(np.abs((beyond - here) * volume.attributes["source_geometry"]["spacing_mm"])) != 0:
+            msg = f"series {volume.key}: slices along {self.stacks.axis} are no slices of its source"
+            raise UsageError(msg)
+        return min(volume.slices, key=lambda row: abs(row["z_index"] - here[0]))
+
+    def _axis_of(self, key: str) -> int:
+        return self.cohort.volume(key).axes.index(self.stacks.axis)
+
+
+def _join_places(places: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield first and last of each run of numbers that follow each other."""
+    first = last = places[0]
+    for place in places[1:]:
+        if place != last + 1:
+            yield first, last
+            first = place
+        last = place
+    yield first, last

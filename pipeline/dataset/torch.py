@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from pipeline.dataset.cohort import Cohort
-from pipeline.dataset.sampling import Drawing, PatchSampler
+from pipeline.dataset.sampling import Drawing, PatchSampler, SliceSampler, SliceStacks
 from pipeline.dataset.volume import CohortVolume
 
 Sample = dict[str, Any]
@@ -83,6 +83,48 @@ class Patches(Volumes):
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch comes next."""
         self._epoch.fill_(epoch)
+
+
+class Slices(Volumes):
+    """Stacks of slices: ``image`` float32 [c * n, row, column], each of ``labels`` [n, row, column], and ``key``.
+
+    Keywords are those of :class:`pipeline.dataset.sampling.SliceStacks`; ``places`` says where the slices lie along the
+    axis; a label whose regions are layers keeps them in front.  ``slice_columns`` of slices.parquet, joined labels of
+    slices among them, are those of the source's slice nearest to the middle one of a stack.
+    """
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        *,
+        labels: Sequence[str] = (),
+        columns: Sequence[str] = (),
+        slice_columns: Sequence[str] = (),
+        transform: Transform | None = None,
+        **stacks: Any,
+    ) -> None:
+        super().__init__(cohort, labels=labels, columns=columns, transform=transform)
+        self.sampler, self.slice_columns = SliceSampler(cohort, SliceStacks(**stacks)), tuple(slice_columns)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __getitem__(self, index: int) -> Any:
+        volume, places = self.sampler.places(index)
+        image = np.asarray(self.sampler.read(volume, places), np.float32)
+        sample: Sample = {
+            "key": volume.key,
+            "places": torch.tensor(places),
+            "image": torch.from_numpy(np.ascontiguousarray(image).reshape(-1, *image.shape[-2:])),
+        }
+        for name in self.labels:
+            label = np.ascontiguousarray(self.sampler.read(volume, places, name))
+            sample[name] = torch.from_numpy(label if len(label) > 1 else label[0])
+        sample |= {name: volume.row[name] for name in self.columns}
+        if self.slice_columns:
+            row = self.sampler.source_row(volume, places[len(places) // 2])
+            sample |= {name: row[name] for name in self.slice_columns}
+        return sample if self.transform is None else self.transform(sample)
 
 
 def _tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:

@@ -13,10 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from pipeline.dataset.carry import project, restore
 from pipeline.dataset.chain import Chain, chain_of
 from pipeline.dataset.places import Places, box_around, corners_of
-from pipeline.errors import UsageError
+from pipeline.errors import OutputError, UsageError
 from pipeline.geometry import Geometry
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import read_rows
+from pipeline.sources.address import Address
+from pipeline.sources.bucket import Bucket, ObjectFiles
 from pipeline.store.chunks import LocalFiles, StoreReader, UnknownLayoutError
 from pipeline.store.read import StoredVolume, open_store, read_label_names
 
@@ -32,9 +34,15 @@ def _opened(path: Path, _sha256: str, _process: int) -> StoredVolume:
 
 
 @lru_cache(maxsize=4096)
-def _reader(path: Path, _sha256: str, _process: int) -> StoreReader:
+def _reader(root: Path, store: str, address: Address | None, _sha256: str, _process: int) -> StoreReader:
     """Return what reads a store by its chunks: a few kilobytes once its first patch was read."""
-    return StoreReader(LocalFiles(path))
+    return StoreReader(LocalFiles(root / store) if address is None else ObjectFiles(_bucket(address, _process), store))
+
+
+@lru_cache(maxsize=16)
+def _bucket(address: Address, _process: int) -> Bucket:
+    """Return a bucket, opened once a process: what reaches for it has threads, which no fork survives."""
+    return Bucket.open(address, OutputError)
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class CohortVolume:
 
     output: OutputFolder
     row: Mapping[str, Any]
+    address: Address | None = None
 
     @property
     def key(self) -> str:
@@ -51,11 +60,14 @@ class CohortVolume:
 
     @property
     def _store(self) -> StoredVolume:
+        if self.address:
+            msg = f"series {self.key} lies in a bucket: values(), patch() and label_patch() read it there"
+            raise UsageError(msg)
         return _opened(self.output.root / self.row["store"], self.row["sha256"], os.getpid())
 
     @property
     def _reader(self) -> StoreReader:
-        return _reader(self.output.root / self.row["store"], self.row["sha256"], os.getpid())
+        return _reader(self.output.root, self.row["store"], self.address, self.row["sha256"], os.getpid())
 
     @property
     def array(self) -> Any:
@@ -88,7 +100,10 @@ class CohortVolume:
     @property
     def shape(self) -> tuple[int, ...]:
         """The array's shape, with the leading c where there are channels."""
-        return tuple(self.array.shape)
+        try:
+            return self._reader.image.shape
+        except UnknownLayoutError:
+            return tuple(self.array.shape)
 
     @property
     def axes(self) -> str:
@@ -112,7 +127,7 @@ class CohortVolume:
 
     def values(self) -> NDArray[Any]:
         """Return the whole volume's values: float32 where integers hold normalised ones, else as stored."""
-        return self._unpacked(self.array[...])
+        return self._unpacked(self._part("0", _whole(self.geometry.shape)))
 
     def hounsfield(self) -> NDArray[Any]:
         """Return the whole volume in HU, clipped where the steps clipped; raises UsageError where no way leads back."""
@@ -129,7 +144,7 @@ class CohortVolume:
 
     def measured(self) -> NDArray[np.bool_]:
         """Return the mask [z, y, x], True where a voxel is valid."""
-        return np.ones(self.geometry.shape, np.bool_) if self.mask is None else np.asarray(self.mask[...], np.bool_)
+        return self.label_patch(MEASURED, (0, 0, 0), self.geometry.shape).view(np.bool_)
 
     def patch(self, start: Sequence[int], shape: Sequence[int]) -> NDArray[Any]:
         """Return the values from ``start`` [z, y, x] on, reading no more chunks than hold them.
@@ -237,12 +252,19 @@ class CohortVolume:
         return restore(self._places, array, method)
 
     def _unpacked(self, stored: NDArray[Any]) -> NDArray[Any]:
-        packing = self.array.attrs.asdict()
+        packing = self._packing
         if "scale_factor" not in packing:
             return stored
         values: NDArray[Any] = np.multiply(stored, packing["scale_factor"], dtype=np.float32)
         values += np.float32(packing["add_offset"])
         return values
+
+    @property
+    def _packing(self) -> Mapping[str, Any]:
+        try:
+            return self._reader.image.layout.attributes
+        except UnknownLayoutError:
+            return dict(self.array.attrs)
 
     @property
     def _padding(self) -> Sequence[float]:
@@ -311,6 +333,10 @@ class PatchWindow:
         z, y, x = self.placed
         window[..., z, y, x] = part
         return window
+
+
+def _whole(shape: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(0, n) for n in shape)
 
 
 def _overlap(n: int, first: int, count: int) -> tuple[int, int]:

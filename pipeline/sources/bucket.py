@@ -7,13 +7,16 @@ name may be a patient's.
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import CtprepError, UsageError
 from pipeline.sources.address import Address
@@ -105,6 +108,22 @@ class Bucket:
                 return None
             return bytes(got.bytes()), _found(got.meta)
 
+    def read_end(self, name: str, n_bytes: int) -> bytes | None:
+        """Return the last bytes of an object, None where there is none."""
+        with self._refused():
+            try:
+                return bytes(self.store.get(name, options={"range": {"suffix": n_bytes}}).bytes())
+            except FileNotFoundError:
+                return None
+
+    def read_spans(self, name: str, spans: Sequence[tuple[int, int]]) -> list[bytearray]:
+        """Return the bytes between places of an object, several at a time."""
+        from obstore import get_ranges  # noqa: PLC0415  as above
+
+        with self._refused():
+            starts, ends = [begin for begin, _ in spans], [end for _, end in spans]
+            return [bytearray(part) for part in get_ranges(self.store, name, starts=starts, ends=ends)]
+
     def blocks(self, name: str) -> Iterator[bytes]:
         """Yield an object's bytes, a few megabytes at a time."""
         with self._refused():
@@ -165,6 +184,35 @@ class Bucket:
         except (BaseError, OSError) as error:
             msg = f"{self.address}: {_in_words(error)}"
             raise self.refusal(msg) from error
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectFiles:
+    """The files of one folder of a bucket, for who reads parts of them."""
+
+    bucket: Bucket
+    folder: str
+
+    def read(self, name: str) -> bytes:
+        """Return a whole file; raises FileNotFoundError where there is none."""
+        found = self.bucket.read(f"{self.folder}/{name}")
+        return _require(found and found[0])
+
+    def read_end(self, name: str, n_bytes: int) -> bytes:
+        """Return the last bytes of a file; raises FileNotFoundError where there is none."""
+        return _require(self.bucket.read_end(f"{self.folder}/{name}", n_bytes))
+
+    def read_spans(self, name: str, spans: Sequence[tuple[int, int]]) -> Iterator[NDArray[np.uint8]]:
+        """Yield the bytes of each span of a file."""
+        for part in self.bucket.read_spans(f"{self.folder}/{name}", spans):
+            yield np.frombuffer(part, np.uint8)
+
+
+def _require(content: bytes | None) -> bytes:
+    if content is None:
+        msg = "an object of the store is missing"
+        raise FileNotFoundError(msg)
+    return content
 
 
 def _may_be_plain() -> bool:

@@ -17,6 +17,18 @@ from pipeline.sources.lease import hold_lease
 from pipeline.sources.uploads import Uploads
 
 
+def fetch_tables(address: Address) -> Path:
+    """Fetch the public tables of an output in a bucket, for who reads it; return the folder that they are in."""
+    bucket = Bucket.open(address, OutputError)
+    folder = make_private_folder(output_folder(address) / "tables")
+    for name in ("manifest.parquet", "slices.parquet"):
+        aside = folder / f".{secrets.token_hex(4)}.{name}"
+        (folder / name).unlink(missing_ok=True)
+        if bucket.fetch(name, aside):
+            aside.replace(folder / name)
+    return folder
+
+
 @contextmanager
 def open_working_copy(address: Address, say: Callable[[str], None], *, writes: bool = True) -> Iterator[OutputFolder]:
     """Yield the working copy of an output in a bucket.

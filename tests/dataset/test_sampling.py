@@ -1,12 +1,14 @@
 import pickle
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import prepared
 import pytest
+from prepared import Moved
 
 from pipeline.dataset import Cohort
-from pipeline.dataset.sampling import Drawing, PatchSampler
+from pipeline.dataset.sampling import Drawing, PatchSampler, SliceSampler, SliceStacks
 from pipeline.errors import UsageError
 
 
@@ -103,3 +105,45 @@ def test_a_patch_beyond_the_last_ends_an_iteration(packed: Cohort) -> None:
 def test_what_cannot_be_drawn_is_refused(wrong: dict, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         Drawing(**wrong)
+
+
+@pytest.mark.parametrize("axis", ["z", "y", "x"])
+def test_every_slice_is_the_middle_of_a_stack_of_its_neighbours(packed: Cohort, axis: Any) -> None:
+    sampler = SliceSampler(packed, SliceStacks(axis=axis, neighbours=3))
+    values = packed.volume(packed.keys[1]).values()
+    number = "zyx".index(axis)
+    n = values.shape[number]
+    assert len(sampler) == 3 * n
+    for at, expected in ((0, [0, 0, 1]), (5, [4, 5, 6]), (n - 1, [n - 2, n - 1, n - 1])):
+        volume, places = sampler.places(n + at)
+        assert (volume.key, places) == (packed.keys[1], expected)
+        stack = sampler.read(volume, places)
+        np.testing.assert_array_equal(stack, np.moveaxis(values.take(expected, number), number, 0)[None])
+
+
+def test_equidistant_slices_are_one_stack_a_volume_with_its_labels(packed: Cohort) -> None:
+    sampler = SliceSampler(packed, SliceStacks(equidistant=4))
+    assert len(sampler) == 3
+    volume, places = sampler.places(2)
+    assert places == [1, 4, 7, 10]
+    label = sampler.read(volume, places, "lesion")
+    np.testing.assert_array_equal(label[0], prepared.lesion((12, 32, 32))[places])
+
+
+def test_a_slice_knows_the_slice_of_the_source_that_it_is(moved: Moved) -> None:
+    volume = moved("resample")["regular"]
+    cohort = Cohort(volume.output, (volume.row,))
+    sampler = SliceSampler(cohort, SliceStacks())
+    for place in range(volume.geometry.shape.z):
+        z_mm = volume.to_world((place, 3, 3))[2]
+        row = sampler.source_row(volume, place)
+        assert abs(row["position_mm"] - z_mm) <= 1.25 + 1e-6
+    with pytest.raises(UsageError, match="along x are no slices of its source"):
+        SliceSampler(cohort, SliceStacks(axis="x")).source_row(volume, 3)
+
+
+def test_stacks_are_of_one_kind() -> None:
+    with pytest.raises(ValueError, match="neighbours must be an odd number"):
+        SliceStacks(neighbours=2)
+    with pytest.raises(ValueError, match="not both"):
+        SliceStacks(neighbours=3, equidistant=2)
