@@ -236,7 +236,8 @@ def describe_missing(options: InputOptions, found: Scan, plans: Iterable[Planned
     if n_gone:
         for root in empty_roots(options, _some_paths(found)):
             yield f"{root} holds no file at all (is it mounted?)"
-        yield f"{n_gone} series are gone from the input; their stores are kept, and `ctprep gc` lists them"
+        is_gone, their = ("is", "its store is") if n_gone == 1 else ("are", "their stores are")
+        yield f"{n_gone} series {is_gone} gone from the input; {their} kept, and `ctprep gc` lists what is gone"
 
 
 def _some_paths(found: Scan) -> Iterator[str]:

@@ -154,7 +154,7 @@ def find_slice_counts(_census: Census, cohort: Sequence[SeriesFacts]) -> Iterato
     """Slice counts that differ between series."""
     counts = sorted(facts.n_images for facts in cohort)
     if counts and counts[0] != counts[-1]:
-        detail = f"From {counts[0]} to {counts[-1]} slices a series, {counts[len(counts) // 2]} in the middle."
+        detail = f"From {counts[0]} to {counts[-1]} slices per series, {counts[len(counts) // 2]} in the middle."
         yield Finding("SLICE_COUNT", "Series differ in length", detail)
 
 

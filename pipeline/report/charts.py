@@ -5,9 +5,10 @@ classes, which the style of the page and `standalone` define.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, floor, log10, sqrt
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -36,13 +37,12 @@ PLAIN = str.maketrans({"\N{NARROW NO-BREAK SPACE}": " ", "\N{MINUS SIGN}": "-"})
 MOST_BARS = 20
 """More categories than this cannot be distinguished at a glance; the table has them all."""
 
-ROW = 20
-MOST_BINS = 30
+ROW, ROW_BELOW_NAME, MOST_BINS = 20, 34, 30
 WIDEST = 40
 """Of a bin's column: a single one shall not look like a block."""
 
-LABEL = 150
-"""Width of the names beside bars."""
+LABEL, LONGEST_BESIDE, LONGEST_ABOVE = 150, 22, 62
+"""Width of the names beside bars, and how many characters fit there, and above a bar."""
 
 LOW_HU, HIGH_HU = -1200, 2000
 STEP_HU = 10
@@ -147,17 +147,93 @@ class Figure:
 def bars(name: str, title: str, what: str, counts: Sequence[tuple[str, float]], unit: str = "series") -> Figure:
     """Draw one bar a category, in the order given."""
     shown = counts[:MOST_BARS]
-    canvas = Canvas(ROW * len(shown) + 6)
+    rows = _place_names([label for label, _ in shown])
+    canvas = rows.canvas
     most = max((value for _, value in shown), default=1) or 1
-    for row, (label, value) in enumerate(shown):
-        y = ROW * row + 3
-        width = (WIDTH - LABEL - 60) * value / most
-        canvas.text(cut(label, 22), (LABEL - 8, y + 13), "end")
-        canvas.rect("mark", (LABEL, y + 2, width, ROW - 6), f"{label}: {figure(value, 1)}")
-        canvas.text(figure(value, 1), (LABEL + width + 6, y + 13), kind="quiet")
+    for (label, value), y in zip(shown, rows.places, strict=True):
+        width = (WIDTH - rows.left - 60) * value / most
+        canvas.rect("mark", (rows.left, y, width, ROW - 6), f"{label}: {figure(value, 1)}")
+        canvas.text(figure(value, 1), (rows.left + width + 6, y + 11), kind="quiet")
     left_out = f"; the first {len(shown)} are drawn" if len(counts) > len(shown) else ""
     note = f"{figure(len(counts))} value{'s' * (len(counts) != 1)}{left_out}."
     return Figure(name, title, note, (what, unit), tuple(counts), canvas.svg(f"f-{name}", title, _describe(shown)))
+
+
+class _Rows(NamedTuple):
+    """Rows whose names are written: the sheet, how far from the left they begin, and how far down."""
+
+    canvas: Canvas
+    left: float
+    places: tuple[float, ...]
+
+
+def _place_names(names: Sequence[str]) -> _Rows:
+    """Write names beside their rows on a new sheet, or where one is too long for that above them."""
+    above = any(len(name) > LONGEST_BESIDE for name in names)
+    step, left = (ROW_BELOW_NAME, 0.0) if above else (ROW, float(LABEL))
+    canvas, places = Canvas(step * len(names) + 6), []
+    for n, name in enumerate(names):
+        y = step * n + 5
+        if above:
+            canvas.text(cut(name, LONGEST_ABOVE), (0, y + 9))
+        else:
+            canvas.text(cut(name, LONGEST_BESIDE), (LABEL - 8, y + 11), "end")
+        places.append(y + (step - ROW))
+    return _Rows(canvas, left, tuple(places))
+
+
+class GroupRange(NamedTuple):
+    """Where the values of a group lie: its name, the 5th, 50th and 95th percentile, and of how many series."""
+
+    name: str
+    low: float
+    middle: float
+    high: float
+    n_series: int
+
+
+def ranges(name: str, title: str, what: str, spreads: Sequence[GroupRange], unit: str) -> Figure:
+    """Draw from where to where most values of each group lie, with a mark at the median."""
+    shown = spreads[:MOST_BARS]
+    least, most = min(one.low for one in shown), max(one.high for one in shown)
+    rows = _place_names([one.name for one in shown])
+    canvas, width = rows.canvas, WIDTH - rows.left - 60
+    scale = width / (most - least) if most > least else 0.0
+    for one, y in zip(shown, rows.places, strict=True):
+        at = [rows.left + scale * (value - least) for value in one[1:4]]
+        tip = f"{one.name}: {figure(one.low, 1)} to {figure(one.high, 1)}, median {figure(one.middle, 1)} {unit}"
+        canvas.rect("faint", (at[0], y + 3, max(at[2] - at[0], 1), ROW - 12), tip)
+        canvas.rect("mark", (at[1] - 1.5, y, 3, ROW - 6), tip)
+        canvas.text(figure(one.middle), (WIDTH, y + 11), "end", "quiet")
+    canvas.text(f"{figure(least)} {unit}", (rows.left, canvas.height + 12), kind="quiet")
+    canvas.text(f"{figure(most)} {unit}", (rows.left + width, canvas.height + 12), "end", "quiet")
+    canvas.height += 18
+    note = f"Bars reach from the 5th to the 95th percentile, with a mark and a number at the median, {unit}."
+    columns = (what, f"5th percentile, {unit}", f"median, {unit}", f"95th percentile, {unit}", "series")
+    return Figure(name, title, note, columns, tuple(spreads), canvas.svg(f"f-{name}", title, note))
+
+
+def matrix(
+    name: str, title: str, rows: Sequence[str], columns: Sequence[str], shares: Mapping[tuple[str, str], float]
+) -> Figure:
+    """Draw a share for each pair of a row and a column as a square of that area."""
+    side, left, below = 22.0, 190.0, 24 + 22.0 * len(rows)
+    canvas = Canvas(below + 17 * len(columns) + 14)
+    for n, column in enumerate(columns):
+        canvas.text(str(n + 1), (left + side * (n + 0.5), 16), "middle", "quiet")
+        canvas.text(f"{n + 1}  {cut(column, LONGEST_ABOVE)}", (0, below + 17 * n + 22), kind="quiet")
+    for m, row in enumerate(rows):
+        canvas.text(cut(row, 28), (left - 8, 24 + side * m + 15), "end")
+        for n, column in enumerate(columns):
+            share = shares.get((row, column), 0.0)
+            size, middle = (side - 2) * sqrt(share), (left + side * (n + 0.5), 24 + side * (m + 0.5))
+            canvas.rect("band", (middle[0] - side / 2 + 1, middle[1] - side / 2 + 1, side - 2, side - 2))
+            if share:
+                box = (middle[0] - size / 2, middle[1] - size / 2, size, size)
+                canvas.rect("alert", box, f"{row}, {column}: {percent(share)}")
+    note = "A square's area is the share of a scanner's series that lack the element; below are the scanners' names."
+    table = tuple((row, column, round(shares.get((row, column), 0.0), 4)) for row in rows for column in columns)
+    return Figure(name, title, note, ("element", "scanner", "share"), table, canvas.svg(f"f-{name}", title, note))
 
 
 def histogram(name: str, title: str, what: str, values: Sequence[float], unit: str = "") -> Figure:

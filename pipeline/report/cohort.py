@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
+import numpy as np
+
 from pipeline.errors import DamageError
 from pipeline.features.statistics import Histogram
 from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import Row, read_table
-from pipeline.record import ElementValue, SeriesRecord
-from pipeline.report.charts import Figure, bars, histogram, plot_of, scatter, standalone
+from pipeline.record import REASON_PREFIX, ElementValue, SeriesRecord
+from pipeline.report.charts import Figure, GroupRange, bars, histogram, matrix, plot_of, ranges, scatter, standalone
 from pipeline.report.render import MISSING, element, figure, percent, product, public
 from pipeline.vocabulary import Reason, Status
 
@@ -31,9 +33,33 @@ def _pair(record: SeriesRecord, first: str, second: str, between: str = " / ") -
 
 
 def _size(record: SeriesRecord) -> str:
+    """Return rows and columns, of a refused series as its header says."""
     if record.shape_in is not None:
         return product(record.shape_in[1:])
-    return MISSING
+    sizes = [_number(record, keyword) for keyword in ("Rows", "Columns")]
+    return MISSING if None in sizes else product([size for size in sizes if size is not None])
+
+
+def _number(record: SeriesRecord, keyword: str) -> float | None:
+    """Return an element that is one number."""
+    value = record.elements.get(keyword)
+    try:
+        return None if value is None or isinstance(value, list) else float(value)
+    except ValueError:
+        return None
+
+
+def _age_years(record: SeriesRecord) -> float | None:
+    age = str(record.elements.get("PatientAge") or "")
+    return float(age[:3]) if len(age) == 4 and age.endswith("Y") and age[:3].isdecimal() else None
+
+
+def _scanner(record: SeriesRecord) -> str:
+    return _pair(record, "Manufacturer", "ManufacturerModelName", " ")
+
+
+def _kernel(record: SeriesRecord) -> str:
+    return _element(record, "ConvolutionKernel")
 
 
 CATEGORIES: tuple[tuple[str, str, LabelOf], ...] = (
@@ -41,16 +67,24 @@ CATEGORIES: tuple[tuple[str, str, LabelOf], ...] = (
     ("image-sizes", "Image size, rows x columns", _size),
     ("kvp", "KVP", lambda record: _element(record, "KVP")),
     ("manufacturers", "Manufacturer", lambda record: _element(record, "Manufacturer")),
-    ("models", "Manufacturer and model", lambda record: _pair(record, "Manufacturer", "ManufacturerModelName", " ")),
-    ("kernels", "Convolution kernel", lambda record: _element(record, "ConvolutionKernel")),
+    ("models", "Manufacturer and model", _scanner),
+    ("kernels", "Convolution kernel", _kernel),
+    ("body-parts", "BodyPartExamined", lambda record: _element(record, "BodyPartExamined")),
     ("rescale", "RescaleSlope / RescaleIntercept", lambda record: _pair(record, "RescaleSlope", "RescaleIntercept")),
 )
 MEASURES: tuple[tuple[str, str, Callable[[SeriesRecord], float | None], str], ...] = (
     ("slice-spacing", "Spacing between slices", lambda record: record.spacing_in_mm and record.spacing_in_mm.z, "mm"),
     ("pixel-spacing", "Pixel spacing, rows", lambda record: record.spacing_in_mm and record.spacing_in_mm.y, "mm"),
     ("span", "Span from first to last slice", lambda record: record.span_mm, "mm"),
-    ("slice-counts", "Slices a series", lambda record: record.n_slices, ""),
+    ("slice-thickness", "Slice thickness", lambda record: record.slice_thickness_mm, "mm"),
+    ("slice-counts", "Slices per series", lambda record: record.n_slices, ""),
+    ("dose", "CTDIvol", lambda record: _number(record, "CTDIvol"), "mGy"),
+    ("exposure", "Exposure", lambda record: _number(record, "Exposure"), "mAs"),
+    ("noise", "Noise in soft tissue", lambda record: record.noise_hu, "HU"),
 )
+GROUPS: tuple[tuple[str, str, LabelOf], ...] = (("scanner", "scanner", _scanner), ("kernel", "kernel", _kernel))
+"""What Hounsfield units and noise are compared by."""
+MOST_SCANNERS, MOST_ELEMENTS, MOST_LABELS = 8, 20, 20
 
 
 def figures(
@@ -70,10 +104,10 @@ def cohort_figures(
         Histogram.merge, (histograms[key] for key in _ready(series) if key in histograms), Histogram.empty()
     )
     drawn = [plot_of(merged, "hounsfield", "Hounsfield units of the cohort")] if merged.total else []
-    drawn += _missing(tags)
+    drawn += [*_spreads(series, histograms), *_noise(series), *_missing(tags), *_missing_by_scanner(series)]
     if series:
         drawn += [bars(name, title, title, count_labels(map(label_of, series))) for name, title, label_of in CATEGORIES]
-        drawn += [_positions(series), *_image_types(series)]
+        drawn += [_positions(series), *_people(series), *_image_types(series), *_balance(series)]
     drawn += [histogram(name, title, title, values, unit) for name, title, values, unit in _measures(series)]
     points = [(r.slice_thickness_mm, float(r.n_slices)) for r in series if r.slice_thickness_mm and r.n_slices]
     if points:
@@ -98,12 +132,82 @@ def _ready(series: Iterable[SeriesRecord]) -> list[str]:
 
 def _missing(tags: Sequence[Row]) -> list[Figure]:
     """Count files without an element, those of the CT Image IOD first: the others are many, and rarely missed."""
-    lacking = [tag for tag in tags if tag["n_missing"]]
+    lacking = [tag for tag in tags if tag["n_missing"] and "[" not in tag["keyword"]]
     if not lacking:
         return []
     lacking.sort(key=lambda tag: (tag.get("module") is None, -tag["n_missing"], tag["keyword"]))
     counts = [(tag["keyword"], tag["n_missing"]) for tag in lacking]
     return [bars("missing", "Files without an element", "element", counts, "files")]
+
+
+def _missing_by_scanner(series: Sequence[SeriesRecord]) -> list[Figure]:
+    """Draw which of the manifest's elements the series of each scanner lack, those in which scanners differ first."""
+    scanners = count_labels(map(_scanner, series))[:MOST_SCANNERS]
+    keywords = {keyword for record in series for keyword, value in record.elements.items() if value is not None}
+    lacking: Counter[tuple[str, str]] = Counter()
+    for record in series:
+        lacking.update((keyword, _scanner(record)) for keyword in keywords if record.elements.get(keyword) is None)
+    shares = {(keyword, name): lacking[keyword, name] / n for keyword in keywords for name, n in scanners}
+    rows = sorted(
+        (keyword for keyword in keywords if any(shares[keyword, name] for name, _ in scanners)),
+        key=lambda keyword: (len({shares[keyword, name] for name, _ in scanners}) == 1, keyword),
+    )[:MOST_ELEMENTS]
+    title = "Elements missing, by scanner"
+    return [matrix("missing-by-scanner", title, rows, [name for name, _ in scanners], shares)] if rows else []
+
+
+def _spreads(series: Sequence[SeriesRecord], histograms: Mapping[str, Histogram]) -> Iterator[Figure]:
+    """Draw Hounsfield units by scanner and by kernel."""
+    for name, what, label_of in GROUPS:
+        found: defaultdict[str, list[Histogram]] = defaultdict(list)
+        for record in series:
+            if record.series_key in histograms:
+                found[label_of(record)].append(histograms[record.series_key])
+        spreads = [_spread(label, several) for label, several in sorted(found.items())]
+        drawn = [one for one in spreads if one]
+        if drawn:
+            yield ranges(f"hounsfield-by-{name}", f"Hounsfield units by {what}", what, drawn, "HU")
+
+
+def _noise(series: Sequence[SeriesRecord]) -> Iterator[Figure]:
+    noise: defaultdict[str, list[float]] = defaultdict(list)
+    for record in series:
+        if record.noise_hu is not None:
+            noise[_kernel(record)].append(record.noise_hu)
+    if noise:
+        groups = []
+        for kernel, values in sorted(noise.items()):
+            low, middle, high = np.percentile(values, (5, 50, 95)).tolist()
+            groups.append(GroupRange(kernel, low, middle, high, len(values)))
+        yield ranges("noise-by-kernel", "Noise by kernel", "kernel", groups, "HU")
+
+
+def _spread(name: str, several: Sequence[Histogram]) -> GroupRange | None:
+    merged = reduce(Histogram.merge, several, Histogram.empty())
+    if not merged.total:
+        return None
+    low, middle, high = (merged.percentile(share) or 0.0 for share in (5, 50, 95))
+    return GroupRange(name, low, middle, high, len(several))
+
+
+def _people(series: Sequence[SeriesRecord]) -> Iterator[Figure]:
+    """Draw age and sex, of patients and not of series."""
+    sexes = {record.patient: _element(record, "PatientSex") for record in series}
+    yield bars("sex", "Patient sex, by patients", "sex", count_labels(sexes.values()), "patients")
+    ages = {record.patient: age for record in series if (age := _age_years(record)) is not None}
+    if ages:
+        yield histogram("age", "Patient age, by patients", "age", list(ages.values()), "years")
+
+
+def _balance(series: Sequence[SeriesRecord]) -> Iterator[Figure]:
+    """Draw how many series each split has, and each value of a label of few values."""
+    splits = Counter(record.split for record in series if record.split)
+    if splits:
+        yield bars("splits", "Series by split", "split", count_labels(splits.elements()))
+    for name in sorted({name for record in series for name in record.labels if not name.startswith(REASON_PREFIX)}):
+        values = Counter(str(record.labels[name]) for record in series if record.labels.get(name) is not None)
+        if 0 < len(values) <= MOST_LABELS:
+            yield bars(name.replace("_", "-"), f"Series by {name}", name, count_labels(values.elements()))
 
 
 def _positions(series: Iterable[SeriesRecord]) -> Figure:

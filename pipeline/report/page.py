@@ -39,7 +39,21 @@ THREADS = min(cpu_count() or 1, 4)
 PAGES_AT_ONCE = 64
 """So many series are held with their slices while pages are written."""
 
-ASSETS = ("report.css", "viewer.js")
+ASSETS = ("report.css", "table.js", "viewer.js")
+TABLE_COLUMNS = (
+    ("Series", False),
+    ("Status", False),
+    ("Reason", False),
+    ("Scanner", False),
+    ("Kernel", False),
+    ("Slices", True),
+    ("Step, mm", True),
+    ("Mean HU", True),
+    ("Noise, HU", True),
+    ("Split", False),
+    ("Warnings", False),
+)
+"""The columns of the page of all series, and whether they hold numbers."""
 SERIES_KEY = re.compile(r"[0-9a-f]{20}")
 
 MARKS_FILE = "made.json"
@@ -69,6 +83,7 @@ def write_report(
     drawn = cohort_figures(ordered, tags, histograms)
     _write_tables(output, ordered, tags, drawn)
     put(output.report / "figures.html", render("figures.html.j2", root="", figures=drawn))
+    put(output.report / "table.html", _table(ordered))
     put(output.report / "elements.html", render("elements.html.j2", root="", modules=by_module(tags)))
     for name in ASSETS:
         put(output.report / name, (SITE / name).read_bytes())
@@ -97,6 +112,13 @@ def _overview(
         masks=count_mask_reasons(records),
         most_named=MOST_NAMED,
     )
+
+
+def _table(records: Sequence[SeriesRecord]) -> bytes:
+    found = {record.status for record in records}, {record.reason for record in records}
+    statuses = [status for status in Status if status in found[0]]
+    reasons = [reason for reason in Reason if reason in found[1]]
+    return render("table.html.j2", root="", records=records, columns=TABLE_COLUMNS, statuses=statuses, reasons=reasons)
 
 
 def _write_series(

@@ -24,22 +24,32 @@ from pipeline.report.cohort import (
     history,
     tags_of,
 )
+from pipeline.report.render import product
 from pipeline.vocabulary import Reason, Status
 
 
 def record(number: int, status: Status = Status.OK, reason: Reason | None = None, **elements: object) -> SeriesRecord:
     shape = {"shape_in": Zyx(30 + number, 512, 512), "spacing_in_mm": Zyx(2.5, 0.7, 0.7)} if status is Status.OK else {}
     measured = {"n_slices": 30 + number, "slice_thickness_mm": 2.5, "span_mm": 100.0 + number} if shape else {}
+    measured |= {"noise_hu": 9.0, "split": "train", "labels": {"label_site": "A"}} if shape else {}
     told = {"patient": f"p{number // 2}", "elements": dict(elements)}
     return SeriesRecord(series_key=f"{number:020x}", status=status, reason=reason, **shape, **measured, **told)
 
 
 COHORT = [
     record(
-        0, KVP=120.0, PatientPosition="HFS", RescaleSlope=1.0, RescaleIntercept=-1024.0, ImageType=["ORIGINAL", "A"]
+        0,
+        KVP=120.0,
+        PatientPosition="HFS",
+        RescaleSlope=1.0,
+        RescaleIntercept=-1024.0,
+        ImageType=["ORIGINAL", "A"],
+        PatientAge="061Y",
+        CTDIvol=9.5,
+        Exposure=80,
     ),
     record(1, KVP=120.0, PatientPosition="HFS", Manufacturer="GE", ManufacturerModelName="<Ultra>", ImageType="1"),
-    record(2, Status.REJECTED, Reason.SLICE_GAP, KVP=100.0, PatientPosition="FFS"),
+    record(2, Status.REJECTED, Reason.SLICE_GAP, KVP=100.0, PatientPosition="FFS", Rows="64", Columns="80"),
     record(3, Status.EXCLUDED, Reason.NOT_CT, KVP=1.0),
 ]
 HISTOGRAMS = {COHORT[0].series_key: Histogram(0, np.array([5, 2]))}
@@ -47,6 +57,7 @@ TAGS = [
     {"keyword": "KVP", "n_missing": 3},
     {"keyword": "Rows", "n_missing": 0},
     {"keyword": "Exposure", "n_missing": 9},
+    {"keyword": "Exposure[2]", "n_missing": 9},
 ]
 
 
@@ -57,9 +68,24 @@ def rows() -> dict[str, tuple[tuple[object, ...], ...]]:
 def test_every_figure_of_a_cohort_is_drawn_once() -> None:
     names = [figure.name for figure in cohort_figures(COHORT, TAGS, HISTOGRAMS)]
     assert len(set(names)) == len(names)
-    assert set(names) == {"hounsfield", "missing", "positions", "image-type", "thickness"} | {
+    spreads = {"hounsfield-by-scanner", "hounsfield-by-kernel", "noise-by-kernel", "missing-by-scanner"}
+    people = {"positions", "sex", "age", "splits", "label-site"}
+    assert set(names) == spreads | people | {"hounsfield", "missing", "image-type", "thickness"} | {
         name for name, *_ in (*CATEGORIES, *MEASURES)
     }
+
+
+def test_refused_series_have_the_image_size_of_their_header() -> None:
+    assert dict(rows()["image-sizes"]) == {product((512, 512)): 2, product((64, 80)): 1}
+
+
+def test_the_matrix_says_what_share_of_a_scanners_series_lacks_an_element() -> None:
+    assert ("KVP", "GE <Ultra>", 0.0) not in rows()["missing-by-scanner"]
+    assert ("RescaleSlope", "GE <Ultra>", 1.0) in rows()["missing-by-scanner"]
+
+
+def test_parts_of_an_element_are_not_counted_as_missing() -> None:
+    assert [name for name, _ in rows()["missing"]] == ["Exposure", "KVP"]
 
 
 def test_what_is_no_ct_series_is_not_counted_and_what_was_refused_is() -> None:

@@ -75,7 +75,7 @@ def text_of(page: Page) -> str:
 
 def test_there_is_a_page_for_everything(cohort: Cohort) -> None:
     names = {path.relative_to(cohort.output.report).as_posix() for path in pages(cohort)}
-    top = {"index.html", "figures.html", "elements.html", "series-1.html"}
+    top = {"index.html", "figures.html", "elements.html", "series-1.html", "table.html"}
     assert names == top | {f"series/{key}/index.html" for key in (OK_KEY, HOSTILE_KEY, GAP_KEY, MR_KEY)}
 
 

@@ -13,6 +13,7 @@ PAGES = (
     "figures.html",
     "elements.html",
     "series-1.html",
+    "table.html",
     *(f"series/{k}/index.html" for k in (OK_KEY, GAP_KEY)),
 )
 FOCUSED = "document.activeElement.type ?? document.activeElement.tagName"
@@ -55,6 +56,25 @@ def test_no_page_is_wider_than_its_window(cohort: Cohort, browser: Browser, widt
         browser.resize(width, dark=width == 800)
         browser.open(cohort.output.report / name)
         assert browser.tell("document.documentElement.scrollWidth") <= width, name
+
+
+def test_series_can_be_searched_filtered_and_sorted(cohort: Cohort, browser: Browser) -> None:
+    browser.open(cohort.output.report / "table.html")
+    rows = "[...document.querySelectorAll('table.all tbody tr')].filter(row => !row.hidden)"
+    shown = f"{rows}.map(row => row.cells[0].innerText).join()"
+    every = browser.tell(shown).split(",")
+    enter = "(() => { const f = document.querySelector('.filters'); f.words.value = '%s'; f.status.value = '%s';"
+    enter += " f.dispatchEvent(new Event('input')); })()"
+    browser.tell(enter % (OK_KEY[:12], ""))
+    assert browser.tell(shown) == OK_KEY
+    browser.tell(enter % ("", "rejected"))
+    assert browser.tell(shown) == GAP_KEY
+    browser.tell(enter % ("", ""))
+    head = "document.querySelectorAll('table.all thead button')[0].click()"
+    browser.tell(head)
+    assert browser.tell(shown).split(",") == sorted(every)
+    browser.tell(head)
+    assert browser.tell(shown).split(",") == sorted(every, reverse=True)
 
 
 def test_the_viewer_can_be_used_with_the_keyboard_alone(cohort: Cohort, browser: Browser) -> None:

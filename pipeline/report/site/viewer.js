@@ -26,3 +26,27 @@ for (const viewer of document.querySelectorAll(".viewer")) {
     if (radio.checked && !radio.defaultChecked) choose(radio);
   }
 }
+// A browser cannot stop an animated picture: a still of it is laid in its place.
+for (const button of document.querySelectorAll(".pause")) {
+  const images = [...button.closest(".moving").querySelectorAll("img")];
+  button.hidden = false;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const toggle = () => {
+    const runs = !images[0].hidden;
+    for (const image of images) {
+      if (runs) {
+        const canvas = document.createElement("canvas");
+        canvas.width = image.width;
+        canvas.height = image.height;
+        canvas.getContext("2d").drawImage(image, 0, 0, image.width, image.height);
+        image.after(canvas);
+      } else {
+        image.nextElementSibling.remove();
+      }
+      image.hidden = runs;
+    }
+    button.textContent = runs ? "Play" : "Pause";
+  };
+  button.addEventListener("click", toggle);
+  if (still) addEventListener("load", toggle);
+}
