@@ -64,8 +64,9 @@ def fork_server() -> None:
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Process series without a child process."""
-    monkeypatch.setattr("pipeline.run.session.open_cluster", lambda *_, **__: InThisProcess())
+    """Process series, and verify stores, without a child process."""
+    for room in ("pipeline.run.session", "pipeline.audit.verify"):
+        monkeypatch.setattr(f"{room}.open_cluster", lambda *_, **__: InThisProcess())
 
 
 @pytest.fixture(scope="session")

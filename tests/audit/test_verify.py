@@ -24,6 +24,8 @@ from pipeline.vocabulary import Reason, Status
 KEYS = ("aa", "bb", "cc")
 OPTIONS = StoreOptions(chunks=(4, 8, 8), shards=None)
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 
 def _record(output: OutputFolder, key: str) -> SeriesRecord:
     content = StoreContent(

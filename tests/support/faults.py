@@ -27,7 +27,6 @@ from pipeline.vocabulary import Status
 YAML = ORIENTED + "manifest: {identifiers: keep}\nreport: {enabled: false}\n"
 """Without a secret, two outputs can be compared."""
 
-AUTO = YAML + "cluster: {kind: local}\n"
 SERIAL = YAML + "cluster: {kind: serial}\n"
 TWO_WORKERS = YAML + "cluster: {kind: local, workers: 2}\n"
 
@@ -58,7 +57,7 @@ class Cohort:
         records = read_records(output)
         rows = {record.series_key: record for record in records}
         return Figures(
-            lost=sum(key not in rows or _verdict(rows[key]) != _verdict(told) for key, told in self.truth.items()),
+            lost=sum(key not in rows or _verdict(rows[key]) != _verdict(true) for key, true in self.truth.items()),
             corrupt=sum(mismatch.kind.is_damage for mismatch in verify(output)),
             falsely_ok=len(self.falsely_ok(rows)),
             duplicate_rows=len(records) - len(rows),
@@ -67,7 +66,7 @@ class Cohort:
 
     def falsely_ok(self, rows: dict[str, SeriesRecord]) -> set[str]:
         """Return the series that are called ok and are not, or not with the bytes that they should have."""
-        stored = {key: told.sha256 for key, told in self.truth.items() if told.status is Status.OK}
+        stored = {key: true.sha256 for key, true in self.truth.items() if true.status is Status.OK}
         return {key for key, row in rows.items() if row.status is Status.OK and row.sha256 != stored.get(key)}
 
     def begin(self, folder: Path, yaml: str = SERIAL, before: tuple[str, ...] = (), **options: Any) -> "Begun":

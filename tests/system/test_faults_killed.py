@@ -11,7 +11,6 @@ from pathlib import Path
 import psutil
 import pytest
 from faults import (
-    AUTO,
     SERIAL,
     TWO_WORKERS,
     Cohort,
@@ -41,6 +40,9 @@ MOMENTS: dict[str, Callable[[OutputFolder], object]] = {
     "after a few series": lambda output: n_finished(output) >= 4,
     "while the manifest is published": lambda output: output.manifest.exists(),
 }
+
+N_OTHERS = 10
+"""Series beside one that kills its process."""
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -90,11 +92,10 @@ def test_a_run_that_is_told_to_stop_keeps_and_publishes_what_was_finished(
     assert cohort.figures(tmp_path / "out") == Figures()
 
 
-@pytest.mark.parametrize("yaml", [AUTO, TWO_WORKERS], ids=["children", "two workers"])
 def test_workers_that_are_killed_again_and_again_cost_nothing_that_a_rerun_does_not_mend(
-    cohort: Cohort, tmp_path: Path, yaml: str
+    cohort: Cohort, tmp_path: Path
 ) -> None:
-    begun, killed, choice = cohort.begin(tmp_path / "out", yaml), 0, random.Random(3)  # noqa: S311  no secret
+    begun, killed, choice = cohort.begin(tmp_path / "out", TWO_WORKERS), 0, random.Random(3)  # noqa: S311  no secret
     for n in range(1, 8):
         begun.until(lambda output, n=n: n_finished(output) >= n)
         with suppress(IndexError, psutil.NoSuchProcess):  # all have ended just now
@@ -107,24 +108,23 @@ def test_workers_that_are_killed_again_and_again_cost_nothing_that_a_rerun_does_
     assert cohort.figures(tmp_path / "out") == Figures()
 
 
-@pytest.mark.parametrize("yaml", [AUTO, TWO_WORKERS], ids=["children", "two workers"])
 def test_a_series_that_always_kills_its_process_is_lost_alone_and_in_the_end_left_alone(
-    tmp_path: Path, yaml: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    for number in range(20):
+    for number in range(N_OTHERS):
         write_series(tmp_path / "in" / f"p{number:02}", patient_id=f"P-{number}", n=4, seed=number)
     write_series(tmp_path / "in" / KILLER, patient_id="K")
     monkeypatch.setattr("pipeline.run.run.PREPARE", replace(PREPARE, function="killing:process_or_die"))
     for tried in range(1, 4):
-        outcome = carry_out(tmp_path, tmp_path / "in", yaml)
+        outcome = carry_out(tmp_path, tmp_path / "in", TWO_WORKERS)
         (killer,) = (record for record in outcome.records if record.status != "ok")
         assert (outcome.exit_code, killer.reason) == (ExitCode.FAILED, Reason.WORKER_LOST)
         assert finished_in(outcome.output)[killer.series_key].n_failures == tried
     left_alone = Quiet()
     config = load(tmp_path / "out.yaml", inputs=[tmp_path / "in"], output=tmp_path / "out")
     assert run(config, left_alone).exit_code == ExitCode.FAILED
-    assert left_alone.heard[0] == (0, 21)
+    assert left_alone.heard[0] == (0, N_OTHERS + 1)
     assert verify(outcome.output) == []
 
 
