@@ -111,8 +111,8 @@ def test_a_store_that_a_later_run_has_written_is_opened_anew(tmp_path: Path) -> 
 def test_an_index_goes_to_the_same_place_in_either_order(stack: str, moved: Moved) -> None:
     volume = moved("orient")[stack]
     x, y, z = volume.geometry.world((3, 5, 7))
-    np.testing.assert_allclose(affine_xyz(volume) @ [7, 5, 3, 1], [-x, -y, z, 1])
-    assert "".join(nibabel.aff2axcodes(affine_xyz(volume))) == "LPS"
+    np.testing.assert_allclose(affine_xyz(volume.geometry, volume.axes) @ [7, 5, 3, 1], [-x, -y, z, 1])
+    assert "".join(nibabel.aff2axcodes(affine_xyz(volume.geometry, volume.axes))) == "LPS"
 
 
 def test_axes_are_turned_and_channels_stay_in_front() -> None:
