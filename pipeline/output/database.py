@@ -219,14 +219,19 @@ class Database:
     def fact(self, name: str) -> str | None:
         """Return a single value, None where there is none."""
         row = self.one("SELECT value FROM fact WHERE name = ?", (name,))
-        return None if row is None else str(row[0])
+        if row is None:
+            return None
+        value, mark, checksum = str(row[0]).rpartition(CHECKSUM)
+        if mark and checksum != _checksum(value):
+            raise damage_error(name)
+        return value if mark else checksum
 
     def set_fact(self, name: str, value: str | None) -> None:
         """Keep a single value; None forgets it."""
         if value is None:
             self.execute("DELETE FROM fact WHERE name = ?", (name,))
         else:
-            self.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+            self.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value + CHECKSUM + _checksum(value)))
 
     def find_damage(self) -> str | None:
         """Return what is wrong with the database as a whole, None where nothing is; reads all of it."""
@@ -252,6 +257,14 @@ class Database:
 def damage_error(what: str) -> DamageError:
     """Return the error for a database of which something is not as it was written."""
     return DamageError(f"private/state.sqlite is damaged ({what}): remove it, and every series is prepared again")
+
+
+CHECKSUM = "\ncrc "
+"""Stands in a fact between its value and the checksum of that."""
+
+
+def _checksum(value: str) -> str:
+    return f"{zlib.crc32(value.encode('utf-8', 'surrogatepass')):08x}"
 
 
 def pack(content: Any) -> bytes:

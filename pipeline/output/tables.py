@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby, pairwise
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.errors import DamageError
-from pipeline.output.database import damage_error
+from pipeline.output.database import COMPRESSION, damage_error
 from pipeline.output.durable import replacing
 from pipeline.record import ColumnType
 
@@ -98,20 +99,20 @@ class RowTable:
 
 
 def pack_rows(columns: Mapping[str, ColumnType], rows: Iterable[Row]) -> bytes:
-    """Return rows as `unpack_rows` takes them, compressed."""
+    """Return rows as `unpack_rows` takes them, compressed by what tells a changed bit."""
     schema = _schema(columns)
     file = io.BytesIO()
-    with pa.ipc.new_stream(file, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+    with pa.ipc.new_stream(file, schema) as stream:
         stream.write_table(_arrow_table(schema, list(rows)))
-    return file.getvalue()
+    return zlib.compress(file.getvalue(), COMPRESSION)
 
 
 def unpack_rows(packed: bytes) -> RowTable:
     """Return the rows that were packed; raises DamageError where they are none."""
     try:
-        with pa.ipc.open_stream(packed) as stream:
+        with pa.ipc.open_stream(zlib.decompress(packed)) as stream:
             return RowTable(stream.read_all())
-    except (pa.ArrowException, OSError) as error:
+    except (zlib.error, pa.ArrowException, OSError) as error:
         what = "rows of files cannot be read"
         raise damage_error(what) from error
 

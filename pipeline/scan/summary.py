@@ -27,7 +27,7 @@ from pipeline.dicom.select.rules import check_selection
 from pipeline.dicom.series.checks import check_headers
 from pipeline.dicom.series.fallback import add_positions
 from pipeline.dicom.series.split import split_parts, split_volumes
-from pipeline.output.database import pack, unpack
+from pipeline.output.database import damage_error, pack, unpack
 from pipeline.privacy import PseudonymKey
 from pipeline.record import ElementValue
 from pipeline.scan.census import Census, pack_census
@@ -39,7 +39,7 @@ from pipeline.sources.files import FoundFile, find_common_folder
 from pipeline.versions import describe_stages
 from pipeline.vocabulary import Reason, Refusal
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when a summary holds something else."""
 
 Key = tuple[str, ...]
@@ -176,6 +176,7 @@ def summarise(job: SummaryJob) -> PackedSummary:
     """Judge a series by its headers."""
     slices = chain.from_iterable(in_path_order(chain.from_iterable(unpack_files([one]))) for one in job.headers)
     whole, volumes = build_volumes(build_series(job.entry.identity, slices, job.entry.place), job.rules.policy)
+    _check_identity(job.entry, whole)
     births: dict[str, set[str]] = defaultdict(set)
     for header in whole.slices:
         if header.identity.patient_id:
@@ -194,6 +195,14 @@ def summarise(job: SummaryJob) -> PackedSummary:
         for volume, one in zip(volumes, summaries, strict=True)
     )
     return PackedSummary(pack(content), pack_census(count_observed(job.observed)), tuple(packed))
+
+
+def _check_identity(entry: KnownSeries, whole: Series) -> None:
+    """Raise DamageError where the slices of a series name another one: the database is not as it was written."""
+    named = whole.slices[0].identity.series_instance_uid
+    if not entry.is_joined and named and entry.identity != (named,):
+        what = "headers of one series are called another's"
+        raise damage_error(what)
 
 
 SUMMARISE: Final[Task[SummaryJob, PackedSummary]] = Task("judge-headers", "pipeline.scan.summary:summarise")

@@ -1,6 +1,7 @@
 """Whatever becomes of an output: it is found or said, nothing false stands in it, and a rerun makes it whole again."""
 
 import os
+import random
 import resource
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from faults import SERIAL, Begun, Cohort, Figures, assert_nothing_false, make_cohort, n_finished, random_numbers, slowly
 
 from pipeline.audit.verify import MismatchKind, verify
-from pipeline.errors import DamageError
+from pipeline.errors import DamageError, OutputError
 from pipeline.output.layout import OutputFolder
 from pipeline.vocabulary import ExitCode
 
@@ -119,6 +120,36 @@ def test_a_table_that_is_gone_or_cut_short_is_as_it_was_after_a_run(
 def test_without_a_database_everything_is_made_again_with_the_same_bytes(cohort: Cohort, output: OutputFolder) -> None:
     output.state.unlink()
     output.manifest.unlink()
+    assert cohort.rerun(output.root).exit_code == ExitCode.REJECTED
+    assert cohort.figures(output.root) == Figures()
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, *(slowly(number) for number in random_numbers(40, 3, 10_000))])
+def test_a_byte_of_the_database_that_is_another_is_said_or_makes_no_difference(
+    cohort: Cohort, output: OutputFolder, n: int
+) -> None:
+    content = bytearray(output.state.read_bytes())
+    content[random.Random(n).randrange(len(content))] ^= 0xFF  # noqa: S311  no secret
+    output.state.write_bytes(content)
+    output.manifest.unlink()  # so that the run has something to do
+    try:
+        code = cohort.rerun(output.root).exit_code
+    except (DamageError, OutputError):
+        output.state.unlink()
+        code = cohort.rerun(output.root).exit_code
+    assert code == ExitCode.REJECTED
+    assert cohort.figures(output.root) == Figures()
+
+
+def test_a_database_cut_short_is_damage_and_once_removed_everything_is_made_again(
+    cohort: Cohort, output: OutputFolder
+) -> None:
+    truncate(output.state)
+    with pytest.raises(DamageError):
+        cohort.rerun(output.root)
+    with pytest.raises(DamageError):
+        verify(output)
+    output.state.unlink()
     assert cohort.rerun(output.root).exit_code == ExitCode.REJECTED
     assert cohort.figures(output.root) == Figures()
 
