@@ -12,19 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import lru_cache
 from itertools import accumulate, groupby
 from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, cast
 
-from pipeline.limits import Limits
-from pipeline.sources.archives import list_archive
 from pipeline.sources.cache import open_cached
 from pipeline.sources.files import (
-    CHANGED,
     IN_PLACE,
-    INSIDE,
     OBJECT,
     PLAIN,
     WHOLE,
@@ -35,6 +30,7 @@ from pipeline.sources.files import (
     open_stream,
     open_unchanged,
 )
+from pipeline.sources.places import State, find_place, find_present
 from pipeline.sources.spans import (
     Inflated,
     PartOfSpan,
@@ -48,10 +44,7 @@ from pipeline.sources.spans import (
     open_file,
     unpack_within,
 )
-from pipeline.vocabulary import Reason
 
-State = tuple[int, int, int]
-"""The size of a container and its times, or what stands for them in a bucket."""
 HEAD_BYTES = 1 << 16
 """What is read of a file in a compressed tar as it comes by: most headers end there."""
 FETCHES = 16
@@ -75,7 +68,7 @@ def _open_extent(extent: FileExtent) -> Iterator[Span]:
 
 def open_member(found: FoundFile) -> BinaryIO:
     """Return the bytes of a file in a container, from the first; raises SourceError where they cannot be had."""
-    found, extent = _find_present(found)
+    found, extent = find_present(found)
     if extent.packing in WHOLE:
         return cast("BinaryIO", _open_whole(found, extent))
     with ExitStack() as stack:
@@ -199,45 +192,6 @@ class _HeadReader:
         return self._head[offset : offset + n]
 
 
-def _find_present(found: FoundFile, states: dict[str, State] | None = None) -> tuple[FoundFile, FileExtent]:
-    """Return a file with where it lies now: an archive may be another that holds the same member.
-
-    What an object of a bucket is now is asked once for all files that share ``states``, and not at all without: it is
-    checked where it is read.
-    """
-    extent = found.extent
-    if extent is None:
-        raise SourceError(Reason.UNREADABLE, "it lies in no container")
-    if extent.is_remote and states is None:
-        return found, extent
-    states = {} if states is None else states
-    if extent.container not in states:
-        states[extent.container] = _read_state(extent)
-    state = states[extent.container]
-    if extent[1:4] == state or (not found.checksum and not extent.is_remote):
-        return found, extent
-    now = None if extent.packing == OBJECT else _list_container(extent.container, *state).get(found.path)
-    if now is None or now.extent is None or (now.checksum, now.size) != (found.checksum, found.size):
-        raise SourceError(Reason.UNSTABLE, CHANGED)
-    return now, now.extent
-
-
-def _read_state(extent: FileExtent) -> State:
-    if extent.is_remote:
-        from pipeline.sources.objects import read_state  # noqa: PLC0415  archives of folders need no buckets
-
-        return read_state(extent.container)
-    status = os.stat(extent.container)  # noqa: PTH116  a str path
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-@lru_cache(maxsize=1)
-def _list_container(path: str, size: int, mtime_ns: int, ctime_ns: int) -> dict[str, FoundFile]:
-    extent = FileExtent(path, size, mtime_ns, ctime_ns, OBJECT, 0, size)
-    container = FoundFile(path, size, mtime_ns, ctime_ns=ctime_ns, extent=extent if extent.is_remote else None)
-    return {file.path: file for file in list_archive(container, Limits())}
-
-
 @contextmanager
 def hold_files(files: Iterable[FoundFile], cache_bytes: int = 0) -> Iterator[Mapping[str, FoundFile]]:
     """Yield files by their paths as they can be read in place; those that lie compressed are unpacked once for that.
@@ -247,8 +201,9 @@ def hold_files(files: Iterable[FoundFile], cache_bytes: int = 0) -> Iterator[Map
     """
     states: dict[str, State] = {}
     inside = {file.path: file for file in files if _is_inside(file)}
-    present = [_find_present(file, None if _is_object(file) else states) for file in inside.values()]
+    present = [find_present(file, None if _is_object(file) else states) for file in inside.values()]
     held = {file.path: file for file, _ in present}
+    _check_in_place([pair for pair in present if not _is_to_be_copied(pair[1])])
     wanted = sorted((pair for pair in present if _is_to_be_copied(pair[1])), key=_by_container)
     if not wanted:
         yield held
@@ -260,6 +215,24 @@ def hold_files(files: Iterable[FoundFile], cache_bytes: int = 0) -> Iterator[Map
         for (file, _), begin in zip(wanted, begins, strict=False):
             held[file.path] = replace(file, extent=FileExtent(place, *state, PLAIN, begin, file.size))
         yield held
+
+
+def _check_in_place(files: Sequence[tuple[FoundFile, FileExtent]]) -> None:
+    """Raise SourceError where a file that is read where it lies is not what the directory of its archive says."""
+    checked = ((file, extent) for file, extent in files if file.crc is not None)
+    for _, group in groupby(sorted(checked, key=_by_container), key=lambda pair: _tar_of(pair[1])):
+        pairs = list(group)
+        with _open_extent(pairs[0][1]) as span:
+            for file, extent in pairs:
+                blocks = iterate_content(span, extent.packing, extent.offset, extent.packed)
+                copy_content(blocks, _Nowhere(), file.size, file.crc)
+
+
+class _Nowhere:
+    """What is only read is written there."""
+
+    def write(self, content: bytes) -> None:
+        """Do nothing."""
 
 
 def _is_object(file: FoundFile) -> bool:
@@ -360,7 +333,7 @@ def open_copy(found: FoundFile) -> Iterator[BinaryIO]:
 @contextmanager
 def open_member_unchanged(found: FoundFile) -> Iterator[tuple[int, int]]:
     """Yield a descriptor, and where in it the file begins, as `files.open_unchanged` does."""
-    found, extent = _find_present(found)
+    found, extent = find_present(found)
     if _is_to_be_copied(extent):
         with hold_files([replace(found, refusal=None)]) as held, open_unchanged(held[found.path]) as opened:
             yield opened
@@ -381,16 +354,3 @@ def copy_of_place(place: str) -> Iterator[str]:
             copyfileobj(stream, copy)
             copy.flush()
             yield f"{OPEN_FILES}/{copy.fileno()}"
-
-
-def find_place(place: str) -> FoundFile:
-    """Return the file at a place in an archive; raises FileNotFoundError where there is none."""
-    parts = place.split(INSIDE + "/")
-    for n in range(1, len(parts)):
-        container = (INSIDE + "/").join(parts[:n])
-        if os.path.isfile(container):  # noqa: PTH113  a str path
-            status = os.stat(container)  # noqa: PTH116  a str path
-            files = _list_container(container, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            if place in files:
-                return files[place]
-    raise FileNotFoundError(place)

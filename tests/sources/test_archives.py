@@ -286,6 +286,7 @@ def test_a_hostile_member_is_a_file_with_a_reason(name: str, tmp_path: Path) -> 
 LIES: dict[str, bytes] = {
     "another CRC": ZipMaker().add(b"a", b"x" * 99, method=8, crc=7).finish(),
     "more than it says": ZipMaker().add(b"a", b"x" * 99, method=8, size=9).finish(),
+    "another CRC of what is stored": ZipMaker().add(b"a", b"x" * 99, crc=7).finish(),
     "less than it says": ZipMaker().add(b"a", b"x" * 99, method=8, size=999).finish(),
     "no stream of deflate": ZipMaker().add(b"a", b"x" * 99, method=8, body=b"\xff" * 99).finish(),
     "no local header": ZipMaker(bytes(99)).add(b"a", method=8, offset=0).finish(),

@@ -9,7 +9,9 @@ from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zipfile import ZIP_DEFLATED, ZIP_STORED
 
+from archives import tar_folder, zip_folder
 from dicom_bytes import endless, item
 from hypothesis import strategies as st
 from phantoms import write_series
@@ -30,6 +32,7 @@ from pipeline.dicom.files.structure import Walker
 
 FRONT_BYTES = 132
 SLICES, SIDE = 5, 8
+ARCHIVES = ("stored.zip", "deflated.zip", "plain.tar", "packed.tgz")
 SYNTAXES = (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -171,16 +174,21 @@ def mutations() -> st.SearchStrategy[Mutation]:
 
 @dataclass(frozen=True)
 class Spoilt:
-    """A series that was spoilt: one file of it, or each in the same way."""
+    """A series that was spoilt: one file of it, or each in the same way; or the archive of that name that holds it."""
 
     syntax: str
     mutations: Sequence[Mutation]
     all_files: bool = False
     repair: bool = False
     victim: int = 2
+    archive: str = ""
 
     def write(self, folder: Path) -> None:
         """Write its files."""
+        if self.archive:
+            path = folder / self.archive
+            path.write_bytes(self._spoil_bytes(packed(self.syntax, self.archive)))
+            return
         for k, file in enumerate(clean_files(self.syntax)):
             spoil = self.all_files or k == self.victim % SLICES
             (folder / f"{k}.dcm").write_bytes(self._spoilt(file) if spoil else file.joined())
@@ -189,7 +197,9 @@ class Spoilt:
         for mutation in self.mutations:
             if file.elements:
                 file = mutation.of_elements(file)
-        content = file.joined()
+        return self._spoil_bytes(file.joined())
+
+    def _spoil_bytes(self, content: bytes) -> bytes:
         for mutation in self.mutations:
             content = mutation.of_bytes(content)
         return content
@@ -204,7 +214,23 @@ def spoilt_series() -> st.SearchStrategy[Spoilt]:
         st.booleans(),
         st.booleans(),
         st.integers(0, SLICES - 1),
+        st.sampled_from(("",) * len(ARCHIVES) + ARCHIVES),
     )
+
+
+@cache
+def packed(syntax: str, archive: str) -> bytes:
+    """Return the archive of some name that holds a small series."""
+    with TemporaryDirectory() as scratch:
+        folder, path = Path(scratch, "in"), Path(scratch, archive)
+        folder.mkdir()
+        for k, file in enumerate(clean_files(syntax)):
+            (folder / f"{k}.dcm").write_bytes(file.joined())
+        if path.suffix == ".zip":
+            zip_folder(path, folder, ZIP_DEFLATED if "deflated" in archive else ZIP_STORED)
+        else:
+            tar_folder(path, folder, "w:gz" if path.suffix == ".tgz" else "w")
+        return path.read_bytes()
 
 
 @cache

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 
 import pytest
-from fuzz_files import SYNTAXES, Mutation, Spoilt, clean_files, spoilt_series
+from fuzz_files import ARCHIVES, SYNTAXES, Mutation, Spoilt, clean_files, spoilt_series
 from fuzz_reading import JOB_LIMITS, Reading
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -49,6 +49,13 @@ def outcome_of(dispatcher: Dispatcher, spoilt: Spoilt) -> str:
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_what_is_not_spoilt_is_accepted(dispatcher: Dispatcher, syntax: str, tmp_path: Path) -> None:
     Spoilt(syntax, ()).write(tmp_path)
+    [(_, seen)] = dispatcher.run(READ_FOLDER, [Reading(str(tmp_path))])
+    assert [one.status for one in seen] == [Status.OK]
+
+
+@pytest.mark.parametrize("archive", ARCHIVES)
+def test_an_archive_that_is_not_spoilt_is_accepted(dispatcher: Dispatcher, archive: str, tmp_path: Path) -> None:
+    Spoilt(SYNTAXES[0], (), archive=archive).write(tmp_path)
     [(_, seen)] = dispatcher.run(READ_FOLDER, [Reading(str(tmp_path))])
     assert [one.status for one in seen] == [Status.OK]
 
