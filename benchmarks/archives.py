@@ -11,8 +11,10 @@ import subprocess
 import sys
 import zipfile
 from argparse import ArgumentParser
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -45,7 +47,11 @@ def write_series(folder: Path, patient: str, seed: int, n_slices: int) -> None:
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         dataset.SOPClassUID, dataset.Modality, dataset.PatientID = CTImageStorage, "CT", patient
         dataset.SOPInstanceUID = generate_uid(entropy_srcs=[patient, folder.name, str(k)])
-        dataset.SeriesInstanceUID, dataset.StudyInstanceUID, dataset.FrameOfReferenceUID = series, study, series + ".1"
+        dataset.SeriesInstanceUID, dataset.StudyInstanceUID, dataset.FrameOfReferenceUID = (
+            series,
+            study,
+            series[:60] + ".1",
+        )
         dataset.InstanceNumber, dataset.ImagePositionPatient = k + 1, [-120, -120, 2.5 * k]
         dataset.ImageOrientationPatient, dataset.PixelSpacing = [1, 0, 0, 0, 1, 0], [0.47, 0.47]
         dataset.SliceThickness, dataset.ImageType = 2.5, ["ORIGINAL", "PRIMARY", "AXIAL"]
@@ -76,34 +82,32 @@ def temporary_bytes(process: psutil.Process) -> int:
     found = {}
     for one in (process, *process.children(recursive=True)):
         for descriptor in Path(f"/proc/{one.pid}/fd").glob("*"):
-            try:
-                if os.readlink(descriptor).endswith("(deleted)") and not os.readlink(descriptor).startswith("/dev/"):
+            with suppress(OSError):
+                name = str(descriptor.readlink())
+                if name.endswith("(deleted)") and not name.startswith("/dev/"):
                     status = descriptor.stat()
                     found[status.st_ino] = status.st_size
-            except OSError:
-                continue
     return sum(found.values())
 
 
-def timed_run(source: Path, output: Path) -> tuple[float, int]:
-    """Return the wall time of a run, and the most that lay in temporary files."""
+def timed_run(source: Path, output: Path) -> tuple[float, float, int]:
+    """Return the wall time and the CPU time of a run, and the most that lay in temporary files."""
     config = output.with_suffix(".yaml")
     config.write_text(CONFIG + "report: {enabled: false}\ncluster: {workers: 2}\n")
     command = [sys.executable, "-m", "pipeline", "run", config, "--input", source, "--output", output, "--quiet"]
-    begun, most = perf_counter(), 0
+    begun, before, most = perf_counter(), getrusage(RUSAGE_CHILDREN), 0
     with subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL) as running:
         while running.poll() is None:
-            try:
+            with suppress(psutil.Error):
                 most = max(most, temporary_bytes(psutil.Process(running.pid)))
-            except psutil.Error:
-                pass
             try:
                 running.wait(LOOK_SECONDS)
             except subprocess.TimeoutExpired:
                 continue
     if running.returncode:
         sys.exit(f"the run over {source.name} ended with {running.returncode}")
-    return perf_counter() - begun, most
+    used = getrusage(RUSAGE_CHILDREN)
+    return perf_counter() - begun, used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime, most
 
 
 def result_of(output: Path) -> str:
@@ -129,17 +133,20 @@ def main() -> None:
         os.environ["CTPREP_KEY_FILE"] = str(base / "key")
         make_inputs(base, asked.patients, asked.slices)
         times: dict[str, list[float]] = {kind: [] for kind in KINDS}
+        cpu: dict[str, list[float]] = {kind: [] for kind in KINDS}
         most, results = dict.fromkeys(KINDS, 0), {}
         for n in range(asked.rounds):
             for kind in (*KINDS,)[n % len(KINDS) :] + (*KINDS,)[: n % len(KINDS)]:
-                seconds, n_bytes = timed_run(base / kind, base / f"out-{n}-{kind}")
+                seconds, cpu_seconds, n_bytes = timed_run(base / kind, base / f"out-{n}-{kind}")
                 times[kind].append(seconds)
+                cpu[kind].append(cpu_seconds)
                 most[kind], results[kind] = max(most[kind], n_bytes), result_of(base / f"out-{n}-{kind}")
-                print(f"round {n + 1}: {kind:14} {seconds:6.1f} s", flush=True)
+                print(f"round {n + 1}: {kind:14} {seconds:6.1f} s, CPU {cpu_seconds:6.1f} s", flush=True)
         for kind in KINDS:
             ratio = median(one / other for one, other in zip(times[kind], times["folder"], strict=True))
+            cpu_ratio = median(one / other for one, other in zip(cpu[kind], cpu["folder"], strict=True))
             size = sum(file.stat().st_size for file in (base / kind).rglob("*") if file.is_file()) / 2**20
-            print(f"{kind:14} {size:6.0f} MiB, {median(times[kind]):6.1f} s, {ratio:.2f} of the folder's, "
+            print(f"{kind:14} {size:6.0f} MiB, {median(times[kind]):6.1f} s, {ratio:.2f} of the folder's (CPU {cpu_ratio:.2f}), "
                   f"at most {most[kind] / 2**20:.1f} MiB in temporary files, result {results[kind]}")  # fmt: skip
 
 
