@@ -31,7 +31,7 @@ from pipeline.vocabulary import FileStatus, Status
 
 WORKERS = 2
 SLICES = 100
-SHOWN = ("series", "seconds", "ms a series", "driver's CPU ms a series", "peak MiB")
+SHOWN = ("series", "seconds", "ms per series", "driver's CPU ms per series", "peak MiB")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def through_cluster(folder: Path, n_series: int) -> None:
 
 
 def series_in(folder: Path, n_series: int) -> Iterator[Series]:
-    """Yield jobs as they are asked for, a thousand files a folder."""
+    """Yield jobs as they are asked for, a thousand files per folder."""
     for number in range(n_series):
         place = folder / f"{number // 1000:04}"
         place.mkdir(exist_ok=True)

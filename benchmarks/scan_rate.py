@@ -99,7 +99,7 @@ def timed(name: str, work: Callable[[], object], *, n_files: int, plain: float |
     work()
     seconds, busy = perf_counter() - began, sum(os.times()[:4]) - before
     beside = f"{plain / seconds:8.1f} times the plain loop" if plain else ""
-    a_file = f"{1000 * busy / n_files:7.3f} ms a file"
+    a_file = f"{1000 * busy / n_files:7.3f} ms per file"
     print(f"{name:<24}{seconds:8.2f} s, {busy:8.2f} s of processors, {a_file}{beside}", flush=True)
     return seconds
 

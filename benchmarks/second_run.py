@@ -1,4 +1,4 @@
-"""Times `ctprep run` where nothing is new, and where one slice of one series is: seconds a file, and files opened.
+"""Times `ctprep run` where nothing is new, and where one slice of one series is: seconds per file, and files opened.
 
 The files are made on the spot: series of 200 slices of 16 x 16 voxels.  Beside each run stands the least that anything
 could do, a walk over the folders that asks for each file's size and time.

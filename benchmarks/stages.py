@@ -143,7 +143,7 @@ def show(
     for name, work in stages.items():
         seconds = best(work, rounds)
         added = max(seconds - before, 0)
-        print(f"{name:<36}{added:8.3f} s  {added / n_slices * 1e3:6.2f} ms a slice  {added / whole:6.0%}")
+        print(f"{name:<36}{added:8.3f} s  {added / n_slices * 1e3:6.2f} ms per slice  {added / whole:6.0%}")
         before = seconds
     for name, work in bounds.items():
         seconds = best(work, rounds)

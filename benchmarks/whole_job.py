@@ -6,7 +6,7 @@ out, as no peer makes one; ``ctprep, default`` has all of ``configs/default.yaml
 
     python benchmarks/whole_job.py [COHORT] [--rounds 5] [--patients 8] [--slices N] [--peers NAME ...]
 
-COHORT holds one folder a series; without it one is made (``cohort/made.py``).  ``--python`` names an interpreter that
+COHORT holds one folder per series; without it one is made (``cohort/made.py``).  ``--python`` names an interpreter that
 has the peers, where this one has not.
 """
 

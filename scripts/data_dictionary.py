@@ -31,16 +31,16 @@ MANIFEST: dict[str, Mapping[str, Column]] = {
 }
 
 SENTENCES = {
-    "manifest.parquet, manifest.csv": "One row a series that was seen. HU columns are of the source before "
+    "manifest.parquet, manifest.csv": "One row per series that was seen. HU columns are of the source before "
     "steps, valid voxels only.",
     "manifest, DICOM elements": "As the first slice has them. Then come those that `manifest.tags` adds, and what "
     "`manifest.labels` joins.",
-    "slices.parquet": "One row a file, or a frame of a multi-frame object.",
+    "slices.parquet": "One row per file, or a frame of a multi-frame object.",
     "tags.parquet": "One row a DICOM element; see [census.md](census.md).",
-    "histograms.parquet": "One row a series that has a store.",
+    "histograms.parquet": "One row per series that has a store.",
     "private/index.parquet": "The way back from a key to a person. Never share it.",
     "private/files.parquet": "The way back to the files. Never share it.",
-    "private/masks.parquet": "One row a mask, object, series and region; see [labels.md](labels.md).",
+    "private/masks.parquet": "One row per mask, object, series and region; see [labels.md](labels.md).",
 }
 """What a row of each table is."""
 

@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
 
 
 def table(modules: list[dict[str, str]], attributes: dict[str, list[dict[str, Any]]]) -> list[Row]:
-    """Return a row an element: of several modules that have it, the one that demands it most."""
+    """Return a row per element: of several modules that have it, the one that demands it most."""
     best: dict[str, Row] = {}
     for row in _rows(modules, attributes):
         if row[0] not in best or _weakness(row) < _weakness(best[row[0]]):

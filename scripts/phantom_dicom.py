@@ -1,4 +1,4 @@
-"""An acquisition to DICOM files, one a slice."""
+"""An acquisition to DICOM files, one per slice."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ def uid(*words: str) -> str:
 
 
 def write_scan(folder: Path, scan: Scan, *, with_position: bool = True) -> None:
-    """Write a series, a file a slice, beside what ``folder`` holds already."""
+    """Write a series, a file per slice, beside what ``folder`` holds already."""
     folder.mkdir(parents=True, exist_ok=True)
     for k, plane in enumerate(scan.acquisition.stored):
         dataset = _header(scan, instance=k + 1)

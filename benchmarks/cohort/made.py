@@ -2,7 +2,7 @@
 
     python benchmarks/cohort/made.py FOLDER [--patients 8] [--slices N]
 
-A folder a series, file names shuffled against the order of slices; two of eight padded outside the field of view, one
+A folder per series, file names shuffled against the order of slices; two of eight padded outside the field of view, one
 in JPEG lossless.
 """
 

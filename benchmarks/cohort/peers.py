@@ -2,7 +2,7 @@
 
     python benchmarks/cohort/peers.py PEER COHORT OUT [--processes 2]
 
-COHORT holds one folder a series.  Each peer writes what it would write; none of them checks, hashes or records
+COHORT holds one folder per series.  Each peer writes what it would write; none of them checks, hashes or records
 anything.  A series that fails ends the program.
 """
 

@@ -167,8 +167,8 @@ def _trail(store: Path) -> list[dict[str, Any]]:
 
 def _tables(output: OutputFolder) -> Iterable[PublicTable]:
     for path, says, known in (
-        (output.manifest, "One row a series that was seen, with its outcome.", RECORD_COLUMNS),
-        (output.slices, "One row a file, or a frame of one.", SLICE_COLUMNS),
+        (output.manifest, "One row per series that was seen, with its outcome.", RECORD_COLUMNS),
+        (output.slices, "One row per file, or a frame of one.", SLICE_COLUMNS),
         (output.tags, "One row a DICOM element: how often, how varied, and of what use.", TAG_COLUMNS),
         (output.histograms, "The source's HU of each stored series, counted in bins of 1 HU.", HISTOGRAM_COLUMNS),
     ):

@@ -1,4 +1,4 @@
-"""Arguments in, words out: the command line, a file a command.  The only room that prints.
+"""Arguments in, words out: the command line, a file per command.  The only room that prints.
 
 A command's own module is imported when it is called, so that ``ctprep --help`` answers at once.
 """

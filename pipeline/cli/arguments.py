@@ -36,7 +36,7 @@ def add_config(parser: ArgumentParser) -> None:
 
 def add_talk(parser: ArgumentParser) -> None:
     """Add how much is printed, and in what form."""
-    parser.add_argument("--log-json", action="store_true", help="print one line of JSON an event")
+    parser.add_argument("--log-json", action="store_true", help="print one line of JSON per event")
     parser.add_argument("--quiet", action="store_true", help="print the exit code only")
     parser.add_argument("--no-progress", action="store_true", help="print a line per series, no progress bar")
     parser.add_argument("--verbose", action="store_true", help="print a line per series above the progress bar")

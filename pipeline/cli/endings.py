@@ -1,4 +1,4 @@
-"""How every command ends: an error, the exit code as the last line, or one line of JSON an event."""
+"""How every command ends: an error, the exit code as the last line, or one line of JSON per event."""
 
 import json
 import os

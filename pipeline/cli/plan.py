@@ -19,7 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def execute(options: Namespace) -> ExitCode:
-    """Print a line a series, with ``--explain`` its steps, and how many are in each state."""
+    """Print a line per series, with ``--explain`` its steps, and how many are in each state."""
     config = load_config(options)
     from pipeline.cli.progress import Lines, Silent  # noqa: PLC0415  mistakes are reported before
     from pipeline.cluster.dispatcher import find_job_script  # noqa: PLC0415

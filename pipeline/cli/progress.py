@@ -1,4 +1,4 @@
-"""How a run is followed: a bar on a terminal, a line a series elsewhere, or JSON lines."""
+"""How a run is followed: a bar on a terminal, a line per series elsewhere, or JSON lines."""
 
 from argparse import Namespace
 from types import TracebackType
@@ -67,7 +67,7 @@ class Lines(Silent):
 
 
 class JsonLines(Silent):
-    """One line of JSON an event."""
+    """One line of JSON per event."""
 
     def begins(self, n_jobs: int, n_done: int, workers: str = "") -> None:
         """Print how much there is to do."""

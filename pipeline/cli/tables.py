@@ -33,7 +33,7 @@ def print_outcome(outcome: Outcome) -> None:
 
 
 def print_counts(records: Sequence[SeriesRecord]) -> None:
-    """Print the counts by status, then a line a reason with its advice, then the warnings."""
+    """Print the counts by status, then a line per reason with its advice, then the warnings."""
     counts = Counter(record.status for record in records)
     CONSOLE.print(", ".join(f"{counts[status]} {status.value}" for status in Status))
     if n_gone := sum(not record.present for record in records):

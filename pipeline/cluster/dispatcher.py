@@ -140,7 +140,7 @@ class Dispatcher:
         n_workers = options.workers if options.is_remote else count_workers(options)
         workers = {1: "1 worker", "auto": "the cluster's workers"}.get(n_workers, f"{n_workers} workers")
         memory_mb, seconds = self._limits.memory_bytes >> 20, self._limits.timeout_seconds
-        return f"{workers}, at most {memory_mb} MiB and {seconds} s a series"
+        return f"{workers}, at most {memory_mb} MiB and {seconds} s per series"
 
     def run(self, task: Task[J, R], jobs: Iterable[J], n_jobs: int | None = None) -> Iterator[tuple[J, R | JobFailure]]:
         """Yield each job with its result, in order of completion; raises ClusterError when the cluster is lost.

@@ -141,7 +141,7 @@ def job_script(options: ClusterOptions, limits: JobLimits) -> str:
 
 
 def settings_of(options: ClusterOptions, limits: JobLimits, folders: Folders) -> dict[str, Any]:
-    """Return the settings for dask-jobqueue: a process a core with room for one job each, and what ``options`` say."""
+    """Return the settings for dask-jobqueue: a process per core with room for one job, and what ``options`` say."""
     asked = {key: value for key, value in options.options.items() if key != "scheduler_options"}
     n_cores = int(asked.get("cores", 1))
     megabytes = (limits.memory_bytes >> 20) + WORKER_MB

@@ -42,7 +42,7 @@ def connect_local(stack: ExitStack, options: ClusterOptions) -> Client:
 
 
 def count_workers(options: ClusterOptions) -> int:
-    """Return how many jobs run at once on this machine: one a core unless ``options`` say otherwise."""
+    """Return how many jobs run at once on this machine: one per core unless ``options`` say otherwise."""
     if options.kind == "serial":
         return 1
     return count_cores() if options.workers == "auto" else options.workers

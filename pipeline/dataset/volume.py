@@ -29,7 +29,7 @@ MEASURED = "mask"
 
 @lru_cache(maxsize=256)
 def _opened(path: Path, _sha256: str, _process: int) -> StoredVolume:
-    """Open a store once a process, and again when a run has written another under its name."""
+    """Open a store once per process, and again when a run has written another under its name."""
     return open_store(path)
 
 
@@ -41,7 +41,7 @@ def _reader(root: Path, store: str, address: Address | None, _sha256: str, _proc
 
 @lru_cache(maxsize=16)
 def _bucket(address: Address, _process: int) -> Bucket:
-    """Return a bucket, opened once a process: what reaches for it has threads, which no fork survives."""
+    """Return a bucket, opened once per process: what reaches for it has threads, which no fork survives."""
     return Bucket.open(address, OutputError)
 
 

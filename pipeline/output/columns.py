@@ -15,7 +15,7 @@ SLICE_COLUMNS = by_name(
     Column("reason", "text", "Why it was not used."),
     Column("z_index", "integer", "Plane of the source stack, from 0; null if not used."),
 )
-"""slices.parquet: a row a file, or a frame of one."""
+"""slices.parquet: a row per file, or a frame of one."""
 
 TAG_COLUMNS = by_name(
     Column("tag", "text", "Group and element, gggg,eeee; within a sequence gggg,eeee.gggg,eeee."),
@@ -48,7 +48,7 @@ HISTOGRAM_COLUMNS = by_name(
     Column("first_bin_hu", "integer", "HU of the first bin."),
     Column("counts", "integers", "Valid voxels of the source in each bin of 1 HU, before steps."),
 )
-"""histograms.parquet: a row a series that has a store."""
+"""histograms.parquet: a row per series that has a store."""
 
 INDEX_COLUMNS = by_name(
     Column("series_key", "text", "Key of the series."),
@@ -73,7 +73,7 @@ FILE_COLUMNS = by_name(
     Column("position_mm", "number", "Place along the slices' normal."),
     Column("z_index", "integer", "Plane of the source stack, from 0; null if not used."),
 )
-"""private/files.parquet: a row a file, or a frame of one."""
+"""private/files.parquet: a row per file, or a frame of one."""
 
 MASK_COLUMNS = by_name(
     Column("mask", "text", "Name of the mask, from `manifest.labels.masks`."),

@@ -1,4 +1,4 @@
-"""One run an output: a lock that the kernel frees, however the run ends."""
+"""One run per output: a lock that the kernel frees, however the run ends."""
 
 import errno
 import fcntl

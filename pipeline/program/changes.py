@@ -13,7 +13,7 @@ from pipeline.volume import ClampedLine, Mask, Scale, Volume, VolumeSpec, Voxels
 
 @dataclass(frozen=True)
 class LineChange:
-    """An intensity transform: one clamped line a channel.
+    """An intensity transform: one clamped line per channel.
 
     With ``split``, the single channel becomes several of these names, each with its own line.
     """

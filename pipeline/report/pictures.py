@@ -1,4 +1,4 @@
-"""A volume to pictures: a strip of slices a view and window, a thumbnail, on request an animation, and a snapshot.
+"""A volume to pictures: a strip of slices per view and window, a thumbnail, on request an animation, and a snapshot.
 
 Planes are taken from a volume as it streams past, and turned the way a radiologist looks at them.
 """
@@ -245,7 +245,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures of a volume: the windows they are shown in, the best first, a strip a view, and their files."""
+    """The pictures of a volume: the windows they are shown in, the best first, a strip per view, and their files."""
 
     windows: tuple[DisplayWindow, ...]
     strips: tuple[Strip, ...]

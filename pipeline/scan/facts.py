@@ -45,7 +45,7 @@ class SeriesGeometry:
         return known if len(known) == len(positions) else None
 
     def order_of(self, values: Sequence[float | None]) -> Order:
-        """Return how numbers, one an image, run against the positions."""
+        """Return how numbers, one per image, run against the positions."""
         if self.heights is None or len(values) < 2:
             return "unknown"
         known = [value for value in values if value is not None]

@@ -1,4 +1,4 @@
-"""Rows of the inventory of files: one a file, or a frame of one, with what its header alone says became of it."""
+"""Rows of the inventory of files: one per file, or a frame of one, with what its header alone says became of it."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -19,7 +19,7 @@ from pipeline.sources.lease import LEASE
 DATABASE = "private/state.sqlite"
 
 PIECES = "private/results"
-"""Objects cannot grow: what a run adds to the database lies here, an object a series, until all is written again.
+"""Objects cannot grow: what a run adds to the database lies here, an object per series, until all is written again.
 
 An empty one says that the series' store was begun.
 """

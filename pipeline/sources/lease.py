@@ -1,4 +1,4 @@
-"""One run an output, also from several machines: an object that is only written where it is not there, and renewed."""
+"""One run per output, also from several machines: an object that is only written where it is not there, and renewed."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""Parts of an array straight from its chunks: one read a run of chunks, decoded into place, safe after a fork.
+"""Parts of an array straight from its chunks: one read per run of chunks, decoded into place, safe after a fork.
 
 This reads what `pipeline.store.arrays` writes, and what earlier versions wrote.  zarr reads the same, but a chunk costs
 it a millisecond in Python, and it needs an event loop and threads in every process.

@@ -59,7 +59,7 @@ def _are_multiples(shards: Literal["auto"] | tuple[int, int, int] | None, chunks
 
 
 MOST_SHARDS = 5
-"""The most shards of array ``0``, and of the mask: together at most ten data files a store."""
+"""The most shards of array ``0``, and of the mask: together at most ten data files per store."""
 
 SMALL_SHARD_BYTES = 32 * 2**20
 """Layers of chunks share a shard up to this size before compression: many small files slow a shared file system."""

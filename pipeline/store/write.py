@@ -29,7 +29,7 @@ FORMAT = "ctprep-volume"
 FORMAT_VERSION = 1
 
 _ZARR_SETTINGS = {"threading.max_workers": 1, "async.concurrency": 1, "json_indent": 2}
-"""One thread a task, and the same bytes under any zarr settings of the user."""
+"""One thread per task, and the same bytes under any zarr settings of the user."""
 
 Labels = NDArray[np.integer[Any]]
 

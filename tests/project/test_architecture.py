@@ -23,7 +23,7 @@ TABLES = {Path("pipeline/vocabulary.py")}
 LEAST_LINES = 40
 MOST_NOUNS = 10
 SMALL_BY_NATURE = {"cli", "steps"}
-"""Rooms of one file a command, or a step."""
+"""Rooms of one file per command, or a step."""
 
 PARTICIPLE = re.compile(
     r"(?!need|feed|seed|embed)[a-z]+ed|built|done|drawn|found|given|held|kept|known|made|shown|taken|told"

@@ -36,7 +36,7 @@ def test_what_varies_where_it_should_not_is_named() -> None:
 def test_the_range_of_slice_counts_is_reported() -> None:
     cohort = [facts_of(scanned(f"{n}", [slice_at(z) for z in range(n)])) for n in (3, 12, 5)]
     (finding,) = find_slice_counts(Census(), cohort)
-    assert finding.detail == "From 3 to 12 slices a series, 5 in the middle."
+    assert finding.detail == "From 3 to 12 slices per series, 5 in the middle."
     assert list(find_slice_counts(Census(), cohort[:1])) == []
 
 

@@ -42,7 +42,7 @@ class Plain:
         return self.grid.values[:, self.grid.valid]
 
     def lined(self, a: Floats, b: Floats, low: Floats, high: Floats) -> "Plain":
-        """Return ``clip(a * value + b, low, high)`` of all values, one line a channel."""
+        """Return ``clip(a * value + b, low, high)`` of all values, one line per channel."""
 
         def line(values: NDArray[np.float64]) -> Floats:
             lines = [each.reshape(-1, *(1 for _ in values.shape[1:])) for each in (a, b, low, high)]

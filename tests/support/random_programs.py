@@ -39,7 +39,7 @@ class Drawn:
 
 
 def three(values: st.SearchStrategy[float | int | None]) -> st.SearchStrategy[tuple[float | int | None, ...]]:
-    """Return one value an axis."""
+    """Return one value per axis."""
     return st.tuples(values, values, values)
 
 

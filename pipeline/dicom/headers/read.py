@@ -160,7 +160,7 @@ class FileReader:
         self._slices = SliceReader(wanted)
 
     def read(self, found: FoundFile) -> tuple[tuple[SliceHeader, ...], KnownElements]:
-        """Read the slices that a file holds, one, or one a frame; return the file's elements beside them.
+        """Read the slices that a file holds, one, or one per frame; return the file's elements beside them.
 
         Never raises for what is in the file: a file that is refused gives one slice with its ``refusal``.
         """
@@ -203,5 +203,5 @@ def _refuse(header: SliceHeader, reason: Reason, detail: str) -> SliceHeader:
 
 
 def read_headers(found: FoundFile, limits: Limits, wanted: frozenset[str]) -> tuple[SliceHeader, ...]:
-    """Read the slices of one file alone: one, or one a frame."""
+    """Read the slices of one file alone: one, or one per frame."""
     return FileReader(limits, wanted).read(found)[0]
