@@ -287,7 +287,11 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None:  # of Python itself: a text that is no UTF-8, which its message names
+            what = "a text is none"
+            raise damage_error(what) from error
+        if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             msg = "private/state.sqlite is in use by another command on this output: try again when it has ended"
             raise LockedError(msg) from error
         msg = f"cannot use private/state.sqlite: {error}"

@@ -48,3 +48,22 @@ def test_a_changed_character_of_a_fact_is_damage(tmp_path: Path) -> None:
         database.execute("UPDATE fact SET value = replace(value, '5', '4')")
         with pytest.raises(DamageError):
             database.fact("name")
+
+
+def test_a_text_that_is_none_is_damage_and_is_not_repeated(tmp_path: Path) -> None:
+    with Database.open(tmp_path / "state.sqlite") as database:
+        database.execute("INSERT INTO fact VALUES ('name', CAST(x'53ff43' AS TEXT))")
+        with pytest.raises(DamageError, match="a text is none"):
+            database.fact("name")
+
+
+def test_a_database_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    with Database.open(path) as database:
+        database.execute("INSERT INTO fact VALUES ('name', 'value')")  # as it was written before, without a checksum
+        for statement in ("DROP TABLE summary", "DROP TABLE volume", "PRAGMA user_version = 1"):
+            database.execute(statement)
+    for opened in (Database.preview(path), Database.open(path)):
+        with opened as database:
+            assert database.fact("name") == "value"
+            assert database.all("SELECT * FROM summary") == []
