@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from itertools import product
 from math import ceil, floor, log2
+from multiprocessing import get_context
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory, mkdtemp
@@ -295,7 +296,9 @@ def compare(folder: Path, options: Namespace) -> None:
         output(folder).symlink_to(options.output.absolute())
     else:
         prepare(folder)
-    write_copies(folder)
+    writing = get_context("spawn").Process(target=write_copies, args=(folder,))  # its memory is no reader's
+    writing.start()
+    writing.join()
     if find_spec("monai") or find_spec("torchio"):
         run(sys.executable, "-m", "pipeline", "export", output(folder), "--nifti", folder / "nifti")
     for pattern in ("out/volumes", "copies/*.npy", "copies/*.float32.b2nd", "copies/*.int16.b2nd"):

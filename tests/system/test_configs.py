@@ -33,8 +33,8 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 FEET_FIRST = {"row_axis": Xyz(-1.0, 0.0, 0.0), "column_axis": Xyz(0.0, 1.0, 0.0)}
 PRONE = {"row_axis": Xyz(-1.0, 0.0, 0.0), "column_axis": Xyz(0.0, -1.0, 0.0)}
 PADDED = {"signed": True, "bits_stored": 16}
-HALF_A_FLOAT16 = 2.0**-12 + 1e-6
-"""Of values from 0.5 to 1, and a float32 before."""
+HALF_A_HU = 0.5 / 1400 + 1e-6
+"""Of values from 0 to 1 that stand for -1000 to 400 HU or more, packed in steps of 1 HU, and a float32 before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,8 @@ def stored(outcome: Outcome) -> dict[str, Stored]:
     for record in outcome.records:
         if record.store:
             store = open_store(store_of(outcome.output, record))
-            values = np.asarray(store.array[:], np.float64)
+            packing = {"scale_factor": 1.0, "add_offset": 0.0, **store.array.attrs}
+            values = np.asarray(store.array[:], np.float64) * packing["scale_factor"] + packing["add_offset"]
             mask = np.ones(values.shape[-3:]) if store.mask is None else store.mask[:]
             patient = str(record.elements["PatientID"])
             found[patient] = Stored(record, values, mask.astype(bool), tuple(store.geometry.spacing_mm))
@@ -94,7 +95,7 @@ def test_chests_of_three_scanners_come_out_alike(tmp_path: Path, name: str, low_
     found = stored(carried_out(tmp_path, name, NO_PICTURES, "manifest.identifiers=keep"))
     for folder, patient in (("supine", "supine"), ("feet", "feet first"), ("prone", "prone")):
         expected = read(tmp_path / "in" / folder).oriented().resampled((1, 1, 1)).scaled(low_hu, high_hu)
-        found[patient].assert_is(expected, HALF_A_FLOAT16)
+        found[patient].assert_is(expected, 0.5 / (high_hu - low_hu) + 1e-6)
         assert found[patient].record.orientation == "LPS"
 
 
@@ -157,7 +158,7 @@ def test_nnunet_clips_and_scales_by_what_the_training_patients_hold(tmp_path: Pa
     for patient, source in sources.items():
         clipped = source.clipped(low_hu, high_hu)
         scaled = replace(clipped, values=(clipped.values - training.mean()) / training.std())
-        found[patient].assert_is(scaled.resampled((1, 1, 1), keys), 4 * HALF_A_FLOAT16)
+        found[patient].assert_is(scaled.resampled((1, 1, 1), keys), 4 * HALF_A_HU)
 
 
 WINDOWS = {"brain": (0, 80), "subdural": (-20, 180), "bone": (-500, 1300)}
@@ -181,7 +182,7 @@ def test_head_puts_a_tilted_gantry_upright(tmp_path: Path) -> None:
     source = read(tmp_path / "in/tilted")
     offsets = np.sin(tilt) * 4.0 / 0.8 * np.arange(12.0)
     expected = replace(upright(source, offsets), spacing_mm=(4.0 * np.cos(tilt), 0.8, 0.7))
-    found.assert_is(windows(expected.resampled((1, 1, 1))), HALF_A_FLOAT16)
+    found.assert_is(windows(expected.resampled((1, 1, 1))), HALF_A_HU)
     assert "W_GANTRY_TILT" in found.record.warnings
 
 
@@ -208,7 +209,7 @@ def test_head_evens_out_slices_that_lie_farther_apart_above_the_base(tmp_path: P
     planes = 2.5 * np.arange(14)
     values = np.apply_along_axis(lambda column: np.interp(planes, places, column), 0, source.values)
     even = Expected(values, np.ones(values.shape, bool), (2.5, 0.8, 0.7), source.axes).resampled((1, 1, 1))
-    np.testing.assert_allclose(found.values, windows(even).values, rtol=0, atol=HALF_A_FLOAT16)
+    np.testing.assert_allclose(found.values, windows(even).values, rtol=0, atol=HALF_A_HU)
     assert "W_SPACING_RESAMPLED" in found.record.warnings
     assert (~found.mask & even.valid).any(), "a plane between slices 5 mm apart was not measured"
     assert not (found.mask & ~even.valid).any()
@@ -220,4 +221,4 @@ def test_head_repairs_what_wrapped_at_twelve_bits(tmp_path: Path) -> None:
     write_series(tmp_path / "in/wrapped", hu=wrapped, intercept=0)
     found = head_of(tmp_path)
     source = replace(read(tmp_path / "in/wrapped"), values=hu.astype(float))
-    found.assert_is(windows(source.resampled((1, 1, 1))), HALF_A_FLOAT16)
+    found.assert_is(windows(source.resampled((1, 1, 1))), HALF_A_HU)
