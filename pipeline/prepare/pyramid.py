@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.geometry import Geometry
 from pipeline.program.execute import change_planes, convert_to_stored
 from pipeline.program.labels import Labels, carry_label_layers
-from pipeline.program.packing import StoredType
+from pipeline.program.program import StoredType
 from pipeline.steps.resample import Resample
 from pipeline.store.read import StoredPlanes
 from pipeline.store.write import NewStore, StoreContent

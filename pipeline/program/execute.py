@@ -16,8 +16,7 @@ from pipeline.kernels import bands
 from pipeline.program.axis import AxisMap
 from pipeline.program.blend import NO_SHARE, VALID_SHARE, Blend, InPlane, shear_planes
 from pipeline.program.changes import Barrier, Blank, GridChange, LineChange, Quantisation, Search, Shear, Warp, streams
-from pipeline.program.packing import Packing, StoredType, choose_packing
-from pipeline.program.program import Program, require_voxels
+from pipeline.program.program import Packing, Program, StoredType, choose_packing, require_voxels
 from pipeline.volume import ClampedLine, Mask, Plane, Planes, Volume, VolumeSpec, Voxels, cut_planes, gather_volume
 
 PlaneChange = LineChange | Quantisation | Blank | GridChange | Shear

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from pipeline.cohort.join import LEFTOVER_COLUMNS, Joined, join_table, list_leftovers
+from pipeline.cohort.cohort import LEFTOVER_COLUMNS, Joined, join_table, list_leftovers
 from pipeline.cohort.table import LabelTable
 from pipeline.output.columns import FILE_COLUMNS, INDEX_COLUMNS, SLICE_COLUMNS
 from pipeline.output.layout import OutputFolder

@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipeline.cohort.cohort import with_labels
-from pipeline.cohort.join import Identifiers, Joined, join_table, keep_table, list_kept_tables
+from pipeline.cohort.cohort import Identifiers, Joined, join_table, keep_table, list_kept_tables, with_labels
 from pipeline.cohort.options import TableOptions
 from pipeline.cohort.table import LabelTable, read_labels
 from pipeline.config import Config, load

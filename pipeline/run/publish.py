@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.cohort.join import Joined
+from pipeline.cohort.cohort import Joined
 from pipeline.config import dump, with_absolute_paths
 from pipeline.output.durable import write_bytes
 from pipeline.output.manifest import publish_masks

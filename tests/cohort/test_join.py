@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from pipeline.cohort.join import join_table, list_leftovers
+from pipeline.cohort.cohort import join_table, list_leftovers
 from pipeline.cohort.options import TableOptions
 from pipeline.cohort.table import LabelTable, LabelValue
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cohort.join import keep_table, list_kept_tables
+from pipeline.cohort.cohort import keep_table, list_kept_tables
 from pipeline.cohort.options import TableOptions
 from pipeline.errors import DamageError
 from pipeline.output.layout import OutputFolder

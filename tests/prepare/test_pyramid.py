@@ -16,8 +16,7 @@ from stores import StoreContent
 from pipeline.geometry import LPS_AXES, Geometry, Xyz, Zyx
 from pipeline.prepare.pyramid import HALVED, build_label_levels, write_pyramid
 from pipeline.program import execute
-from pipeline.program.packing import StoredType
-from pipeline.program.program import Program
+from pipeline.program.program import Program, StoredType
 from pipeline.store import write
 from pipeline.store.layout import StoreOptions
 from pipeline.store.read import open_store

@@ -4,7 +4,7 @@ import volumes
 
 from pipeline.errors import UsageError
 from pipeline.program.execute import convert_to_stored
-from pipeline.program.packing import Packing, StoredType, choose_dtype, choose_packing
+from pipeline.program.program import Packing, StoredType, choose_dtype, choose_packing
 from pipeline.steps.clip import Clip
 from pipeline.steps.normalise import Normalise
 from pipeline.steps.window import Channel, Window

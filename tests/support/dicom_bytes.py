@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from pipeline.dicom.files.element import Element, FileWindow
 from pipeline.dicom.files.encoding import (
     EXPLICIT_LE,
     EXPLICIT_LITTLE,
@@ -15,7 +14,9 @@ from pipeline.dicom.files.encoding import (
     LONG_VRS,
     SEQUENCE_END,
     UNDEFINED,
+    Element,
     Encoding,
+    FileWindow,
 )
 from pipeline.dicom.files.part10 import DataSet
 from pipeline.dicom.files.structure import Walker

@@ -26,8 +26,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from pipeline.dicom.files.element import FileWindow
-from pipeline.dicom.files.encoding import EXPLICIT_LITTLE, IMPLICIT_LITTLE, LONG_VRS, UNDEFINED, Encoding
+from pipeline.dicom.files.encoding import EXPLICIT_LITTLE, IMPLICIT_LITTLE, LONG_VRS, UNDEFINED, Encoding, FileWindow
 from pipeline.dicom.files.structure import Walker
 
 FRONT_BYTES = 132

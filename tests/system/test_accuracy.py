@@ -11,8 +11,7 @@ from scipy import ndimage
 
 from pipeline.geometry import Geometry
 from pipeline.program.execute import PreparedVolume, execute_on_volume
-from pipeline.program.packing import StoredType
-from pipeline.program.program import Program
+from pipeline.program.program import Program, StoredType
 from pipeline.program.step import Step
 from pipeline.steps.clip import Clip
 from pipeline.steps.normalise import Normalise

@@ -11,8 +11,7 @@ from pydicom import datadict
 from pydicom.datadict import dictionary_has_tag
 from pydicom.encaps import generate_fragments
 
-from pipeline.dicom.files.element import Element, StructureError
-from pipeline.dicom.files.encoding import DEFLATED_LE, PIXEL_TAGS, dictionary_vr, tag_text
+from pipeline.dicom.files.encoding import DEFLATED_LE, PIXEL_TAGS, Element, StructureError, dictionary_vr, tag_text
 from pipeline.dicom.files.part10 import DataSet, inflate_data_set, read_data_set
 from pipeline.dicom.files.values import (
     BINARY_NUMBERS,

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO
 
-from pipeline.dicom.files.element import Element, FileWindow, StructureError
 from pipeline.dicom.files.encoding import (
     DEFLATED_LE,
     EXPLICIT_BE,
@@ -18,7 +17,10 @@ from pipeline.dicom.files.encoding import (
     PIXEL_DATA,
     SHORT_VRS,
     VR_NAMES,
+    Element,
     Encoding,
+    FileWindow,
+    StructureError,
 )
 from pipeline.dicom.files.repair import find_only_reading
 from pipeline.dicom.files.structure import Walker

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
 
-from pipeline.dicom.files.element import KEPT_BYTES, Element, FileWindow, StructureError
 from pipeline.dicom.files.encoding import (
     DELIMITERS,
     IMPLICIT_LITTLE,
     ITEM,
     ITEM_END,
+    KEPT_BYTES,
     LONG_VRS,
     PIXEL_TAGS,
     SEQUENCE_END,
@@ -25,7 +25,10 @@ from pipeline.dicom.files.encoding import (
     STRAY_DELIMITERS,
     UNDEFINED,
     VR_NAMES,
+    Element,
     Encoding,
+    FileWindow,
+    StructureError,
     dictionary_vr,
     known_vr,
 )

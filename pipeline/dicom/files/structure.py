@@ -8,13 +8,13 @@ from functools import partial
 from itertools import count
 from typing import NoReturn
 
-from pipeline.dicom.files.element import KEPT_BYTES, Element, FileWindow, StructureError
 from pipeline.dicom.files.encoding import (
     DELIMITERS,
     HEAD_BYTES,
     IMPLICIT_LITTLE,
     ITEM,
     ITEM_END,
+    KEPT_BYTES,
     LONG_VRS,
     PIXEL_TAGS,
     SEQUENCE_END,
@@ -22,7 +22,10 @@ from pipeline.dicom.files.encoding import (
     STRAY_DELIMITERS,
     UNDEFINED,
     VR_NAMES,
+    Element,
     Encoding,
+    FileWindow,
+    StructureError,
     dictionary_vr,
     known_vr,
     plain_heads,

@@ -18,7 +18,7 @@ from pydicom.datadict import dictionary_VM as dictionary_vm
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.valuerep import TEXT_VR_DELIMS
 
-from pipeline.dicom.files.element import Element
+from pipeline.dicom.files.encoding import Element
 from pipeline.record import ElementValue
 
 DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")

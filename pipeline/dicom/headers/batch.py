@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from pipeline.dicom.files.values import Flaw
 from pipeline.dicom.headers.group import identify_series
+from pipeline.dicom.headers.maps import Kind
 from pipeline.dicom.headers.observe import Observer
 from pipeline.dicom.headers.read import FileReader
 from pipeline.dicom.headers.slice import Identity, ImagePlane, Pixels, Rescale, SliceHeader
-from pipeline.dicom.headers.units import Kind
 from pipeline.elements import Observation
 from pipeline.geometry import Xyz
 from pipeline.limits import Limits

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
-from pipeline.dicom.headers.notices import check_uids, is_uid
+from pipeline.dicom.headers.read import check_uids, is_uid
 from pipeline.dicom.headers.slice import Series, SliceHeader
 from pipeline.sources.files import INSIDE, is_archive_name, strip_archive_suffix
 from pipeline.sources.folders import resolve_root

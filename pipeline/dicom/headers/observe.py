@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.dicom.files.element import Element
-from pipeline.dicom.files.encoding import PIXEL_TAGS, tag_text
+from pipeline.dicom.files.encoding import PIXEL_TAGS, Element, tag_text
 from pipeline.dicom.files.listing import CREATOR_NUMBERS, name_creators
 from pipeline.dicom.files.values import (
     BINARY_NUMBERS,

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from math import nan
 from typing import Any
 
-from pipeline.dicom.files.element import Element
-from pipeline.dicom.files.encoding import PIXEL_DATA, PIXEL_TAGS
+from pipeline.dicom.files.encoding import PIXEL_DATA, PIXEL_TAGS, Element
 from pipeline.dicom.files.values import (
     DECIMAL_VRS,
     LARGEST_INTEGER_STRING,
@@ -17,8 +16,8 @@ from pipeline.dicom.files.values import (
     parse_numbers,
     tag_of,
 )
+from pipeline.dicom.headers.maps import find_kinds
 from pipeline.dicom.headers.slice import PHASE_ELEMENTS, Identity, ImagePlane, Pixels, Rescale
-from pipeline.dicom.headers.units import find_kinds
 from pipeline.geometry import Xyz
 from pipeline.record import ElementValue
 

@@ -6,7 +6,7 @@ from math import nan
 from typing import Literal
 
 from pipeline.dicom.files.values import Flaw
-from pipeline.dicom.headers.units import Kind, parse_unit
+from pipeline.dicom.headers.maps import Kind, parse_unit
 from pipeline.geometry import Xyz
 from pipeline.privacy import TextVerdict
 from pipeline.record import ElementValue

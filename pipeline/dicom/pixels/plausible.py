@@ -14,9 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dicom.headers.maps import is_original, may_be_map
+from pipeline.dicom.headers.maps import UNSPECIFIED, is_original, may_be_map
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.headers.units import UNSPECIFIED
 from pipeline.dicom.pixels.stored import Stored
 from pipeline.features.tissue import (
     AIR_OR_INFLATED_LUNG_HU,

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from struct import unpack
 
-from pipeline.dicom.files.element import StructureError
-from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES, DEFLATED_LE
+from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES, DEFLATED_LE, StructureError
 from pipeline.dicom.files.part10 import inflate_data_set
 from pipeline.dicom.headers.slice import SliceHeader
 from pipeline.errors import SeriesRefusedError

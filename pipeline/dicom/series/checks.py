@@ -9,10 +9,9 @@ import numpy as np
 
 from pipeline.dicom.files.encoding import COMPRESSED_SYNTAXES, NATIVE_SYNTAXES
 from pipeline.dicom.files.values import Flaw
-from pipeline.dicom.headers.maps import is_map
+from pipeline.dicom.headers.maps import TAKEN_FOR_HU, is_map
 from pipeline.dicom.headers.parts import FARTHEST_MM, LARGEST_SPACING_MM, SMALLEST_SPACING_MM
 from pipeline.dicom.headers.slice import CT_IMAGE, Series, SliceHeader
-from pipeline.dicom.headers.units import TAKEN_FOR_HU
 from pipeline.dicom.policy import Policy
 from pipeline.dicom.series.split import describe_missing_parts
 from pipeline.dicom.stack.checks import is_one_spacing

@@ -10,7 +10,6 @@ from dicom_bytes import DICM, element, endless, file_bytes, found_file, item, pu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dicom.files.element import StructureError
 from pipeline.dicom.files.encoding import (
     DEFLATED_LE,
     EXPLICIT_BE,
@@ -20,6 +19,7 @@ from pipeline.dicom.files.encoding import (
     PIXEL_DATA,
     UNDEFINED,
     Encoding,
+    StructureError,
 )
 from pipeline.dicom.files.part10 import (
     DEFLATED_BLOCK_BYTES,

@@ -6,14 +6,16 @@ from dicom_bytes import element, endless, file_bytes, item, put_file, walker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dicom.files.element import Element, FileWindow, StructureError
 from pipeline.dicom.files.encoding import (
     EXPLICIT_LITTLE,
     IMPLICIT_LE,
     IMPLICIT_LITTLE,
     PIXEL_DATA,
     UNDEFINED,
+    Element,
     Encoding,
+    FileWindow,
+    StructureError,
 )
 from pipeline.dicom.files.part10 import read_data_set
 from pipeline.dicom.files.repair import find_only_reading

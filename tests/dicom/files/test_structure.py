@@ -3,7 +3,6 @@ from dicom_bytes import delimiter, element, endless, item, us, walker
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.dicom.files.element import KEPT_BYTES, Element, StructureError
 from pipeline.dicom.files.encoding import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -11,10 +10,13 @@ from pipeline.dicom.files.encoding import (
     IMPLICIT_LITTLE,
     ITEM,
     ITEM_END,
+    KEPT_BYTES,
     PIXEL_DATA,
     SEQUENCE_END,
     UNDEFINED,
+    Element,
     Encoding,
+    StructureError,
 )
 from pipeline.dicom.files.structure import Walker
 from pipeline.vocabulary import Reason

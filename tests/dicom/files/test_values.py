@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.charset import python_encoding
 
-from pipeline.dicom.files.element import Element
+from pipeline.dicom.files.encoding import Element
 from pipeline.dicom.files.values import (
     Flaw,
     Values,

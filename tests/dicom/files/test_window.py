@@ -3,7 +3,7 @@ from io import BytesIO
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dicom.files.element import WINDOW_BYTES, FileWindow
+from pipeline.dicom.files.encoding import WINDOW_BYTES, FileWindow
 
 CONTENT = bytes(range(256)) * (5 * WINDOW_BYTES // 512)
 

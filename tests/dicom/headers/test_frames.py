@@ -8,7 +8,7 @@ from multiframe import MACROS, join_frames
 from phantoms import write_series
 from pydicom.dataset import Dataset
 
-from pipeline.dicom.files.element import Element
+from pipeline.dicom.files.encoding import Element
 from pipeline.dicom.files.values import Flaw, tag_of
 from pipeline.dicom.headers.parts import split_frames
 from pipeline.dicom.headers.read import read_headers

@@ -1,8 +1,8 @@
 import pytest
 from dicom_bytes import read_element, values
 
-from pipeline.dicom.headers.notices import check_element, check_keywords, check_uids, is_uid
 from pipeline.dicom.headers.parts import Reader, read_identity
+from pipeline.dicom.headers.read import check_element, check_keywords, check_uids, is_uid
 from pipeline.vocabulary import SeriesWarning
 
 SOUND = {

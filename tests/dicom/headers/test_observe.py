@@ -1,7 +1,7 @@
 import pytest
 from dicom_bytes import element, item, known, read_element, us, walker
 
-from pipeline.dicom.files.element import Element
+from pipeline.dicom.files.encoding import Element
 from pipeline.dicom.headers.observe import LONGEST_TEXT, Observer
 from pipeline.elements import Observation
 

@@ -5,7 +5,7 @@ from dicom_bytes import read_element, values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dicom.files.element import Element
+from pipeline.dicom.files.encoding import Element
 from pipeline.dicom.files.values import Values
 from pipeline.dicom.headers.parts import DeclaredPadding, read_padding
 

@@ -7,8 +7,7 @@ from dicom_bytes import known, read_element, us, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dicom.files.element import Element
-from pipeline.dicom.files.encoding import PIXEL_DATA
+from pipeline.dicom.files.encoding import PIXEL_DATA, Element
 from pipeline.dicom.files.part10 import DataSet
 from pipeline.dicom.files.values import Flaw, Values, tag_of
 from pipeline.dicom.headers.observe import Observer

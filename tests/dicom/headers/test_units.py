@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from stored_slices import one_slice
 
+from pipeline.dicom.headers.maps import Kind, parse_unit
 from pipeline.dicom.headers.slice import SliceHeader
-from pipeline.dicom.headers.units import Kind, parse_unit
 
 
 def described(folder: Path, text: str) -> SliceHeader:

@@ -3,8 +3,7 @@ import pytest
 from headers import SOUND, changed
 from numpy.typing import NDArray
 
-from pipeline.dicom.headers.maps import is_map
-from pipeline.dicom.headers.units import find_kinds
+from pipeline.dicom.headers.maps import find_kinds, is_map
 from pipeline.dicom.pixels.plausible import check_map_values
 
 FIRST_HU, N_BINS = -1100, 3000
