@@ -1,8 +1,14 @@
 """``ctprep plan``: what a run would do, and why."""
 
+import os
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from shutil import disk_usage
 
 from pipeline.cli.arguments import add_config, add_talk, load_config
+from pipeline.output.layout import OutputFolder
+from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
+from pipeline.sources.address import parse_address
 from pipeline.vocabulary import ExitCode
 
 
@@ -26,14 +32,36 @@ def execute(options: Namespace) -> ExitCode:
     from pipeline.plan.plan import SeriesState  # noqa: PLC0415
     from pipeline.run.dry_run import dry_run  # noqa: PLC0415
 
-    counts = dict.fromkeys(SeriesState, 0)
+    counts, n_bytes = dict.fromkeys(SeriesState, 0), 0
+    has_key = config.manifest.identifiers == "keep" or _has_pseudonym_key(config.output.folder)
     listener = Silent() if options.quiet else Lines()
     for plan in dry_run(config, listener, deep=options.deep, explains=options.explain):
         counts[plan.state] += 1
-        print(f"{plan.series_key} {plan.state}: {plan.why}; {plan.expectation}")
+        n_bytes += plan.n_bytes
+        name = plan.series_key if has_key else f"series {sum(counts.values())}"
+        folder = f"  {plan.folder}" if options.show_folders and plan.folder else ""
+        print(f"{name} {plan.state}: {plan.why}; {plan.expectation}{folder}")
         for line in plan.program if options.explain else ():
             print(f"  {line}")
     print(", ".join(f"{n} {state}" for state, n in counts.items()))
+    if n_bytes:
+        print(_describe_room(n_bytes, config.output.folder))
+    if not has_key:
+        print("series have no key yet: the first run makes the key that their names follow from")
     if script := find_job_script(config.cluster, config.limits):
         print(f"\neach worker is a job of {config.cluster.kind}:\n\n{script}")
     return ExitCode.OK
+
+
+def _has_pseudonym_key(folder: str) -> bool:
+    """Tell whether the keys that are printed are those that a run will use; in a bucket they may be."""
+    is_remote = parse_address(folder) is not None
+    return is_remote or KEY_FILE_VARIABLE in os.environ or OutputFolder(Path(folder)).key.exists()
+
+
+def _describe_room(n_bytes: int, folder: str) -> str:
+    words = f"new stores take {n_bytes / 1e6:.0f} MB before compression"
+    if parse_address(folder):
+        return words
+    there = next(path for path in (Path(folder).absolute(), *Path(folder).absolute().parents) if path.exists())
+    return f"{words}; {disk_usage(there).free / 1e6:.0f} MB are free in {there}"

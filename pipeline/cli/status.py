@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from pipeline.cli.arguments import add_output
-from pipeline.vocabulary import ExitCode, Status
+from pipeline.vocabulary import ExitCode, Status, format_count
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -15,11 +15,18 @@ def execute(options: Namespace) -> ExitCode:
     """Print the counts by status and reason, when the last run ended and what it found new, and the next step."""
     from pipeline.audit.remote import open_tables  # noqa: PLC0415
     from pipeline.cli.tables import print_counts, print_fields, print_unreadable  # noqa: PLC0415  --help shall not wait for these
+    from pipeline.output.lock import is_held  # noqa: PLC0415
     from pipeline.output.manifest import read_records  # noqa: PLC0415
     from pipeline.output.summary import last_summary  # noqa: PLC0415
     from pipeline.report.cohort import history  # noqa: PLC0415
 
     with open_tables(options.output) as output:
+        if not output.manifest.exists() and is_held(output):
+            n_done = len(output.list_stored())
+            print(
+                f"a first run is at work: {format_count(n_done, 'volume')} finished so far; counts follow when it ends"
+            )
+            return ExitCode.OK
         records = read_records(output)
         last = last_summary(output)
     print_counts(records)

@@ -80,8 +80,11 @@ class Cohort:
 
     def to_pandas(self) -> Any:
         """Return the table as a pandas DataFrame, indexed by ``series_key``; pandas must be installed."""
-        import pandas as pd  # noqa: PLC0415  only who asks for it needs it
-
+        try:
+            import pandas as pd  # noqa: PLC0415  only who asks for it needs it
+        except ModuleNotFoundError as error:
+            msg = "pandas is not installed: pip install 'ctprep[pandas]'"
+            raise UsageError(msg) from error
         return pd.DataFrame(list(self.rows)).set_index("series_key")
 
     def row(self, key: str) -> Row:

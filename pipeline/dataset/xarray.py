@@ -3,9 +3,15 @@
 from typing import Any
 
 import numpy as np
-import xarray
 
 from pipeline.dataset.volume import CohortVolume
+from pipeline.errors import UsageError
+
+try:
+    import xarray
+except ModuleNotFoundError as _error:
+    _message = "xarray is not installed: pip install 'ctprep[xarray]'"
+    raise UsageError(_message) from _error
 
 
 def to_dataarray(volume: CohortVolume) -> "xarray.DataArray":

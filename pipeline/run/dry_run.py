@@ -37,13 +37,18 @@ OTHER_CONTENT = "its files hold something else, though their sizes and times are
 
 @dataclass(frozen=True)
 class SeriesPreview:
-    """What a run would do with one series; ``program`` is its steps, a line each."""
+    """What a run would do with one series; ``program`` is its steps, a line each, ``folder`` that of its files.
+
+    ``n_bytes`` is what a new store takes before compression.
+    """
 
     series_key: str
     state: SeriesState
     why: str
     expectation: str
     program: tuple[str, ...] = ()
+    folder: str = ""
+    n_bytes: int = 0
 
 
 def dry_run(
@@ -123,11 +128,13 @@ def _compare_content(
 def _preview(plan: PlannedSeries, recipe: Recipe, *, explains: bool) -> SeriesPreview:
     if plan.scanned is None:
         return SeriesPreview(plan.series_key, plan.state, plan.why, STAYS)
+    folder = plan.scanned.details.folder
     if plan.scanned.refusal:
-        return SeriesPreview(plan.series_key, plan.state, plan.why, ": ".join(plan.scanned.refusal))
+        return SeriesPreview(plan.series_key, plan.state, plan.why, ": ".join(plan.scanned.refusal), folder=folder)
     program = estimate_program(plan.scanned.series, recipe)
     if isinstance(program, str):
-        return SeriesPreview(plan.series_key, plan.state, plan.why, program)
+        return SeriesPreview(plan.series_key, plan.state, plan.why, program, folder=folder)
     expectation = describe_program(program, recipe)
     steps = tuple(explain(program)) if explains else ()
-    return SeriesPreview(plan.series_key, plan.state, plan.why, expectation, steps)
+    n_bytes = program.nbytes if plan.is_work else 0
+    return SeriesPreview(plan.series_key, plan.state, plan.why, expectation, steps, folder, n_bytes)

@@ -18,7 +18,11 @@ def test_a_plan_tells_state_shape_and_on_request_the_program(
     assert "new: never seen before; 30 x 26 x 23 int16" in plain
     assert main([*words, "--explain"]) == 0
     assert "resample: 30 x 26 x 23 at 1 x 1 x 1 mm" in capsys.readouterr().out
-    assert plain.splitlines()[-1] == "1 new, 0 changed, 0 stale, 0 done, 0 gone"
+    *_, counts, room, keys = plain.splitlines()
+    assert counts == "1 new, 0 changed, 0 stale, 0 done, 0 gone"
+    assert room.startswith("new stores take 0 MB before compression; ")
+    assert keys == "series have no key yet: the first run makes the key that their names follow from"
+    assert plain.splitlines()[0].startswith("series 1 new: ")
     assert main([*words, "--deep"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("1 new")
+    assert "\n1 new, 0 changed" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()

@@ -6,6 +6,7 @@ from running import carry_out
 
 from pipeline.cli import main
 from pipeline.output.layout import OutputFolder
+from pipeline.output.lock import run_lock
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -48,3 +49,12 @@ def test_an_account_that_may_not_read_private_is_answered_from_the_rest(
     assert "compared with the manifest alone" in capsys.readouterr().out
     assert main(["show", str(tmp_path / "out"), "p0"]) == 2
     assert "this account may not read private/, so only a series_key is found" in capsys.readouterr().err
+
+
+def test_status_answers_during_a_first_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = OutputFolder(tmp_path)
+    output.prepare()
+    output.store("a" * 20).mkdir()
+    with run_lock(output):
+        assert main(["status", str(tmp_path)]) == 0
+    assert "a first run is at work: 1 volume finished so far" in capsys.readouterr().out
