@@ -14,7 +14,6 @@ from argparse import ArgumentParser
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -95,19 +94,22 @@ def timed_run(source: Path, output: Path) -> tuple[float, float, int]:
     config = output.with_suffix(".yaml")
     config.write_text(CONFIG + "report: {enabled: false}\ncluster: {workers: 2}\n")
     command = [sys.executable, "-m", "pipeline", "run", config, "--input", source, "--output", output, "--quiet"]
-    begun, before, most = perf_counter(), getrusage(RUSAGE_CHILDREN), 0
+    begun, most = perf_counter(), 0
+    cpu_seconds: dict[int, float] = {}
     with subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL) as running:
         while running.poll() is None:
             with suppress(psutil.Error):
-                most = max(most, temporary_bytes(psutil.Process(running.pid)))
+                process = psutil.Process(running.pid)
+                most = max(most, temporary_bytes(process))
+                for one in (process, *process.children(recursive=True)):
+                    cpu_seconds[one.pid] = sum(one.cpu_times()[:2])
             try:
                 running.wait(LOOK_SECONDS)
             except subprocess.TimeoutExpired:
                 continue
     if running.returncode:
         sys.exit(f"the run over {source.name} ended with {running.returncode}")
-    used = getrusage(RUSAGE_CHILDREN)
-    return perf_counter() - begun, used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime, most
+    return perf_counter() - begun, sum(cpu_seconds.values()), most
 
 
 def result_of(output: Path) -> str:

@@ -33,6 +33,7 @@ BLOCK_BYTES = 1 << 20
 XZ_MEMORY_BYTES = 1 << 29
 """What unpacking xz may take: its strongest preset wants 65 MiB, a hostile archive may ask for 4 GiB."""
 ZSTD_WINDOW_BYTES = 1 << 28
+NEEDS_ZSTD = "an archive in zstd needs the package zstandard: install ctprep[zstd]"
 MAGIC = {b"\x1f\x8b": GZIP, b"BZh": BZIP2, b"\xfd7zXZ\0": XZ, b"\x28\xb5\x2f\xfd": ZSTD}
 
 
@@ -249,8 +250,7 @@ def _make_zstd(packed: _Packed) -> Callable[[], bytes]:
     try:
         import zstandard  # noqa: PLC0415  an extra: only who has such archives needs it
     except ImportError as error:
-        detail = "a zstd archive needs the package zstandard: install ctprep[zstd]"
-        raise SourceError(Reason.UNREADABLE, detail) from error
+        raise SourceError(Reason.UNREADABLE, NEEDS_ZSTD) from error
     decoder = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES)
     reader = decoder.stream_reader(packed, read_across_frames=True)
 

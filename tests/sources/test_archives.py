@@ -10,6 +10,7 @@ import tempfile
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pipeline.sources import archives
 from pipeline.sources.files import FoundFile, SourceError, open_at_hand, open_stream, open_unchanged
 from pipeline.sources.folders import InputOptions, find_files
 from pipeline.sources.members import hold_files
+from pipeline.sources.spans import NEEDS_ZSTD
 from pipeline.vocabulary import Reason
 
 CONTENTS = {"a/1": b"one" * 30_000, "a/2": b"", "b/c/3": bytes(range(256)) * 400, "top": b"t"}
@@ -84,6 +86,19 @@ MAKERS: dict[str, Callable[[Path, Path], Path]] = {
 def test_every_kind_of_archive_holds_what_the_folder_holds(name: str, folder: Path, tmp_path: Path) -> None:
     path = MAKERS[name](tmp_path / name, folder)
     assert contents(path) == {f"{path}!/{member}": content for member, content in CONTENTS.items()}
+
+
+def test_a_tar_in_zstd_is_read_with_the_extra_and_refused_without(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.zst"
+    path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(9))
+    if find_spec("zstandard") is None:
+        assert refused(path, path.read_bytes()) == (Reason.UNREADABLE, NEEDS_ZSTD)
+    zstandard = pytest.importorskip("zstandard")
+    content = zstandard.compress(tar_of(*((name, content) for name, content in CONTENTS.items() if content)))
+    path.write_bytes(content)
+    assert contents(path) == {f"{path}!/{member}": content for member, content in CONTENTS.items() if content}
+    assert refused(path, content[:-50])[0] is Reason.CORRUPT
+    assert refused(path, zstandard.compress(tar_of(("a", BOMB))))[0] is Reason.LIMIT
 
 
 @pytest.mark.parametrize("inner", MAKERS)
