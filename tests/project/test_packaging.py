@@ -38,7 +38,7 @@ def test_the_wheel_holds_package_schema_and_configurations(built: Path) -> None:
     }
     assert expected <= configs <= names
     assert "pipeline/ct_image_elements.tsv" in names
-    assert {name.partition("/")[0] for name in names} == {"pipeline", f"ctprep-{__version__}.dist-info"}
+    assert {name.partition("/")[0] for name in names} == {"pipeline", "ctprep", f"ctprep-{__version__}.dist-info"}
 
 
 def test_a_wheel_runs_a_configuration_by_name_without_a_clone(built: Path, tmp_path: Path) -> None:
