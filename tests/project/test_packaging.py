@@ -52,7 +52,7 @@ def test_a_wheel_runs_a_configuration_by_name_without_a_clone(built: Path, tmp_p
 def test_the_source_archive_holds_no_stray_files(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    kept = {"pipeline", "configs", "docs"}
+    kept = {"pipeline", "ctprep", "configs", "docs"}
     alone = {name for name in names if name.partition("/")[0] not in kept}
     assert alone == {"CHANGELOG.md", "CITATION.cff", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml", ".gitignore"}
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=False, capture_output=True, text=True).stdout
