@@ -6,8 +6,7 @@ from pathlib import Path
 from shutil import disk_usage
 
 from pipeline.cli.arguments import add_config, add_talk, load_config
-from pipeline.output.layout import OutputFolder
-from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
+from pipeline.output.layout import KEY_FILE_VARIABLE, OutputFolder
 from pipeline.sources.address import parse_address
 from pipeline.vocabulary import ExitCode
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.errors import DamageError
-from pipeline.output.layout import OutputFolder
-from pipeline.output.pseudonym_key import find_pseudonym_key
+from pipeline.output.layout import OutputFolder, find_pseudonym_key
 from pipeline.output.tables import is_whole, read_counts, read_table
 from pipeline.vocabulary import Status
 
@@ -20,8 +19,6 @@ def read_former_entries(output: OutputFolder) -> Iterator[Entry]:
     Half a line that a kill left at the end does not count; nor does a series that the tables do not complete: it is
     prepared again.  Raises DamageError for any other line that is no entry.
     """
-    if not output.former_journal.exists():
-        return
     *whole, _torn = output.former_journal.read_bytes().split(b"\n")
     entries = {entry["series_key"]: entry for entry in (_entry(line, n) for n, line in enumerate(whole, start=1))}
     slices, histograms = _published_slices(output), _published_histograms(output)

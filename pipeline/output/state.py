@@ -325,4 +325,5 @@ def _outcome(fields: Mapping[str, Any]) -> SliceOutcome:
 
 def _former_series(output: OutputFolder) -> Iterator[Finished]:
     """Yield the series that an output of the version before has finished."""
-    yield from map(_result, read_former_entries(output))
+    if output.former_journal.exists():
+        yield from map(_result, read_former_entries(output))

@@ -14,7 +14,7 @@ from pipeline.output.lock import run_lock
 from pipeline.output.manifest import publish, read_records
 from pipeline.output.tables import read_table
 from pipeline.record import SeriesRecord
-from pipeline.run.inventory import join_to_slices, publish_leftovers, publish_slice_labels, slice_label_columns
+from pipeline.run.publish import join_to_slices, publish_leftovers, publish_slice_labels, slice_label_columns
 from pipeline.run.session import load_key
 from pipeline.vocabulary import Status
 

@@ -14,9 +14,8 @@ from pipeline.config.paths import check_paths, find_folder_clash
 from pipeline.errors import OutputError, UsageError
 from pipeline.masks.nifti import has_nifti
 from pipeline.output.database import Database
-from pipeline.output.layout import OutputFolder
+from pipeline.output.layout import OutputFolder, find_pseudonym_key, load_pseudonym_key
 from pipeline.output.lock import run_lock
-from pipeline.output.pseudonym_key import find_pseudonym_key, load_pseudonym_key
 from pipeline.output.state import open_database
 from pipeline.plan.recipe import local_roots, resolve_statistics, scan_inputs
 from pipeline.privacy import PseudonymKey

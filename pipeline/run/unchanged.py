@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.config import Config
-from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
+from pipeline.output.layout import KEY_FILE_VARIABLE
 from pipeline.run.session import Session
 from pipeline.scan.files import UNCHANGED, FileCounts
 from pipeline.scan.series import Scan

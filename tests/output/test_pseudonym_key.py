@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE, load_pseudonym_key
+from pipeline.output.layout import KEY_FILE_VARIABLE, load_pseudonym_key
 
 
 def test_the_first_run_makes_a_key_and_the_next_reads_it(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from running import InThisProcess
 
 from pipeline.dataset import open_cohort
 from pipeline.geometry import LPS_TO_RAS, Zyx
-from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
+from pipeline.output.layout import KEY_FILE_VARIABLE
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 

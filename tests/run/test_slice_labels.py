@@ -9,7 +9,7 @@ from pipeline.output.layout import OutputFolder
 from pipeline.output.tables import read_table, write_table
 from pipeline.privacy import PseudonymKey
 from pipeline.record import map_types
-from pipeline.run.inventory import label_slices, publish_leftovers, slice_label_columns
+from pipeline.run.publish import label_slices, publish_leftovers, slice_label_columns
 
 KEY = PseudonymKey(b"secret")
 USED, FRAMES, UNUSED = "1.2.3.1", "1.2.3.2", "1.2.3.3"

@@ -11,9 +11,8 @@ from running import ORIENTED, Quiet, carry_out
 from pipeline.cli import main
 from pipeline.config import load
 from pipeline.errors import LockedError, UsageError
-from pipeline.output.layout import OutputFolder
+from pipeline.output.layout import KEY_FILE_VARIABLE, OutputFolder
 from pipeline.output.manifest import read_records
-from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
 from pipeline.output.tables import read_table
 from pipeline.record import SeriesRecord
 from pipeline.run.dry_run import dry_run

@@ -17,7 +17,7 @@ from remote_runs import (
 from running import carry_out
 
 from pipeline.cli import main
-from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
+from pipeline.output.layout import KEY_FILE_VARIABLE
 from pipeline.sources.lease import LEASE
 from pipeline.vocabulary import ExitCode
 

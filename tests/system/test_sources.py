@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from remote_runs import SERIAL, stores_here
 from running import by_uid, carry_out
 
-from pipeline.output.pseudonym_key import KEY_FILE_VARIABLE
+from pipeline.output.layout import KEY_FILE_VARIABLE
 from pipeline.output.tables import read_table
 from pipeline.run.run import Outcome
 from pipeline.sources import archives
