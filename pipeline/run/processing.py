@@ -80,13 +80,15 @@ def find_same_content(
 ) -> Iterator[PlannedSeries]:
     """Yield the series whose files changed by name or time alone, as by a copy: their headers and pixels are the same.
 
-    Only where all headers are the same are pixels read.
+    Only where all headers are the same are pixels read.  Of a series with masks it may be those that changed: it is
+    prepared again.
     """
     moved = {}
     for plan in plans:
-        known = finished.get(plan.series_key)
-        is_in_doubt = plan.state is SeriesState.CHANGED and plan.is_work and known and known.record.fingerprint
-        if known and plan.scanned and is_in_doubt and known.headers == plan.scanned.details.headers:
+        known, scanned = finished.get(plan.series_key), plan.scanned
+        if plan.state is not SeriesState.CHANGED or not plan.is_work or known is None or scanned is None:
+            continue
+        if known.record.fingerprint and not scanned.masks and known.headers == scanned.details.headers:
             moved[plan.series_key] = plan
     if not moved:
         return
