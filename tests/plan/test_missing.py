@@ -60,6 +60,6 @@ def test_what_is_gone_is_counted_and_empty_roots_are_named(tmp_path: Path) -> No
     messages = list(describe_missing(options, scan_of(tmp_path / "full/1"), gone))
     assert messages == [
         f"{tmp_path / 'empty'} holds no file at all (is it mounted?)",
-        "2 series are gone from the input; their stores are kept, and `ctprep gc` lists them",
+        "2 series are gone from the input; their stores are kept, and `ctprep gc` lists what is gone",
     ]
     assert list(describe_missing(options, scan_of(), gone[2:])) == []
