@@ -22,6 +22,10 @@ STEP_WORDS = {
     "crop_or_pad": "The volume is cut or filled to a fixed shape.",
     "crop_body": "The volume is cut to a box around the body.",
     "crop_lung": "The volume is cut to a box around the lungs.",
+    "crop_above": "The volume is cut to the box of all that is above a value.",
+    "crop_to": "The volume is cut to a box around a label.",
+    "remove_table": "What lies outside the body is padding.",
+    "quantise": "Values are rounded to whole numbers.",
 }
 """What a step of a trail does."""
 

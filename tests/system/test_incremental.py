@@ -163,7 +163,7 @@ def test_a_root_that_is_not_mounted_is_named_and_nothing_of_it_is_deleted(source
     second = run(both, listener)
     assert listener.heard[:2] == [
         f"{tmp_path}/share holds no file at all (is it mounted?)",
-        "1 series are gone from the input; their stores are kept, and `ctprep gc` lists them",
+        "1 series is gone from the input; its store is kept, and `ctprep gc` lists what is gone",
     ]
     assert bytes_of_stores(second) == bytes_of_stores(first)
     assert len(second.records) == 3

@@ -24,6 +24,8 @@ from pipeline.vocabulary import ExitCode
 if TYPE_CHECKING:
     from bucket_server import BucketServer
 
+REPORTED = ORIENTED + "report: {enabled: true}\n"
+
 
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -40,7 +42,7 @@ class TestARun:
     def test_leaves_in_a_bucket_what_it_leaves_in_a_folder(
         self, server: "BucketServer", source: Path, tmp_path: Path
     ) -> None:
-        near, far = carry_out(tmp_path, source), remote_run(tmp_path, source, server.url("out"), ORIENTED)
+        near, far = carry_out(tmp_path, source, REPORTED), remote_run(tmp_path, source, server.url("out"), REPORTED)
         assert far.exit_code == near.exit_code == ExitCode.OK
         assert stores(server) == stores_here(near.output) != {}
         here = {path.relative_to(near.output.root).as_posix() for path in near.output.root.rglob("*") if path.is_file()}
