@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from time import process_time
 from typing import Any
 
 import numpy as np
+from cohort.measured import best
 from numcodecs import Blosc, Zstd, blosc
 from numpy.typing import NDArray
 
@@ -145,16 +145,6 @@ def measure(chunked: Chunked, rounds: int) -> NDArray[np.float64]:
     whole = best(lambda: chunked.read((0, 0, 0), chunked.shape), rounds)
     patches = [best(lambda side=side: chunked.read_patches(side), rounds) for side in PATCHES]  # type: ignore[misc]
     return np.array([size, encode, whole, *patches])
-
-
-def best(work: Callable[[], object], rounds: int) -> float:
-    """Return the least processors' time of several rounds."""
-    times = []
-    for _ in range(rounds):
-        began = process_time()
-        work()
-        times.append(process_time() - began)
-    return min(times)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import process_time
 
 os.environ["BLOSC_NTHREADS"] = "1"
 
 import numpy as np
 from cohort.made import make_cohort
+from cohort.measured import best
 from numcodecs import blosc
 
 from pipeline.cluster.dispatcher import open_cluster
@@ -148,16 +148,6 @@ def show(
     for name, work in bounds.items():
         seconds = best(work, rounds)
         print(f"limit: {name:<36}{seconds:8.3f} s")
-
-
-def best(work: Callable[[], object], rounds: int) -> float:
-    """Return the least processors' time of several rounds."""
-    times = []
-    for _ in range(rounds):
-        began = process_time()
-        work()
-        times.append(process_time() - began)
-    return min(times)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One program run from the shell, and what it took: wall time, processors' time, memory of its largest process."""
+"""What a program took that was run from the shell, or work in this process: time, and memory of its largest process."""
 
 import ctypes
 import json
@@ -6,9 +6,10 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 POOLS = ("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 ONE_THREAD = dict.fromkeys(("BLOSC_NTHREADS", *POOLS), "1")
@@ -47,6 +48,16 @@ def run_measured(command: list[str], log: Path) -> Cost:
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     return Cost(wall, _used() - before, max(peaks) / 1024)
+
+
+def best(work: Callable[[], object], rounds: int) -> float:
+    """Return the least processors' time of several rounds."""
+    times = []
+    for _ in range(rounds):
+        began = process_time()
+        work()
+        times.append(process_time() - began)
+    return min(times)
 
 
 def run_alone(script: str, *words: str) -> list[float]:

@@ -288,8 +288,8 @@ def _translated() -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         code = getattr(error, "sqlite_errorcode", None)
-        if code is None:  # of Python itself: a text that is no UTF-8, which its message names
-            what = "a text is none"
+        if code is None:  # of Python itself, whose message would quote the text
+            what = "a text is not UTF-8"
             raise damage_error(what) from error
         if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             msg = "private/state.sqlite is in use by another command on this output: try again when it has ended"

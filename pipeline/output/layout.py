@@ -1,4 +1,4 @@
-"""The names of all files and folders of an output."""
+"""The names of all files and folders of an output, and its pseudonym key."""
 
 import os
 import re

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import prod
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -267,7 +267,8 @@ def estimate_bytes(plans: Iterable[PlannedSeries], recipe: Recipe) -> int:
     """Return the bytes that the stores of all series will take before compression, from a sample of many."""
     work = [plan for plan in plans if plan.is_work]
     n_bytes, effort = 0, 0.0
-    for plan in work[:: -(-len(work) // SAMPLED) or 1]:
+    stride = max(1, ceil(len(work) / SAMPLED))
+    for plan in work[::stride]:
         program = estimate_program(plan.scanned.series, recipe) if plan.scanned else ""
         if not isinstance(program, str):
             n_bytes += program.nbytes

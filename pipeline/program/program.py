@@ -1,4 +1,7 @@
-"""A list of steps compiled to a short program, and its memory: lines fold into one, changes of grid fold into one."""
+"""A list of steps compiled to a short program: lines fold into one, changes of grid fold into one.
+
+Also its memory, the dtype of what comes out, and how integers hold normalised values.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

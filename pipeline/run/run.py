@@ -167,12 +167,13 @@ class _Run:
         if has_no_ct_left(found, self.state.finished):
             return self._end_without_input(found)
         selection = select_series(self.session.config, found, self.session.output)
-        account: dict[str, Any] = {"slice_count": selection.slice_count, "plan": count_states(self._plans(selection))}
+        plans = self._plans(selection)
+        account: dict[str, Any] = {"slice_count": selection.slice_count, "plan": count_states(plans)}
         account["unreadable"] = _unreadable(found)
         tracebacks: list[str] = []
         try:
-            self._adopt_moved(selection)
-            account["plan"] = count_states(self._plans(selection))
+            if self._adopt_moved(plans):
+                account["plan"] = count_states(self._plans(selection))
             for processed in self._prepare(selection):
                 self._keep(processed)
                 tracebacks += [processed.traceback] if processed.traceback else []
@@ -204,12 +205,14 @@ class _Run:
     def _plans(self, selection: Selection) -> list[PlannedSeries]:
         return plan_series(selection, self.state.finished, self.versions)
 
-    def _adopt_moved(self, selection: Selection) -> None:
-        """Keep what is done of series whose files were only moved or copied."""
-        plans = self._plans(selection)
+    def _adopt_moved(self, plans: Sequence[PlannedSeries]) -> int:
+        """Keep what is done of series whose files were only moved or copied; return how many there are."""
+        n_moved = 0
         for plan in find_same_content(self.dispatcher, plans, self.state.finished, self.recipe):
             if plan.scanned:
                 self.state.adopt_signature(plan.series_key, plan.scanned.signature)
+                n_moved += 1
+        return n_moved
 
     def _prepare(self, selection: Selection) -> Iterator[ProcessedSeries]:
         """Yield each series that the headers refuse, then those that were processed, then those left out for another.

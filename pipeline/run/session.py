@@ -73,9 +73,10 @@ class NoListener:
 class Session:
     """What every command starts from that changes or plans an output.
 
-    ``asked`` is the configuration as it was given.  In ``config`` every folder is one of this machine, and the steps
-    that wait for the cohort have its statistics where they are needed.  ``cohort`` is the tables it names, read.
-    ``database`` is the output's; where nothing is to be written, a preview.
+    ``asked`` is the configuration as it was given.  In ``config`` the output is a folder of this machine, lists of
+    roots are replaced by what they name, and the steps that wait for the cohort have its statistics where they are
+    needed.  ``cohort`` is the tables it names, read.  ``database`` is the output's; where nothing is to be written, a
+    preview.
     """
 
     asked: Config
@@ -126,7 +127,7 @@ def open_cluster(*options: Any, **how: Any) -> "Dispatcher":
 def open_session(
     config: Config, listener: Listener, *, writes: bool = True, needs_statistics: bool = True
 ) -> Iterator[Session]:
-    """Check a configuration, then fetch what lies in buckets, prepare its output and hold its lock.
+    """Check a configuration, find its roots, prepare its output, fetched where it lies in a bucket, and hold its lock.
 
     Without ``writes`` the output stays as it is, and needs no lock.  Raises UsageError where the configuration cannot
     be carried out (nothing was written), LockedError where another run holds the output, OutputError where that cannot

@@ -15,7 +15,7 @@ from pipeline.privacy import PseudonymKey
 from pipeline.record import MASK_PREFIX, REASON_PREFIX, ElementValue, LabelValue, SeriesRecord
 from pipeline.scan.census import Census
 from pipeline.scan.rows import pack_inventory
-from pipeline.scan.summary import Choice, SeriesIdentity, VolumeDetails, describe_volume, estimate_effort
+from pipeline.scan.summary import Choice, SeriesIdentity, VolumeDetails, build_details, estimate_effort
 from pipeline.vocabulary import Reason, Refusal, SeriesWarning, Status
 
 People = Mapping[str, str]
@@ -57,7 +57,7 @@ class LoadedVolume:
 
     def load_details(self) -> VolumeDetails:
         """Return what else its headers say."""
-        return replace(describe_volume(self.series, self.series_key), elements=self.elements)
+        return replace(build_details(self.series, self.series_key), elements=self.elements)
 
     def load_rows(self) -> bytes:
         """Return the rows of its files, packed."""

@@ -294,7 +294,7 @@ def digest_headers(series: Series) -> str:
     return digest.hexdigest()
 
 
-def describe_volume(volume: Series, series_key: str) -> VolumeDetails:
+def build_details(volume: Series, series_key: str) -> VolumeDetails:
     """Return the details of a volume; whose the facts are is not known yet."""
     first = volume.slices[0]
     folder = find_common_folder({header.file.folder for header in volume.slices})
@@ -304,7 +304,7 @@ def describe_volume(volume: Series, series_key: str) -> VolumeDetails:
 
 
 def _pack_details(volume: Series, one: VolumeSummary) -> bytes:
-    details = describe_volume(volume, one.series_key)
+    details = build_details(volume, one.series_key)
     return pack(
         [
             details.first,

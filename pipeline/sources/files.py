@@ -15,6 +15,8 @@ from pipeline.vocabulary import Reason, Refusal
 INSIDE = "!"
 """What the path of an archive ends with where it stands as a folder: ``exam/ct.zip!/series3/IM0001``."""
 BUCKET_URL = "s3://"
+REQUESTS_AT_ONCE = 16
+"""To one bucket: files are small, and most of the time is spent waiting."""
 
 PLAIN, ZIP_STORED, ZIP_DEFLATED, GZIP, BZIP2, XZ, ZSTD, OBJECT = range(8)
 """How the bytes of a file lie in its container.
@@ -47,6 +49,10 @@ def strip_archive_suffix(name: str) -> str:
     """Return the name of an archive without what says that it is one."""
     longest = max((suffix for suffix in ARCHIVE_SUFFIXES if name.lower().endswith(suffix)), key=len, default="")
     return name[: len(name) - len(longest)]
+
+
+State = tuple[int, int, int]
+"""A container's size and times in nanoseconds; in a bucket its size, its time, and its etag as a number."""
 
 
 class FileExtent(NamedTuple):

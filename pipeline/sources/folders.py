@@ -19,7 +19,7 @@ REFUSED_FILE = "the system refuses the file"
 NOT_LISTED = "the system refuses to list the folder"
 LISTING_FORMAT = 1
 """Counts up when archives are listed otherwise."""
-HIDDEN = "an archive beside something of its own name and an exclamation mark, which its members would have"
+HIDDEN = "beside the archive lies something named like it with ! at the end, where its members would be"
 
 
 @dataclass(frozen=True)

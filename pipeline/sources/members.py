@@ -22,20 +22,23 @@ from pipeline.sources.files import (
     IN_PLACE,
     OBJECT,
     PLAIN,
+    REQUESTS_AT_ONCE,
     WHOLE,
     ZIP_DEFLATED,
     FileExtent,
     FoundFile,
     SourceError,
+    State,
     open_stream,
     open_unchanged,
 )
-from pipeline.sources.places import State, find_place, find_present
+from pipeline.sources.places import find_place, find_present
 from pipeline.sources.spans import (
     Inflated,
     PartOfSpan,
     Span,
     Unpacked,
+    Writable,
     copy_content,
     find_content,
     iterate_content,
@@ -47,8 +50,6 @@ from pipeline.sources.spans import (
 
 HEAD_BYTES = 1 << 16
 """What is read of a file in a compressed tar as it comes by: most headers end there."""
-FETCHES = 16
-"""Requests to a bucket at a time."""
 LOCAL_HEAD_BYTES = 1 << 10
 """What may stand before the content of a member of a zip, mostly."""
 FETCHED_BYTES = 1 << 23
@@ -224,8 +225,7 @@ def _check_in_place(files: Sequence[tuple[FoundFile, FileExtent]]) -> None:
         pairs = list(group)
         with _open_extent(pairs[0][1]) as span:
             for file, extent in pairs:
-                blocks = iterate_content(span, extent.packing, extent.offset, extent.packed)
-                copy_content(blocks, _Nowhere(), file.size, file.crc)
+                _copy_member(span, file, extent, _Nowhere())
 
 
 class _Nowhere:
@@ -301,11 +301,10 @@ def _fetch_all(files: Sequence[Placed], copy: BinaryIO) -> None:
         file, extent, begin = one
         with _open_extent(extent) as span:
             span.read(extent.offset, min(extent.packed + LOCAL_HEAD_BYTES, FETCHED_BYTES))  # one request for most
-            blocks = iterate_content(span, extent.packing, extent.offset, extent.packed)
-            copy_content(blocks, _Part(copy, begin), file.size, file.crc)
+            _copy_member(span, file, extent, _Part(copy, begin))
 
     if files:
-        with ThreadPoolExecutor(FETCHES) as pool:
+        with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
             list(pool.map(fetch, files))
 
 
@@ -319,8 +318,12 @@ def _copy_group(group: Sequence[Placed], copy: BinaryIO) -> None:
         return
     with _open_extent(first) as span:
         for file, extent, begin in group:
-            blocks = iterate_content(span, extent.packing, extent.offset, extent.packed)
-            copy_content(blocks, _Part(copy, begin), file.size, file.crc)
+            _copy_member(span, file, extent, _Part(copy, begin))
+
+
+def _copy_member(span: Span, file: FoundFile, extent: FileExtent, target: Writable) -> None:
+    """Write a member of a zip or a plain tar; raises SourceError where it is not what its archive says."""
+    copy_content(iterate_content(span, extent.packing, extent.offset, extent.packed), target, file.size, file.crc)
 
 
 @contextmanager

@@ -14,20 +14,17 @@ from pipeline.sources.files import (
     BUCKET_URL,
     CHANGED,
     OBJECT,
+    REQUESTS_AT_ONCE,
     FileExtent,
     FoundFile,
     SourceError,
+    State,
 )
 from pipeline.vocabulary import Reason
 
-THREADS = 16
-"""Requests at a time: slices are small, and most of the time is spent waiting."""
 HEAD_BYTES = 1 << 16
 """What is asked for at least: most headers end there."""
 NS = 10**9
-
-State = tuple[int, int, int]
-"""The size of an object, its time in nanoseconds, and what its etag says, as a number."""
 
 
 class LostBucketError(CtprepError):
@@ -42,7 +39,7 @@ def require_any(addresses: Sequence[Address]) -> list[Address]:
             return False
         return not address.prefix or _open_bucket(address.bucket, UsageError).find(address.prefix) is None
 
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
         empty = list(pool.map(is_empty, addresses))
     return [address for address, is_missing in zip(addresses, empty, strict=True) if is_missing]
 
@@ -163,7 +160,7 @@ def hold_heads(extents: Iterable[FileExtent]) -> Iterator[None]:
             content = b""
         return (extent.container, extent.offset), content
 
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
         _heads.by_place = dict(pool.map(fetch, extents))
     try:
         yield

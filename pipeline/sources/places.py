@@ -12,11 +12,9 @@ from pipeline.sources.files import (
     FileExtent,
     FoundFile,
     SourceError,
+    State,
 )
 from pipeline.vocabulary import Reason
-
-State = tuple[int, int, int]
-"""The size of a container and its times, or what stands for them in a bucket."""
 
 
 def find_present(found: FoundFile, states: dict[str, State] | None = None) -> tuple[FoundFile, FileExtent]:

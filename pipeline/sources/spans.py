@@ -23,6 +23,7 @@ from pipeline.sources.files import (
     ZIP_STORED,
     ZSTD,
     SourceError,
+    State,
     refuse_damaged,
 )
 from pipeline.sources.zips import find_data
@@ -75,7 +76,7 @@ class PartOfSpan:
 
 
 @contextmanager
-def open_container(path: str, state: tuple[int, int, int]) -> Iterator[Span]:
+def open_container(path: str, state: State) -> Iterator[Span]:
     """Open a file that others lie in; raises SourceError where it is not of this size and these times any more."""
     if path.startswith(BUCKET_URL):
         from pipeline.sources.objects import ObjectSpan  # noqa: PLC0415  archives of folders need no buckets
@@ -87,7 +88,7 @@ def open_container(path: str, state: tuple[int, int, int]) -> Iterator[Span]:
 
 
 @contextmanager
-def open_file(path: str, state: tuple[int, int, int]) -> Iterator[FileSpan]:
+def open_file(path: str, state: State) -> Iterator[FileSpan]:
     """Open a file of this machine; raises as `open_container` does."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe in its place must not make it wait
     try:
@@ -98,7 +99,7 @@ def open_file(path: str, state: tuple[int, int, int]) -> Iterator[FileSpan]:
         os.close(descriptor)
 
 
-def _check_state(descriptor: int, state: tuple[int, int, int]) -> None:
+def _check_state(descriptor: int, state: State) -> None:
     status = os.fstat(descriptor)
     if (status.st_size, status.st_mtime_ns, status.st_ctime_ns) != state:
         raise SourceError(Reason.UNSTABLE, CHANGED)
@@ -202,7 +203,7 @@ class _Streams:
             if self._decoder.eof:
                 self._waiting = (self._decoder.unused_data or self._packed.read()).lstrip(b"\0")
                 if not any(self._waiting.startswith(magic) for magic in MAGIC):
-                    return b""  # zeros fill up a tape, and anything else is none of ours
+                    return b""  # padding, or what is no compressed stream
                 self._decoder = self._make()
             if not self._waiting and self._decoder.needs_input:
                 self._waiting = self._packed.read()
@@ -218,7 +219,7 @@ class _Streams:
 
 
 class _Gzip:
-    """zlib's decoder with the manners of the others."""
+    """zlib's decoder with the methods of those of bz2 and lzma."""
 
     def __init__(self) -> None:
         self._decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)

@@ -1,4 +1,4 @@
-"""The headers of a tar archive, one after another (POSIX.1-2001 pax, GNU); believes none of them."""
+"""The headers of a tar archive, one after another (POSIX.1-2001 pax, GNU); what they say is checked."""
 
 import re
 from collections.abc import Iterator
@@ -154,7 +154,7 @@ def _parse_pax(text: bytes) -> dict[bytes, bytes]:
         match = _PAX_RECORD.match(text, at)
         n_bytes = int(match[1]) if match else 0
         if match is None or at + n_bytes > len(text) or match.end() > at + n_bytes - 1:
-            refuse_damaged("a pax header is no such")
+            refuse_damaged("a pax header cannot be read")
         found[match[2]] = text[match.end() : at + n_bytes - 1]
         at += n_bytes
     return found

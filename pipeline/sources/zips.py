@@ -1,4 +1,4 @@
-"""The directory of a zip archive (APPNOTE.TXT 6.3.10): names, sizes, checksums and places; believes none of them."""
+"""The directory of a zip archive (APPNOTE.TXT 6.3.10): names, sizes, checksums and places, all of them checked."""
 
 from collections.abc import Callable, Iterator
 from struct import Struct

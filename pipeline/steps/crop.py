@@ -1,9 +1,12 @@
 """Crops to a box that is searched in the voxels: the step that searches, and the step that it becomes."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.features.anatomy import Samples, search_bytes
 from pipeline.geometry import Geometry, Zyx
@@ -76,6 +79,22 @@ class CropToTarget(Step):
     @abstractmethod
     def find_target(samples: Samples) -> Mask:
         """Return the samples that the box must hold; all False where there is no target."""
+
+
+def bound_hits(hits: Sequence[NDArray[np.bool_]], margins: Sequence[int]) -> tuple[Zyx[int], Zyx[int]] | None:
+    """Return start and shape of the box that holds what was hit along z, y, x, with margins as far as the volume goes.
+
+    ``hits`` tells for each axis at which of its voxels something was hit; ``margins`` are in voxels.  None for no hit.
+    """
+    starts, shape = [], []
+    for along, margin in zip(hits, margins, strict=True):
+        found = np.flatnonzero(along)
+        if not found.size:
+            return None
+        start, stop = max(0, int(found[0]) - margin), min(along.size, int(found[-1]) + 1 + margin)
+        starts.append(start)
+        shape.append(stop - start)
+    return Zyx(*starts), Zyx(*shape)
 
 
 def shift_grid(geometry: Geometry, start: Zyx[int], shape: Zyx[int]) -> GridChange:

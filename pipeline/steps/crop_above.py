@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.geometry import Zyx
 from pipeline.program.changes import Search
 from pipeline.program.step import Step, StepOrderError, require_hu
-from pipeline.steps.crop import FoundBox
+from pipeline.steps.crop import FoundBox, bound_hits
 from pipeline.volume import Volume, VolumeSpec
 
 
@@ -59,12 +59,6 @@ class CropAbove(Step):
             along[0][z] = above.any()
             along[1] |= above.any(axis=1)
             along[2] |= above.any(axis=0)
-        if not along[0].any():
-            return FoundAbove(self.hu, self.margin_voxels, False, Zyx(0, 0, 0), volume.geometry.shape)  # noqa: FBT003
-        starts, stops = [], []
-        for hits in along:
-            first, *_, last = (*np.flatnonzero(hits), np.flatnonzero(hits)[-1])
-            starts.append(max(0, int(first) - self.margin_voxels))
-            stops.append(min(hits.size, int(last) + 1 + self.margin_voxels))
-        shape = Zyx(*(stop - start for start, stop in zip(starts, stops, strict=True)))
-        return FoundAbove(self.hu, self.margin_voxels, True, Zyx(*starts), shape)  # noqa: FBT003
+        box = bound_hits(along, (self.margin_voxels,) * 3)
+        start, shape = box or (Zyx(0, 0, 0), volume.geometry.shape)
+        return FoundAbove(self.hu, self.margin_voxels, box is not None, start, shape)

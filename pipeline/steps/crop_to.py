@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.geometry import Geometry, Zyx
 from pipeline.program.changes import Search
 from pipeline.program.step import Step
-from pipeline.steps.crop import FoundBox
+from pipeline.steps.crop import FoundBox, bound_hits
 from pipeline.volume import Mask, Volume, VolumeSpec
 
 
@@ -57,13 +57,7 @@ class CropTo(Step):
         inside: Mask = labels.astype(np.bool_)
         if labels.ndim == 4:
             inside = np.logical_or.reduce(inside, axis=0)
-        if not inside.any():
-            return FoundLabel(self.label, self.margin_mm, False, Zyx(0, 0, 0), geometry.shape)  # noqa: FBT003
-        starts, stops = [], []
-        for axis, (n, mm) in enumerate(zip(geometry.shape, geometry.spacing_mm, strict=True)):
-            hits = np.flatnonzero(np.moveaxis(inside, axis, 0).reshape(n, -1).any(axis=1))
-            margin = ceil(self.margin_mm / mm - 1e-6)
-            starts.append(max(0, int(hits[0]) - margin))
-            stops.append(min(n, int(hits[-1]) + 1 + margin))
-        shape = Zyx(*(stop - start for start, stop in zip(starts, stops, strict=True)))
-        return FoundLabel(self.label, self.margin_mm, True, Zyx(*starts), shape)  # noqa: FBT003
+        along = [np.asarray(inside.any(axis=others), np.bool_) for others in ((1, 2), (0, 2), (0, 1))]
+        box = bound_hits(along, [ceil(self.margin_mm / mm - 1e-6) for mm in geometry.spacing_mm])
+        start, shape = box or (Zyx(0, 0, 0), geometry.shape)
+        return FoundLabel(self.label, self.margin_mm, box is not None, start, shape)

@@ -53,7 +53,7 @@ def test_a_changed_character_of_a_fact_is_damage(tmp_path: Path) -> None:
 def test_a_text_that_is_none_is_damage_and_is_not_repeated(tmp_path: Path) -> None:
     with Database.open(tmp_path / "state.sqlite") as database:
         database.execute("INSERT INTO fact VALUES ('name', CAST(x'53ff43' AS TEXT))")
-        with pytest.raises(DamageError, match="a text is none"):
+        with pytest.raises(DamageError, match="a text is not UTF-8"):
             database.fact("name")
 
 

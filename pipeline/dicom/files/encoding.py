@@ -1,4 +1,7 @@
-"""How elements are written: value representations, byte order, what stands before a value (DICOM PS3.5 section 7)."""
+"""How elements are written: value representations, byte order, what stands before a value (DICOM PS3.5 section 7).
+
+Also what every walk through a file uses: a window on its bytes, an element, and the error that ends the walk.
+"""
 
 import struct
 from dataclasses import dataclass

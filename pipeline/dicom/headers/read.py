@@ -1,4 +1,4 @@
-"""Files to slices: each file is opened once, and what several slices have in common is read once.
+"""Files to slices, each with its warnings: a file is opened once, and what several slices share is read once.
 
 The slices of a series differ in a handful of elements.  So equal elements become one `KnownElement`, which keeps what
 follows from it, and a part of a slice is read once from the same known elements.  Law: in any order, each header is
